@@ -1,0 +1,54 @@
+# Everything sets itself up: a virtual environment in .venv and Azurite in devtools/node_modules.
+.DEFAULT_GOAL := help
+SHELL := bash
+
+# The deployed app runs on 3.12; 3.11 works as well.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := function_app.py nsgflow_core devtools benchmarks tests
+
+.PHONY: help demo test check bench format lint types docs clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/ready devtools/node_modules/ready ## Run nsgflow on local stand-ins (LOG=file replays a PT1H.json)
+	@$(BIN)/python -m devtools.demo $(if $(LOG),--log "$(LOG)")
+
+test: $(VENV)/ready devtools/node_modules/ready ## Run every test, Azurite and the stand-ins included
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+check: format lint types docs test ## The whole gate
+
+bench: $(VENV)/ready devtools/node_modules/ready ## Measure, as ratios against baselines of the same run
+	@$(BIN)/python -m benchmarks
+
+format: $(VENV)/ready ## Check the format (ruff format . mends it)
+	@$(BIN)/ruff format --check $(SOURCES)
+
+lint: $(VENV)/ready ## Check the style
+	@$(BIN)/ruff check $(SOURCES)
+
+types: $(VENV)/ready ## Check the types
+	@$(BIN)/mypy
+
+docs: $(VENV)/ready ## Check that what is generated in the docs is current
+	@$(BIN)/python -m devtools.docs --check
+
+clean: ## Remove what was set up
+	rm -rf $(VENV) devtools/node_modules
+
+$(VENV)/ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv is needed" >&2; exit 1; }
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+devtools/node_modules/ready: devtools/package-lock.json
+	@echo "Installing Azurite …"
+	@npm ci --prefix devtools --silent --no-audit --no-fund
+	@touch $@

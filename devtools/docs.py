@@ -1,0 +1,49 @@
+"""The parts of the docs that are made from the code: `python -m devtools.docs [--check]`.
+
+docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def columns() -> str:
+    """docs/columns.md."""
+    schema = json.loads((ROOT / "nsgflow_core" / "schema.json").read_text())
+    lines = [
+        f"# Columns of {schema['table']}",
+        "",
+        "One row per flow tuple.",
+        "Unknown strings are empty, unknown numbers null.",
+        "Made from `nsgflow_core/schema.json`; change it there.",
+        "",
+        "| column | type | |",
+        "|---|---|---|",
+        *(f"| `{at['name']}` | {at['type']} | {at['description']} |" for at in schema["columns"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Write what is made from the code, or with --check say whether it is current."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; 1 if not current")
+    check = parser.parse_args().check
+    path, text = ROOT / "docs" / "columns.md", columns()
+    if check:
+        if not path.exists() or path.read_text() != text:
+            print(f"{path.relative_to(ROOT)} is not current: run python -m devtools.docs")
+            return 1
+        return 0
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

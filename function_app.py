@@ -1,0 +1,57 @@
+"""The triggers of the Function App; what they do is in nsgflow_core.
+
+Two functions per connection, one for each kind of flow log, and the sweep. The SDK-type binding
+makes the host hand over a reference to the blob and not its content.
+"""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+import azurefunctions.extensions.bindings.blob as blob_binding
+
+from nsgflow_core.blob_path import NSG_CONTAINER, VNET_CONTAINER
+from nsgflow_core.config import from_env
+
+if TYPE_CHECKING:
+    from nsgflow_core.service import Service
+
+settings = from_env(os.environ)
+app = func.FunctionApp()
+
+
+@cache
+def service() -> "Service":
+    """The service of this process, made at the first event so that indexing stays quick."""
+    from nsgflow_core.service import Service  # noqa: PLC0415
+    from nsgflow_core.telemetry import quiet_sdks  # noqa: PLC0415
+
+    quiet_sdks()
+    return Service(settings)
+
+
+def add_blob_trigger(name: str, container: str, connection: str) -> None:
+    """Register the function that follows one kind of flow log of one connection."""
+
+    @app.function_name(name)
+    @app.blob_trigger(
+        arg_name="blob",
+        path=f"{container}/{{name}}",
+        connection=connection,
+        source=func.BlobSource(settings.trigger_source),
+    )
+    def deliver(blob: blob_binding.BlobClient) -> None:
+        service().deliver(connection, blob.container_name, blob.blob_name)
+
+
+for connection_name in settings.connections:
+    add_blob_trigger(f"nsg_{connection_name}", NSG_CONTAINER, connection_name)
+    add_blob_trigger(f"vnet_{connection_name}", VNET_CONTAINER, connection_name)
+
+
+@app.function_name("sweep")
+@app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *")
+def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
+    """Deliver what events missed."""
+    service().sweep()

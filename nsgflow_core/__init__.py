@@ -1,0 +1,1 @@
+"""nsgflow: which NSG, which rule, which port, seconds after Azure wrote the flow."""

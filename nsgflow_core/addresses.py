@@ -1,0 +1,122 @@
+"""IP addresses: canonical form and class.
+
+Classes follow the IANA special-purpose registries (RFC 6890 and its updates) and Azure's own
+platform addresses. The table is ours because `ipaddress` answers differently between Python
+releases, and a filter must not change its meaning with the interpreter.
+"""
+
+import ipaddress
+import socket
+from bisect import bisect_right
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
+
+INTERNET = "internet"
+PRIVATE = "private"  # RFC 1918 and IPv6 unique local
+CGNAT = "cgnat"  # RFC 6598
+LOOPBACK = "loopback"
+LINK_LOCAL = "link-local"
+MULTICAST = "multicast"
+DOCUMENTATION = "documentation"
+AZURE_PLATFORM = "azure-platform"
+RESERVED = "reserved"
+
+_SPECIAL = [
+    ("0.0.0.0/8", RESERVED),
+    ("10.0.0.0/8", PRIVATE),
+    ("100.64.0.0/10", CGNAT),
+    ("127.0.0.0/8", LOOPBACK),
+    # DNS, DHCP, load balancer probes; the same address in every region and cloud:
+    # https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+    ("168.63.129.16/32", AZURE_PLATFORM),
+    ("169.254.0.0/16", LINK_LOCAL),
+    ("169.254.169.254/32", AZURE_PLATFORM),
+    ("172.16.0.0/12", PRIVATE),
+    ("192.0.0.0/24", RESERVED),
+    ("192.0.2.0/24", DOCUMENTATION),
+    ("192.168.0.0/16", PRIVATE),
+    ("198.18.0.0/15", RESERVED),
+    ("198.51.100.0/24", DOCUMENTATION),
+    ("203.0.113.0/24", DOCUMENTATION),
+    ("224.0.0.0/4", MULTICAST),
+    ("240.0.0.0/4", RESERVED),
+    ("::/96", RESERVED),
+    ("::1/128", LOOPBACK),
+    ("::ffff:0:0/96", RESERVED),
+    ("64:ff9b:1::/48", RESERVED),
+    ("100::/64", RESERVED),
+    ("2001::/23", RESERVED),
+    ("2001:db8::/32", DOCUMENTATION),
+    ("3fff::/20", DOCUMENTATION),
+    ("fc00::/7", PRIVATE),
+    ("fe80::/10", LINK_LOCAL),
+    # Source of IPv6 load balancer probes.
+    ("fe80::1234:5678:9abc/128", AZURE_PLATFORM),
+    ("ff00::/8", MULTICAST),
+]
+
+
+def _boundaries(version: int) -> tuple[list[int], list[str]]:
+    """Sorted first addresses of the stretches of one class, and the class of each."""
+    networks = [(ipaddress.ip_network(cidr), name) for cidr, name in _SPECIAL]
+    nets = [(net, name) for net, name in networks if net.version == version]
+    # The longest prefix wins: whoever owns the address just behind an inner network is the
+    # widest one that still holds it.
+    nets.sort(key=lambda entry: (int(entry[0].network_address), entry[0].prefixlen))
+    edges = {0}
+    for net, _ in nets:
+        edges |= {int(net.network_address), int(net.broadcast_address) + 1}
+
+    def owner(value: int) -> str:
+        held = [
+            (net.prefixlen, name)
+            for net, name in nets
+            if int(net.network_address) <= value <= int(net.broadcast_address)
+        ]
+        return max(held)[1] if held else INTERNET
+
+    starts = sorted(edges)
+    return starts, [owner(start) for start in starts]
+
+
+_V4_STARTS, _V4_CLASSES = _boundaries(4)
+_V6_STARTS, _V6_CLASSES = _boundaries(6)
+
+
+def canonical(text: str) -> str:
+    """The canonical form of an address: dotted quad, or RFC 5952 without brackets.
+
+    Raises:
+        ValueError: the text is no address.
+    """
+    try:
+        # Strict about leading zeros and missing parts, and a tenth of the cost of `ipaddress`.
+        socket.inet_pton(socket.AF_INET, text)
+    except OSError:
+        return ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]")).compressed
+    return text
+
+
+@lru_cache(maxsize=65536)
+def value(address: str) -> tuple[int, int]:
+    """Version (4 or 6) and number of a canonical address."""
+    if ":" in address:
+        return 6, int(ipaddress.IPv6Address(address))
+    return 4, int.from_bytes(socket.inet_pton(socket.AF_INET, address))
+
+
+@lru_cache(maxsize=65536)
+def address_class(address: str) -> str:
+    """The class of a canonical address, one of the constants of this module."""
+    version, number = value(address)
+    if version == 4:  # noqa: PLR2004 - IPv4
+        return _V4_CLASSES[bisect_right(_V4_STARTS, number) - 1]
+    return _V6_CLASSES[bisect_right(_V6_STARTS, number) - 1]
+
+
+def within(address: str, network: IPv4Network | IPv6Network) -> bool:
+    """Whether a canonical address lies in a network."""
+    version, number = value(address)
+    return version == network.version and int(network.network_address) <= number <= int(
+        network.broadcast_address
+    )

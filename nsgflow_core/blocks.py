@@ -1,0 +1,118 @@
+"""Flow-log blobs: committed blocks and ranged reads.
+
+Reads only: a lease or a write on a flow-log blob would make Azure's own writes fail.
+"""
+
+import hashlib
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient
+
+from nsgflow_core.errors import NsgflowError
+from nsgflow_core.model import BlobRef, Block
+from nsgflow_core.storage import errors_of
+
+ANCHOR_SIZE = 4096
+"""How many bytes before a cursor are remembered, as a digest, to see whether they changed."""
+
+
+class BlobGoneError(NsgflowError):
+    """The blob, or its container, does not exist (any more)."""
+
+
+class BlobChangedError(NsgflowError):
+    """The blob was written between listing its blocks and reading them: list again."""
+
+
+class BlockList(msgspec.Struct, frozen=True):
+    """A blob at one moment: its committed blocks, its size in bytes and its ETag.
+
+    A blob uploaded in one piece has no blocks.
+    """
+
+    blocks: tuple[Block, ...]
+    size: int
+    etag: str
+
+    def holding(self, offset: int) -> Block | None:
+        """The block that holds the byte at `offset`, None past the end or without blocks."""
+        return next(
+            (block for block in reversed(self.blocks) if block.offset <= offset < block.end), None
+        )
+
+    def delivered(self, offset: int) -> int:
+        """How many blocks end at or before `offset`."""
+        return sum(block.end <= offset for block in self.blocks)
+
+    def window_end(self, start: int, size: int) -> int:
+        """Where a read of about `size` bytes from `start` ends: behind a block if it can."""
+        limit = start + size
+        if limit >= self.size:
+            return self.size
+        ends = [block.end for block in self.blocks if start < block.end <= limit]
+        return ends[-1] if ends else limit
+
+
+class FlowLogs:
+    """The flow-log accounts, by account name."""
+
+    def __init__(self, services: dict[str, BlobServiceClient]) -> None:
+        self._services = services
+
+    def list_blocks(self, ref: BlobRef) -> BlockList:
+        """List the committed blocks of a blob: one request.
+
+        Raises:
+            BlobGoneError: there is no such blob.
+            TransientError, RefusedError: as `errors_of` says.
+        """
+        headers: dict[str, str] = {}
+
+        def keep_headers(response: Any) -> None:
+            headers.update(response.http_response.headers)
+
+        client = self._services[ref.account].get_blob_client(ref.container, ref.path)
+        with errors_of(f"list the blocks of {ref}"):
+            try:
+                committed, _ = client.get_block_list("committed", raw_response_hook=keep_headers)
+            except ResourceNotFoundError as exc:
+                raise BlobGoneError(f"{ref} does not exist") from exc
+        ends = list(accumulate(block.size for block in committed))
+        blocks = tuple(
+            Block(block.id, end - block.size, block.size)
+            for block, end in zip(committed, ends, strict=True)
+        )
+        named = {key.lower(): value for key, value in headers.items()}
+        size = int(named.get("x-ms-blob-content-length") or (ends[-1] if ends else 0))
+        return BlockList(blocks, size, named.get("etag", ""))
+
+    def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes:
+        """Read the bytes from `start` to `end` of the blob as it was listed: one request.
+
+        Raises:
+            BlobChangedError: the blob no longer has this ETag.
+            BlobGoneError: there is no such blob.
+            TransientError, RefusedError: as `errors_of` says.
+        """
+        client = self._services[ref.account].get_blob_client(ref.container, ref.path)
+        with errors_of(f"read {ref} from byte {start} to {end}"):
+            try:
+                return client.download_blob(
+                    offset=start,
+                    length=end - start,
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                ).readall()
+            except ResourceModifiedError as exc:
+                raise BlobChangedError(f"{ref} was written while it was read") from exc
+            except ResourceNotFoundError as exc:
+                raise BlobGoneError(f"{ref} does not exist") from exc
+
+
+def digest(data: bytes) -> str:
+    """What a checkpoint remembers of the bytes before a cursor."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -1,0 +1,226 @@
+"""Checkpoints: how far each sink got in each blob, and who works on it.
+
+One row per PT1H.json in a table of the host account; the partition is the log's hour, so that
+an hour is listed in one query. Every write is conditional on the row's ETag: whoever lost the
+claim finds its commit refused, and no cursor is ever moved on old knowledge.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.data.tables import TableClient, UpdateMode
+
+from nsgflow_core.errors import NsgflowError
+from nsgflow_core.model import BlobRef, Block, Position
+from nsgflow_core.storage import errors_of
+
+CLAIM_SECONDS = 60
+"""How far ahead a claim reaches; a dead worker's blob is free again after this."""
+
+_DELETE_BATCH = 100  # the most operations of one table transaction
+
+
+class ClaimLostError(NsgflowError):
+    """Somebody else wrote the checkpoint: the claim is theirs now."""
+
+
+class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far one sink got in one blob.
+
+    Everything before byte `offset`, and `ordinal` tuples of the record that begins there, is
+    delivered. `seen` is the size of the blob when its end was reached, and `etag` its ETag then.
+    `blocks` counts the blocks delivered whole; `block` is the one that holds the byte before
+    `offset`, and `anchor` the digest of the last `anchor_size` bytes there. After a failure
+    (`failures` in a row) the sink is left alone until `not_before`; `behind_since` says when it
+    fell behind. Times are seconds since the epoch.
+    """
+
+    offset: int = 0
+    ordinal: int = 0
+    seen: int = 0
+    etag: str = ""
+    blocks: int = 0
+    block: Block | None = None
+    anchor: str = ""
+    anchor_size: int = 0
+    failures: int = 0
+    not_before: float = 0.0
+    behind_since: float = 0.0
+
+    @property
+    def position(self) -> Position:
+        """Where the sink's next flow stands."""
+        return Position(self.offset, self.ordinal)
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The row of one blob. `etag` is the row's own, "" while there is none.
+
+    `pending` marks what the sweep must look at: set with a claim, cleared when all is delivered.
+    """
+
+    ref: BlobRef
+    hour: datetime
+    cursors: dict[str, Cursor] = {}
+    owner: str = ""
+    until: float = 0.0
+    pending: bool = False
+    etag: str = ""
+
+
+_CURSORS = msgspec.json.Decoder(dict[str, Cursor])
+
+
+class Checkpoints:
+    """The table of checkpoints. It is made when the first row is written, if it is missing."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+
+    def read(self, ref: BlobRef, hour: datetime) -> Checkpoint:
+        """The checkpoint of a blob; an empty one where there is none yet."""
+        with errors_of("read a checkpoint"):
+            try:
+                entity = self._table.get_entity(partition(hour), _row_key(ref))
+            except ResourceNotFoundError:
+                return Checkpoint(ref, hour)
+        return _checkpoint(entity)
+
+    def write(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Write a checkpoint over the row it was read from, and return it with its new ETag.
+
+        Raises:
+            ClaimLostError: the row is not as it was read.
+        """
+        entity = _entity(checkpoint)
+        with errors_of("write a checkpoint"):
+            try:
+                if checkpoint.etag:
+                    answer = self._table.update_entity(
+                        entity,
+                        mode=UpdateMode.REPLACE,
+                        etag=checkpoint.etag,
+                        match_condition=MatchConditions.IfNotModified,
+                    )
+                else:
+                    answer = self._create(entity)
+            except (ResourceModifiedError, ResourceExistsError, ResourceNotFoundError) as exc:
+                raise ClaimLostError(f"the checkpoint of {checkpoint.ref} has changed") from exc
+        return msgspec.structs.replace(checkpoint, etag=answer["etag"])
+
+    def _create(self, entity: dict[str, Any]) -> Any:
+        try:
+            return self._table.create_entity(entity)
+        except ResourceNotFoundError:  # of the table: it is the only thing that can be missing
+            with suppress(ResourceExistsError):  # another worker was as early
+                self._table.create_table()
+            return self._table.create_entity(entity)
+
+    def in_hour(self, hour: datetime) -> Iterator[Checkpoint]:
+        """All checkpoints of an hour."""
+        yield from map(_checkpoint, self._query("PartitionKey eq @hour", {"hour": partition(hour)}))
+
+    def delete_before(self, hour: datetime) -> int:
+        """Delete the checkpoints of all hours before one; how many they were."""
+        deleted = 0
+        batch: list[tuple[str, Any]] = []
+        old = self._query(
+            "PartitionKey lt @hour",
+            {"hour": partition(hour)},
+            select=["PartitionKey", "RowKey"],
+        )
+        for entity in old:
+            if batch and (
+                len(batch) == _DELETE_BATCH or batch[0][1]["PartitionKey"] != entity["PartitionKey"]
+            ):
+                deleted += self._delete(batch)
+                batch = []
+            batch.append(("delete", entity))
+        return deleted + (self._delete(batch) if batch else 0)
+
+    def _delete(self, batch: list[tuple[str, Any]]) -> int:
+        with errors_of("delete old checkpoints"):
+            self._table.submit_transaction(batch)
+        return len(batch)
+
+    def _query(self, where: str, parameters: dict[str, str], **options: Any) -> Iterator[Any]:
+        # A missing table has no rows.
+        with errors_of("list checkpoints"), suppress(ResourceNotFoundError):
+            yield from self._table.query_entities(where, parameters=parameters, **options)
+
+    def read_sweep(self, connection: str) -> "SweepState":
+        """What the last completed sweep of a connection left behind."""
+        with errors_of("read the state of the sweep"):
+            try:
+                entity = self._table.get_entity(_SWEEP, connection)
+            except ResourceNotFoundError:
+                return SweepState()
+        return msgspec.json.decode(entity["State"], type=SweepState)
+
+    def write_sweep(self, connection: str, state: "SweepState") -> None:
+        """Remember a completed sweep. The timer runs once in the whole app: no condition."""
+        text = msgspec.json.encode(state).decode()
+        entity = {"PartitionKey": _SWEEP, "RowKey": connection, "State": text}
+        with errors_of("write the state of the sweep"):
+            try:
+                self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
+            except ResourceNotFoundError:
+                self._create(entity)
+
+
+class SweepState(msgspec.Struct, frozen=True):
+    """What one sweep tells the next: when it was, and the hours that still have work pending."""
+
+    completed: datetime | None = None
+    open_hours: tuple[datetime, ...] = ()
+
+
+_SWEEP = "~sweep"
+"""Partition of the sweep's own rows; sorts behind every hour."""
+
+
+def partition(hour: datetime) -> str:
+    """The partition of an hour's checkpoints, for example `2026-11-23T08`."""
+    return f"{hour:%Y-%m-%dT%H}"
+
+
+def _row_key(ref: BlobRef) -> str:
+    # Hashed because a row key may hold neither "/" nor more than 1 KiB.
+    return hashlib.sha256(str(ref).encode()).hexdigest()[:40]
+
+
+def _entity(checkpoint: Checkpoint) -> dict[str, Any]:
+    ref = checkpoint.ref
+    return {
+        "PartitionKey": partition(checkpoint.hour),
+        "RowKey": _row_key(ref),
+        "Account": ref.account,
+        "Container": ref.container,
+        "Path": ref.path,
+        "Cursors": msgspec.json.encode(checkpoint.cursors).decode(),
+        "Owner": checkpoint.owner,
+        "Until": checkpoint.until,
+        "Pending": checkpoint.pending,
+    }
+
+
+def _checkpoint(entity: Any) -> Checkpoint:
+    return Checkpoint(
+        BlobRef(entity["Account"], entity["Container"], entity["Path"]),
+        datetime.strptime(entity["PartitionKey"] + "+0000", "%Y-%m-%dT%H%z"),
+        _CURSORS.decode(entity["Cursors"]),
+        entity["Owner"],
+        entity["Until"],
+        entity["Pending"],
+        entity.metadata["etag"],
+    )

@@ -1,0 +1,282 @@
+"""Settings from the environment, read once, frozen; every problem is in one error.
+
+docs/configuration.md describes each setting.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from nsgflow_core.errors import BadInputError, ConfigError
+from nsgflow_core.filter import Filter, all_of, compile_terms
+
+_HOST = "AzureWebJobsStorage"
+_TRIGGER_SOURCES = ("EventGrid", "LogsAndContainerScan")
+_WEBHOOK_FORMATS = ("cloudevents",)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_KNOWN = frozenset(
+    (
+        "NSGFLOW_CONNECTIONS",
+        "NSGFLOW_TRIGGER_SOURCE",
+        "NSGFLOW_STATE_TABLE",
+        "NSGFLOW_STATE_DAYS",
+        "NSGFLOW_STATE_CONTAINER",
+        "NSGFLOW_LOGS_ENDPOINT",
+        "NSGFLOW_LOGS_RULE_ID",
+        "NSGFLOW_LOGS_STREAM",
+        "NSGFLOW_LOGS_FILTER",
+        "NSGFLOW_WEBHOOK_URL",
+        "NSGFLOW_WEBHOOK_FORMAT",
+        "NSGFLOW_WEBHOOK_SECRET",
+        "NSGFLOW_WEBHOOK_FILTER",
+        "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES",
+        "NSGFLOW_SWEEP_HOURS",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How to reach a storage account: a connection string, or service URLs and an identity.
+
+    `client_id` names a user-assigned identity, "" the default one.
+    """
+
+    connection_string: str = ""
+    blob_url: str = ""
+    table_url: str = ""
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogsSettings:
+    """The table in Log Analytics: endpoint and DCR of the Logs Ingestion API."""
+
+    endpoint: str
+    rule_id: str
+    stream: str
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """The webhook: where alerts go, the key that signs them, and which flows alert."""
+
+    url: str
+    secret: bytes
+    filter: Filter
+    max_age_minutes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that the environment decides.
+
+    `connections` maps the name of each connection to its flow-log account; `unknown` names
+    variables that look like settings and are none.
+    """
+
+    connections: Mapping[str, Storage]
+    host_storage: Storage
+    trigger_source: str
+    state_table: str
+    state_days: int
+    state_container: str
+    logs: LogsSettings | None
+    webhook: WebhookSettings | None
+    sweep_hours: int
+    unknown: tuple[str, ...]
+
+
+def from_env(environ: Mapping[str, str]) -> Settings:
+    """Read the settings; unset and empty are the same.
+
+    Raises:
+        ConfigError: lists every problem found.
+    """
+    env = {key: value.strip() for key, value in environ.items() if value.strip()}
+    problems: list[str] = []
+    names = [name.strip() for name in env.get("NSGFLOW_CONNECTIONS", "FlowLogs").split(",")]
+    problems += [
+        f"NSGFLOW_CONNECTIONS: {name!r} is not the name of a connection"
+        for name in names
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)
+    ]
+    if len(set(names)) < len(names):
+        problems.append("NSGFLOW_CONNECTIONS: a connection is named twice")
+    settings = Settings(
+        connections={name: _flow_logs(env, name, problems) for name in names},
+        host_storage=_host_storage(env, problems),
+        trigger_source=_choice(env, "NSGFLOW_TRIGGER_SOURCE", _TRIGGER_SOURCES, problems),
+        state_table=_text(
+            env,
+            "NSGFLOW_STATE_TABLE",
+            "nsgflowcheckpoints",
+            (r"[A-Za-z][A-Za-z0-9]{2,62}", "a table name: 3 to 63 letters and digits"),
+            problems,
+        ),
+        state_days=_number(env, "NSGFLOW_STATE_DAYS", 30, (1, 3650), problems),
+        state_container=_text(
+            env,
+            "NSGFLOW_STATE_CONTAINER",
+            "nsgflow-state",
+            (
+                r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*",
+                "a container name: 3 to 63 of a-z, 0-9 and single hyphens",
+            ),
+            problems,
+        ),
+        logs=_logs(env, problems),
+        webhook=_webhook(env, problems),
+        sweep_hours=_number(env, "NSGFLOW_SWEEP_HOURS", 3, (1, 720), problems),
+        unknown=tuple(
+            sorted(key for key in env if key.startswith("NSGFLOW_") and key not in _KNOWN)
+        ),
+    )
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _flow_logs(env: Mapping[str, str], name: str, problems: list[str]) -> Storage:
+    connection_string, url = env.get(name, ""), env.get(f"{name}__blobServiceUri", "")
+    if not connection_string and not url:
+        problems.append(
+            f"{name}: set it to a connection string, or set "
+            f"{name}__blobServiceUri and {name}__queueServiceUri"
+        )
+    if connection_string:
+        _check_connection_string(name, connection_string, problems)
+    elif url:
+        _check_url(f"{name}__blobServiceUri", url, problems)
+    return Storage(connection_string, url, "", env.get(f"{name}__clientId", ""))
+
+
+def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
+    client_id = env.get(f"{_HOST}__clientId", "")
+    if connection_string := env.get(_HOST):
+        _check_connection_string(_HOST, connection_string, problems)
+        return Storage(connection_string, "", "", client_id)
+    account = env.get(f"{_HOST}__accountName")
+    urls = {
+        service: env.get(f"{_HOST}__{service}ServiceUri")
+        or (f"https://{account}.{service}.core.windows.net" if account else "")
+        for service in ("blob", "table")
+    }
+    if not all(urls.values()):
+        problems.append(
+            f"{_HOST}: set it to a connection string, or set {_HOST}__accountName, or "
+            f"{_HOST}__blobServiceUri and {_HOST}__tableServiceUri"
+        )
+    for service, url in urls.items():
+        if url:
+            _check_url(f"{_HOST}__{service}ServiceUri", url, problems)
+    return Storage("", urls["blob"], urls["table"], client_id)
+
+
+def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
+    endpoint, rule_id = env.get("NSGFLOW_LOGS_ENDPOINT"), env.get("NSGFLOW_LOGS_RULE_ID", "")
+    terms = _filter(env, "NSGFLOW_LOGS_FILTER", problems)
+    if endpoint is None:
+        if rule_id:
+            problems.append("NSGFLOW_LOGS_ENDPOINT: set it, since NSGFLOW_LOGS_RULE_ID is set")
+        return None
+    _check_url("NSGFLOW_LOGS_ENDPOINT", endpoint, problems)
+    if not rule_id:
+        problems.append("NSGFLOW_LOGS_RULE_ID: set it, since NSGFLOW_LOGS_ENDPOINT is set")
+    stream = _text(
+        env,
+        "NSGFLOW_LOGS_STREAM",
+        "Custom-NSGFlow_CL",
+        (r"Custom-[A-Za-z][A-Za-z0-9_]*", "a stream name: Custom-… of letters, digits and _"),
+        problems,
+    )
+    return LogsSettings(endpoint.rstrip("/"), rule_id, stream, terms)
+
+
+def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | None:
+    url = env.get("NSGFLOW_WEBHOOK_URL")
+    _choice(env, "NSGFLOW_WEBHOOK_FORMAT", _WEBHOOK_FORMATS, problems)
+    terms = _filter(env, "NSGFLOW_WEBHOOK_FILTER", problems)
+    if True not in terms.decisions:
+        problems.append("NSGFLOW_WEBHOOK_FILTER: only denied flows alert, and it lets none pass")
+    secret = b""
+    if text := env.get("NSGFLOW_WEBHOOK_SECRET"):
+        try:
+            secret = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            secret = b""
+        if not text.startswith("whsec_") or not secret:
+            problems.append("NSGFLOW_WEBHOOK_SECRET: it must be whsec_ followed by base64")
+    max_age = None
+    if "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES" in env:
+        key = "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES"
+        max_age = _number(env, key, 0, (1, 525_600), problems)
+    if url is None:
+        return None
+    _check_url("NSGFLOW_WEBHOOK_URL", url, problems, secret_url=True)
+    return WebhookSettings(url, secret, all_of(compile_terms("action=denied"), terms), max_age)
+
+
+def _filter(env: Mapping[str, str], key: str, problems: list[str]) -> Filter:
+    try:
+        return compile_terms(env.get(key, "action=denied"))
+    except BadInputError as exc:
+        problems.append(f"{key}: {exc}")
+        return compile_terms("action=denied")
+
+
+def _choice(env: Mapping[str, str], key: str, choices: tuple[str, ...], problems: list[str]) -> str:
+    value = env.get(key, choices[0])
+    if value not in choices:
+        problems.append(f"{key}: {value!r} is not one of {', '.join(choices)}")
+    return value
+
+
+def _text(
+    env: Mapping[str, str], key: str, default: str, form: tuple[str, str], problems: list[str]
+) -> str:
+    value = env.get(key, default)
+    pattern, description = form
+    if not re.fullmatch(pattern, value):
+        problems.append(f"{key}: {value!r} is not {description}")
+    return value
+
+
+def _number(
+    env: Mapping[str, str], key: str, default: int, limits: tuple[int, int], problems: list[str]
+) -> int:
+    text = env.get(key, str(default))
+    first, last = limits
+    if not (text.isascii() and text.isdigit() and first <= int(text) <= last):
+        problems.append(f"{key}: {text!r} is not a whole number from {first} to {last}")
+        return default
+    return int(text)
+
+
+def _check_url(key: str, url: str, problems: list[str], *, secret_url: bool = False) -> None:
+    """Ask for https, or http to this machine; a webhook's URL is a secret and is not shown."""
+    shown = "its value" if secret_url else repr(url)
+    try:
+        parts = urlsplit(url)
+        host, scheme = parts.hostname, parts.scheme
+        _ = parts.port
+    except ValueError:
+        problems.append(f"{key}: {shown} is no URL")
+        return
+    if not host or scheme not in ("https", "http"):
+        problems.append(f"{key}: {shown} is no https URL")
+    elif scheme == "http" and host not in _LOOPBACK:
+        problems.append(f"{key}: {shown} must be https (http only for this machine)")
+
+
+def _check_connection_string(key: str, text: str, problems: list[str]) -> None:
+    # Its value is a secret: say what it lacks, never what it is.
+    names = {part.partition("=")[0].strip().lower() for part in text.split(";")}
+    if "usedevelopmentstorage" in names:
+        return
+    if not names & {"accountname", "blobendpoint"}:
+        problems.append(f"{key}: its value is no storage connection string")

@@ -1,0 +1,46 @@
+"""What can go wrong, by what to do about it.
+
+NsgflowError
+├── TransientError    try again later: nothing was lost, nothing is wrong with the data
+├── RefusedError      someone must act: credentials, roles, configuration
+│   └── DataRefusedError  or the content of the request is at fault (400, 413, 422)
+└── BadInputError     trying again cannot help: the data or the setting itself is wrong
+    └── ConfigError   settings, all of their problems at once
+"""
+
+from collections.abc import Sequence
+
+
+class NsgflowError(Exception):
+    """Base of every error that nsgflow raises on purpose."""
+
+
+class TransientError(NsgflowError):
+    """A service was busy, away or too slow; the same request may succeed later.
+
+    `retry_after` is the wait in seconds that the service asked for, 0 when it named none.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RefusedError(NsgflowError):
+    """A service refused a request for a reason that waiting does not mend."""
+
+
+class DataRefusedError(RefusedError):
+    """A service refused what a request carried, or the request as such: it does not say which."""
+
+
+class BadInputError(NsgflowError):
+    """Data or an argument that cannot be read, named with its place."""
+
+
+class ConfigError(BadInputError):
+    """Settings that cannot work; `problems` has one sentence for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("settings: " + "; ".join(problems))
+        self.problems = tuple(problems)

@@ -1,0 +1,243 @@
+"""Filter terms: `action=denied port=22,3389 !src=internet` to a predicate over flows.
+
+Terms are separated by spaces and all must hold; the values of a term are separated by commas
+and any may hold; `!` in front negates the term. A flow that lacks the value a term asks for
+matches no positive term. The keys are the keys of `_KEYS`.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from nsgflow_core import addresses, enrich
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.model import Flow
+
+Predicate = Callable[[Flow], bool]
+
+_TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z]+)=(?P<values>.+)")
+_ACTIONS = {"allowed": False, "denied": True}
+_PLATFORM_PROBE = "168.63.129.16"
+_LAST_PORT = 65535
+_LAST_PROTOCOL = 255
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """A compiled filter: its terms as written, and what they ask of a flow.
+
+    `decisions` are those that can pass: True for denied flows, False for allowed ones.
+    """
+
+    terms: str
+    decisions: frozenset[bool]
+    accepts: Predicate
+
+    @property
+    def denied_only(self) -> bool:
+        """Whether no allowed flow can pass, so that those need not even be read."""
+        return False not in self.decisions
+
+
+def compile_terms(terms: str) -> Filter:
+    """Compile filter terms; no terms accept every flow.
+
+    Raises:
+        BadInputError: names every unknown key and bad value.
+    """
+    predicates: list[Predicate] = []
+    problems: list[str] = []
+    decisions = {True, False}
+    for term in terms.split():
+        found = _TERM.fullmatch(term)
+        if found is None:
+            problems.append(f"{term!r} is not of the form key=value[,value…]")
+            continue
+        key, negated = found["key"].lower(), bool(found["negated"])
+        if key not in _KEYS:
+            problems.append(f"unknown key {key!r} in {term!r} (keys: {', '.join(_KEYS)})")
+            continue
+        values = found["values"].split(",")
+        try:
+            predicate = _KEYS[key](values)
+        except ValueError as exc:
+            problems.append(f"bad value in {term!r}: {exc}")
+            continue
+        predicates.append(_negation(predicate) if negated else predicate)
+        if key == "action":
+            named = _one_of(values, _ACTIONS)
+            decisions -= named if negated else {True, False} - named
+    if problems:
+        raise BadInputError("; ".join(problems))
+    return Filter(" ".join(terms.split()), frozenset(decisions), _conjunction(predicates))
+
+
+def all_of(first: Filter, second: Filter) -> Filter:
+    """Both filters at once."""
+    return Filter(
+        f"{first.terms} {second.terms}".strip(),
+        first.decisions & second.decisions,
+        _conjunction([first.accepts, second.accepts]),
+    )
+
+
+def _conjunction(predicates: list[Predicate]) -> Predicate:
+    if len(predicates) == 1:
+        return predicates[0]
+    return lambda flow: all(predicate(flow) for predicate in predicates)
+
+
+def _negation(predicate: Predicate) -> Predicate:
+    return lambda flow: not predicate(flow)
+
+
+def _one_of(values: list[str], names: dict[str, bool]) -> set[bool]:
+    unknown = [value for value in values if value.lower() not in names]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(names)}")
+    return {names[value.lower()] for value in values}
+
+
+def _action(values: list[str]) -> Predicate:
+    wanted = _one_of(values, _ACTIONS)
+    return lambda flow: flow.outcome.denied in wanted
+
+
+def _direction(values: list[str]) -> Predicate:
+    wanted = _one_of(values, {"in": True, "out": False})
+    return lambda flow: flow.outcome.inbound in wanted
+
+
+def _names(get: Callable[[Flow], str]) -> Callable[[list[str]], Predicate]:
+    def compiled(values: list[str]) -> Predicate:
+        pattern = re.compile("|".join(map(_wildcard, values)), re.IGNORECASE | re.DOTALL)
+
+        def predicate(flow: Flow) -> bool:
+            name = get(flow)
+            return name != "" and pattern.fullmatch(name) is not None
+
+        return predicate
+
+    return compiled
+
+
+def _wildcard(name: str) -> str:
+    if not name:
+        raise ValueError("an empty name")
+    return ".*".join(map(re.escape, name.split("*")))
+
+
+def _nsg_name(flow: Flow) -> str:
+    return flow.group.acl_name or flow.group.acl_group
+
+
+def _mac(values: list[str]) -> Predicate:
+    plain = [value.replace("-", "").replace(":", "") for value in values]
+    wrong = [value for value in plain if not re.fullmatch(r"[0-9A-Fa-f*]{1,12}", value)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no MAC address")
+    return _names(lambda flow: flow.group.mac)(plain)
+
+
+def _state(values: list[str]) -> Predicate:
+    wanted = {value.upper() for value in values}
+    if not wanted <= set("BCED"):
+        raise ValueError("states are B, C, E and D")
+    return lambda flow: flow.outcome.state in wanted
+
+
+def _flow_type(values: list[str]) -> Predicate:
+    known = {name.lower(): name for name in enrich.FLOW_TYPES}
+    for value in values:
+        if "*" not in value and value.lower() not in known:
+            raise ValueError(f"{value!r} is not one of {', '.join(enrich.FLOW_TYPES)}")
+    return _names(enrich.flow_type)(values)
+
+
+def _ports(get: Callable[[Flow], int | None]) -> Callable[[list[str]], Predicate]:
+    def compiled(values: list[str]) -> Predicate:
+        wanted: set[int] = set()
+        for value in values:
+            found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", value, re.ASCII)
+            if found is None:
+                raise ValueError(f"{value!r} is neither a port nor a range")
+            first, last = int(found[1]), int(found[2] or found[1])
+            if not first <= last <= _LAST_PORT:
+                raise ValueError(f"{value!r} is outside 0-{_LAST_PORT} or backwards")
+            wanted.update(range(first, last + 1))
+        return lambda flow: get(flow) in wanted
+
+    return compiled
+
+
+def _protocol(values: list[str]) -> Predicate:
+    names = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "6": "TCP", "17": "UDP", "1": "ICMP"}
+    wanted: set[str] = set()
+    for value in values:
+        name = names.get(value.lower())
+        if name is None:
+            if not re.fullmatch(r"\d{1,3}", value, re.ASCII) or int(value) > _LAST_PROTOCOL:
+                raise ValueError(f"{value!r} is neither tcp, udp, icmp nor a protocol number")
+            name = names.get(str(int(value)), str(int(value)))
+        wanted.add(name)
+    return lambda flow: flow.outcome.protocol in wanted
+
+
+def _address(value: str) -> Callable[[str], bool]:
+    match value.lower():
+        case "private":
+            return lambda ip: addresses.address_class(ip) in (addresses.PRIVATE, addresses.CGNAT)
+        case "internet":
+            return lambda ip: addresses.address_class(ip) == addresses.INTERNET
+        case text:
+            network = ipaddress.ip_network(text.replace("[", "").replace("]", ""), strict=False)
+            return lambda ip: addresses.within(ip, network)
+
+
+def _ends(*ends: Callable[[Flow], str]) -> Callable[[list[str]], Predicate]:
+    def compiled(values: list[str]) -> Predicate:
+        tests = [_address(value) for value in values]
+        return lambda flow: any(test(end(flow)) for end in ends for test in tests)
+
+    return compiled
+
+
+def _load_balancer(values: list[str]) -> Predicate:
+    wanted = _one_of(values, {"yes": True, "no": False})
+    return lambda flow: (flow.src == _PLATFORM_PROBE) in wanted
+
+
+def _nonzero(values: list[str]) -> Predicate:
+    wanted = _one_of(values, {"yes": True, "no": False})
+
+    def predicate(flow: Flow) -> bool:
+        seen = flow.outcome
+        counters = (
+            seen.packets_sent,
+            seen.bytes_sent,
+            seen.packets_received,
+            seen.bytes_received,
+        )
+        return any(counters) in wanted
+
+    return predicate
+
+
+_KEYS: dict[str, Callable[[list[str]], Predicate]] = {
+    "action": _action,
+    "direction": _direction,
+    "ip": _ends(lambda flow: flow.src, lambda flow: flow.dst),
+    "src": _ends(lambda flow: flow.src),
+    "dst": _ends(lambda flow: flow.dst),
+    "port": _ports(lambda flow: flow.outcome.dst_port),
+    "sport": _ports(lambda flow: flow.src_port),
+    "proto": _protocol,
+    "nsg": _names(_nsg_name),
+    "rule": _names(lambda flow: flow.group.rule),
+    "state": _state,
+    "mac": _mac,
+    "type": _flow_type,
+    "lb": _load_balancer,
+    "nonzero": _nonzero,
+}

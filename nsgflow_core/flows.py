@@ -1,0 +1,382 @@
+"""From a record to its flows: tuples of versions 1 and 2 (NSG) and 4 (VNet).
+
+    v1  time(s),src,dst,sport,dport,T|U,I|O,A|D
+    v2  v1 + B|C|E,packets→,bytes→,packets←,bytes←
+    v4  time(ms),src,dst,sport,dport,IANA protocol,I|O,B|C|E|D,encryption + v2's counters
+
+https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview#log-format and
+https://learn.microsoft.com/azure/network-watcher/vnet-flow-logs-overview#log-format. A flow is
+denied by decision D in v1 and v2, and by state D in v4: all three have it in the eighth field.
+
+Most tuples are of allowed flows, and most readers want denied ones. So the tuples of a group stay
+undecoded text until a `D` is seen among them; that is what makes this faster than decoding the
+JSON.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from nsgflow_core import addresses, blob_path, enrich
+from nsgflow_core.blob_path import LogPath
+from nsgflow_core.model import Bad, Flow, Group, Outcome, Record
+from nsgflow_core.records import RawRecord
+
+_NSG_VERSIONS = frozenset((1, 2))
+_VNET_VERSIONS = frozenset((4,))
+_NSG_FIELDS = (4, 9)
+_V4_FIELDS = 9
+"""Fields behind time, addresses and source port; more than these are ignored."""
+_SEPARATORS = (7, 12)
+"""Commas in a tuple of one of the known lengths."""
+_MILLISECONDS_FROM = 10**11
+"""Times from here on are milliseconds: as seconds they would lie past the year 5000."""
+_LAST_TIME_MS = 253_402_300_799_999  # the end of the year 9999
+_LONG = 2**63
+_MAX_DIGITS = 19
+_PORTS = 65536
+_NUMBERED_PROTOCOLS = 256
+_PROTOCOLS = {"T": "TCP", "U": "UDP", "I": "ICMP", "6": "TCP", "17": "UDP", "1": "ICMP"}
+_DIRECTIONS = {"I": True, "O": False}
+_DECISIONS = {"A": False, "D": True}
+_NSG_STATES = frozenset(("", "B", "C", "E", "D"))
+_V4_STATES = frozenset("BCED")
+_SMALL_GROUP = 16 * 1024
+"""Up to this many bytes a list with a denied tuple has each of its tuples checked."""
+
+
+class _Macs(msgspec.Struct):
+    flowTuples: msgspec.Raw  # noqa: N815 - the log's name
+    mac: str = ""
+
+
+class _Rule(msgspec.Struct):
+    flows: list[_Macs]
+    rule: str = ""
+
+
+class _Properties(msgspec.Struct):
+    flows: list[_Rule]
+    Version: int | None = None
+
+
+class _FlowGroup(msgspec.Struct):
+    flowTuples: msgspec.Raw  # noqa: N815 - the log's name
+    rule: str = ""
+
+
+class _Acl(msgspec.Struct):
+    flowGroups: list[_FlowGroup]  # noqa: N815 - the log's name
+    aclID: str = ""  # noqa: N815 - the log's name
+
+
+class _FlowRecords(msgspec.Struct):
+    flows: list[_Acl]
+
+
+class _LogRecord(msgspec.Struct):
+    """The fields of a record that matter, of both kinds; Azure writes them in any order."""
+
+    time: str = ""
+    macAddress: str = ""  # noqa: N815 - the log's name
+    resourceId: str = ""  # noqa: N815 - the log's name
+    targetResourceID: str = ""  # noqa: N815 - the log's name
+    flowLogVersion: int | None = None  # noqa: N815 - the log's name
+    properties: _Properties | None = None
+    flowRecords: _FlowRecords | None = None  # noqa: N815 - the log's name
+
+
+class _Tuples(msgspec.Struct, frozen=True):
+    """One JSON list of tuples and what it hangs from."""
+
+    acl: str
+    rule: str
+    mac: str
+    tuples: bytes
+
+
+_RECORD = msgspec.json.Decoder(_LogRecord)
+_TEXTS = msgspec.json.Decoder(list[str])
+
+
+class _UnreadableError(ValueError):
+    """A record or tuple that makes no sense; the message says why."""
+
+
+def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> list[Flow]:
+    """The flows of a record, in its order.
+
+    With `denied_only` allowed flows are left out, most of them unread. What cannot be read is
+    added to `bad`, and the rest of the record is read all the same.
+    """
+    try:
+        doc = _RECORD.decode(raw.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        doc = None
+    try:
+        if doc is None:
+            doc, lists = _read_leniently(raw, bad)
+        else:
+            lists = list(_tuple_lists(doc))
+        version = _version(doc)
+    except _UnreadableError as exc:
+        bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
+        return []
+    resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
+    record = Record(raw.offset, raw.end, doc.time, version, resource.lower())
+    flows: list[Flow] = []
+    ordinal = 0
+    # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
+    uncounted: list[bytes] = []
+    for entry in lists:
+        if denied_only and b"D" not in entry.tuples:
+            uncounted.append(entry.tuples)
+            continue
+        ordinal += sum(map(_count, uncounted))
+        uncounted.clear()
+        acl = entry.acl if version == 4 else resource  # noqa: PLR2004 - the VNet format
+        mac = blob_path.mac(entry.mac) or blob_path.mac(doc.macAddress) or log.mac
+        group = Group(
+            record,
+            acl.lower() if acl.startswith("/") else acl,
+            enrich.acl_name(acl),
+            entry.rule,
+            mac,
+        )
+        ordinal += _read_tuples(group, entry.tuples, ordinal, flows, bad, denied_only=denied_only)
+    return flows
+
+
+def _version(doc: _LogRecord) -> int:
+    if doc.flowRecords is not None:
+        version, known = doc.flowLogVersion, _VNET_VERSIONS
+    elif doc.properties is not None:
+        version, known = doc.properties.Version, _NSG_VERSIONS
+    else:
+        raise _UnreadableError("a record with neither properties nor flowRecords")
+    if version is None or version not in known:
+        raise _UnreadableError(f"unknown flow log version {version}")
+    return version
+
+
+def _tuple_lists(doc: _LogRecord) -> Iterator[_Tuples]:
+    if doc.flowRecords is not None:
+        for acl in doc.flowRecords.flows:
+            for group in acl.flowGroups:
+                yield _Tuples(acl.aclID, group.rule, "", bytes(group.flowTuples))
+    elif doc.properties is not None:
+        for rule in doc.properties.flows:
+            for macs in rule.flows:
+                yield _Tuples("", rule.rule, macs.mac, bytes(macs.flowTuples))
+
+
+def _read_tuples(
+    group: Group, tuples: bytes, first: int, flows: list[Flow], bad: list[Bad], *, denied_only: bool
+) -> int:
+    """Add the flows of one list of tuples, whose first has ordinal `first`; count the list."""
+    outcome = _v4_outcome if group.record.version == 4 else _nsg_outcome  # noqa: PLR2004
+    if denied_only and len(tuples) > _SMALL_GROUP and _begins_allowed(tuples):
+        candidates, count = _candidates(tuples)
+    else:
+        candidates, count = _listed(tuples)
+    for index, text in candidates:
+        try:
+            if denied_only and ",D" not in text:
+                if text.count(",") not in _SEPARATORS:
+                    raise _UnreadableError(f"{text.count(',') + 1} fields")
+                continue
+            time, src, dst, src_port, rest = text.split(",", 4)
+            flow = Flow(
+                group,
+                first + index,
+                text,
+                _time_ms(time),
+                addresses.canonical(src),
+                addresses.canonical(dst),
+                _port(src_port),
+                outcome(rest),
+            )
+        except ValueError as exc:
+            reason = f"tuple {first + index} of the record, rule {group.rule!r}: {exc}"
+            bad.append(Bad(group.record.offset, reason, text.encode()))
+        else:
+            if flow.outcome.denied or not denied_only:
+                flows.append(flow)
+    return count
+
+
+def _listed(tuples: bytes) -> tuple[Iterable[tuple[int, str]], int]:
+    """Index and text of every tuple of a list, and their number."""
+    try:
+        texts = _TEXTS.decode(tuples)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        items = _any_list(tuples)
+        texts = [_clean(item) if isinstance(item, str) else json.dumps(item) for item in items]
+    return enumerate(texts), len(texts)
+
+
+def _begins_allowed(tuples: bytes) -> bool:
+    """Whether a list can be searched for denied tuples: no escapes, and not a list of denies."""
+    first = tuples.find(b'"')
+    return b"\\" not in tuples and b",D" not in tuples[first : tuples.find(b'"', first + 1)]
+
+
+def _candidates(tuples: bytes) -> tuple[Iterable[tuple[int, str]], int]:
+    """Index and text of the tuples of a list that may be denied, and the number of all."""
+    found: list[tuple[int, str]] = []
+    index = counted = 0
+    pos = tuples.find(b"D")
+    while pos >= 0:
+        end = tuples.find(b'"', pos)
+        if tuples[pos - 1] == ord(","):
+            start = tuples.rfind(b'"', 0, pos)
+            index += tuples.count(b'"', counted, start) // 2
+            found.append((index, tuples[start + 1 : end].decode(errors="replace")))
+            counted = start
+        pos = tuples.find(b"D", end)
+    return found, index + tuples.count(b'"', counted) // 2
+
+
+def _count(tuples: bytes) -> int:
+    """How many texts a JSON list of texts holds."""
+    return len(_any_list(tuples)) if b"\\" in tuples else tuples.count(b'"') // 2
+
+
+def _any_list(tuples: bytes) -> list[Any]:
+    value = json.loads(tuples.decode(errors="replace"))
+    return value if isinstance(value, list) else [value]
+
+
+@lru_cache(maxsize=16384)
+def _nsg_outcome(rest: str) -> Outcome:
+    fields = rest.split(",")
+    if len(fields) != _NSG_FIELDS[0] and len(fields) < _NSG_FIELDS[1]:
+        raise _UnreadableError(f"{len(fields) + 4} fields")
+    state = fields[4] if len(fields) >= _NSG_FIELDS[1] else ""
+    if fields[3] not in _DECISIONS or state not in _NSG_STATES:
+        raise _UnreadableError(f"impossible decision or state {fields[3:5]}")
+    return _outcome(fields, denied=_DECISIONS[fields[3]], state=state, encryption="")
+
+
+@lru_cache(maxsize=16384)
+def _v4_outcome(rest: str) -> Outcome:
+    fields = rest.split(",")
+    if len(fields) < _V4_FIELDS:
+        raise _UnreadableError(f"{len(fields) + 4} fields")
+    if fields[3] not in _V4_STATES:
+        raise _UnreadableError(f"impossible state {fields[3]!r}")
+    return _outcome(fields, denied=fields[3] == "D", state=fields[3], encryption=fields[4])
+
+
+def _outcome(fields: list[str], *, denied: bool, state: str, encryption: str) -> Outcome:
+    if fields[2] not in _DIRECTIONS:
+        raise _UnreadableError(f"impossible direction {fields[2]!r}")
+    counters = [_counter(text) for text in fields[5:9]] or [None] * 4
+    return Outcome(
+        _port(fields[0]),
+        _protocol(fields[1]),
+        _DIRECTIONS[fields[2]],
+        denied,
+        state,
+        encryption,
+        *counters,
+    )
+
+
+def _number(text: str, limit: int, what: str) -> int:
+    # int() would take signs, underscores, blanks and other scripts' digits.
+    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS or int(text) >= limit:
+        raise _UnreadableError(f"impossible {what} {text[:40]!r}")
+    return int(text)
+
+
+@lru_cache(maxsize=4096)
+def _time_ms(text: str) -> int:
+    number = _number(text, _LONG, "time")
+    milliseconds = number if number >= _MILLISECONDS_FROM else number * 1000
+    if milliseconds > _LAST_TIME_MS:
+        raise _UnreadableError(f"impossible time {text!r}")
+    return milliseconds
+
+
+@lru_cache(maxsize=_PORTS)
+def _port(text: str) -> int | None:
+    return _number(text, _PORTS, "port") if text else None
+
+
+def _counter(text: str) -> int | None:
+    return _number(text, _LONG, "counter") if text else None
+
+
+def _protocol(text: str) -> str:
+    return _PROTOCOLS.get(text) or str(_number(text, _NUMBERED_PROTOCOLS, "protocol"))
+
+
+def _read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[_LogRecord, list[_Tuples]]:
+    """Read a record that has values of other types than it should, or bytes that are no UTF-8.
+
+    Whatever makes sense is kept; each piece that does not is bad on its own.
+    """
+    try:
+        doc = json.loads(bytes(raw.data).decode(errors="replace"))
+    except (ValueError, RecursionError):
+        raise _UnreadableError("not JSON") from None
+    if not isinstance(doc, dict):
+        raise _UnreadableError("not a JSON object")
+    properties, flow_records = doc.get("properties"), doc.get("flowRecords")
+    lists: list[_Tuples] = []
+
+    def walk(node: object, keys: tuple[str, ...], found: dict[str, str]) -> None:
+        if not isinstance(node, dict):
+            bad.append(Bad(raw.offset, f"not an object with {keys[0]}", _excerpt(node)))
+            return
+        found = {**found, **_texts(node)}
+        inner = node.get(keys[0])
+        if not isinstance(inner, list):
+            bad.append(Bad(raw.offset, f"{keys[0]} is not a list", _excerpt(node)))
+        elif len(keys) > 1:
+            for child in inner:
+                walk(child, keys[1:], found)
+        else:
+            acl, rule, mac = (found.get(key, "") for key in ("aclID", "rule", "mac"))
+            lists.append(_Tuples(acl, rule, mac, json.dumps(inner).encode()))
+
+    if isinstance(flow_records, dict):
+        walk(flow_records, ("flows", "flowGroups", "flowTuples"), {})
+    elif isinstance(properties, dict):
+        walk(properties, ("flows", "flows", "flowTuples"), {})
+    texts = _texts(doc)
+    return (
+        _LogRecord(
+            time=texts.get("time", ""),
+            macAddress=texts.get("macAddress", ""),
+            resourceId=texts.get("resourceId", ""),
+            targetResourceID=texts.get("targetResourceID", ""),
+            flowLogVersion=_whole(doc.get("flowLogVersion")),
+            properties=_Properties([], _whole(properties.get("Version")))
+            if isinstance(properties, dict)
+            else None,
+            flowRecords=_FlowRecords([]) if isinstance(flow_records, dict) else None,
+        ),
+        lists,
+    )
+
+
+def _texts(node: dict[str, Any]) -> dict[str, str]:
+    return {key: _clean(value) for key, value in node.items() if isinstance(value, str)}
+
+
+def _clean(text: str) -> str:
+    """The text without lone surrogates, which JSON can spell and UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
+
+
+def _whole(value: object) -> int | None:
+    return int(str(value)) if str(value) in ("1", "2", "4") else None
+
+
+def _excerpt(value: object) -> bytes:
+    return json.dumps(value)[:4096].encode()

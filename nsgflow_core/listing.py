@@ -1,0 +1,68 @@
+"""Which flow logs exist: the resources of a container, and the blobs of one of their hours.
+
+A listing costs as much as a write, and a container holds years. So names are walked level by
+level down to each resource, and from there straight to an hour: the requests follow the number
+of resources and hours asked for, never the container's history.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobPrefix, ContainerClient
+
+from nsgflow_core import blob_path
+from nsgflow_core.storage import errors_of
+
+_LEVEL = "/"
+_RESOURCE = re.compile(
+    r"resourceId=/SUBSCRIPTIONS/.+/NETWORKSECURITYGROUPS/[^/]+/"
+    r"|flowLogResourceID=/SUBSCRIPTIONS/.+/FLOWLOGS/[^/]+/"
+    r"|flowLogResourceID=/(?!SUBSCRIPTIONS/)[^/]+/[^/]+/",
+    re.IGNORECASE,
+)
+
+
+class ListedBlob(msgspec.Struct, frozen=True):
+    """A blob as a listing shows it; size in bytes, ETag as a response header has it."""
+
+    path: str
+    size: int
+    etag: str
+
+
+def resources(container: ContainerClient, prefix: str = "") -> Iterator[str]:
+    """The prefix of each resource with flow logs in a container, ending in "/".
+
+    A container that does not exist has none.
+    """
+    with errors_of(f"list {container.container_name}"):
+        try:
+            names = [
+                item.name
+                for item in container.walk_blobs(prefix, delimiter=_LEVEL)
+                if isinstance(item, BlobPrefix)
+            ]
+        except ResourceNotFoundError:
+            return
+    for name in names:
+        if _RESOURCE.fullmatch(name):
+            yield name
+        else:
+            yield from resources(container, name)
+
+
+def hour_blobs(container: ContainerClient, resource: str, hour: datetime) -> list[ListedBlob]:
+    """The flow logs of one resource and hour: one request for up to 5,000 NICs."""
+    prefix = blob_path.hour_prefix(resource, hour)
+    with errors_of(f"list {container.container_name}"):
+        try:
+            return [
+                ListedBlob(blob.name, blob.size, f'"{blob.etag.strip(chr(34))}"')
+                for blob in container.list_blobs(name_starts_with=prefix)
+                if blob_path.is_flow_log(blob.name)
+            ]
+        except ResourceNotFoundError:
+            return []

@@ -1,0 +1,432 @@
+"""One blob, from its checkpoint to accepted rows and alerts.
+
+    read checkpoint ─▶ list blocks ─▶ claim ─▶ read ─▶ records ─▶ flows ─▶ sinks ─▶ commit ┐
+                            ▲                                                              │
+                            └────────────── list again: has it grown? ◀────────────────────┘
+
+The order loses no event: whoever finds the blob claimed may go, because the holder lists it
+again after releasing the claim. docs/architecture.md tells what each failure leads to.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from nsgflow_core import blob_path, flows, records
+from nsgflow_core.blob_path import LogPath
+from nsgflow_core.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, BlockList, digest
+from nsgflow_core.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
+from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
+from nsgflow_core.model import Bad, BlobRef, Flow, Position
+from nsgflow_core.records import RawRecord, Stretch
+from nsgflow_core.sinks import Delivery, Refusal, Sink
+
+WINDOW = 4 * 1024 * 1024
+"""Bytes read at once; progress is committed after each."""
+
+LARGEST_RECORD = 64 * 1024 * 1024
+"""A record that does not end within this many bytes is given up as bad."""
+
+SINK_SECONDS = 10.0
+"""What an invocation may spend on one sink beyond what it spends on the others."""
+
+_HANG_GRACE = 3.0
+_MAX_WAIT = 60.0
+_LONGEST_WAIT = 600.0
+"""The longest a service may make us wait by its own word, in seconds."""
+_CLAIM_RESERVE = SINK_SECONDS + _HANG_GRACE + 7
+"""Seconds of claim that must be left before a delivery begins, or it is extended first."""
+
+
+class Source(Protocol):
+    """Where blobs are read; `blocks.FlowLogs` is the real one and documents the errors."""
+
+    def list_blocks(self, ref: BlobRef) -> BlockList: ...  # noqa: D102
+    def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes: ...  # noqa: D102
+
+
+class CheckpointStore(Protocol):
+    """Where checkpoints are; `checkpoint.Checkpoints` is the real one."""
+
+    def read(self, ref: BlobRef, hour: datetime) -> Checkpoint: ...  # noqa: D102
+    def write(self, checkpoint: Checkpoint) -> Checkpoint: ...  # noqa: D102
+
+
+class DeadLetterStore(Protocol):
+    """Where dead letters go; `dead_letters.DeadLetters` is the real one."""
+
+    def put_bad(self, ref: BlobRef, bad: Sequence[Bad]) -> None: ...  # noqa: D102
+    def put_refused(self, ref: BlobRef, sink: str, refused: Sequence[Refusal]) -> None: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class Report:
+    """What one run did, for the summary line; sizes in bytes, times in seconds.
+
+    `errors` has what failed, by sink; `lagging` the sinks left behind, and since when at worst.
+    """
+
+    ref: BlobRef
+    bytes_read: int = 0
+    records: int = 0
+    accepted: dict[str, int] = field(default_factory=dict)
+    dead_letters: int = 0
+    rewritten: int = 0
+    errors: dict[str, NsgflowError] = field(default_factory=dict)
+    lagging: tuple[str, ...] = ()
+    behind_since: float = 0.0
+    gone: bool = False
+    busy: bool = False
+    out_of_time: bool = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something is left that another run must look at."""
+        return bool(self.lagging or self.busy or self.out_of_time)
+
+    def error(self) -> NsgflowError | None:
+        """One error that stands for all, None when nothing failed."""
+        if not self.errors:
+            return None
+        message = "; ".join(f"{name}: {error}" for name, error in sorted(self.errors.items()))
+        message = f"{message} ({self.ref})"
+        if all(isinstance(error, TransientError) for error in self.errors.values()):
+            return TransientError(message)
+        return RefusedError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the pipeline is made of; `now` is the wall clock in seconds since the epoch."""
+
+    source: Source
+    checkpoints: CheckpointStore
+    dead_letters: DeadLetterStore
+    sinks: Sequence[Sink]
+    executor: Executor
+    now: Callable[[], float] = time.time
+
+
+class Pipeline:
+    """The way of the data."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def run(self, ref: BlobRef, deadline: float) -> Report:
+        """Deliver what is new in a blob, until `deadline` (seconds since the epoch).
+
+        What sinks answer is in the report, and so is a blob that has vanished: there is nothing
+        to deliver from it.
+
+        Raises:
+            BadInputError: the path is not that of a flow log.
+            TransientError, RefusedError: the storage failed; the data waits in the blob.
+        """
+        log = blob_path.parse(ref.path)
+        checkpoint = self._parts.checkpoints.read(ref, log.hour)
+        run = _Run(self._parts, log, checkpoint, deadline)
+        if checkpoint.owner and checkpoint.until > self._parts.now():
+            run.report.busy = True
+            return run.report
+        try:
+            run.until_nothing_new()
+        except ClaimLostError:
+            run.report.busy = True
+        except BlobGoneError:
+            run.forget()
+        except NsgflowError:
+            run.give_back()
+            raise
+        return run.report
+
+
+class _Run:
+    """One run over one blob: its checkpoint as last read or written, and whether we hold it."""
+
+    def __init__(self, parts: Parts, log: LogPath, checkpoint: Checkpoint, deadline: float) -> None:
+        self._parts = parts
+        self._sinks = {sink.name: sink for sink in parts.sinks}
+        self._log = log
+        self._checkpoint = checkpoint
+        self._deadline = deadline
+        self._held = False
+        self._overtime = dict.fromkeys(self._sinks, 0.0)
+        self._left: set[str] = set()
+        self.report = Report(checkpoint.ref)
+
+    def until_nothing_new(self) -> None:
+        """Deliver until a listing made without the claim shows nothing new."""
+        ref = self._checkpoint.ref
+        blocks: BlockList | None = None
+        while True:
+            blocks = blocks or self._parts.source.list_blocks(ref)
+            cursors = self._cursors()
+            due = self._due(cursors, blocks)
+            if not due or self.report.out_of_time:
+                break
+            if not self._held:
+                self._claim()
+            try:
+                due = self._verify(due, blocks)
+                front = max(cursor.position for cursor in due.values())
+                window = {name: at for name, at in due.items() if at.position == front}
+                cursors |= due | self._deliver_window(window, cursors, blocks)
+            except BlobChangedError:
+                blocks = None
+                continue
+            more = bool(self._due(cursors, blocks))
+            self.report.out_of_time = more and self._parts.now() >= self._deadline
+            self._commit(cursors, blocks, release=not more or self.report.out_of_time)
+            # A sink that catches up alone must not keep new data from those that are current.
+            if not self._held or len(window) < len(self._sinks):
+                blocks = None
+        lagging = [name for name, cursor in cursors.items() if _behind(cursor, blocks)]
+        self.report.lagging = tuple(sorted(lagging))
+        self.report.behind_since = min(
+            (cursors[name].behind_since or self._parts.now() for name in lagging), default=0.0
+        )
+
+    def forget(self) -> None:
+        """The blob is gone: there is nothing to wait for."""
+        if self._held or self._checkpoint.pending:
+            self._write(replace(self._checkpoint, owner="", until=0.0, pending=False))
+
+    def give_back(self) -> None:
+        """Free the blob for the next one who tries, when the storage still lets us."""
+        if self._held:
+            with suppress(NsgflowError):  # the claim runs out by itself
+                self._write(replace(self._checkpoint, owner="", until=0.0, pending=True))
+
+    def _cursors(self) -> dict[str, Cursor]:
+        """The cursor of every sink; one that is new begins where the furthest is."""
+        known = self._checkpoint.cursors
+        furthest = max(known.values(), key=lambda cursor: cursor.position, default=Cursor())
+        begin = replace(furthest, failures=0, not_before=0.0, behind_since=0.0)
+        return {name: known.get(name, begin) for name in self._sinks}
+
+    def _due(self, cursors: Mapping[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
+        now = self._parts.now()
+        return {
+            name: cursor
+            for name, cursor in cursors.items()
+            if name not in self._left and cursor.not_before <= now and _behind(cursor, blocks)
+        }
+
+    def _claim(self) -> None:
+        until = self._parts.now() + CLAIM_SECONDS
+        self._write(replace(self._checkpoint, owner=uuid.uuid4().hex, until=until, pending=True))
+        self._held = True
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = self._parts.checkpoints.write(checkpoint)
+
+    def _verify(self, due: dict[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
+        """Cursors that still stand on the bytes they were left on, or at the beginning."""
+        verified: dict[str, Cursor] = {}
+        for name, cursor in due.items():
+            if _matches(cursor, blocks):
+                verified[name] = cursor
+            elif self._unchanged(cursor, blocks):
+                block = blocks.holding(cursor.offset - 1)
+                verified[name] = replace(cursor, block=block, etag=blocks.etag)
+            else:
+                self.report.rewritten += 1
+                verified[name] = Cursor(behind_since=cursor.behind_since)
+        return verified
+
+    def _unchanged(self, cursor: Cursor, blocks: BlockList) -> bool:
+        start = cursor.offset - cursor.anchor_size
+        if cursor.offset > blocks.size:
+            return False
+        data = self._read(start, cursor.offset, blocks)
+        return digest(data) == cursor.anchor
+
+    def _read(self, start: int, end: int, blocks: BlockList) -> bytes:
+        data = self._parts.source.read(self._checkpoint.ref, start, end, blocks.etag)
+        self.report.bytes_read += len(data)
+        return data
+
+    def _read_window(self, start: int, blocks: BlockList) -> tuple[bytes, Stretch]:
+        """Read from `start` as far as a window goes, further if not one record ends in it."""
+        size = WINDOW
+        data = b""
+        while True:
+            end = blocks.window_end(start, size)
+            data += self._read(start + len(data), end, blocks)
+            stretch = records.split(data, start, last=end == blocks.size)
+            if stretch.end > start or end == blocks.size:
+                return data, stretch
+            if len(data) >= LARGEST_RECORD:
+                return data, Stretch([], [Bad(start, "no record ends in 64 MiB", data)], end)
+            size *= 4
+
+    def _deliver_window(
+        self, window: Mapping[str, Cursor], cursors: Mapping[str, Cursor], blocks: BlockList
+    ) -> dict[str, Cursor]:
+        """Read the next window for sinks that stand at one place, deliver it, move them on."""
+        start = next(iter(window.values())).position
+        data, stretch = self._read_window(start.offset, blocks)
+        bad = list(stretch.bad)
+        found = self._flows(stretch.records, bad, [self._sinks[name] for name in window])
+        self.report.records += len(stretch.records)
+        # Sinks behind the furthest one meet bad input that was kept when that one met it.
+        examined = max(cursor.offset for cursor in cursors.values())
+        if fresh := [piece for piece in bad if piece.offset >= examined]:
+            self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh)
+            self.report.dead_letters += len(fresh)
+        if self._checkpoint.until - self._parts.now() < _CLAIM_RESERVE:
+            self._write(replace(self._checkpoint, until=self._parts.now() + CLAIM_SECONDS))
+        end = Position(stretch.end)
+        last = start.offset + len(data) == blocks.size
+        moved: dict[str, Cursor] = {}
+        for name, delivery in self._deliver(window, found, start, end).items():
+            self._account(name, delivery)
+            cursor = _moved(window[name], delivery, data, start.offset, blocks)
+            if delivery.reached == end and delivery.error is None and last:
+                cursor = replace(cursor, seen=blocks.size, behind_since=0.0)
+            elif not cursor.behind_since:
+                cursor = replace(cursor, behind_since=self._parts.now())
+            if delivery.error is not None:
+                cursor = self._put_off(cursor, delivery.error)
+            moved[name] = cursor
+        return moved
+
+    def _flows(self, raw: Sequence[RawRecord], bad: list[Bad], sinks: Sequence[Sink]) -> list[Flow]:
+        denied_only = all(sink.filter.denied_only for sink in sinks)
+        return [
+            flow
+            for record in raw
+            for flow in flows.read(record, self._log, bad, denied_only=denied_only)
+        ]
+
+    def _deliver(
+        self, window: Mapping[str, Cursor], found: Sequence[Flow], start: Position, end: Position
+    ) -> dict[str, Delivery]:
+        """Deliver to the sinks side by side, each in its own time."""
+        deliveries: dict[str, Delivery] = {}
+        begun = time.monotonic()
+        futures: dict[str, Future[tuple[Delivery, float]]] = {}
+        for name in window:
+            sink = self._sinks[name]
+            wanted = [
+                flow for flow in found if flow.position >= start and sink.filter.accepts(flow)
+            ]
+            if not wanted:
+                deliveries[name] = Delivery(end)
+                continue
+            seconds = SINK_SECONDS - self._overtime[name]
+            futures[name] = self._parts.executor.submit(
+                _timed, sink, self._checkpoint.ref, wanted, start, end, seconds
+            )
+        taken: dict[str, float] = {}
+        for name, future in futures.items():
+            deliveries[name], taken[name] = _result(future, begun, start)
+        for name, seconds in taken.items():
+            if len(self._sinks) > 1:
+                others = [other for key, other in taken.items() if key != name]
+                self._overtime[name] += max(seconds - max(others, default=0.0), 0.0)
+            if self._overtime[name] >= SINK_SECONDS - 1:
+                self._left.add(name)
+        return deliveries
+
+    def _account(self, name: str, delivery: Delivery) -> None:
+        if delivery.accepted:
+            self.report.accepted[name] = self.report.accepted.get(name, 0) + delivery.accepted
+        if delivery.refused:
+            self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
+            self.report.dead_letters += len(delivery.refused)
+        if delivery.error is not None:
+            self.report.errors[name] = delivery.error
+            self._left.add(name)
+
+    def _put_off(self, cursor: Cursor, error: NsgflowError) -> Cursor:
+        failures = cursor.failures + 1
+        wait = min(2.0**failures, _MAX_WAIT)
+        if isinstance(error, TransientError):
+            wait = max(wait, min(error.retry_after, _LONGEST_WAIT))
+        return replace(cursor, failures=failures, not_before=self._parts.now() + wait)
+
+    def _commit(self, cursors: dict[str, Cursor], blocks: BlockList, *, release: bool) -> None:
+        until = 0.0 if release else self._parts.now() + CLAIM_SECONDS
+        self._write(
+            replace(
+                self._checkpoint,
+                cursors=dict(cursors),
+                owner="" if release else self._checkpoint.owner,
+                until=until,
+                pending=not release or any(_behind(at, blocks) for at in cursors.values()),
+            )
+        )
+        self._held = not release
+
+
+def _matches(cursor: Cursor, blocks: BlockList) -> bool:
+    """Whether a listing shows the block that a cursor was left behind, where it was."""
+    if cursor.offset == 0:
+        return True
+    if cursor.block is None and not blocks.blocks:
+        return cursor.etag == blocks.etag
+    return cursor.block is not None and cursor.block == blocks.holding(cursor.offset - 1)
+
+
+def _behind(cursor: Cursor, blocks: BlockList) -> bool:
+    return cursor.seen != blocks.size or not _matches(cursor, blocks)
+
+
+def _moved(
+    cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: BlockList
+) -> Cursor:
+    """The cursor at the place that a delivery reached, with the bytes before it remembered."""
+    offset, ordinal = delivery.reached
+    cursor = replace(
+        cursor,
+        offset=offset,
+        ordinal=ordinal,
+        seen=offset,
+        etag=blocks.etag,
+        failures=0,
+        not_before=0.0,
+    )
+    if offset == start:
+        return cursor
+    block = blocks.holding(offset - 1)
+    anchor_start = max(start, offset - ANCHOR_SIZE, block.offset if block else 0)
+    return replace(
+        cursor,
+        blocks=blocks.delivered(offset),
+        block=block,
+        anchor=digest(data[anchor_start - start : offset - start]),
+        anchor_size=offset - anchor_start,
+    )
+
+
+def _timed(
+    sink: Sink, ref: BlobRef, wanted: Sequence[Flow], start: Position, end: Position, seconds: float
+) -> tuple[Delivery, float]:
+    begun = time.monotonic()
+    return sink.deliver(ref, wanted, start, end, seconds), time.monotonic() - begun
+
+
+def _result(
+    future: Future[tuple[Delivery, float]], begun: float, start: Position
+) -> tuple[Delivery, float]:
+    """What a sink did; a sink that hangs or breaks has delivered nothing, and does not say so."""
+    patience = begun + SINK_SECONDS + _HANG_GRACE - time.monotonic()
+    try:
+        broken = future.exception(timeout=max(patience, 0.0))
+    except FutureTimeoutError:
+        return Delivery(start, error=TransientError("no answer in time")), SINK_SECONDS
+    if broken is not None:
+        error = RefusedError(f"failed: {type(broken).__name__}: {broken}")
+        error.__cause__ = broken
+        return Delivery(start, error=error), 0.0
+    return future.result()

@@ -1,0 +1,197 @@
+"""From the bytes of a blob to its records, each with its exact byte offset.
+
+A PT1H.json is `{"records":[` + records joined by `,` + `]}`, as Azure writes it: head and closer
+in blocks of their own and a new block of records before the closer at every update
+(https://learn.microsoft.com/azure/network-watcher/flow-logs-read). In the wild it is also
+pretty-printed, one bare record, or has a `{"records":[…]}` where a record belongs. All of it is
+read as one stream: records with openings, closings, commas and white space between them.
+
+What is no record is told apart from what is not a whole record *yet*, and what stands around
+it is not lost: reading goes on at the next place where a record begins.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from nsgflow_core.model import Bad
+
+_OPENING = rb'\{\s*"records"\s*:\s*\['
+_BETWEEN = re.compile(rb"(?:[\s,]|" + _OPENING + rb"|\]\s*\})*+")
+_SEPARATOR = re.compile(rb"[\s,]*+")
+_WRAPPED = re.compile(_OPENING)
+_CLOSING = re.compile(rb"\s*\]\s*\}\s*\Z")
+_CLOSING_REACH = 256
+"""How far from the end of a blob its closing may begin, in bytes; pretty printers indent it."""
+
+_RECORD_KEYS = (
+    b"time|systemId|macAddress|category|resourceId|operationName|properties|records|"
+    b"flowLogVersion|flowLogGUID|flowLogResourceID|targetResourceID|flowRecords"
+)
+_RECORD_START = re.compile(rb'\{\s*"(?:' + _RECORD_KEYS + rb')"\s*:')
+
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+# Numbers stay text: only the extent of a value is wanted, and a number of a million digits must
+# not cost more than its bytes.
+_EXTENT = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+
+_EFFORT_PER_BYTE = 8
+_EFFORT_PER_TRY = 1000
+"""Bounds of the search for the next record behind bytes that are none, in bytes looked at."""
+
+
+class RawRecord(msgspec.Struct, frozen=True):
+    """The JSON text of one record and the byte offset of its `{` in the blob."""
+
+    offset: int
+    data: bytes | msgspec.Raw
+
+    @property
+    def end(self) -> int:
+        """The first byte behind the record."""
+        return self.offset + len(memoryview(self.data))
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """What a stretch of a blob holds.
+
+    `end` is the offset behind the last record or bad piece: reading goes on there. Openings,
+    closings and unfinished records are not counted, since what Azure inserts next comes before
+    the closing.
+    """
+
+    records: list[RawRecord]
+    bad: list[Bad]
+    end: int
+
+
+def split(data: bytes, at: int, *, last: bool) -> Stretch:
+    """Split bytes that begin at offset `at`, between two records, into records.
+
+    `last` says that the blob ends where the bytes end. An unfinished record at the end is left
+    for the next read, except where the blob has been closed behind it: then it never will be
+    finished, and is bad.
+    """
+    return _split(data, at, last=last, nested=False)
+
+
+def _split(data: bytes, at: int, *, last: bool, nested: bool) -> Stretch:
+    start = _end_of(_BETWEEN, data, 0)
+    if start == len(data):
+        return Stretch([], [], at)
+    closing = _CLOSING.search(data, max(start, len(data) - _CLOSING_REACH)) if last else None
+    stop = closing.start() if closing else len(data)
+    for candidate in (stop, _last_start(data, start)):
+        end = _before_separators(data, candidate)
+        try:
+            elements = _ELEMENTS.decode(b"".join((b"[", memoryview(data)[start:end], b"]")))
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        return _located(elements, data, start, at, nested=nested)
+    return _search(data, start, stop, at, closed=closing is not None, nested=nested)
+
+
+def _before_separators(data: bytes, end: int) -> int:
+    while end and data[end - 1] in b", \t\r\n":
+        end -= 1
+    return end
+
+
+def _end_of(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
+    found = pattern.match(data, pos)
+    return found.end() if found else pos
+
+
+def _last_start(data: bytes, start: int) -> int:
+    """Where the last record begins, by the way the first one does: `{"time":` or its like."""
+    colon = data.find(b":", start)
+    return max(data.rfind(data[start : colon + 1]), start)
+
+
+def _located(
+    elements: list[msgspec.Raw], data: bytes, start: int, at: int, *, nested: bool
+) -> Stretch:
+    records: list[RawRecord] = []
+    bad: list[Bad] = []
+    pos = start
+    for element in elements:
+        pos = _end_of(_SEPARATOR, data, pos)
+        size = len(memoryview(element))
+        if _is_record(data, pos):
+            records.append(RawRecord(at + pos, element))
+        else:
+            inner = _other(data[pos : pos + size], at + pos, nested=nested)
+            records += inner.records
+            bad += inner.bad
+        pos += size
+    return Stretch(records, bad, at + pos)
+
+
+def _is_record(data: bytes, pos: int) -> bool:
+    return data[pos] == ord("{") and not _WRAPPED.match(data, pos)
+
+
+def _other(element: bytes, offset: int, *, nested: bool) -> Stretch:
+    """What stands where a record belongs: records in a wrapper of their own, or no object."""
+    if element.startswith(b"{") and not nested:
+        return _split(element, offset, last=True, nested=True)
+    reason = "records nested too deep" if nested else "not a JSON object"
+    return Stretch([], [Bad(offset, reason, element)], offset + len(element))
+
+
+def _search(data: bytes, start: int, stop: int, at: int, *, closed: bool, nested: bool) -> Stretch:
+    """Read value by value and step over what is no record; slower, for what `split` refused."""
+    text = data.decode("latin-1")  # one character a byte, so that offsets agree
+    records: list[RawRecord] = []
+    bad: list[Bad] = []
+    end = 0
+    pos = _end_of(_BETWEEN, data, start)
+    while pos < stop:
+        if (value_end := _value_end(text, pos)) is not None:
+            end = value_end
+            if _is_record(data, pos):
+                records.append(RawRecord(at + pos, data[pos:end]))
+            else:
+                inner = _other(data[pos:end], at + pos, nested=nested)
+                records += inner.records
+                bad += inner.bad
+        else:
+            following = _next_record(data, text, pos)
+            if following is None and not closed:
+                break
+            end = following if following is not None else stop
+            piece = data[pos:end].rstrip(b", \t\r\n")
+            bad.append(Bad(at + pos, "not JSON, or cut short", piece))
+        pos = _end_of(_BETWEEN, data, end)
+    return Stretch(records, bad, at + end)
+
+
+def _value_end(text: str, pos: int) -> int | None:
+    try:
+        return _EXTENT.raw_decode(text, pos)[1]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _next_record(data: bytes, text: str, pos: int) -> int | None:
+    """Where the next whole record begins behind `pos`, None when none is in sight."""
+    effort = _EFFORT_PER_BYTE * len(data) + _EFFORT_PER_TRY
+    for start in _starts(data, pos + 1):
+        try:
+            _EXTENT.raw_decode(text, start)
+        except json.JSONDecodeError as exc:
+            effort -= exc.pos - start
+        except RecursionError:
+            pass
+        else:
+            return start
+        effort -= _EFFORT_PER_TRY
+        if effort < 0:
+            return None
+    return None
+
+
+def _starts(data: bytes, pos: int) -> Iterator[int]:
+    return (found.start() for found in _RECORD_START.finditer(data, pos))

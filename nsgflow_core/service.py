@@ -1,0 +1,132 @@
+"""The parts of the function put together once per process, from the settings."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from nsgflow_core import blob_path
+from nsgflow_core.blocks import FlowLogs
+from nsgflow_core.checkpoint import Checkpoints
+from nsgflow_core.config import Settings
+from nsgflow_core.dead_letters import DeadLetters
+from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
+from nsgflow_core.model import BlobRef
+from nsgflow_core.pipeline import Parts, Pipeline, Report
+from nsgflow_core.sinks import Sink
+from nsgflow_core.storage import blob_service, credential, table
+from nsgflow_core.sweep import Account, Window, sweep
+from nsgflow_core.telemetry import Telemetry
+
+DEADLINE_SECONDS = 8 * 60.0
+"""An invocation commits and returns after this; host.json lets it run for ten minutes."""
+
+_SINK_THREADS = 64  # two sinks for each of the most deliveries a worker runs at once
+
+
+class Service:
+    """Delivers blobs and sweeps, with clients that live as long as the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        services = {name: blob_service(at) for name, at in settings.connections.items()}
+        self._accounts = {name: str(at.account_name) for name, at in services.items()}
+        self._services = services
+        host = blob_service(settings.host_storage)
+        self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
+        self._telemetry = Telemetry()
+        self._pipeline = Pipeline(
+            Parts(
+                FlowLogs({self._accounts[name]: at for name, at in services.items()}),
+                self._checkpoints,
+                DeadLetters(host.get_container_client(settings.state_container)),
+                _sinks(settings),
+                ThreadPoolExecutor(_SINK_THREADS, thread_name_prefix="sink"),
+            )
+        )
+        if settings.unknown:
+            self._telemetry.warn(f"unknown settings: {', '.join(settings.unknown)}")
+        if settings.logs is None and settings.webhook is None:
+            self._telemetry.warn("neither the table nor the webhook is set: nothing is delivered")
+
+    def deliver(self, connection: str, container: str, path: str) -> Report:
+        """Deliver what is new in a blob that an event named.
+
+        Raises:
+            NsgflowError: a sink or the storage failed; what others accepted is committed.
+        """
+        ref = BlobRef(self._accounts[connection], container, path)
+        try:
+            report = self._run(ref, time.time() + DEADLINE_SECONDS)
+        except BadInputError as exc:
+            # Some other blob in the container: trying it again would change nothing.
+            self._telemetry.warn(str(exc))
+            return Report(ref)
+        if error := report.error():
+            raise error
+        return report
+
+    def sweep(self) -> None:
+        """Deliver what events missed, in all connections.
+
+        Raises:
+            NsgflowError: something failed; everything else was looked at all the same.
+        """
+        deadline = time.time() + DEADLINE_SECONDS
+        now = datetime.now(UTC)
+        window = Window(
+            now,
+            self._settings.sweep_hours,
+            self._settings.state_days,
+            lambda: time.time() >= deadline,
+        )
+        errors: list[NsgflowError] = []
+        for connection, account in self._accounts.items():
+            containers = [
+                self._services[connection].get_container_client(name)
+                for name in (blob_path.NSG_CONTAINER, blob_path.VNET_CONTAINER)
+            ]
+            try:
+                swept = sweep(
+                    Account(connection, account, containers),
+                    self._checkpoints,
+                    lambda ref: self._run(ref, deadline),
+                    window,
+                )
+            except NsgflowError as exc:
+                errors.append(exc)
+                continue
+            errors += swept.errors
+            self._telemetry.sweep(
+                connection=connection,
+                hours=swept.hours,
+                blobs=swept.blobs,
+                run=swept.run,
+                completed=swept.completed,
+                errors=len(swept.errors),
+            )
+        if now.minute < 5:  # noqa: PLR2004 - once an hour, in the timer's first run of it
+            self._checkpoints.delete_before(now - timedelta(days=self._settings.state_days))
+        if errors:
+            count = len(errors)
+            raise TransientError(f"the sweep failed {count} times, first: {errors[0]}")
+
+    def _run(self, ref: BlobRef, deadline: float) -> Report:
+        begun = time.monotonic()
+        report = self._pipeline.run(ref, deadline)
+        self._telemetry.report(report, time.monotonic() - begun)
+        return report
+
+
+def _sinks(settings: Settings) -> Sequence[Sink]:
+    # Imported here because only deployments that use a sink should pay for its client.
+    sinks: list[Sink] = []
+    if settings.logs is not None:
+        from nsgflow_core.sinks.log_analytics import LogAnalyticsSink  # noqa: PLC0415
+
+        sinks.append(LogAnalyticsSink(settings.logs, credential()))
+    if settings.webhook is not None:
+        from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
+
+        sinks.append(WebhookSink(settings.webhook))
+    return sinks

@@ -1,0 +1,194 @@
+"""The webhook: one CloudEvent for each record with denied flows, signed when a secret is set.
+
+https://github.com/cloudevents/spec/blob/main/cloudevents/spec.md has the envelope,
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md the
+signature.
+"""
+
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator, Sequence
+from http.cookiejar import DefaultCookiePolicy
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import requests
+import urllib3
+
+from nsgflow_core import rows
+from nsgflow_core.config import WebhookSettings
+from nsgflow_core.errors import RefusedError, TransientError
+from nsgflow_core.model import BlobRef, Flow, Position, Record
+from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, with_retries
+
+MAX_ALERT = 64 * 1024
+"""Largest alert in bytes; what intermediaries of CloudEvents must be able to forward."""
+
+_CONNECTIONS = 32
+_MAX_ANSWER = 4096
+
+
+class WebhookSink:
+    """Alerts to one URL."""
+
+    name = "webhook"
+
+    def __init__(self, settings: WebhookSettings) -> None:
+        self.filter = settings.filter
+        self._settings = settings
+        self._session = requests.Session()
+        # No credentials from ~/.netrc and no cookies go to whoever the URL names.
+        self._session.auth = lambda request: request
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def deliver(
+        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+    ) -> Delivery:
+        """Post the alerts one by one; see `Sink.deliver`."""
+        deadline = time.monotonic() + seconds
+        if self._settings.max_age_minutes is not None:
+            oldest = (time.time() - self._settings.max_age_minutes * 60) * 1000
+            flows = [flow for flow in flows if flow.time_ms >= oldest]
+
+        def post(alert: Sequence[Item]) -> None:
+            (item,) = alert
+            with_retries(lambda left: self._post(item, left), deadline)
+
+        return deliver_in_order(_alerts(ref, flows), post, start, end, deadline)
+
+    def _post(self, alert: Item, seconds: float) -> None:
+        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+        if self._settings.secret:
+            headers |= _signature(self._settings.secret, alert)
+        try:
+            response = self._session.post(
+                self._settings.url,
+                data=alert.payload,
+                headers=headers,
+                timeout=(min(seconds, 5), seconds),
+                allow_redirects=False,
+                stream=True,
+            )
+            _finish(response)
+        except requests.exceptions.SSLError as exc:
+            raise RefusedError("the webhook's certificate is not trusted") from exc
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as exc:
+            raise RefusedError("the webhook's URL cannot be used") from exc
+        except (requests.exceptions.RequestException, OSError) as exc:
+            # Its text may hold the URL, and that is a secret: name the kind only.
+            raise TransientError(f"the webhook: {type(exc).__name__}") from exc
+        error = status_error(
+            response.status_code, response.headers.get("Retry-After"), "the webhook"
+        )
+        if error is not None:
+            raise error
+
+
+def _finish(response: requests.Response) -> None:
+    """Read a short answer, so that the connection can be used again, and drop any other."""
+    with response:
+        length = response.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) <= _MAX_ANSWER:
+            try:
+                response.raw.read(_MAX_ANSWER)
+            except (urllib3.exceptions.HTTPError, OSError):
+                response.raw.close()  # the status line has said all that matters
+
+
+def _signature(secret: bytes, alert: Item) -> dict[str, str]:
+    stamp = str(int(time.time()))
+    signed = b"%b.%b.%b" % (alert.name.encode(), stamp.encode(), alert.payload)
+    digest = base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
+    return {
+        "webhook-id": alert.name,
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{digest}",
+    }
+
+
+def _alerts(ref: BlobRef, flows: Sequence[Flow]) -> Iterator[list[Item]]:
+    for record, of_record in groupby(flows, key=lambda flow: flow.group.record):
+        alert = list(of_record)
+        payload = encode_alert(ref, record, alert)
+        yield [Item(payload, Position(record.end), len(alert), alert_id(ref, record))]
+
+
+def alert_id(ref: BlobRef, record: Record) -> str:
+    """32 hex digits, the same at every delivery of the record's alert."""
+    place = "\0".join((ref.account, ref.container, ref.path, str(record.offset)))
+    return hashlib.blake2b(place.encode(), digest_size=16, person=b"nsgflow.alert").hexdigest()
+
+
+def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
+    """The CloudEvent of one record, its smallest groups cut off where it would be too large."""
+    groups = _groups(flows)
+    encoded = [msgspec.json.encode(group) for group in groups]
+    envelope = {
+        "specversion": "1.0",
+        "type": "nsgflow.flows.denied",
+        "source": str(ref),
+        "id": alert_id(ref, record),
+        "time": rows.record_time(record.time) or rows.flow_time(flows[-1].time_ms),
+        "datacontenttype": "application/json",
+        "data": {"flows": len(flows), "truncated": len(flows), "groups": []},
+    }
+    room = MAX_ALERT - len(msgspec.json.encode(envelope))
+    kept = 0
+    for group in encoded:
+        room -= len(group) + 1
+        if room < 0:
+            break
+        kept += 1
+    truncated = sum(group["flows"] for group in groups[kept:])
+    data = {"flows": len(flows), "truncated": truncated, "groups": groups[:kept]}
+    return msgspec.json.encode(envelope | {"data": data})
+
+
+def _groups(flows: Sequence[Flow]) -> list[dict[str, Any]]:
+    """Flows merged by rule, direction, protocol, addresses and port, the busiest first."""
+    merged: dict[tuple[Any, ...], list[int]] = {}
+    for flow in flows:
+        key = (
+            flow.group.acl_group,
+            flow.group.acl_name,
+            flow.group.rule,
+            "Inbound" if flow.outcome.inbound else "Outbound",
+            flow.outcome.protocol,
+            flow.src,
+            flow.dst,
+            flow.outcome.dst_port,
+        )
+        merged.setdefault(key, []).append(flow.time_ms)
+    names = (
+        "aclGroup",
+        "aclName",
+        "aclRule",
+        "direction",
+        "protocol",
+        "srcIp",
+        "destIp",
+        "destPort",
+    )
+    ordered = sorted(
+        merged.items(),
+        key=lambda entry: (
+            -len(entry[1]),
+            *entry[0][:7],
+            -1 if entry[0][7] is None else entry[0][7],
+        ),
+    )
+    return [
+        dict(zip(names, key, strict=True))
+        | {
+            "flows": len(times),
+            "firstSeen": rows.flow_time(min(times)),
+            "lastSeen": rows.flow_time(max(times)),
+        }
+        for key, times in ordered
+    ]

@@ -1,0 +1,93 @@
+"""Storage accounts: clients that live as long as the process, and what their errors mean."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.data.tables import TableClient
+from azure.storage.blob import BlobServiceClient, ExponentialRetry
+
+from nsgflow_core.config import Storage
+from nsgflow_core.errors import RefusedError, TransientError
+
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 20}
+_THROTTLED = (408, 429, 500, 502, 503, 504)
+
+
+@cache
+def credential(client_id: str = "") -> TokenCredential:
+    """The identity to sign in with: the app's own on Azure, the developer's elsewhere."""
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
+
+    client_id = client_id or os.environ.get("AZURE_CLIENT_ID", "")
+    if "IDENTITY_ENDPOINT" in os.environ:
+        return ManagedIdentityCredential(client_id=client_id or None)
+    return DefaultAzureCredential()
+
+
+def blob_service(storage: Storage) -> BlobServiceClient:
+    """The blob service of an account.
+
+    The SDK's default waits 15 s before its first retry, far past what a trigger can spare.
+    """
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2)
+    if storage.connection_string:
+        return BlobServiceClient.from_connection_string(
+            storage.connection_string, retry_policy=retry, **_TIMEOUTS
+        )
+    return BlobServiceClient(
+        storage.blob_url, credential(storage.client_id), retry_policy=retry, **_TIMEOUTS
+    )
+
+
+def table(storage: Storage, name: str) -> TableClient:
+    """A table of an account."""
+    if storage.connection_string:
+        return TableClient.from_connection_string(
+            storage.connection_string, name, retry_total=2, **_TIMEOUTS
+        )
+    return TableClient(
+        storage.table_url,
+        name,
+        credential=credential(storage.client_id),
+        retry_total=2,
+        **_TIMEOUTS,
+    )
+
+
+@contextmanager
+def errors_of(what: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours, naming what was tried.
+
+    Raises:
+        TransientError: the service is busy or out of reach.
+        RefusedError: it refused, and will again.
+    """
+    try:
+        yield
+    except HttpResponseError as exc:
+        if exc.status_code is None:
+            raise RefusedError(f"{what}: {exc.message}") from exc
+        message = f"{what}: {exc.status_code} {error_code(exc)}"
+        if exc.status_code in _THROTTLED:
+            raise TransientError(message) from exc
+        raise RefusedError(message) from exc
+    except (ServiceRequestError, ServiceResponseError) as exc:
+        raise TransientError(f"{what}: {exc.message}") from exc
+    except AzureError as exc:
+        raise RefusedError(f"{what}: {exc.message}") from exc
+
+
+def error_code(exc: HttpResponseError) -> str:
+    """The service's own name of an error, for example `ContainerNotFound`; "" if none."""
+    code = getattr(exc, "error_code", None)
+    return str(getattr(code, "value", code) or "")
