@@ -6,7 +6,7 @@ claim finds its commit refused, and no cursor is ever moved on old knowledge.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,14 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableClient, UpdateMode
 
-from nsgflow_core.errors import NsgflowError
+from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.model import BlobRef, Block, Position
 from nsgflow_core.storage import errors_of
 
 CLAIM_SECONDS = 60
 """How far ahead a claim reaches; a dead worker's blob is free again after this."""
 
+_SWEEP_TRIES = 10
 _DELETE_BATCH = 100  # the most operations of one table transaction
 
 
@@ -102,21 +103,24 @@ class Checkpoints:
         Raises:
             ClaimLostError: the row is not as it was read.
         """
-        entity = _entity(checkpoint)
-        with errors_of("write a checkpoint"):
+        etag = self._replace(_entity(checkpoint), checkpoint.etag, "a checkpoint")
+        return msgspec.structs.replace(checkpoint, etag=etag)
+
+    def _replace(self, entity: dict[str, Any], etag: str, what: str) -> str:
+        """Write a row that still has `etag`, or is new where that is ""; return its new ETag."""
+        with errors_of(f"write {what}"):
             try:
-                if checkpoint.etag:
-                    answer = self._table.update_entity(
-                        entity,
-                        mode=UpdateMode.REPLACE,
-                        etag=checkpoint.etag,
-                        match_condition=MatchConditions.IfNotModified,
-                    )
-                else:
-                    answer = self._create(entity)
+                if not etag:
+                    return str(self._create(entity)["etag"])
+                answer = self._table.update_entity(
+                    entity,
+                    mode=UpdateMode.REPLACE,
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                )
             except (ResourceModifiedError, ResourceExistsError, ResourceNotFoundError) as exc:
-                raise ClaimLostError(f"the checkpoint of {checkpoint.ref} has changed") from exc
-        return msgspec.structs.replace(checkpoint, etag=answer["etag"])
+                raise ClaimLostError(f"{what} has changed since it was read") from exc
+        return str(answer["etag"])
 
     def _create(self, entity: dict[str, Any]) -> Any:
         try:
@@ -160,22 +164,36 @@ class Checkpoints:
 
     def read_sweep(self, connection: str) -> "SweepState":
         """What the last completed sweep of a connection left behind."""
+        return self._read_sweep(connection)[0]
+
+    def update_sweep(
+        self, connection: str, change: Callable[["SweepState"], "SweepState"]
+    ) -> "SweepState":
+        """Change what the sweep remembers; `change` is asked again when somebody else was faster.
+
+        Raises:
+            TransientError: others were faster every time.
+        """
+        for _ in range(_SWEEP_TRIES):
+            latest, etag = self._read_sweep(connection)
+            state = change(latest)
+            entity = {
+                "PartitionKey": _SWEEP,
+                "RowKey": connection,
+                "State": msgspec.json.encode(state).decode(),
+            }
+            with suppress(ClaimLostError):
+                self._replace(entity, etag, "the state of the sweep")
+                return state
+        raise TransientError("the state of the sweep is being changed too often")
+
+    def _read_sweep(self, connection: str) -> "tuple[SweepState, str]":
         with errors_of("read the state of the sweep"):
             try:
                 entity = self._table.get_entity(_SWEEP, connection)
             except ResourceNotFoundError:
-                return SweepState()
-        return msgspec.json.decode(entity["State"], type=SweepState)
-
-    def write_sweep(self, connection: str, state: "SweepState") -> None:
-        """Remember a completed sweep. The timer runs once in the whole app: no condition."""
-        text = msgspec.json.encode(state).decode()
-        entity = {"PartitionKey": _SWEEP, "RowKey": connection, "State": text}
-        with errors_of("write the state of the sweep"):
-            try:
-                self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
-            except ResourceNotFoundError:
-                self._create(entity)
+                return SweepState(), ""
+        return msgspec.json.decode(entity["State"], type=SweepState), str(entity.metadata["etag"])
 
 
 class SweepState(msgspec.Struct, frozen=True):

@@ -83,7 +83,6 @@ class Report:
     errors: dict[str, NsgflowError] = field(default_factory=dict)
     lagging: tuple[str, ...] = ()
     behind_since: float = 0.0
-    gone: bool = False
     busy: bool = False
     out_of_time: bool = False
 
@@ -139,13 +138,12 @@ class Pipeline:
             return run.report
         try:
             run.until_nothing_new()
+        except BlobGoneError:
+            run.settle()
         except ClaimLostError:
             run.report.busy = True
-        except BlobGoneError:
-            run.forget()
-        except NsgflowError:
+        finally:
             run.give_back()
-            raise
         return run.report
 
 
@@ -176,11 +174,12 @@ class _Run:
             if not self._held:
                 self._claim()
             try:
-                due = self._verify(due, blocks)
-                front = max(cursor.position for cursor in due.values())
-                window = {name: at for name, at in due.items() if at.position == front}
-                cursors |= due | self._deliver_window(window, cursors, blocks)
+                cursors |= self._verify(due, blocks)
+                front = max(cursors[name].position for name in due)
+                window = {name: cursors[name] for name in due if cursors[name].position == front}
+                cursors |= self._deliver_window(window, cursors, blocks)
             except BlobChangedError:
+                self.report.out_of_time = self._parts.now() >= self._deadline
                 blocks = None
                 continue
             more = bool(self._due(cursors, blocks))
@@ -194,15 +193,20 @@ class _Run:
         self.report.behind_since = min(
             (cursors[name].behind_since or self._parts.now() for name in lagging), default=0.0
         )
+        if not lagging:
+            self.settle()
 
-    def forget(self) -> None:
-        """The blob is gone: there is nothing to wait for."""
-        if self._held or self._checkpoint.pending:
-            self._write(replace(self._checkpoint, owner="", until=0.0, pending=False))
+    def settle(self) -> None:
+        """Clear the mark that a worker left who died, or whose blob is gone: nothing is to do."""
+        if self._checkpoint.pending:
+            with suppress(ClaimLostError):  # whoever wrote it looks after it
+                self._write(replace(self._checkpoint, owner="", until=0.0, pending=False))
+            self._held = False
 
     def give_back(self) -> None:
-        """Free the blob for the next one who tries, when the storage still lets us."""
+        """Free a blob still held, for whoever tries next, when the storage still lets us."""
         if self._held:
+            self._held = False
             with suppress(NsgflowError):  # the claim runs out by itself
                 self._write(replace(self._checkpoint, owner="", until=0.0, pending=True))
 
@@ -229,7 +233,7 @@ class _Run:
     def _write(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = self._parts.checkpoints.write(checkpoint)
 
-    def _verify(self, due: dict[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
+    def _verify(self, due: Mapping[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
         """Cursors that still stand on the bytes they were left on, or at the beginning."""
         verified: dict[str, Cursor] = {}
         for name, cursor in due.items():
@@ -244,13 +248,14 @@ class _Run:
         return verified
 
     def _unchanged(self, cursor: Cursor, blocks: BlockList) -> bool:
-        start = cursor.offset - cursor.anchor_size
-        if cursor.offset > blocks.size:
+        if cursor.offset > blocks.size or not cursor.anchor_size:
             return False
-        data = self._read(start, cursor.offset, blocks)
+        data = self._read(cursor.offset - cursor.anchor_size, cursor.offset, blocks)
         return digest(data) == cursor.anchor
 
     def _read(self, start: int, end: int, blocks: BlockList) -> bytes:
+        if start >= end:
+            return b""
         data = self._parts.source.read(self._checkpoint.ref, start, end, blocks.etag)
         self.report.bytes_read += len(data)
         return data
@@ -279,7 +284,7 @@ class _Run:
         found = self._flows(stretch.records, bad, [self._sinks[name] for name in window])
         self.report.records += len(stretch.records)
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
-        examined = max(cursor.offset for cursor in cursors.values())
+        examined = max(at.offset for at in cursors.values() if _matches(at, blocks))
         if fresh := [piece for piece in bad if piece.offset >= examined]:
             self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh)
             self.report.dead_letters += len(fresh)
@@ -296,7 +301,8 @@ class _Run:
             elif not cursor.behind_since:
                 cursor = replace(cursor, behind_since=self._parts.now())
             if delivery.error is not None:
-                cursor = self._put_off(cursor, delivery.error)
+                before = 0 if delivery.accepted else window[name].failures
+                cursor = self._put_off(cursor, delivery.error, before + 1)
             moved[name] = cursor
         return moved
 
@@ -348,8 +354,7 @@ class _Run:
             self.report.errors[name] = delivery.error
             self._left.add(name)
 
-    def _put_off(self, cursor: Cursor, error: NsgflowError) -> Cursor:
-        failures = cursor.failures + 1
+    def _put_off(self, cursor: Cursor, error: NsgflowError, failures: int) -> Cursor:
         wait = min(2.0**failures, _MAX_WAIT)
         if isinstance(error, TransientError):
             wait = max(wait, min(error.retry_after, _LONGEST_WAIT))

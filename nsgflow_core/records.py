@@ -85,6 +85,8 @@ def _split(data: bytes, at: int, *, last: bool, nested: bool) -> Stretch:
     stop = closing.start() if closing else len(data)
     for candidate in (stop, _last_start(data, start)):
         end = _before_separators(data, candidate)
+        if end <= start:
+            continue
         try:
             elements = _ELEMENTS.decode(b"".join((b"[", memoryview(data)[start:end], b"]")))
         except (msgspec.DecodeError, RecursionError):

@@ -1,7 +1,7 @@
 """The parts of the function put together once per process, from the settings."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -27,8 +27,9 @@ _SINK_THREADS = 64  # two sinks for each of the most deliveries a worker runs at
 class Service:
     """Delivers blobs and sweeps, with clients that live as long as the process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
+        self._now = now
         services = {name: blob_service(at) for name, at in settings.connections.items()}
         self._accounts = {name: str(at.account_name) for name, at in services.items()}
         self._services = services
@@ -42,6 +43,7 @@ class Service:
                 DeadLetters(host.get_container_client(settings.state_container)),
                 _sinks(settings),
                 ThreadPoolExecutor(_SINK_THREADS, thread_name_prefix="sink"),
+                now,
             )
         )
         if settings.unknown:
@@ -57,7 +59,7 @@ class Service:
         """
         ref = BlobRef(self._accounts[connection], container, path)
         try:
-            report = self._run(ref, time.time() + DEADLINE_SECONDS)
+            report = self._run(ref, self._now() + DEADLINE_SECONDS)
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
@@ -72,15 +74,15 @@ class Service:
         Raises:
             NsgflowError: something failed; everything else was looked at all the same.
         """
-        deadline = time.time() + DEADLINE_SECONDS
-        now = datetime.now(UTC)
+        deadline = self._now() + DEADLINE_SECONDS
+        now = datetime.fromtimestamp(self._now(), UTC)
         window = Window(
             now,
             self._settings.sweep_hours,
             self._settings.state_days,
-            lambda: time.time() >= deadline,
+            lambda: self._now() >= deadline,
         )
-        errors: list[NsgflowError] = []
+        errors: list[BaseException] = []
         for connection, account in self._accounts.items():
             containers = [
                 self._services[connection].get_container_client(name)

@@ -6,20 +6,22 @@ This hour and the one before are looked at every time; older ones of the window 
 because listings cost money; an hour with work pending until it has none.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Any, TypeVar
 
 from azure.storage.blob import ContainerClient
 
 from nsgflow_core import listing
 from nsgflow_core.checkpoint import Checkpoint, Checkpoints, SweepState
-from nsgflow_core.errors import NsgflowError
 from nsgflow_core.listing import ListedBlob
 from nsgflow_core.model import BlobRef
 from nsgflow_core.pipeline import Report
+
+Item = TypeVar("Item")
 
 _HOUR = timedelta(hours=1)
 _WORKERS = 8
@@ -52,7 +54,7 @@ class Swept:
     blobs: int
     run: int
     completed: bool
-    errors: tuple[NsgflowError, ...]
+    errors: tuple[BaseException, ...]
 
 
 def hours_to_list(state: SweepState, window: Window) -> list[datetime]:
@@ -74,75 +76,92 @@ def sweep(
     run: Callable[[BlobRef], Report],
     window: Window,
 ) -> Swept:
-    """Sweep one account.
+    """Sweep one account; what fails is in the result and keeps its hour open.
 
     Raises:
-        TransientError, RefusedError: it could not be listed; what was found has been run.
+        TransientError, RefusedError: of the table of checkpoints.
     """
     state = checkpoints.read_sweep(account.connection)
     listed = hours_to_list(state, window)
     oldest = window.now - timedelta(days=window.state_days)
     hours = [*listed, *(hour for hour in state.open_hours if oldest < hour and hour not in listed)]
-    roots = [(at, root) for at in account.containers for root in listing.resources(at)]
-    still_open: list[datetime] = []
-    errors: list[NsgflowError] = []
+    still_open: set[datetime] = set()
     blobs = runs = 0
-    completed = True
     with ThreadPoolExecutor(_WORKERS) as pool:
+        containers = [(container,) for container in account.containers]
+        roots, errors = _gather(pool, _resources, containers)
+        unlisted = bool(errors)
         for hour in hours:
-            if window.out_of_time():
-                completed = False
-                still_open.append(hour)
-                continue
             known = {
                 checkpoint.ref: checkpoint
                 for checkpoint in checkpoints.in_hour(hour)
                 if checkpoint.ref.account == account.name
             }
-            found = _list_hour(pool, account.name, roots if hour in listed else [], hour)
-            blobs += len(found)
+            places = [(account.name, *root, hour) for root in roots if hour in listed]
+            found, failed = _gather(pool, _hour_blobs, places)
+            unlisted |= bool(failed)
             todo = {ref for ref, checkpoint in known.items() if checkpoint.pending}
             todo.update(_changed(found, known))
-            outcomes = list(pool.map(lambda ref: _try(run, ref), sorted(todo, key=str)))
-            runs += len(outcomes)
-            failed = [outcome for outcome in outcomes if isinstance(outcome, NsgflowError)]
-            errors += failed
-            if failed or any(isinstance(at, Report) and at.unfinished for at in outcomes):
-                still_open.append(hour)
-    state = SweepState(window.now if completed else state.completed, tuple(still_open))
-    checkpoints.write_sweep(account.connection, state)
+            tries = [(run, ref, window.out_of_time) for ref in sorted(todo, key=str)]
+            reports, broken = _gather(pool, _run_in_time, tries)
+            if failed or broken or any(report is None or report.unfinished for report in reports):
+                still_open.add(hour)
+            blobs += len(found)
+            runs += len(reports) + len(broken)
+            errors += (
+                failed + broken + [at for report in reports if report and (at := report.error())]
+            )
+    completed = not unlisted and not window.out_of_time()
+
+    def written(latest: SweepState) -> SweepState:
+        added = set(latest.open_hours) - set(state.open_hours)  # by a replay, in the meantime
+        when = window.now if completed else state.completed
+        return SweepState(when, tuple(sorted(still_open | added)))
+
+    checkpoints.update_sweep(account.connection, written)
     return Swept(len(hours), blobs, runs, completed, tuple(errors))
 
 
-def _list_hour(
-    pool: Executor, account: str, roots: Sequence[tuple[ContainerClient, str]], hour: datetime
-) -> dict[BlobRef, ListedBlob]:
-    """The flow logs of an hour, by what names them."""
+def _gather(
+    pool: Executor, call: Callable[..., list[Item]], arguments: Sequence[tuple[Any, ...]]
+) -> tuple[list[Item], list[BaseException]]:
+    """The results of calls made side by side, and what was raised; one does not end the others."""
+    futures = [pool.submit(call, *each) for each in arguments]
+    results: list[Item] = []
+    errors: list[BaseException] = []
+    for future in futures:
+        if error := future.exception():
+            errors.append(error)
+        else:
+            results += future.result()
+    return results, errors
 
-    def of_resource(at: tuple[ContainerClient, str]) -> list[tuple[BlobRef, ListedBlob]]:
-        container, resource = at
-        return [
-            (BlobRef(account, str(container.container_name), blob.path), blob)
-            for blob in listing.hour_blobs(container, resource, hour)
-        ]
 
-    return {ref: blob for listed in pool.map(of_resource, roots) for ref, blob in listed}
+def _resources(container: ContainerClient) -> list[tuple[ContainerClient, str]]:
+    return [(container, resource) for resource in listing.resources(container)]
+
+
+def _hour_blobs(
+    account: str, container: ContainerClient, resource: str, hour: datetime
+) -> list[tuple[BlobRef, ListedBlob]]:
+    return [
+        (BlobRef(account, str(container.container_name), blob.path), blob)
+        for blob in listing.hour_blobs(container, resource, hour)
+    ]
+
+
+def _run_in_time(
+    run: Callable[[BlobRef], Report], ref: BlobRef, out_of_time: Callable[[], bool]
+) -> list[Report | None]:
+    return [None if out_of_time() else run(ref)]
 
 
 def _changed(
-    found: Mapping[BlobRef, ListedBlob], known: Mapping[BlobRef, Checkpoint]
+    found: Iterable[tuple[BlobRef, ListedBlob]], known: Mapping[BlobRef, Checkpoint]
 ) -> Iterator[BlobRef]:
     """Blobs that are not as each of their cursors last saw them."""
-    for ref, blob in found.items():
+    for ref, blob in found:
         checkpoint = known.get(ref)
         cursors = checkpoint.cursors.values() if checkpoint else ()
         if not cursors or any((at.seen, at.etag) != (blob.size, blob.etag) for at in cursors):
             yield ref
-
-
-def _try(run: Callable[[BlobRef], Report], ref: BlobRef) -> Report | NsgflowError:
-    try:
-        report = run(ref)
-    except NsgflowError as exc:
-        return exc
-    return report.error() or report

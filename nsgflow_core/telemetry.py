@@ -34,7 +34,13 @@ class Telemetry:
 
     def report(self, report: Report, seconds: float) -> None:
         """Log what a run did if it delivered, failed or lags, and count it either way."""
-        if report.accepted or report.errors or report.lagging or report.dead_letters:
+        if (
+            report.accepted
+            or report.errors
+            or report.lagging
+            or report.dead_letters
+            or report.rewritten
+        ):
             level = logging.ERROR if report.errors else logging.INFO
             _log(level, "nsgflow.delivery", _summary(report, seconds))
         with self._lock:
