@@ -7,7 +7,8 @@ of resources and hours asked for, never the container's history.
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import msgspec
 from azure.core.exceptions import ResourceNotFoundError
@@ -23,6 +24,7 @@ _RESOURCE = re.compile(
     r"|flowLogResourceID=/(?!SUBSCRIPTIONS/)[^/]+/[^/]+/",
     re.IGNORECASE,
 )
+_HOUR = re.compile(r"y=(\d{4})/m=(\d\d)/d=(\d\d)/h=(\d\d)/")
 
 
 class ListedBlob(msgspec.Struct, frozen=True):
@@ -66,3 +68,35 @@ def hour_blobs(container: ContainerClient, resource: str, hour: datetime) -> lis
             ]
         except ResourceNotFoundError:
             return []
+
+
+def newest_hours(container: ContainerClient, resource: str) -> Iterator[datetime]:
+    """The hours that a resource has flow logs of, the newest first.
+
+    Lazy: the first hour costs four requests, each further one of the same day none.
+    """
+
+    def below(prefix: str, depth: int) -> Iterator[str]:
+        with errors_of(f"list {container.container_name}"):
+            names = [
+                item.name
+                for item in container.walk_blobs(prefix, delimiter=_LEVEL)
+                if isinstance(item, BlobPrefix)
+            ]
+        for name in sorted(names, reverse=True):
+            if depth == 1:
+                yield name
+            else:
+                yield from below(name, depth - 1)
+
+    for name in below(resource, 4):
+        if found := _HOUR.fullmatch(name[len(resource) :]):
+            year, month, day, of_day = map(int, found.groups())
+            with suppress(ValueError):  # some other blob's prefix
+                yield datetime(year, month, day, of_day, tzinfo=UTC)
+
+
+def exists(container: ContainerClient) -> bool:
+    """Whether a container exists."""
+    with errors_of(f"look for {container.container_name}"):
+        return container.exists()

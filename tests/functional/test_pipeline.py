@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from nsgflow_core import pipeline
+from nsgflow_core.checkpoint import Checkpoint
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.pipeline import Report
 from tests.functional.logs import azure_blocks, cut, denied_texts, log, records
 from tests.functional.world import REF, MemorySink, World
 
@@ -65,7 +68,7 @@ def test_an_event_of_a_claimed_blob_returns_at_once(world: World) -> None:
     """Who holds the claim lists the blob again after releasing it."""
     world.blobs.write(REF, azure_blocks(RECORDS[:1]))
     sink = world.sinks[0]
-    seen = []
+    seen: list[Report] = []
 
     def meanwhile(_: Sequence[Flow]) -> None:
         if not seen:
@@ -84,7 +87,7 @@ def test_a_claim_runs_out(world: World) -> None:
     """A blob whose holder died is free again after a minute, and not before."""
     world.blobs.write(REF, azure_blocks(RECORDS))
     checkpoint = world.table.read(REF, world.clock_hour())
-    world.table.write(pipeline.replace(checkpoint, owner="dead", until=world.clock() + 60))
+    world.table.write(replace(checkpoint, owner="dead", until=world.clock() + 60))
 
     world.clock.seconds += 59
     assert world.event().busy
@@ -98,12 +101,12 @@ def test_a_worker_that_lost_its_claim_commits_nothing(world: World) -> None:
     """Its commit is refused, so the cursor of whoever took over stands."""
     world.blobs.write(REF, azure_blocks(RECORDS))
     sink = world.sinks[0]
-    stolen = []
+    stolen: list[Checkpoint] = []
 
     def steal(_: Sequence[Flow]) -> None:
         if not stolen:
             row = world.table.rows[REF]
-            stolen.append(world.table.write(pipeline.replace(row, owner="other")))
+            stolen.append(world.table.write(replace(row, owner="other")))
 
     sink.answer = steal
     report = world.event()

@@ -1,0 +1,18 @@
+"""`nsgflow`, or `python -m nsgflow_core`: the command line."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, which is an extra of the package."""
+    try:
+        import typer as _  # noqa: PLC0415, F401 - only to see that it is there
+    except ModuleNotFoundError:
+        sys.exit("nsgflow: the command line is an extra, install it: pip install 'nsgflow[cli]'")
+    from nsgflow_core.cli.main import app  # noqa: PLC0415
+
+    app(prog_name="nsgflow")
+
+
+if __name__ == "__main__":
+    main()

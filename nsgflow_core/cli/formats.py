@@ -1,0 +1,125 @@
+"""Flows as text, a table, JSON or CSV; and tables of anything."""
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from nsgflow_core import rows
+from nsgflow_core.cli.read import Found
+from nsgflow_core.cli.text import Lines, nsg_name, printable
+from nsgflow_core.model import BlobRef
+
+OUTPUTS = ("text", "table", "json", "csv")
+_PAGE = 500
+"""Rows of a table that are laid out together; so a table of any length needs little memory."""
+_UNBOUNDED = 100_000
+_TABLE = (
+    "time",
+    "NSG",
+    "rule",
+    "action",
+    "direction",
+    "protocol",
+    "source",
+    "sport",
+    "destination",
+    "port",
+    "state",
+    "sent",
+    "received",
+)
+
+
+def write_flows(found: Iterable[Found], output: str) -> None:
+    """Write flows to stdout in one of `OUTPUTS`, as they come."""
+    match output:
+        case "json":
+            for row in _rows(found):
+                sys.stdout.write(row.decode() + "\n")
+        case "csv":
+            write_csv(rows.columns(), (msgspec.json.decode(row) for row in _rows(found)))
+        case "table":
+            cells = map(_cells, found)
+            while page := list(islice(cells, _PAGE)):
+                write_table(_TABLE, page)
+        case _:
+            lines = Lines()
+            for log, flow in found:
+                sys.stdout.write(lines.line(log.path, flow) + "\n")
+
+
+def _rows(found: Iterable[Found]) -> Iterator[bytes]:
+    encoders: dict[BlobRef, Any] = {}
+    hour = None
+    for log, flow in found:
+        if log.path.hour != hour:  # the logs of one hour are merged, those of another are done
+            encoders.clear()
+            hour = log.path.hour
+        if (encode := encoders.get(log.ref)) is None:
+            encode = encoders[log.ref] = rows.encoder(log.ref)
+        yield encode(flow)
+
+
+def _cells(found: Found) -> list[str]:
+    log, flow = found
+    seen = flow.outcome
+    return [
+        rows.flow_time(flow.time_ms),
+        nsg_name(log.path, flow.group),
+        flow.group.rule,
+        "denied" if seen.denied else "allowed",
+        "in" if seen.inbound else "out",
+        seen.protocol,
+        flow.src,
+        _cell(flow.src_port),
+        flow.dst,
+        _cell(seen.dst_port),
+        seen.state,
+        _counters(seen.packets_sent, seen.bytes_sent),
+        _counters(seen.packets_received, seen.bytes_received),
+    ]
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _counters(packets: int | None, size: int | None) -> str:
+    return "" if packets is None and size is None else f"{_cell(packets)}/{_cell(size)}"
+
+
+def write_csv(columns: Iterable[str], found: Iterable[Mapping[str, Any]]) -> None:
+    """Write mappings to stdout as CSV (RFC 4180 with bare line feeds), with a header."""
+    writer = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+
+
+def write_json_lines(found: Iterable[Mapping[str, Any]]) -> None:
+    """Write mappings to stdout as JSON, one object a line."""
+    for item in found:
+        sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
+
+
+def write_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Write a table to stdout: folded to a terminal's width, as wide as it is to anything else."""
+    from rich.console import Console  # noqa: PLC0415 - only tables pay for it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(
+        file=sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False
+    )
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")

@@ -1,0 +1,137 @@
+"""The paths of flow logs: what they say, in all three forms."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nsgflow_core import blob_path
+from nsgflow_core.errors import BadInputError
+
+NSG_ID = "/SUBSCRIPTIONS/S1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/WEB"
+FLOW_LOG_ID = (
+    "/SUBSCRIPTIONS/S1/RESOURCEGROUPS/NETWORKWATCHERRG/PROVIDERS/MICROSOFT.NETWORK"
+    "/NETWORKWATCHERS/NETWORKWATCHER_WESTEUROPE/FLOWLOGS/SHOP"
+)
+SHORT = "/S1_NETWORKWATCHERRG/NETWORKWATCHER_WESTEUROPE_SHOP"
+TAIL = "/y=2024/m=03/d=09/h=23/m=00/macAddress=000D3AF87856/PT1H.json"
+HOUR = datetime(2024, 3, 9, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "resource"),
+    [
+        (f"resourceId={NSG_ID}{TAIL}", "nsg", NSG_ID),
+        (f"flowLogResourceID={FLOW_LOG_ID}{TAIL}", "vnet", FLOW_LOG_ID),
+        (f"flowLogResourceID={SHORT}{TAIL}", "vnet", SHORT),
+    ],
+    ids=["nsg", "vnet by id", "vnet by names"],
+)
+def test_forms(path: str, kind: str, resource: str) -> None:
+    """One NSG form and both VNet forms give kind, resource, UTC hour and MAC."""
+    found = blob_path.parse(path)
+
+    assert blob_path.is_flow_log(path)
+    assert (found.kind, found.resource, found.hour, found.mac) == (
+        kind,
+        resource,
+        HOUR,
+        "000D3AF87856",
+    )
+
+
+def test_month_is_the_first_m() -> None:
+    """`m=` comes twice: the month before the day, the minute behind the hour."""
+    path = f"resourceId={NSG_ID}/y=2024/m=11/d=05/h=07/m=30/macAddress=000D3AF87856/PT1H.json"
+
+    assert blob_path.parse(path).hour == datetime(2024, 11, 5, 7, tzinfo=UTC)
+
+
+def test_single_digits() -> None:
+    """Months, days and hours without padding are read."""
+    path = f"resourceId={NSG_ID}/y=2024/m=1/d=5/h=7/m=0/macAddress=000D3AF87856/PT1H.json"
+
+    assert blob_path.parse(path).hour == datetime(2024, 1, 5, 7, tzinfo=UTC)
+
+
+def test_case_of_keys_is_folded_and_of_resources_kept() -> None:
+    """Keys match in any case; the resource stays as written."""
+    found = blob_path.parse(f"RESOURCEID={NSG_ID.lower()}{TAIL}")
+
+    assert (found.kind, found.resource) == ("nsg", NSG_ID.lower())
+
+
+@pytest.mark.parametrize("hour", [0, 9, 23])
+def test_hours_of_the_day(hour: int) -> None:
+    """Every hour from 0 to 23 is one."""
+    path = f"resourceId={NSG_ID}{TAIL}".replace("h=23", f"h={hour:02d}")
+
+    assert blob_path.parse(path).hour == datetime(2024, 3, 9, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "PT1H.json",
+        f"resourceId={NSG_ID}/PT1H.json",
+        f"resourceId={NSG_ID}{TAIL}.bak",
+        f"resourceId={NSG_ID}{TAIL}".replace("PT1H", "PT5M"),
+        f"resourceId={NSG_ID}{TAIL}".replace("/macAddress=000D3AF87856", ""),
+        f"other={NSG_ID}{TAIL}",
+        f"x/resourceId={NSG_ID}{TAIL}",
+        f"resourceId={TAIL}",
+    ],
+)
+def test_not_a_flow_log(path: str) -> None:
+    """A path of any other form is refused, and the error names it."""
+    assert not blob_path.is_flow_log(path)
+    with pytest.raises(BadInputError, match="not the path of a flow log") as caught:
+        blob_path.parse(path)
+    assert path in str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "new"), [("m=03", "m=13"), ("d=09", "d=31"), ("h=23", "h=24")])
+def test_no_such_hour(old: str, new: str) -> None:
+    """A month, day or hour that does not exist is bad input, not a crash."""
+    path = f"resourceId={NSG_ID}{TAIL}".replace(old, new).replace("m=03/d=31", "m=02/d=31")
+
+    with pytest.raises(BadInputError, match="no such hour"):
+        blob_path.parse(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("000D3AF87856", "000D3AF87856"),
+        ("000d3af87856", "000D3AF87856"),
+        ("00-0D-3A-F8-78-56", "000D3AF87856"),
+        ("00:0d:3a:f8:78:56", "000D3AF87856"),
+        ("000D3AF8785", ""),
+        ("000D3AF878566", ""),
+        ("000D3AF8785G", ""),
+        ("", ""),
+    ],
+)
+def test_mac(text: str, expected: str) -> None:
+    """A MAC in any spelling is 12 upper-case digits; anything else is none."""
+    assert blob_path.mac(text) == expected
+
+
+def test_unreadable_mac_in_a_path() -> None:
+    """A path whose MAC is none is still the path of a flow log."""
+    path = f"resourceId={NSG_ID}{TAIL}".replace("000D3AF87856", "unknown")
+
+    assert blob_path.parse(path).mac == ""
+
+
+def test_hour_prefix() -> None:
+    """The prefix of an hour's blobs is padded as Azure pads it."""
+    prefix = blob_path.hour_prefix(f"resourceId={NSG_ID}/", datetime(2024, 3, 9, 5, tzinfo=UTC))
+
+    assert prefix == f"resourceId={NSG_ID}/y=2024/m=03/d=09/h=05/"
+
+
+def test_containers() -> None:
+    """The containers are the two that Azure writes flow logs to."""
+    assert blob_path.NSG_CONTAINER == "insights-logs-networksecuritygroupflowevent"
+    assert blob_path.VNET_CONTAINER == "insights-logs-flowlogflowevent"
