@@ -1,0 +1,184 @@
+"""Listings and checkpoints on real storage."""
+
+from datetime import timedelta
+
+import pytest
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.storage.blob import BlobServiceClient
+from msgspec.structs import replace
+
+from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic, nsg_path, vnet_path
+from devtools.meter import metered
+from nsgflow_core import listing
+from nsgflow_core.blocks import BlobChangedError, BlobGoneError, FlowLogs
+from nsgflow_core.checkpoint import Checkpoints, ClaimLostError, Cursor, SweepState
+from nsgflow_core.config import Storage
+from nsgflow_core.errors import RefusedError
+from nsgflow_core.model import BlobRef, Block
+from nsgflow_core.storage import blob_service, table
+from tests.functional.logs import records
+from tests.integration.conftest import HOUR, Deployment
+
+
+@pytest.fixture
+def checkpoints(deployment: Deployment) -> Checkpoints:
+    """A table that does not exist yet."""
+    return Checkpoints(table(Storage(deployment.storage.connection_string), "checks"))
+
+
+def test_resources_of_all_path_forms(deployment: Deployment) -> None:
+    """NSG logs and both forms of VNet logs are found, each resource once."""
+    for hour in (HOUR, HOUR - timedelta(days=40)):
+        for nsg in ("WEB", "DB"):
+            nic = Nic(nsg=nsg)
+            deployment.nsg_log(nic, hour).append(*records(1))
+            for form in ("id", "short"):
+                path = vnet_path(nic, hour, form)
+                BlobWriter(deployment.container(VNET_CONTAINER), path).append(*records(1))
+
+    nsgs = list(listing.resources(deployment.container(NSG_CONTAINER)))
+    vnets = list(listing.resources(deployment.container(VNET_CONTAINER)))
+    assert [name.split("/")[-2] for name in nsgs] == ["DB", "WEB"]
+    assert len(vnets) == len(set(vnets)) == 2
+    (blob,) = listing.hour_blobs(deployment.container(), nsgs[1], HOUR)
+    assert blob.path == nsg_path(Nic(nsg="WEB"), HOUR)
+
+
+def test_listings_follow_resources_and_hours_not_history(deployment: Deployment) -> None:
+    """A hundred hours of history cost no request more than one."""
+    counts = []
+    for hours in (1, 100):
+        for age in range(hours):
+            deployment.container().get_blob_client(
+                nsg_path(Nic(), HOUR - timedelta(hours=age))
+            ).upload_blob(b"{}", overwrite=True)
+        with metered(deployment.storage) as meter:
+            service = blob_service(Storage(meter.connection_string))
+            container = service.get_container_client(NSG_CONTAINER)
+            for resource in listing.resources(container):
+                listing.hour_blobs(container, resource, HOUR)
+            counts.append(meter.requests.total())
+
+    assert counts[0] == counts[1] <= 12
+
+
+def test_a_listing_has_the_etag_that_a_block_list_has(deployment: Deployment) -> None:
+    """So that the sweep can compare a listing with a checkpoint."""
+    writer = deployment.nsg_log()
+    writer.append(*records(1))
+    (resource,) = listing.resources(deployment.container())
+    (blob,) = listing.hour_blobs(deployment.container(), resource, HOUR)
+    service = blob_service(Storage(deployment.storage.connection_string))
+    account = str(service.account_name)
+    ref = BlobRef(account, NSG_CONTAINER, writer.path)
+    blocks = FlowLogs({account: service}).list_blocks(ref)
+
+    assert blob.etag == blocks.etag
+    assert blob.size == blocks.size
+
+
+def test_blocks_reads_and_changes(deployment: Deployment) -> None:
+    """Blocks have offsets; a read of a blob that has changed says so; so does one that is gone."""
+    writer = deployment.nsg_log()
+    (record,) = records(1)
+    (offset,) = writer.append(record)
+    service = blob_service(Storage(deployment.storage.connection_string))
+    account = str(service.account_name)
+    logs = FlowLogs({account: service})
+    ref = BlobRef(account, NSG_CONTAINER, writer.path)
+    blocks = logs.list_blocks(ref)
+
+    assert [(at.offset, at.size) for at in blocks.blocks] == [
+        (0, 12),
+        (12, len(record)),
+        (12 + len(record), 2),
+    ]
+    assert logs.read(ref, offset, offset + len(record), blocks.etag) == record
+    writer.append(record)
+    with pytest.raises(BlobChangedError):
+        logs.read(ref, 0, 12, blocks.etag)
+    deployment.container().delete_blob(writer.path)
+    with pytest.raises(BlobGoneError):
+        logs.list_blocks(ref)
+    # The emulator checks the condition first; whoever then lists learns that it is gone.
+    with pytest.raises((BlobGoneError, BlobChangedError)):
+        logs.read(ref, 0, 12, blocks.etag)
+
+
+def test_a_blob_uploaded_in_one_piece_has_a_size_and_no_blocks(deployment: Deployment) -> None:
+    """The block list is empty; the size comes with it all the same."""
+    deployment.container().upload_blob("x", b"{}" * 10)
+    service = blob_service(Storage(deployment.storage.connection_string))
+    account = str(service.account_name)
+    blocks = FlowLogs({account: service}).list_blocks(BlobRef(account, NSG_CONTAINER, "x"))
+
+    assert (blocks.blocks, blocks.size) == ((), 20)
+
+
+def test_a_wrong_key_is_a_refusal_that_names_what_was_tried(deployment: Deployment) -> None:
+    """401 and 403 never pass by waiting."""
+    client = BlobServiceClient(
+        f"http://127.0.0.1:{deployment.storage.blob_port}/devstoreaccount1",
+        AzureNamedKeyCredential("devstoreaccount1", "d3Jvbmc="),
+    )
+    ref = BlobRef("devstoreaccount1", NSG_CONTAINER, "x")
+    with pytest.raises(RefusedError, match=r"list the blocks .*403"):
+        FlowLogs({"devstoreaccount1": client}).list_blocks(ref)
+
+
+def test_a_checkpoint_is_written_and_read_back(checkpoints: Checkpoints) -> None:
+    """Every field survives, in a table that is made on the way."""
+    ref = BlobRef("a", "c", "p/ä#?")
+    empty = checkpoints.read(ref, HOUR)
+    cursor = Cursor(
+        12, 3, 99, '"0x1"', 2, Block("id", 0, 12), "ab", 7, 4, 1_763_800_000.5, 1_763_800_001.25
+    )
+    written = checkpoints.write(
+        replace(empty, cursors={"table": cursor}, owner="me", until=1.5, pending=True)
+    )
+
+    assert empty.etag == ""
+    assert checkpoints.read(ref, HOUR) == written
+    assert list(checkpoints.in_hour(HOUR)) == [written]
+    assert not list(checkpoints.in_hour(HOUR + timedelta(hours=1)))
+
+
+def test_a_stale_checkpoint_is_not_written(checkpoints: Checkpoints) -> None:
+    """Neither over a row that changed, nor as a row that has come to be, nor one deleted."""
+    ref = BlobRef("a", "c", "p")
+    empty = checkpoints.read(ref, HOUR)
+    first = checkpoints.write(empty)
+    with pytest.raises(ClaimLostError):
+        checkpoints.write(empty)
+    checkpoints.write(replace(first, owner="b"))
+    with pytest.raises(ClaimLostError):
+        checkpoints.write(first)
+    latest = checkpoints.read(ref, HOUR)
+    assert checkpoints.delete_before(HOUR + timedelta(hours=1)) == 1
+    with pytest.raises(ClaimLostError):
+        checkpoints.write(latest)
+
+
+def test_old_checkpoints_are_deleted_in_batches(checkpoints: Checkpoints) -> None:
+    """More than one transaction holds, of more than one hour; the sweep's own rows stay."""
+    for number in range(130):
+        hour = HOUR - timedelta(hours=number % 2)
+        checkpoints.write(checkpoints.read(BlobRef("a", "c", str(number)), hour))
+    checkpoints.update_sweep("FlowLogs", lambda _: SweepState(HOUR))
+
+    assert checkpoints.delete_before(HOUR + timedelta(hours=1)) == 130
+    assert checkpoints.read_sweep("FlowLogs") == SweepState(HOUR)
+
+
+def test_the_state_of_the_sweep_is_changed_by_one_at_a_time(checkpoints: Checkpoints) -> None:
+    """A change that lost the race is made again on what won."""
+    rounds: list[SweepState] = []
+
+    def slow(latest: SweepState) -> SweepState:
+        if not rounds:
+            checkpoints.update_sweep("x", lambda _: SweepState(None, (HOUR,)))
+        rounds.append(latest)
+        return SweepState(HOUR, latest.open_hours)
+
+    assert checkpoints.update_sweep("x", slow) == SweepState(HOUR, (HOUR,))
+    assert len(rounds) == 2
