@@ -12,6 +12,7 @@ https://learn.microsoft.com/azure/network-watcher/flow-logs-read give them.
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -61,6 +62,7 @@ def parse(path: str) -> LogPath:
     return LogPath(kind, found["resource"], hour, mac(found["mac"]))
 
 
+@lru_cache(maxsize=4096)
 def mac(text: str) -> str:
     """A MAC address as 12 upper-case hex digits; "" when the text is none."""
     digits = text.replace("-", "").replace(":", "").upper()

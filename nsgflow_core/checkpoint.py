@@ -197,10 +197,14 @@ class Checkpoints:
 
 
 class SweepState(msgspec.Struct, frozen=True):
-    """What one sweep tells the next: when it was, and the hours that still have work pending."""
+    """What one sweep tells the next: when it was, and what it could not finish.
+
+    `open_hours` have checkpoints that are pending; `unlisted` must be listed again.
+    """
 
     completed: datetime | None = None
     open_hours: tuple[datetime, ...] = ()
+    unlisted: tuple[datetime, ...] = ()
 
 
 _SWEEP = "~sweep"

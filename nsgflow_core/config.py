@@ -152,6 +152,8 @@ def _flow_logs(env: Mapping[str, str], name: str, problems: list[str]) -> Storag
         _check_connection_string(name, connection_string, problems)
     elif url:
         _check_url(f"{name}__blobServiceUri", url, problems)
+        if f"{name}__queueServiceUri" not in env:
+            problems.append(f"{name}__queueServiceUri: set it, since {name}__blobServiceUri is set")
     return Storage(connection_string, url, "", env.get(f"{name}__clientId", ""))
 
 
@@ -184,7 +186,7 @@ def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
         if rule_id:
             problems.append("NSGFLOW_LOGS_ENDPOINT: set it, since NSGFLOW_LOGS_RULE_ID is set")
         return None
-    _check_url("NSGFLOW_LOGS_ENDPOINT", endpoint, problems)
+    _check_url("NSGFLOW_LOGS_ENDPOINT", endpoint, problems, loopback=False)
     if not rule_id:
         problems.append("NSGFLOW_LOGS_RULE_ID: set it, since NSGFLOW_LOGS_ENDPOINT is set")
     stream = _text(
@@ -257,8 +259,13 @@ def _number(
     return int(text)
 
 
-def _check_url(key: str, url: str, problems: list[str], *, secret_url: bool = False) -> None:
-    """Ask for https, or http to this machine; a webhook's URL is a secret and is not shown."""
+def _check_url(
+    key: str, url: str, problems: list[str], *, secret_url: bool = False, loopback: bool = True
+) -> None:
+    """Ask for https, or http to this machine; a webhook's URL is a secret and is not shown.
+
+    Without `loopback` http is never good enough: what gets a token must speak TLS.
+    """
     shown = "its value" if secret_url else repr(url)
     try:
         parts = urlsplit(url)
@@ -269,7 +276,7 @@ def _check_url(key: str, url: str, problems: list[str], *, secret_url: bool = Fa
         return
     if not host or scheme not in ("https", "http"):
         problems.append(f"{key}: {shown} is no https URL")
-    elif scheme == "http" and host not in _LOOPBACK:
+    elif scheme == "http" and not (loopback and host in _LOOPBACK):
         problems.append(f"{key}: {shown} must be https (http only for this machine)")
 
 

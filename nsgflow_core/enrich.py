@@ -27,6 +27,7 @@ FLOW_TYPES = (
 _SERVICES = Path(__file__).with_name("services.json")
 
 
+@lru_cache(maxsize=4096)
 def acl_name(acl_id: str) -> str:
     """The name of an NSG from its resource id, as given; "" when the id is none."""
     head, _, name = acl_id.rstrip("/").rpartition("/")

@@ -230,8 +230,9 @@ def _candidates(tuples: bytes) -> tuple[Iterable[tuple[int, str]], int]:
     index = counted = 0
     pos = tuples.find(b"D")
     while pos >= 0:
-        end = tuples.find(b'"', pos)
+        end = pos + 1
         if tuples[pos - 1] == ord(","):
+            end = tuples.find(b'"', pos)
             start = tuples.rfind(b'"', 0, pos)
             index += tuples.count(b'"', counted, start) // 2
             found.append((index, tuples[start + 1 : end].decode(errors="replace")))
@@ -288,12 +289,13 @@ def _outcome(fields: list[str], *, denied: bool, state: str, encryption: str) ->
 
 def _number(text: str, limit: int, what: str) -> int:
     # int() would take signs, underscores, blanks and other scripts' digits.
-    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS or int(text) >= limit:
-        raise _UnreadableError(f"impossible {what} {text[:40]!r}")
-    return int(text)
+    if text.isdigit() and text.isascii() and len(text) <= _MAX_DIGITS:
+        number = int(text)
+        if number < limit:
+            return number
+    raise _UnreadableError(f"impossible {what} {text[:40]!r}")
 
 
-@lru_cache(maxsize=4096)
 def _time_ms(text: str) -> int:
     number = _number(text, _LONG, "time")
     milliseconds = number if number >= _MILLISECONDS_FROM else number * 1000

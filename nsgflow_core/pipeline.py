@@ -40,6 +40,7 @@ SINK_SECONDS = 10.0
 
 _HANG_GRACE = 3.0
 _MAX_WAIT = 60.0
+_MAX_DOUBLINGS = 10
 _LONGEST_WAIT = 600.0
 """The longest a service may make us wait by its own word, in seconds."""
 _CLAIM_RESERVE = SINK_SECONDS + _HANG_GRACE + 7
@@ -71,7 +72,8 @@ class DeadLetterStore(Protocol):
 class Report:
     """What one run did, for the summary line; sizes in bytes, times in seconds.
 
-    `errors` has what failed, by sink; `lagging` the sinks left behind, and since when at worst.
+    `errors` has what failed, by sink; `lagging` the sinks left behind, and since when at worst;
+    `too_old` counts flows that no longer alert; `busy` says that another worker has the blob.
     """
 
     ref: BlobRef
@@ -79,12 +81,14 @@ class Report:
     records: int = 0
     accepted: dict[str, int] = field(default_factory=dict)
     dead_letters: int = 0
+    too_old: int = 0
     rewritten: int = 0
     errors: dict[str, NsgflowError] = field(default_factory=dict)
     lagging: tuple[str, ...] = ()
     behind_since: float = 0.0
     busy: bool = False
     out_of_time: bool = False
+    seconds: float = 0.0
 
     @property
     def unfinished(self) -> bool:
@@ -130,6 +134,7 @@ class Pipeline:
             BadInputError: the path is not that of a flow log.
             TransientError, RefusedError: the storage failed; the data waits in the blob.
         """
+        begun = time.monotonic()
         log = blob_path.parse(ref.path)
         checkpoint = self._parts.checkpoints.read(ref, log.hour)
         run = _Run(self._parts, log, checkpoint, deadline)
@@ -144,6 +149,7 @@ class Pipeline:
             run.report.busy = True
         finally:
             run.give_back()
+            run.report.seconds = time.monotonic() - begun
         return run.report
 
 
@@ -263,16 +269,17 @@ class _Run:
     def _read_window(self, start: int, blocks: BlockList) -> tuple[bytes, Stretch]:
         """Read from `start` as far as a window goes, further if not one record ends in it."""
         size = WINDOW
-        data = b""
+        end = blocks.window_end(start, size)
+        data = self._read(start, end, blocks)
         while True:
-            end = blocks.window_end(start, size)
-            data += self._read(start + len(data), end, blocks)
             stretch = records.split(data, start, last=end == blocks.size)
             if stretch.end > start or end == blocks.size:
                 return data, stretch
-            if len(data) >= LARGEST_RECORD:
+            if size >= LARGEST_RECORD:
                 return data, Stretch([], [Bad(start, "no record ends in 64 MiB", data)], end)
-            size *= 4
+            size = min(4 * size, LARGEST_RECORD)
+            begin, end = end, min(start + size, blocks.size)
+            data += self._read(begin, end, blocks)
 
     def _deliver_window(
         self, window: Mapping[str, Cursor], cursors: Mapping[str, Cursor], blocks: BlockList
@@ -347,6 +354,7 @@ class _Run:
     def _account(self, name: str, delivery: Delivery) -> None:
         if delivery.accepted:
             self.report.accepted[name] = self.report.accepted.get(name, 0) + delivery.accepted
+        self.report.too_old += delivery.too_old
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
             self.report.dead_letters += len(delivery.refused)
@@ -355,7 +363,7 @@ class _Run:
             self._left.add(name)
 
     def _put_off(self, cursor: Cursor, error: NsgflowError, failures: int) -> Cursor:
-        wait = min(2.0**failures, _MAX_WAIT)
+        wait = min(2.0 ** min(failures, _MAX_DOUBLINGS), _MAX_WAIT)
         if isinstance(error, TransientError):
             wait = max(wait, min(error.retry_after, _LONGEST_WAIT))
         return replace(cursor, failures=failures, not_before=self._parts.now() + wait)
@@ -429,6 +437,7 @@ def _result(
     try:
         broken = future.exception(timeout=max(patience, 0.0))
     except FutureTimeoutError:
+        future.cancel()  # if it has not even begun, it need not
         return Delivery(start, error=TransientError("no answer in time")), SINK_SECONDS
     if broken is not None:
         error = RefusedError(f"failed: {type(broken).__name__}: {broken}")

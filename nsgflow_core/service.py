@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from nsgflow_core import blob_path
 from nsgflow_core.blocks import FlowLogs
-from nsgflow_core.checkpoint import Checkpoints
+from nsgflow_core.checkpoint import Checkpoints, SweepState
 from nsgflow_core.config import Settings
 from nsgflow_core.dead_letters import DeadLetters
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
@@ -58,15 +60,28 @@ class Service:
             NsgflowError: a sink or the storage failed; what others accepted is committed.
         """
         ref = BlobRef(self._accounts[connection], container, path)
+        now = self._now()
         try:
-            report = self._run(ref, self._now() + DEADLINE_SECONDS)
+            report = self._pipeline.run(ref, now + DEADLINE_SECONDS)
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
             return Report(ref)
+        self._telemetry.report(report)
+        hour = blob_path.parse(path).hour
+        if report.lagging and hour < datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
+            self._keep_open(connection, hour)
         if error := report.error():
             raise error
         return report
+
+    def _keep_open(self, connection: str, hour: datetime) -> None:
+        """Let the sweep look at an hour that it would not look at by itself any more."""
+
+        def opened(state: SweepState) -> SweepState:
+            return replace(state, open_hours=tuple(sorted({*state.open_hours, hour})))
+
+        self._checkpoints.update_sweep(connection, opened)
 
     def sweep(self) -> None:
         """Deliver what events missed, in all connections.
@@ -92,32 +107,29 @@ class Service:
                 swept = sweep(
                     Account(connection, account, containers),
                     self._checkpoints,
-                    lambda ref: self._run(ref, deadline),
+                    lambda ref: self._pipeline.run(ref, deadline),
                     window,
                 )
             except NsgflowError as exc:
                 errors.append(exc)
                 continue
-            errors += swept.errors
+            # Logged here because the host files lines by the thread of the invocation.
+            for report in swept.reports:
+                self._telemetry.report(report)
+            failed = [error for report in swept.reports if (error := report.error())]
+            errors += [*swept.errors, *failed]
             self._telemetry.sweep(
                 connection=connection,
                 hours=swept.hours,
                 blobs=swept.blobs,
-                run=swept.run,
-                completed=swept.completed,
-                errors=len(swept.errors),
+                run=len(swept.reports),
+                errors=len(swept.errors) + len(failed),
             )
         if now.minute < 5:  # noqa: PLR2004 - once an hour, in the timer's first run of it
             self._checkpoints.delete_before(now - timedelta(days=self._settings.state_days))
         if errors:
-            count = len(errors)
-            raise TransientError(f"the sweep failed {count} times, first: {errors[0]}")
-
-    def _run(self, ref: BlobRef, deadline: float) -> Report:
-        begun = time.monotonic()
-        report = self._pipeline.run(ref, deadline)
-        self._telemetry.report(report, time.monotonic() - begun)
-        return report
+            message = f"the sweep failed {len(errors)} times, first: {errors[0]}"
+            raise TransientError(message) from errors[0]
 
 
 def _sinks(settings: Settings) -> Sequence[Sink]:

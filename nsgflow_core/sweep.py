@@ -48,19 +48,21 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep of one account did; `errors` says what failed."""
+    """What one sweep of one account did: hours looked at, blobs listed, runs made.
+
+    `errors` has what was raised, by a listing or a run; a sink's error is in its run's report.
+    """
 
     hours: int
     blobs: int
-    run: int
-    completed: bool
+    reports: tuple[Report, ...]
     errors: tuple[BaseException, ...]
 
 
 def hours_to_list(state: SweepState, window: Window) -> list[datetime]:
     """The hours whose blobs this sweep lists, the newest first.
 
-    The window is `sweep_hours`, or the time since the last completed sweep when that is longer:
+    The window is `sweep_hours`, or the time since the last sweep when that is longer:
     an app that was stopped catches up. The very first sweep has no past to look at.
     """
     this = window.now.replace(minute=0, second=0, microsecond=0)
@@ -76,22 +78,28 @@ def sweep(
     run: Callable[[BlobRef], Report],
     window: Window,
 ) -> Swept:
-    """Sweep one account; what fails is in the result and keeps its hour open.
+    """Sweep one account; what fails is in the result, and its hour is looked at again.
 
     Raises:
         TransientError, RefusedError: of the table of checkpoints.
     """
     state = checkpoints.read_sweep(account.connection)
-    listed = hours_to_list(state, window)
+    listed = [*hours_to_list(state, window), *state.unlisted]
+    hours = sorted({*listed, *state.open_hours}, reverse=True)
     oldest = window.now - timedelta(days=window.state_days)
-    hours = [*listed, *(hour for hour in state.open_hours if oldest < hour and hour not in listed)]
+    unlisted: set[datetime] = set()
     still_open: set[datetime] = set()
-    blobs = runs = 0
+    reports: list[Report] = []
+    blobs = 0
     with ThreadPoolExecutor(_WORKERS) as pool:
         containers = [(container,) for container in account.containers]
         roots, errors = _gather(pool, _resources, containers)
-        unlisted = bool(errors)
+        if errors:
+            unlisted.update(listed)
         for hour in hours:
+            if window.out_of_time():
+                (unlisted if hour in listed else still_open).add(hour)
+                continue
             known = {
                 checkpoint.ref: checkpoint
                 for checkpoint in checkpoints.in_hour(hour)
@@ -99,27 +107,29 @@ def sweep(
             }
             places = [(account.name, *root, hour) for root in roots if hour in listed]
             found, failed = _gather(pool, _hour_blobs, places)
-            unlisted |= bool(failed)
             todo = {ref for ref, checkpoint in known.items() if checkpoint.pending}
             todo.update(_changed(found, known))
             tries = [(run, ref, window.out_of_time) for ref in sorted(todo, key=str)]
-            reports, broken = _gather(pool, _run_in_time, tries)
-            if failed or broken or any(report is None or report.unfinished for report in reports):
+            done, broken = _gather(pool, _run_in_time, tries)
+            # A run that never got as far as its checkpoint has left no mark there: list again.
+            if failed or broken or len(done) < len(todo):
+                unlisted.add(hour)
+            if any(report.unfinished for report in done):
                 still_open.add(hour)
             blobs += len(found)
-            runs += len(reports) + len(broken)
-            errors += (
-                failed + broken + [at for report in reports if report and (at := report.error())]
-            )
-    completed = not unlisted and not window.out_of_time()
+            reports += done
+            errors += failed + broken
 
     def written(latest: SweepState) -> SweepState:
-        added = set(latest.open_hours) - set(state.open_hours)  # by a replay, in the meantime
-        when = window.now if completed else state.completed
-        return SweepState(when, tuple(sorted(still_open | added)))
+        added = set(latest.open_hours) - set(state.open_hours)  # by others, in the meantime
+        return SweepState(
+            window.now,
+            tuple(sorted(hour for hour in still_open | added if hour > oldest)),
+            tuple(sorted(hour for hour in unlisted if hour > oldest)),
+        )
 
     checkpoints.update_sweep(account.connection, written)
-    return Swept(len(hours), blobs, runs, completed, tuple(errors))
+    return Swept(len(hours), blobs, tuple(reports), tuple(errors))
 
 
 def _gather(
@@ -152,8 +162,8 @@ def _hour_blobs(
 
 def _run_in_time(
     run: Callable[[BlobRef], Report], ref: BlobRef, out_of_time: Callable[[], bool]
-) -> list[Report | None]:
-    return [None if out_of_time() else run(ref)]
+) -> list[Report]:
+    return [] if out_of_time() else [run(ref)]
 
 
 def _changed(

@@ -32,7 +32,7 @@ class Telemetry:
         self._totals: Counter[str] = Counter()
         self._since = time.monotonic()
 
-    def report(self, report: Report, seconds: float) -> None:
+    def report(self, report: Report) -> None:
         """Log what a run did if it delivered, failed or lags, and count it either way."""
         if (
             report.accepted
@@ -42,7 +42,7 @@ class Telemetry:
             or report.rewritten
         ):
             level = logging.ERROR if report.errors else logging.INFO
-            _log(level, "nsgflow.delivery", _summary(report, seconds))
+            _log(level, "nsgflow.delivery", _summary(report))
         with self._lock:
             self._totals.update(
                 invocations=1,
@@ -50,6 +50,7 @@ class Telemetry:
                 bytesRead=report.bytes_read,
                 records=report.records,
                 deadLetters=report.dead_letters,
+                tooOld=report.too_old,
                 errors=len(report.errors),
                 **{f"accepted.{name}": count for name, count in report.accepted.items()},
             )
@@ -68,7 +69,7 @@ class Telemetry:
         _log(logging.WARNING, "nsgflow.warning", {"message": message})
 
 
-def _summary(report: Report, seconds: float) -> dict[str, Any]:
+def _summary(report: Report) -> dict[str, Any]:
     lag = round(time.time() - report.behind_since, 1) if report.lagging else 0.0
     return {
         "blob": str(report.ref),
@@ -76,12 +77,13 @@ def _summary(report: Report, seconds: float) -> dict[str, Any]:
         "records": report.records,
         "accepted": report.accepted,
         "deadLetters": report.dead_letters,
+        "tooOld": report.too_old,
         "rewritten": report.rewritten,
         "errors": {name: str(error) for name, error in report.errors.items()},
         "lagging": report.lagging,
         "lagSeconds": lag,
         "outOfTime": report.out_of_time,
-        "seconds": round(seconds, 3),
+        "seconds": round(report.seconds, 3),
     }
 
 

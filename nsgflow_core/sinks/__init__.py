@@ -48,12 +48,14 @@ class Delivery(msgspec.Struct, frozen=True):
     """How far a sink got: everything before `reached` is accepted, refused for good, or unwanted.
 
     `error` is set when the sink failed; without one and short of the end its time ran out.
+    `too_old` counts the flows that were left out because of their age.
     """
 
     reached: Position
     accepted: int = 0
     refused: Sequence[Refusal] = ()
     error: NsgflowError | None = None
+    too_old: int = 0
 
 
 class Sink(Protocol):

@@ -52,15 +52,17 @@ class WebhookSink:
     ) -> Delivery:
         """Post the alerts one by one; see `Sink.deliver`."""
         deadline = time.monotonic() + seconds
+        young = flows
         if self._settings.max_age_minutes is not None:
             oldest = (time.time() - self._settings.max_age_minutes * 60) * 1000
-            flows = [flow for flow in flows if flow.time_ms >= oldest]
+            young = [flow for flow in flows if flow.time_ms >= oldest]
 
         def post(alert: Sequence[Item]) -> None:
             (item,) = alert
             with_retries(lambda left: self._post(item, left), deadline)
 
-        return deliver_in_order(_alerts(ref, flows), post, start, end, deadline)
+        delivery = deliver_in_order(_alerts(ref, young), post, start, end, deadline)
+        return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
 
     def _post(self, alert: Item, seconds: float) -> None:
         headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
