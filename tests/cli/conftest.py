@@ -1,13 +1,13 @@
 """What the tests of the command line share: Azurite, logs of our own, and a way to run it."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from azure.storage.blob import BlobServiceClient
@@ -50,11 +50,11 @@ class Store:
         return kept | {"AZURE_STORAGE_CONNECTION_STRING": self.azurite.connection_string} | more
 
     def nsgflow(
-        self, *arguments: str, environ: dict[str, str] | None = None, timeout: float = 60
+        self, command: str, environ: dict[str, str] | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command line to its end."""
+        """Run a command, as a shell would take it apart, to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "nsgflow_core", *arguments],
+            [sys.executable, "-m", "nsgflow_core", *shlex.split(command)],
             env=self.environ() if environ is None else environ,
             cwd=ROOT,
             capture_output=True,
@@ -63,11 +63,11 @@ class Store:
             check=False,
         )
 
-    def lines(self, *arguments: str, **options: Any) -> list[str]:
+    def output(self, command: str, environ: dict[str, str] | None = None) -> str:
         """What a command that succeeds prints."""
-        done = self.nsgflow(*arguments, **options)
+        done = self.nsgflow(command, environ)
         assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout.splitlines()
+        return done.stdout
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Literal
 from devtools.flowlogs import CLOSER, HEAD, Nic, random_record
 from devtools.truth import flows_of_log
 
-_START = datetime(2026, 11, 23, 8, tzinfo=UTC)
+_START = datetime(2021, 11, 23, 8, tzinfo=UTC)
 
 
 def records(

@@ -14,6 +14,7 @@ import pytest
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic
 from devtools.functions_host import FunctionsHost
 from devtools.http_server import Fault, Request
+from devtools.meter import metered
 from nsgflow_core.config import from_env
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.service import Service
@@ -377,3 +378,51 @@ def test_sigkill_and_restart(deployment: Deployment, number: int) -> None:
     assert {alert["id"] for alert in deployment.webhook.alerts}
     unique = {alert["id"]: alert["data"]["flows"] for alert in deployment.webhook.alerts}
     assert sum(unique.values()) == denied
+
+
+def test_a_run_that_failed_before_its_claim_is_not_forgotten(deployment: Deployment) -> None:
+    """It left no mark on a checkpoint, so its hour is listed again, however old it is by now."""
+    service = deployment.service()
+    service.sweep()
+    deployment.clock.move(hours=10)
+    writer = deployment.nsg_log(hour=HOUR + timedelta(hours=3))
+    writer.append(*records(1))
+    with metered(deployment.storage) as meter:
+        meter.blobs.faults = lambda request: (
+            Fault(status=403) if request.query.get("comp") == "blocklist" else None
+        )
+        through = {**deployment.environment, "FlowLogs": meter.connection_string}
+        with pytest.raises(NsgflowError, match="403"):
+            Service(from_env(through), deployment.clock).sweep()
+    for _ in range(3):
+        deployment.clock.move(minutes=5)
+        service.sweep()
+
+    delivered_once(deployment, writer)
+
+
+def test_a_late_event_of_an_old_hour_whose_sink_is_down(deployment: Deployment) -> None:
+    """The sweep looks at the hour until it is delivered."""
+    service = deployment.service()
+    service.sweep()
+    writer = deployment.nsg_log(hour=HOUR - timedelta(hours=20))
+    writer.append(*records(1))
+    deployment.webhook.faults = lambda _: Fault(status=503)
+    failing(service, writer)
+    deployment.webhook.faults = None
+    deployment.clock.move(minutes=5)
+    service.sweep()
+
+    delivered_once(deployment, writer)
+
+
+def test_flows_too_old_to_alert_are_counted(deployment: Deployment) -> None:
+    """They are in the table, and neither alerted nor in the way."""
+    deployment.environment["NSGFLOW_WEBHOOK_MAX_AGE_MINUTES"] = "10"
+    writer = deployment.nsg_log()
+    writer.append(*records(2))  # of years ago
+    report = deployment.service().deliver("FlowLogs", NSG_CONTAINER, writer.path)
+
+    assert report.too_old == len(deployment.table.rows) > 0
+    assert not deployment.webhook.alerts
+    assert not report.lagging

@@ -16,9 +16,18 @@ def flow(src: str, dst: str, *, inbound: bool) -> Flow:
 @pytest.mark.parametrize(
     ("acl", "expected"),
     [
-        ("/SUBSCRIPTIONS/S/RESOURCEGROUPS/R/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/W", "W"),
-        ("/subscriptions/s/resourceGroups/r/providers/x/networkSecurityGroups/Prod-Web", "Prod-Web"),
-        ("/subscriptions/s/resourceGroups/r/providers/x/networkSecurityGroups/Prod-Web/", "Prod-Web"),
+        (
+            "/SUBSCRIPTIONS/S/RESOURCEGROUPS/R/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/W",
+            "W",
+        ),
+        (
+            "/subscriptions/s/resourceGroups/r/providers/x/networkSecurityGroups/Prod-Web",
+            "Prod-Web",
+        ),
+        (
+            "/subscriptions/s/resourceGroups/r/providers/x/networkSecurityGroups/Prod-Web/",
+            "Prod-Web",
+        ),
         ("/subscriptions/s/resourceGroups/r/providers/x/virtualNetworks/v", ""),
         ("00000000-1234-abcd-ef00-c1c2c3c4c5c6", ""),
         ("unspecified", ""),

@@ -6,7 +6,9 @@ from nsgflow_core.errors import BadInputError
 from nsgflow_core.filter import all_of, compile_terms
 from nsgflow_core.model import Flow, Group, Outcome, Record
 
-NSG_ID = "/subscriptions/s/resourcegroups/r/providers/microsoft.network/networksecuritygroups/prod-web"
+NSG_ID = (
+    "/subscriptions/s/resourcegroups/r/providers/microsoft.network/networksecuritygroups/prod-web"
+)
 
 
 def flow(
@@ -159,7 +161,7 @@ def test_v1_flow_has_no_state() -> None:
         ("nsg=stra\u00dfe", "STRA\u00dfE", True),
     ],
 )
-def test_names(terms: str, name: str, expected: bool) -> None:  # noqa: FBT001
+def test_names(terms: str, name: str, expected: bool) -> None:
     """Names fold case, take `*` for any stretch, and every other character as itself."""
     assert passes(terms, flow(acl_name=name)) is expected
 
@@ -209,7 +211,7 @@ def test_nsg_of_a_flow_without_name() -> None:
         ("src=private,8.8.8.8", "8.8.8.8", True),
     ],
 )
-def test_addresses(terms: str, src: str, expected: bool) -> None:  # noqa: FBT001
+def test_addresses(terms: str, src: str, expected: bool) -> None:
     """Addresses take CIDR of both versions and the words private and internet."""
     assert passes(terms, flow(src=src)) is expected
 
@@ -220,7 +222,9 @@ def test_negated_ip_means_neither_end() -> None:
     assert passes("!ip=10.0.0.0/8", flow(dst="172.16.0.1"))
 
 
-@pytest.mark.parametrize("mac", ["00-0D-3A-F8-78-56", "00:0d:3a:f8:78:56", "000d3af87856", "000D3A*"])
+@pytest.mark.parametrize(
+    "mac", ["00-0D-3A-F8-78-56", "00:0d:3a:f8:78:56", "000d3af87856", "000D3A*"]
+)
 def test_mac_spellings(mac: str) -> None:
     """A MAC may be spelt with dashes, colons or neither, in any case, with a wildcard."""
     assert passes(f"mac={mac}", flow())
@@ -228,7 +232,10 @@ def test_mac_spellings(mac: str) -> None:
 
 def test_case_of_keys_and_words_is_folded() -> None:
     """Keys and words fold case."""
-    assert passes("ACTION=Denied Direction=IN Proto=TCP State=b Type=externalpublic LB=No", flow(src="8.8.8.8"))
+    assert passes(
+        "ACTION=Denied Direction=IN Proto=TCP State=b Type=externalpublic LB=No",
+        flow(src="8.8.8.8"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -243,7 +250,7 @@ def test_case_of_keys_and_words_is_folded() -> None:
         ("port=22", False),
     ],
 )
-def test_denied_only(terms: str, only: bool) -> None:  # noqa: FBT001
+def test_denied_only(terms: str, only: bool) -> None:
     """A filter knows when no allowed flow can pass it."""
     assert compile_terms(terms).denied_only is only
 

@@ -16,26 +16,32 @@ NAMES = ("web", "web-1", "db", "")
 PRIVATE = {"10.0.0.4", "10.9.0.4", "100.64.0.1", "fd00::1"}
 PUBLIC = {"8.8.8.8", "2606:4700::1"}
 
-flows = st.builds(
-    lambda denied, inbound, ends, ports, proto, state, counters, name, rule: Flow(
-        Group(Record(0, 1, "", 2, ""), f"/x/{name}" if name else "", name, rule, "000D3AF87856"),
-        0,
+
+@st.composite
+def any_flow(draw: st.DrawFn) -> Flow:
+    """A flow of few addresses, ports and names, so that terms often hold."""
+    name, rule = draw(st.sampled_from(NAMES)), draw(st.sampled_from(NAMES))
+    acl = f"/x/{name}" if name else ""
+    ports = st.sampled_from((None, 0, 22, 80, 443, 65535))
+    sent = draw(st.sampled_from((None, 0, 1)))
+    outcome = Outcome(
+        draw(ports),
+        draw(st.sampled_from(("TCP", "UDP", "ICMP", "47"))),
+        draw(st.booleans()),
+        draw(st.booleans()),
+        draw(st.sampled_from(("", "B", "C", "E", "D"))),
         "",
-        0,
-        *ends,
-        ports[0],
-        Outcome(ports[1], proto, inbound, denied, state, "", *counters),
-    ),
-    st.booleans(),
-    st.booleans(),
-    st.tuples(st.sampled_from(ADDRESSES), st.sampled_from(ADDRESSES)),
-    st.tuples(*[st.sampled_from((None, 0, 22, 80, 443, 65535))] * 2),
-    st.sampled_from(("TCP", "UDP", "ICMP", "47")),
-    st.sampled_from(("", "B", "C", "E", "D")),
-    st.sampled_from(((None,) * 4, (0, 0, 0, 0), (1, 66, 0, 0))),
-    st.sampled_from(NAMES),
-    st.sampled_from(NAMES),
-)
+        sent,
+        sent and 66,
+        sent and 0,
+        sent and 0,
+    )
+    group = Group(Record(0, 1, "", 2, ""), acl, name, rule, "000D3AF87856")
+    src, dst = draw(st.sampled_from(ADDRESSES)), draw(st.sampled_from(ADDRESSES))
+    return Flow(group, 0, "", 0, src, dst, draw(ports), outcome)
+
+
+flows = any_flow()
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ def address_matches(value: str, address: str) -> bool:
     return ipaddress.ip_address(address) in ipaddress.ip_network(value)
 
 
-def value_matches(key: str, value: str, flow: Flow) -> bool:  # noqa: C901, PLR0911
+def value_matches(key: str, value: str, flow: Flow) -> bool:  # noqa: PLR0911
     """Whether one value of a term holds, by the words of the contract."""
     seen = flow.outcome
     match key:
@@ -140,5 +146,7 @@ def test_order_of_terms_makes_no_difference(
     rng.shuffle(shuffled)
     one, other = (compile_terms(" ".join(map(str, each))) for each in (asked, shuffled))
 
-    assert [bool(one.accepts(flow)) for flow in some] == [bool(other.accepts(flow)) for flow in some]
+    assert [bool(one.accepts(flow)) for flow in some] == [
+        bool(other.accepts(flow)) for flow in some
+    ]
     assert one.decisions == other.decisions

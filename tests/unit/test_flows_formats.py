@@ -178,7 +178,7 @@ def test_encryption_as_given(code: str) -> None:
         (vnet("1663145998065,10.0.0.1,10.0.0.2,1,2,6,I,D,NX,0,0,0,0,x"), 0),
     ],
 )
-def test_fourteen_fields(document: object, counters: int | None, denied_only: bool) -> None:  # noqa: FBT001
+def test_fourteen_fields(document: object, counters: int | None, denied_only: bool) -> None:
     """A field more than is known is ignored, not bad (14-field tuples have been seen)."""
     (flow,) = read(document, denied_only=denied_only)
 

@@ -52,10 +52,11 @@ def documents(draw: st.DrawFn) -> tuple[list[list[str]], dict[str, Any]]:
     """Groups of tuples, small or large, mixed or not, and the record that holds them."""
     version = draw(st.sampled_from((2, 4)))
     tuples = nsg_tuples if version == 2 else v4_tuples
-    groups = []
+    groups: list[list[str]] = []
     for _ in range(draw(st.integers(0, 4))):
         group = draw(st.lists(tuples, max_size=6))
-        if group and draw(st.booleans()):
+        large = draw(st.booleans())
+        if group and large:
             filler = draw(tuples)
             at = draw(st.integers(0, len(group)))
             group = [*group[:at], *[filler] * LARGE, *group[at:]]
@@ -137,7 +138,7 @@ def test_escapes_change_nothing(
 
 @pytest.mark.parametrize("count", [1, LARGE])
 def test_escaped_decision_is_seen(count: int) -> None:
-    """A denied flow whose D is written `\\u0044` is a denied flow."""
+    r"""A denied flow whose D is written `\u0044` is a denied flow."""
     text = "1542110402,192.0.2.190,10.5.16.4,28746,443,U,I,{},B,,,,"
     tuples = [text.format("A")] * count + [text.format("D")]
     inner = [{"rule": "r", "flows": [{"flowTuples": tuples}]}]
@@ -157,7 +158,7 @@ def test_escaped_decision_is_seen(count: int) -> None:
 )
 @example([None, "1542110402,192.0.2.1,10.5.16.4,1024,22,T,I,D,B,,,,"], True)  # noqa: FBT003
 @settings(deadline=None, max_examples=200)
-def test_bad_neighbours_change_no_denied_flow(items: list[object], large: bool) -> None:  # noqa: FBT001
+def test_bad_neighbours_change_no_denied_flow(items: list[object], large: bool) -> None:
     """Amid tuples of other types and nonsense the denied flows stay the same either way."""
     filler = ["1542110402,192.0.2.1,10.5.16.4,1024,22,T,I,A,B,,,,"] * (LARGE if large else 0)
     lists = [
@@ -177,13 +178,15 @@ def test_bad_neighbours_change_no_denied_flow(items: list[object], large: bool) 
 def test_flow_ids_are_unique_and_the_same_again(
     made: list[tuple[list[list[str]], dict[str, Any]]],
 ) -> None:
-    """No two tuples of a blob share a FlowId, identical ones included; a second read has the same."""
+    """No two tuples of a blob share a FlowId, not even identical ones; a second read agrees."""
 
     def ids() -> list[str]:
         offset, found = 12, []
         for _, document in made:
             data = json.dumps(document).encode()
-            found += [rows.flow_id(REF, flow) for flow in read(data, denied_only=False, offset=offset)]
+            found += [
+                rows.flow_id(REF, flow) for flow in read(data, denied_only=False, offset=offset)
+            ]
             offset += len(data) + 1
         return found
 
@@ -195,14 +198,14 @@ def test_flow_ids_are_unique_and_the_same_again(
 @pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize("version", [1, 2, 4])
 @pytest.mark.parametrize("tuples", [1, 50, 2000])
-def test_generated_logs_agree_with_their_truth(version: Any, tuples: int, mixed: bool) -> None:  # noqa: FBT001
+def test_generated_logs_agree_with_their_truth(version: Any, tuples: int, mixed: bool) -> None:
     """Records of the generator give the denied flows that were put into them."""
     made = flowlogs.random_record(
         Nic(), HOUR, random.Random(tuples), version=version, tuples=tuples, mixed=mixed
     )
     found = read(made.data, denied_only=True)
 
-    assert [(flow.ordinal, flow.text, flow.group.rule, flow.outcome.dst_port) for flow in found] == [
-        (flow.ordinal, flow.text, flow.rule, flow.port) for flow in made.denied
-    ]
+    assert [
+        (flow.ordinal, flow.text, flow.group.rule, flow.outcome.dst_port) for flow in found
+    ] == [(flow.ordinal, flow.text, flow.rule, flow.port) for flow in made.denied]
     assert read(made.data, denied_only=False)[-1].ordinal == tuples - 1

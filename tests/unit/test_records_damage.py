@@ -25,7 +25,7 @@ def pieces(stretch: Stretch) -> list[tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize("last", [False, True])
-def test_unfinished_tail_waits(last: bool) -> None:  # noqa: FBT001
+def test_unfinished_tail_waits(last: bool) -> None:
     """A record that is not whole yet is neither read nor bad, and the place stays before it."""
     found = records.split(b"," + NSG + b"," + CUT, 12, last=last)
 
@@ -35,7 +35,7 @@ def test_unfinished_tail_waits(last: bool) -> None:  # noqa: FBT001
 
 
 @pytest.mark.parametrize("last", [False, True])
-def test_only_an_unfinished_record_waits(last: bool) -> None:  # noqa: FBT001
+def test_only_an_unfinished_record_waits(last: bool) -> None:
     """Nothing but an unfinished record is nothing yet; the place does not pass its `{`."""
     found = records.split(b"," + CUT, 500, last=last)
 

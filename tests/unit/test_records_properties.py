@@ -45,9 +45,9 @@ def record_texts(draw: st.DrawFn) -> bytes:
     indent = draw(st.sampled_from((None, 2)))
     separators = (f"{gap},", f":{gap}")
     escaped = draw(st.booleans())
-    return json.dumps(
-        ordered, indent=indent, separators=separators, ensure_ascii=escaped
-    ).encode(errors="replace")
+    return json.dumps(ordered, indent=indent, separators=separators, ensure_ascii=escaped).encode(
+        errors="replace"
+    )
 
 
 @st.composite
@@ -69,7 +69,7 @@ def test_good_records_come_back_whole(
     whole: list[bytes],
     before: str,
     after: str,
-    wrapped: bool,  # noqa: FBT001
+    wrapped: bool,
     at: int,
 ) -> None:
     """Any log gives its records in order, each text exactly where its offsets say."""
@@ -147,7 +147,7 @@ def test_nested_wrapper_anywhere(whole: list[bytes], data: st.DataObject) -> Non
 
 @given(st.binary(max_size=300), st.booleans())
 @settings(deadline=None)
-def test_any_bytes_are_no_crash(data: bytes, last: bool) -> None:  # noqa: FBT001
+def test_any_bytes_are_no_crash(data: bytes, last: bool) -> None:
     """No bytes whatever make it raise, and `end` lies within what was read."""
     found = records.split(data, 1000, last=last)
 

@@ -1,0 +1,162 @@
+"""`nsgflow denied`: groups of denied flows, and proposals for the rules they would need."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from devtools.flowlogs import Group, Nic, nsg_path, nsg_record, vnet_path, vnet_record
+from tests.cli.conftest import Store, at
+
+HOUR = at("2026-03-04T05:00")
+SECONDS = int(HOUR.timestamp())
+WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
+NET = Nic(mac="000D3A0000A3")
+
+
+def put(store: Store, rule: str, tuples: Sequence[str]) -> None:
+    """A log of one rule."""
+    store.log(nsg_path(WEB, HOUR), [nsg_record(WEB, HOUR, [Group(rule, tuple(tuples))]).data])
+
+
+def inbound(second: int, source: str, port: int, protocol: str = "T") -> str:
+    """A denied inbound tuple."""
+    return f"{SECONDS + second},{source},10.5.16.4,5000,{port},{protocol},I,D,B,,,,"
+
+
+@pytest.fixture
+def logs(store: Store) -> Store:
+    """Three denied flows to 3389, one to 22, one in a VNet flow log; an allowed one and a probe."""
+    put(
+        store,
+        "UserRule_Deny",
+        [
+            inbound(9, "192.0.2.1", 3389),
+            inbound(1, "192.0.2.2", 3389),
+            inbound(5, "192.0.2.1", 3389),
+            inbound(3, "192.0.2.1", 22),
+            inbound(4, "168.63.129.16", 22),
+            f"{SECONDS},192.0.2.1,10.5.16.4,5000,443,T,I,A,B,,,,",
+        ],
+    )
+    out = f"{SECONDS}007,10.5.16.4,203.0.113.9,5000,1433,6,O,D,NX,0,0,0,0"
+    store.log(vnet_path(NET, HOUR), [vnet_record(NET, HOUR, [Group("Block", (out,))]).data])
+    return store
+
+
+def test_groups_are_counted_with_the_busiest_on_top(logs: Store) -> None:
+    """Count, distinct sources, first and last time by NSG, rule, direction, protocol, end."""
+    lines = [" ".join(line.split()) for line in logs.output("denied").splitlines()]
+    one, three = "2026-03-04T05:00:01.000Z", "2026-03-04T05:00:03.000Z"
+    seven, nine = "2026-03-04T05:00:00.007Z", "2026-03-04T05:00:09.000Z"
+    assert lines == [
+        "flows sources nsg rule direction protocol destination port first last",
+        f"3 2 WEB-NSG UserRule_Deny in TCP 10.5.16.4 3389 {one} {nine}",
+        f"1 1 WEB-NSG UserRule_Deny in TCP 10.5.16.4 22 {three} {three}",
+        f"1 1 {NET.acl} Block out TCP 203.0.113.9 1433 {seven} {seven}",
+    ]
+
+
+def test_grouping_can_be_chosen(logs: Store) -> None:
+    """--by takes any of the keys, in any order."""
+    shown = logs.output("denied --by port,source -o json --nsg-name WEB-NSG").splitlines()
+    found = [json.loads(line) for line in shown]
+    assert [(row["port"], row["source"], row["flows"], row["sources"]) for row in found] == [
+        (3389, "192.0.2.1", 2, 1),
+        (22, "192.0.2.1", 1, 1),
+        (3389, "192.0.2.2", 1, 1),
+    ]
+
+
+def test_csv_and_filter(logs: Store) -> None:
+    """CSV has the same columns; --filter and --display-lb choose what is counted."""
+    shown = logs.output("denied --by nsg,port -o csv --filter port=22 --display-lb")
+    assert shown == (
+        "nsg,port,flows,sources,first,last\n"
+        "WEB-NSG,22,2,2,2026-03-04T05:00:03.000Z,2026-03-04T05:00:04.000Z\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("denied --by nsg,colour", "'colour' is not one of nsg, rule"),
+        ("denied --by ,", "is not one of nsg, rule"),
+        ("denied --by nsg --suggest", "--suggest needs the default grouping"),
+        ("denied -o text", "'text' is not one of table, json, csv"),
+    ],
+)
+def test_wrong_usage_ends_with_status_2(store: Store, command: str, said: str) -> None:
+    """A wrong value is named in one sentence."""
+    done = store.nsgflow(command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def suggested(store: Store, flags: str = "") -> list[str]:
+    """What --suggest adds to the table."""
+    return store.output(f"denied --suggest {flags}").partition("\n\n")[2].splitlines()
+
+
+def test_proposal_is_a_command_marked_for_review(store: Store) -> None:
+    """The command names NSG, direction, sources, destination and port; not the priority."""
+    put(store, "DefaultRule_DenyAllInBound", [inbound(0, "10.9.9.9", 5432)])
+    rule = "DefaultRule_DenyAllInBound"
+    assert suggested(store) == [
+        "# 1. PROPOSAL, review it before you run it",
+        ("# WARNING: PRIORITY-TO-CHOOSE must be a free number from 100 to 4096, "
+        f"below that of '{rule}'"),
+        (f"az network nsg rule create --subscription {WEB.subscription} --resource-group shop-rg "
+        "--nsg-name web-nsg --name nsgflow-allow-in-tcp-5432 --priority PRIORITY-TO-CHOOSE "
+        "--access Allow --direction Inbound --protocol Tcp --source-address-prefixes 10.9.9.9 "
+        "--source-port-ranges '*' --destination-address-prefixes 10.5.16.4 "
+        "--destination-port-ranges 5432"),
+    ]  # fmt: skip
+
+
+def test_management_port_is_warned_of(store: Store) -> None:
+    """Opening SSH, RDP and their like is warned of, to the internet most of all."""
+    put(store, "UserRule_Deny", [inbound(0, "8.8.8.8", 3389)])
+    shown = "\n".join(suggested(store))
+    assert "WARNING: some sources are addresses of the internet" in shown
+    assert "WARNING: port 3389 (RDP) is a management port and this opens it to addresses" in shown
+
+
+def test_opening_to_the_whole_internet_is_warned_of(store: Store) -> None:
+    """More sources than can be named become a service tag, and that is said loudly."""
+    sources = [f"8.8.{number}.8" for number in range(30)]
+    put(store, "UserRule_Deny", [inbound(0, source, 443) for source in sources])
+    shown = "\n".join(suggested(store))
+    assert "WARNING: the flows came from 30 addresses, so this names the whole internet" in shown
+    assert "--source-address-prefixes Internet " in shown
+    put(store, "UserRule_Deny", [inbound(0, f"10.0.{n}.8", 443, "U") for n in range(30)])
+    shown = "\n".join(suggested(store))
+    assert "--protocol Udp --source-address-prefixes VirtualNetwork " in shown
+
+
+def test_no_rule_is_proposed_where_none_can_help(store: Store) -> None:
+    """A security admin rule is above every NSG; an NSG known by id only must be filled in."""
+    out = f"{SECONDS}007,10.5.16.4,203.0.113.9,5000,1433,6,O,D,NX,0,0,0,0"
+    groups = [Group("BlockHighRiskPorts", (out,)), Group("UserRule_Deny", (out, out))]
+    store.log(vnet_path(NET, HOUR), [vnet_record(NET, HOUR, groups).data])
+    shown = suggested(store)
+    assert f"# WARNING: the log names the NSG only as {NET.acl}: fill in" in "\n".join(shown)
+    assert shown[-2] == "# 2. no rule to propose"
+    assert "'BlockHighRiskPorts' is no rule of an NSG" in shown[-1]
+
+
+def test_what_a_log_says_cannot_break_out_of_the_command(store: Store) -> None:
+    """Names from logs are quoted for the shell and cleaned for the terminal."""
+    put(store, "UserRule_$(reboot)\n'", [inbound(0, "10.9.9.9", 5432)])
+    shown = suggested(store)
+    assert len(shown) == 3
+    assert shown[1].startswith("# WARNING")
+    assert "reboot" not in shown[2]
+
+
+def test_json_carries_the_proposal(store: Store) -> None:
+    """With JSON the proposal and its warnings are fields of each group."""
+    put(store, "UserRule_Deny", [inbound(0, "10.9.9.9", 22)])
+    row = json.loads(store.output("denied --suggest -o json"))
+    assert row["proposal"].startswith("az network nsg rule create ")
+    assert "SSH" in row["warnings"][0]

@@ -1,0 +1,238 @@
+"""Settings: defaults, features that are off, and what each may be."""
+
+import base64
+
+import pytest
+
+from nsgflow_core import config
+from nsgflow_core.config import Settings, Storage
+
+KEY = "c2VjcmV0LWtleS1vZi10aGUtYWNjb3VudA=="
+CONNECTION = (
+    f"DefaultEndpointsProtocol=https;AccountName=logs;AccountKey={KEY};"
+    "EndpointSuffix=core.windows.net"
+)
+REQUIRED = {"FlowLogs": CONNECTION, "AzureWebJobsStorage": CONNECTION}
+LOGS = {
+    "NSGFLOW_LOGS_ENDPOINT": "https://dce.westeurope-1.ingest.monitor.azure.com",
+    "NSGFLOW_LOGS_RULE_ID": "dcr-00000000000000000000000000000000",
+}
+WEBHOOK = {"NSGFLOW_WEBHOOK_URL": "https://hooks.example/T0/B0?sig=abc"}
+
+
+def settings(**more: str) -> Settings:
+    """The settings of the required variables and these."""
+    return config.from_env(REQUIRED | more)
+
+
+def test_defaults() -> None:
+    """With the required variables only, everything else has the contract's defaults."""
+    assert settings() == Settings(
+        connections={"FlowLogs": Storage(connection_string=CONNECTION)},
+        host_storage=Storage(connection_string=CONNECTION),
+        trigger_source="EventGrid",
+        state_table="nsgflowcheckpoints",
+        state_days=30,
+        state_container="nsgflow-state",
+        logs=None,
+        webhook=None,
+        sweep_hours=3,
+        unknown=(),
+    )
+
+
+def test_defaults_of_the_table() -> None:
+    """The table takes denied flows to the contract's stream unless told otherwise."""
+    made = settings(**LOGS).logs
+
+    assert made is not None
+    assert (made.endpoint, made.rule_id) == (
+        "https://dce.westeurope-1.ingest.monitor.azure.com",
+        "dcr-00000000000000000000000000000000",
+    )
+    assert made.stream == "Custom-NSGFlow_CL"
+    assert made.filter.terms == "action=denied"
+    assert made.filter.denied_only
+
+
+def test_defaults_of_the_webhook() -> None:
+    """The webhook takes denied flows of any age, unsigned, unless told otherwise."""
+    made = settings(**WEBHOOK).webhook
+
+    assert made is not None
+    assert (made.url, made.secret, made.max_age_minutes) == (
+        "https://hooks.example/T0/B0?sig=abc",
+        b"",
+        None,
+    )
+    assert made.filter.denied_only
+
+
+@pytest.mark.parametrize("empty", ["", "   ", "\t"])
+def test_empty_is_unset(empty: str) -> None:
+    """An empty setting is the same as none at all."""
+    names = [
+        "NSGFLOW_CONNECTIONS",
+        "NSGFLOW_TRIGGER_SOURCE",
+        "NSGFLOW_STATE_TABLE",
+        "NSGFLOW_STATE_DAYS",
+        "NSGFLOW_STATE_CONTAINER",
+        "NSGFLOW_LOGS_ENDPOINT",
+        "NSGFLOW_LOGS_RULE_ID",
+        "NSGFLOW_LOGS_STREAM",
+        "NSGFLOW_LOGS_FILTER",
+        "NSGFLOW_WEBHOOK_URL",
+        "NSGFLOW_WEBHOOK_FORMAT",
+        "NSGFLOW_WEBHOOK_SECRET",
+        "NSGFLOW_WEBHOOK_FILTER",
+        "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES",
+        "NSGFLOW_SWEEP_HOURS",
+        "FlowLogs__clientId",
+    ]
+
+    assert settings(**dict.fromkeys(names, empty)) == settings()
+
+
+def test_everything_set() -> None:
+    """Every setting is taken as given."""
+    made = settings(
+        **LOGS,
+        **WEBHOOK,
+        NSGFLOW_TRIGGER_SOURCE="LogsAndContainerScan",
+        NSGFLOW_STATE_TABLE="Checkpoints2",
+        NSGFLOW_STATE_DAYS="7",
+        NSGFLOW_STATE_CONTAINER="my-state",
+        NSGFLOW_LOGS_STREAM="Custom-Other_CL",
+        NSGFLOW_LOGS_FILTER="port=22",
+        NSGFLOW_WEBHOOK_FORMAT="cloudevents",
+        NSGFLOW_WEBHOOK_SECRET="whsec_" + base64.b64encode(b"0123456789abcdef").decode(),
+        NSGFLOW_WEBHOOK_FILTER="!src=internet",
+        NSGFLOW_WEBHOOK_MAX_AGE_MINUTES="90",
+        NSGFLOW_SWEEP_HOURS="24",
+    )
+
+    assert made.logs is not None
+    assert made.webhook is not None
+    assert (made.trigger_source, made.state_table, made.state_days, made.state_container) == (
+        "LogsAndContainerScan",
+        "Checkpoints2",
+        7,
+        "my-state",
+    )
+    assert (made.logs.stream, made.logs.filter.terms) == ("Custom-Other_CL", "port=22")
+    assert not made.logs.filter.denied_only
+    assert made.webhook.secret == b"0123456789abcdef"
+    assert (made.webhook.max_age_minutes, made.sweep_hours) == (90, 24)
+
+
+def test_webhook_filter_is_anded_with_denied() -> None:
+    """Only denied flows alert, whatever the webhook's filter says besides."""
+    made = settings(**WEBHOOK, NSGFLOW_WEBHOOK_FILTER="port=22").webhook
+
+    assert made is not None
+    assert made.filter.denied_only
+    assert made.filter.terms == "action=denied port=22"
+
+
+@pytest.mark.parametrize("setting", ["NSGFLOW_STATE_DAYS", "NSGFLOW_SWEEP_HOURS"])
+def test_one_is_the_least(setting: str) -> None:
+    """Days and hours may be as few as one."""
+    made = settings(**{setting: "1"})
+
+    assert 1 in (made.state_days, made.sweep_hours)
+
+
+def test_several_accounts() -> None:
+    """Each connection names a flow-log account of its own, with its own way in."""
+    made = config.from_env(
+        {
+            "AzureWebJobsStorage": CONNECTION,
+            "NSGFLOW_CONNECTIONS": "East, West_2",
+            "East": CONNECTION,
+            "West_2__blobServiceUri": "https://west.blob.core.windows.net",
+            "West_2__queueServiceUri": "https://west.queue.core.windows.net",
+            "West_2__credential": "managedidentity",
+            "West_2__clientId": "11111111-2222-3333-4444-555555555555",
+        }
+    )
+
+    assert list(made.connections) == ["East", "West_2"]
+    assert made.connections["East"].connection_string == CONNECTION
+    assert made.connections["West_2"].blob_url == "https://west.blob.core.windows.net"
+    assert made.connections["West_2"].client_id == "11111111-2222-3333-4444-555555555555"
+    assert made.connections["West_2"].connection_string == ""
+
+
+def test_flow_logs_is_not_asked_for_when_others_are_named() -> None:
+    """`FlowLogs` is required only when it is one of the connections."""
+    made = config.from_env(
+        {"AzureWebJobsStorage": CONNECTION, "NSGFLOW_CONNECTIONS": "A", "A": CONNECTION}
+    )
+
+    assert list(made.connections) == ["A"]
+
+
+def test_host_storage_by_account_name() -> None:
+    """The account's name alone gives its blob and table services."""
+    made = config.from_env(
+        {
+            "FlowLogs": CONNECTION,
+            "AzureWebJobsStorage__accountName": "host",
+            "AzureWebJobsStorage__credential": "managedidentity",
+            "AzureWebJobsStorage__clientId": "id",
+        }
+    )
+
+    assert made.host_storage == Storage(
+        blob_url="https://host.blob.core.windows.net",
+        table_url="https://host.table.core.windows.net",
+        client_id="id",
+    )
+
+
+def test_host_storage_by_service_urls() -> None:
+    """Service URLs serve other clouds and private names."""
+    made = config.from_env(
+        {
+            "FlowLogs": CONNECTION,
+            "AzureWebJobsStorage__blobServiceUri": "https://host.blob.core.usgovcloudapi.net",
+            "AzureWebJobsStorage__tableServiceUri": "https://host.table.core.usgovcloudapi.net",
+        }
+    )
+
+    assert made.host_storage.blob_url == "https://host.blob.core.usgovcloudapi.net"
+    assert made.host_storage.table_url == "https://host.table.core.usgovcloudapi.net"
+
+
+def test_development_storage() -> None:
+    """Azurite's short connection string is one."""
+    made = config.from_env(
+        {"FlowLogs": "UseDevelopmentStorage=true", "AzureWebJobsStorage": CONNECTION}
+    )
+
+    assert made.connections["FlowLogs"].connection_string == "UseDevelopmentStorage=true"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_http_for_this_machine(host: str) -> None:
+    """Plain http is allowed to this machine, for local stand-ins."""
+    made = settings(NSGFLOW_WEBHOOK_URL=f"http://{host}:8080/hook")
+
+    assert made.webhook is not None
+    assert made.webhook.url == f"http://{host}:8080/hook"
+
+
+def test_unknown_settings_are_told() -> None:
+    """A variable that looks like a setting and is none is named, for a warning."""
+    assert settings(NSGFLOW_SWEEP_HUORS="3", NSGFLOW_X="1", OTHER="1").unknown == (
+        "NSGFLOW_SWEEP_HUORS",
+        "NSGFLOW_X",
+    )
+
+
+def test_settings_are_frozen() -> None:
+    """What the environment decided does not change."""
+    made = settings()
+
+    with pytest.raises(AttributeError):
+        made.sweep_hours = 5  # type: ignore[misc]  # that it cannot be done is the point

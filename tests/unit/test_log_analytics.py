@@ -1,0 +1,237 @@
+"""The table's sink: bodies under the limit, rows complete, answers understood."""
+
+import gzip
+import json
+import time
+from typing import IO, Any
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsgflow_core import rows
+from nsgflow_core.config import LogsSettings
+from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
+from nsgflow_core.filter import compile_terms
+from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
+from nsgflow_core.sinks import log_analytics
+from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
+
+REF = BlobRef("acct", "container", "path/PT1H.json")
+LIMIT = 1_000_000
+END = Position(1_000_000)
+
+
+class Credential:
+    """A credential that is never asked."""
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """No token."""
+        raise AssertionError(scopes, options)
+
+
+def flow(ordinal: int, rule: str = "r", offset: int = 12) -> Flow:
+    """A denied flow of a rule."""
+    group = Group(Record(offset, offset + 1, "2018-11-13T12:00:35Z", 2, "/n"), "/n", "n", rule, "")
+    outcome = Outcome(443, "TCP", True, True, "B", "", None, None, None, None)  # noqa: FBT003
+    return Flow(group, ordinal, "text", 1542110402000, "10.0.0.1", "10.0.0.2", 5, outcome)
+
+
+class Answer:
+    """The response that an HttpResponseError carries."""
+
+    def __init__(self, status: int, **headers: str) -> None:
+        self.status_code = status
+        self.reason = "reason"
+        self.headers = headers
+
+
+def failure(status: int, **headers: str) -> HttpResponseError:
+    """What the SDK raises for an answer."""
+    return HttpResponseError("no", response=Answer(status, **headers))  # type: ignore[arg-type]
+
+
+class Sink:
+    """A sink whose client is ours: it keeps the bodies, and raises what it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
+        self.bodies: list[bytes] = []
+        self.targets: set[tuple[str, str]] = set()
+        self.errors = list(errors)
+        made = LogsSettings(
+            "https://dce.ingest.monitor.azure.com", "dcr-1", "Custom-X_CL", compile_terms("")
+        )
+        self.sink = LogAnalyticsSink(made, Credential())
+        monkeypatch.setattr(self.sink._client, "upload", self.upload)
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+    def upload(self, rule_id: str, stream: str, logs: IO[bytes], **options: Any) -> None:
+        """Take a body as the client does."""
+        if self.errors:
+            raise self.errors.pop(0)
+        self.targets.add((rule_id, stream))
+        self.bodies.append(logs.read())
+
+    def deliver(self, *flows: Flow, seconds: float = 60) -> Any:
+        """Deliver the flows."""
+        return self.sink.deliver(REF, flows, Position(0), END, seconds)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows accepted."""
+        return [row for body in self.bodies for row in json.loads(gzip.decompress(body))]
+
+
+@given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(1, 3)), min_size=0, max_size=12))
+@settings(deadline=None, max_examples=60)
+def test_batches_stay_under_the_limit(made: list[tuple[int, int]]) -> None:
+    """No body is over 1,000,000 bytes unpacked, and together they are the rows, in order."""
+    flows = [
+        flow(ordinal, "\u00e4" * (length // 2), offset)
+        for offset, (length, count) in enumerate(made)
+        for ordinal in range(count)
+    ]
+    batches = list(log_analytics._batches(REF, flows))
+    bodies = [b"[%b]" % b",".join(item.payload for item in batch) for batch in batches]
+
+    encode = rows.encoder(REF)
+    assert [item.payload for batch in batches for item in batch] == [encode(f) for f in flows]
+    assert all(len(body) <= LIMIT for body in bodies)
+    assert all(batches)
+    assert [gzip.decompress(log_analytics._gzip(batch)) for batch in batches] == bodies
+
+
+def test_batches_are_filled() -> None:
+    """A batch ends only where the next row would not fit any more."""
+    batches = list(log_analytics._batches(REF, [flow(number) for number in range(5000)]))
+    sizes = [sum(len(item.payload) + 1 for item in batch) + 1 for batch in batches]
+
+    assert len(batches) > 2
+    assert all(LIMIT - 2000 < size <= LIMIT for size in sizes[:-1])
+
+
+def test_batch_of_exactly_the_limit() -> None:
+    """Separators and brackets are counted: one byte over the limit is another batch."""
+    pad = LIMIT - 3 - 2 * len(rows.encoder(REF)(flow(0, "")))
+
+    exact = list(log_analytics._batches(REF, [flow(0, "r" * pad), flow(1, "", offset=13)]))
+    over = list(log_analytics._batches(REF, [flow(0, "r" * (pad + 1)), flow(1, "", offset=13)]))
+    assert len(exact) == 1
+    assert len(b",".join(item.payload for item in exact[0])) + 2 == LIMIT
+    assert len(over) == 2
+
+
+def test_items_know_their_place() -> None:
+    """Each row is one flow and ends behind its tuple."""
+    ((first, second),) = log_analytics._batches(REF, [flow(3), flow(9, offset=500)])
+
+    assert (first.after, first.flows) == (Position(12, 4), 1)
+    assert (second.after, second.flows) == (Position(500, 10), 1)
+
+
+def test_rows_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows go gzipped, as a JSON array, to the rule and stream of the settings."""
+    sink = Sink(monkeypatch)
+    done = sink.deliver(*[flow(number) for number in range(3000)])
+
+    assert (done.reached, done.accepted, done.error) == (END, 3000, None)
+    assert [row["FlowId"] for row in sink.rows] == [
+        rows.flow_id(REF, flow(number)) for number in range(3000)
+    ]
+    assert sink.targets == {("dcr-1", "Custom-X_CL")}
+    assert len(sink.bodies) > 1
+
+
+def test_no_flows_make_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing wanted, nothing sent."""
+    sink = Sink(monkeypatch)
+
+    assert (sink.deliver().reached, sink.bodies) == (END, [])
+
+
+def test_row_over_the_limit_is_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that no call may carry is refused without asking, and its neighbours go."""
+    sink = Sink(monkeypatch)
+    done = sink.deliver(flow(0), flow(1, "r" * LIMIT, 13), flow(2, offset=14))
+
+    assert (done.reached, done.accepted, done.error) == (END, 2, None)
+    assert [one.item.after for one in done.refused] == [Position(13, 2)]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_transient_answers_are_tried_again(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """Busy answers, without Retry-After too, are tried again, and the body is whole again."""
+    sink = Sink(monkeypatch, failure(status), failure(status))
+    done = sink.deliver(flow(0), flow(1))
+
+    assert (done.accepted, done.error, len(sink.rows)) == (2, None, 2)
+
+
+@pytest.mark.parametrize("error", [ServiceRequestError("reset"), ServiceResponseError("cut")])
+def test_lost_connections_are_tried_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A connection that broke is transient."""
+    done = Sink(monkeypatch, error).deliver(flow(0))
+
+    assert (done.accepted, done.error) == (1, None)
+
+
+def test_retry_after_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait longer than the delivery has is handed on, not slept."""
+    sink = Sink(monkeypatch, failure(429, **{"Retry-After": "60"}))
+    done = sink.deliver(flow(0), seconds=10)
+
+    assert isinstance(done.error, TransientError)
+    assert (done.error.retry_after, done.reached) == (60, Position(0))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 302])
+def test_refusals_move_nothing(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """Credentials and configuration at fault: an error, and the place stays."""
+    done = Sink(monkeypatch, failure(status)).deliver(flow(0))
+
+    assert type(done.error) is RefusedError
+    assert (done.reached, done.accepted) == (Position(0), 0)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_refused_data_is_halved(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """A batch refused for its content is sent again in halves."""
+    sink = Sink(monkeypatch, failure(status))
+    done = sink.deliver(flow(0), flow(1), flow(2), flow(3))
+
+    assert (done.accepted, done.error) == (4, None)
+    assert [len(json.loads(gzip.decompress(body))) for body in sink.bodies] == [2, 2]
+
+
+def test_no_token_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no token can be had someone must act; nothing moves."""
+    done = Sink(monkeypatch, ClientAuthenticationError("no identity")).deliver(flow(0))
+
+    assert isinstance(done.error, RefusedError)
+    assert not isinstance(done.error, DataRefusedError)
+    assert done.reached == Position(0)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "scope"),
+    [
+        ("https://d.westeurope-1.ingest.monitor.azure.com", "https://monitor.azure.com/.default"),
+        ("https://d.usgovvirginia-1.ingest.monitor.azure.us", "https://monitor.azure.us/.default"),
+        ("https://d.usgovvirginia-1.ingest.monitor.azure.us/", "https://monitor.azure.us/.default"),
+        ("https://D.CHINANORTH3-1.INGEST.MONITOR.AZURE.CN", "https://monitor.azure.cn/.default"),
+        ("https://localhost:8443", "https://monitor.azure.com/.default"),
+        ("https://azure.us.example", "https://monitor.azure.com/.default"),
+    ],
+)
+def test_scope_is_of_the_endpoints_cloud(endpoint: str, scope: str) -> None:
+    """Tokens are asked for in the cloud that the endpoint is in."""
+    assert log_analytics._scope(endpoint) == scope
