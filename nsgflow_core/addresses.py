@@ -93,6 +93,8 @@ def canonical(text: str) -> str:
         # Strict about leading zeros and missing parts, and a tenth of the cost of `ipaddress`.
         socket.inet_pton(socket.AF_INET, text)
     except OSError:
+        if "%" in text:  # a zone is text of any kind, and means nothing away from its host
+            raise ValueError(f"an address with a zone: {text[:80]!r}") from None
         return ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]")).compressed
     return text
 

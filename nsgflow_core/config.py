@@ -16,6 +16,7 @@ from nsgflow_core.filter import Filter, all_of, compile_terms
 _HOST = "AzureWebJobsStorage"
 _TRIGGER_SOURCES = ("EventGrid", "LogsAndContainerScan")
 _WEBHOOK_FORMATS = ("cloudevents",)
+_MAX_DIGITS = 10
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _KNOWN = frozenset(
     (
@@ -253,7 +254,9 @@ def _number(
 ) -> int:
     text = env.get(key, str(default))
     first, last = limits
-    if not (text.isascii() and text.isdigit() and first <= int(text) <= last):
+    if not (
+        text.isascii() and text.isdigit() and len(text) < _MAX_DIGITS and first <= int(text) <= last
+    ):
         problems.append(f"{key}: {text!r} is not a whole number from {first} to {last}")
         return default
     return int(text)

@@ -99,6 +99,9 @@ class _Tuples(msgspec.Struct, frozen=True):
 
 
 _RECORD = msgspec.json.Decoder(_LogRecord)
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_ANYTHING = json.JSONDecoder(parse_int=lambda digits: int(digits[:_MAX_DIGITS]))
+"""Takes numbers of any length; what they are does not matter where it is used."""
 _TEXTS = msgspec.json.Decoder(list[str])
 
 
@@ -122,7 +125,7 @@ def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> 
         else:
             lists = list(_tuple_lists(doc))
         version = _version(doc)
-    except _UnreadableError as exc:
+    except (_UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
         return []
     resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
@@ -132,7 +135,7 @@ def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> 
     # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
     uncounted: list[bytes] = []
     for entry in lists:
-        if denied_only and b"D" not in entry.tuples:
+        if denied_only and b"D" not in entry.tuples and b"\\" not in entry.tuples:
             uncounted.append(entry.tuples)
             continue
         ordinal += sum(map(_count, uncounted))
@@ -219,9 +222,13 @@ def _listed(tuples: bytes) -> tuple[Iterable[tuple[int, str]], int]:
 
 
 def _begins_allowed(tuples: bytes) -> bool:
-    """Whether a list can be searched for denied tuples: no escapes, and not a list of denies."""
+    """Whether a list can be searched for denied tuples: plain texts, and not a list of denies."""
     first = tuples.find(b'"')
-    return b"\\" not in tuples and b",D" not in tuples[first : tuples.find(b'"', first + 1)]
+    return (
+        b",D" not in tuples[first : tuples.find(b'"', first + 1)]
+        and b"\\" not in tuples
+        and tuples.count(b'"') == 2 * _count(tuples)
+    )
 
 
 def _candidates(tuples: bytes) -> tuple[Iterable[tuple[int, str]], int]:
@@ -242,12 +249,19 @@ def _candidates(tuples: bytes) -> tuple[Iterable[tuple[int, str]], int]:
 
 
 def _count(tuples: bytes) -> int:
-    """How many texts a JSON list of texts holds."""
-    return len(_any_list(tuples)) if b"\\" in tuples else tuples.count(b'"') // 2
+    """How many elements a JSON list has, counted without making them; 1 for what is no list."""
+    try:
+        return len(_ELEMENTS.decode(tuples))
+    except (msgspec.DecodeError, RecursionError):
+        return 1
 
 
 def _any_list(tuples: bytes) -> list[Any]:
-    value = json.loads(tuples.decode(errors="replace"))
+    text = tuples.decode(errors="replace")
+    try:
+        value = _ANYTHING.decode(text)
+    except (ValueError, RecursionError):
+        return [text]
     return value if isinstance(value, list) else [value]
 
 
@@ -323,7 +337,7 @@ def _read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[_LogRecord, list[_T
     Whatever makes sense is kept; each piece that does not is bad on its own.
     """
     try:
-        doc = json.loads(bytes(raw.data).decode(errors="replace"))
+        doc = _ANYTHING.decode(bytes(raw.data).decode(errors="replace"))
     except (ValueError, RecursionError):
         raise _UnreadableError("not JSON") from None
     if not isinstance(doc, dict):

@@ -91,7 +91,12 @@ def _split(data: bytes, at: int, *, last: bool, nested: bool) -> Stretch:
             elements = _ELEMENTS.decode(b"".join((b"[", memoryview(data)[start:end], b"]")))
         except (msgspec.DecodeError, RecursionError):
             continue
-        return _located(elements, data, start, at, nested=nested)
+        found = _located(elements, data, start, at, nested=nested)
+        if candidate == stop:
+            return found
+        # What the last record begins may be cut short, or be more than one record.
+        rest = _search(data, end, stop, at, closed=closing is not None, nested=nested)
+        return Stretch(found.records + rest.records, found.bad + rest.bad, max(found.end, rest.end))
     return _search(data, start, stop, at, closed=closing is not None, nested=nested)
 
 

@@ -7,6 +7,7 @@ once for all tuples that share it.
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ import msgspec
 from nsgflow_core import enrich
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome
 
+_RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _SCHEMA = Path(__file__).with_name("schema.json")
 
 
@@ -61,13 +63,17 @@ def _second(seconds: int) -> str:
 @lru_cache(maxsize=256)
 def record_time(text: str) -> str | None:
     """The time of a record as written when it is one; None otherwise, as Azure takes no other."""
+    if not _RECORD_TIME.fullmatch(text):
+        return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            return f"{text}Z"
+        if text.endswith("Z"):
+            return text
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None or text.endswith("Z"):
-        return text if text.endswith("Z") else f"{text}Z"
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _group_columns(ref: BlobRef, group: Group) -> dict[str, Any]:

@@ -13,7 +13,13 @@ from typing import Protocol
 
 import msgspec
 
-from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
+from nsgflow_core.errors import (
+    BadInputError,
+    DataRefusedError,
+    NsgflowError,
+    RefusedError,
+    TransientError,
+)
 from nsgflow_core.filter import Filter
 from nsgflow_core.model import BlobRef, Flow, Position
 
@@ -21,8 +27,10 @@ _DATA_REFUSED = (400, 413, 422)
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 _FIRST_WAIT = 0.2
 _MAX_TRIES = 5
-_MAX_REFUSED = 32
+_ONE_BY_ONE_AFTER = 8
+_MAX_REFUSED = 128
 """So many refusals of single items with nothing accepted are taken for "all are refused"."""
+_MAX_RETRY_AFTER_DIGITS = 9
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -94,16 +102,21 @@ def deliver_in_order(
         reason = f"all was refused: {account.refused[0].reason}"
         return Delivery(start, error=RefusedError(reason))
     reached = end if account.complete else account.passed
-    return Delivery(reached, account.accepted, account.refused, account.error)
+    refused = [*account.refused, *account.unsendable]
+    return Delivery(reached, account.accepted, refused, account.error)
 
 
 @dataclass(slots=True)
 class _Account:
-    """What became of a delivery so far; `complete` while nothing has cut it short."""
+    """What became of a delivery so far; `complete` while nothing has cut it short.
+
+    `refused` are items that the service refused alone, `unsendable` those that no service takes.
+    """
 
     passed: Position
     accepted: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    unsendable: list[Refusal] = field(default_factory=list)
     error: NsgflowError | None = None
     complete: bool = True
 
@@ -118,6 +131,9 @@ def _post_halving(
     parts = [batch]
     while parts:
         part = parts.pop()
+        if len(part) > 1 and not account.accepted and len(account.refused) >= _ONE_BY_ONE_AFTER:
+            parts += [part[1:], part[:1]]  # halves would be refused too: spare the asking
+            continue
         try:
             if time.monotonic() >= deadline:
                 account.complete = False
@@ -126,13 +142,15 @@ def _post_halving(
                 return False
             post(part)
             account.accepted += sum(item.flows for item in part)
+        except BadInputError as exc:  # nobody had to be asked
+            account.unsendable += [Refusal(item, str(exc)) for item in part]
         except DataRefusedError as exc:
             if len(part) > 1:
                 middle = len(part) // 2
                 parts += [part[middle:], part[:middle]]
                 continue
             account.refused.append(Refusal(part[0], str(exc)))
-            if not account.accepted and len(account.refused) >= _MAX_REFUSED:
+            if not account.accepted and len(account.refused) == _MAX_REFUSED:
                 return False
         except NsgflowError as exc:
             account.error = exc
@@ -185,11 +203,9 @@ def _seconds(retry_after: str | None) -> float:
     """Seconds of a Retry-After header, in either of its forms (RFC 9110, 10.2.3)."""
     if not retry_after:
         return 0.0
-    try:
-        return max(float(retry_after), 0.0)
-    except ValueError:
-        pass
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:_MAX_RETRY_AFTER_DIGITS])
     try:
         return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

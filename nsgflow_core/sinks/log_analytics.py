@@ -22,7 +22,7 @@ from azure.monitor.ingestion import LogsIngestionClient
 
 from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
-from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
+from nsgflow_core.errors import BadInputError, RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, with_retries
 
@@ -112,6 +112,6 @@ def _batches(ref: BlobRef, flows: Sequence[Flow]) -> Iterator[list[Item]]:
 def _gzip(batch: Sequence[Item]) -> bytes:
     body = b"[%b]" % b",".join([item.payload for item in batch])
     if len(body) > MAX_BODY:
-        raise DataRefusedError(f"a row of {len(body)} bytes is more than one call may carry")
+        raise BadInputError(f"a row of {len(body)} bytes is more than one call may carry")
     packer = zlib.compressobj(_FAST, wbits=_GZIP)
     return packer.compress(body) + packer.flush()
