@@ -40,7 +40,8 @@ class DeadLetters:
             _entry(
                 refusal.item.payload,
                 offset=refusal.item.after.offset,
-                item=refusal.item.name,
+                ordinal=refusal.item.after.ordinal,
+                id=refusal.item.id,
                 reason=_clip(refusal.reason),
             )
             for refusal in refused

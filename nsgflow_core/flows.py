@@ -14,7 +14,7 @@ JSON.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -48,36 +48,36 @@ _SMALL_GROUP = 16 * 1024
 """Up to this many bytes a list with a denied tuple has each of its tuples checked."""
 
 
-class _Macs(msgspec.Struct):
+class _Macs(msgspec.Struct, gc=False):
     flowTuples: msgspec.Raw  # noqa: N815 - the log's name
     mac: str = ""
 
 
-class _Rule(msgspec.Struct):
+class _Rule(msgspec.Struct, gc=False):
     flows: list[_Macs]
     rule: str = ""
 
 
-class _Properties(msgspec.Struct):
+class _Properties(msgspec.Struct, gc=False):
     flows: list[_Rule]
     Version: int | None = None
 
 
-class _FlowGroup(msgspec.Struct):
+class _FlowGroup(msgspec.Struct, gc=False):
     flowTuples: msgspec.Raw  # noqa: N815 - the log's name
     rule: str = ""
 
 
-class _Acl(msgspec.Struct):
+class _Acl(msgspec.Struct, gc=False):
     flowGroups: list[_FlowGroup]  # noqa: N815 - the log's name
     aclID: str = ""  # noqa: N815 - the log's name
 
 
-class _FlowRecords(msgspec.Struct):
+class _FlowRecords(msgspec.Struct, gc=False):
     flows: list[_Acl]
 
 
-class _LogRecord(msgspec.Struct):
+class _LogRecord(msgspec.Struct, gc=False):
     """The fields of a record that matter, of both kinds; Azure writes them in any order."""
 
     time: str = ""
@@ -89,14 +89,8 @@ class _LogRecord(msgspec.Struct):
     flowRecords: _FlowRecords | None = None  # noqa: N815 - the log's name
 
 
-class _Tuples(msgspec.Struct, frozen=True):
-    """One JSON list of tuples and what it hangs from."""
-
-    acl: str
-    rule: str
-    mac: str
-    tuples: bytes
-
+_Tuples = tuple[str, str, str, bytes | msgspec.Raw]
+"""aclID, rule and MAC, "" where the record has none, and the JSON list of tuples under them."""
 
 _RECORD = msgspec.json.Decoder(_LogRecord)
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -123,34 +117,40 @@ def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> 
         if doc is None:
             doc, lists = _read_leniently(raw, bad)
         else:
-            lists = list(_tuple_lists(doc))
+            lists = _tuple_lists(doc)
         version = _version(doc)
     except (_UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
         return []
-    resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
-    record = Record(raw.offset, raw.end, doc.time, version, resource.lower())
     flows: list[Flow] = []
+    record: Record | None = None
     ordinal = 0
     # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
     uncounted: list[bytes] = []
-    for entry in lists:
-        if denied_only and b"D" not in entry.tuples and b"\\" not in entry.tuples:
-            uncounted.append(entry.tuples)
+    for acl, rule, mac, raw_tuples in lists:
+        tuples = bytes(raw_tuples)
+        if denied_only and b"D" not in tuples and b"\\" not in tuples:
+            uncounted.append(tuples)
             continue
-        ordinal += sum(map(_count, uncounted))
-        uncounted.clear()
-        acl = entry.acl if version == 4 else resource  # noqa: PLR2004 - the VNet format
-        mac = blob_path.mac(entry.mac) or blob_path.mac(doc.macAddress) or log.mac
-        group = Group(
-            record,
-            acl.lower() if acl.startswith("/") else acl,
-            enrich.acl_name(acl),
-            entry.rule,
-            mac,
-        )
-        ordinal += _read_tuples(group, entry.tuples, ordinal, flows, bad, denied_only=denied_only)
+        if uncounted:
+            ordinal += sum(map(_count, uncounted))
+            uncounted.clear()
+        if record is None:
+            resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
+            record = Record(raw.offset, raw.end, doc.time, version, resource.lower())
+        group = _group(record, acl if version == 4 else resource, rule, mac or doc.macAddress, log)  # noqa: PLR2004
+        ordinal += _read_tuples(group, tuples, ordinal, flows, bad, denied_only=denied_only)
     return flows
+
+
+def _group(record: Record, acl: str, rule: str, mac: str, log: LogPath) -> Group:
+    return Group(
+        record,
+        acl.lower() if acl.startswith("/") else acl,
+        enrich.acl_name(acl),
+        rule,
+        blob_path.mac(mac) or log.mac,
+    )
 
 
 def _version(doc: _LogRecord) -> int:
@@ -165,15 +165,20 @@ def _version(doc: _LogRecord) -> int:
     return version
 
 
-def _tuple_lists(doc: _LogRecord) -> Iterator[_Tuples]:
+def _tuple_lists(doc: _LogRecord) -> list[_Tuples]:
     if doc.flowRecords is not None:
-        for acl in doc.flowRecords.flows:
-            for group in acl.flowGroups:
-                yield _Tuples(acl.aclID, group.rule, "", bytes(group.flowTuples))
-    elif doc.properties is not None:
-        for rule in doc.properties.flows:
-            for macs in rule.flows:
-                yield _Tuples("", rule.rule, macs.mac, bytes(macs.flowTuples))
+        return [
+            (acl.aclID, group.rule, "", group.flowTuples)
+            for acl in doc.flowRecords.flows
+            for group in acl.flowGroups
+        ]
+    if doc.properties is not None:
+        return [
+            ("", rule.rule, macs.mac, macs.flowTuples)
+            for rule in doc.properties.flows
+            for macs in rule.flows
+        ]
+    return []
 
 
 def _read_tuples(
@@ -358,7 +363,7 @@ def _read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[_LogRecord, list[_T
                 walk(child, keys[1:], found)
         else:
             acl, rule, mac = (found.get(key, "") for key in ("aclID", "rule", "mac"))
-            lists.append(_Tuples(acl, rule, mac, json.dumps(inner).encode()))
+            lists.append((acl, rule, mac, json.dumps(inner).encode()))
 
     if isinstance(flow_records, dict):
         walk(flow_records, ("flows", "flowGroups", "flowTuples"), {})

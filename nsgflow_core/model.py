@@ -4,8 +4,6 @@ These are msgspec Structs because hundreds of thousands are made a second. They 
 by the step that makes them, and hold no cycles, so the garbage collector need not look at them.
 """
 
-from typing import NamedTuple
-
 import msgspec
 
 
@@ -38,7 +36,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
         return self.offset + self.size
 
 
-class Position(NamedTuple):
+class Position(msgspec.Struct, frozen=True, order=True, gc=False):
     """A place between two flows of a blob: everything before it is done.
 
     `offset` is the byte offset of a record's `{` (or of where the next one will begin),

@@ -399,7 +399,7 @@ def _moved(
     cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: BlockList
 ) -> Cursor:
     """The cursor at the place that a delivery reached, with the bytes before it remembered."""
-    offset, ordinal = delivery.reached
+    offset, ordinal = delivery.reached.offset, delivery.reached.ordinal
     cursor = replace(
         cursor,
         offset=offset,

@@ -42,7 +42,7 @@ _EFFORT_PER_TRY = 1000
 """Bounds of the search for the next record behind bytes that are none, in bytes looked at."""
 
 
-class RawRecord(msgspec.Struct, frozen=True):
+class RawRecord(msgspec.Struct, frozen=True, gc=False):
     """The JSON text of one record and the byte offset of its `{` in the blob."""
 
     offset: int
@@ -124,7 +124,11 @@ def _located(
     bad: list[Bad] = []
     pos = start
     for element in elements:
-        pos = _end_of(_SEPARATOR, data, pos)
+        # Nearly always one comma and the brace; a match would cost more than this look.
+        if data.startswith(b",{", pos):
+            pos += 1
+        else:
+            pos = _end_of(_SEPARATOR, data, pos)
         size = len(memoryview(element))
         if _is_record(data, pos):
             records.append(RawRecord(at + pos, element))
@@ -137,7 +141,10 @@ def _located(
 
 
 def _is_record(data: bytes, pos: int) -> bool:
-    return data[pos] == ord("{") and not _WRAPPED.match(data, pos)
+    if not data.startswith(b"{", pos):
+        return False
+    key = data.find(b'"', pos) + 1
+    return not (data.startswith(b'records"', key) and _WRAPPED.match(data, pos))
 
 
 def _other(element: bytes, offset: int, *, nested: bool) -> Stretch:

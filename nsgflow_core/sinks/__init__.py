@@ -33,16 +33,16 @@ _MAX_REFUSED = 128
 _MAX_RETRY_AFTER_DIGITS = 9
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """What is accepted or refused as one: a row, or an alert.
 
-    `after` is the place behind its last flow, `flows` their number.
+    `after` is the place behind its last flow, `flows` their number, `id` the alert's id.
     """
 
     payload: bytes
     after: Position
-    flows: int
-    name: str
+    flows: int = 1
+    id: str = ""
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -102,8 +102,7 @@ def _batches(ref: BlobRef, flows: Sequence[Flow]) -> Iterator[list[Item]]:
         if batch and size + len(row) + 1 > MAX_BODY:
             yield batch
             batch, size = [], 1
-        offset, ordinal = flow.position
-        batch.append(Item(row, Position(offset, ordinal + 1), 1, f"row of tuple {ordinal}"))
+        batch.append(Item(row, Position(flow.group.record.offset, flow.ordinal + 1)))
         size += len(row) + 1
     if batch:
         yield batch

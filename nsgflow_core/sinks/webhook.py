@@ -105,10 +105,10 @@ def _finish(response: requests.Response) -> None:
 
 def _signature(secret: bytes, alert: Item) -> dict[str, str]:
     stamp = str(int(time.time()))
-    signed = b"%b.%b.%b" % (alert.name.encode(), stamp.encode(), alert.payload)
+    signed = b"%b.%b.%b" % (alert.id.encode(), stamp.encode(), alert.payload)
     digest = base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
     return {
-        "webhook-id": alert.name,
+        "webhook-id": alert.id,
         "webhook-timestamp": stamp,
         "webhook-signature": f"v1,{digest}",
     }

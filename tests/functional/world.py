@@ -188,7 +188,7 @@ class MemorySink:
         by_name = {str(number): flow for number, flow in enumerate(flows)}
 
         def post(items: Sequence[Item]) -> None:
-            posted = [by_name[item.name] for item in items]
+            posted = [by_name[item.id] for item in items]
             self.fate()
             if error := self.answer(posted):
                 raise error

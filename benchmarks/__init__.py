@@ -1,0 +1,1 @@
+"""What nsgflow must reach, measured: `python -m benchmarks`. README.md explains the figures."""

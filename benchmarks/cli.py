@@ -1,0 +1,233 @@
+"""The command line: what it lists, what a query costs, how soon it answers."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import orjson
+from azure.storage.blob import BlobServiceClient, ContainerClient
+
+from benchmarks.figures import Figure, ratio
+from devtools.azurite import ACCOUNT, Azurite, azurite
+from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
+from devtools.meter import Meter, metered
+from devtools.nic import NSG_CONTAINER
+from nsgflow_core import blob_path
+from nsgflow_core.blocks import BlockList, FlowLogs
+from nsgflow_core.cli.query import Choice, flow_filter
+from nsgflow_core.cli.read import Log, Reader
+from nsgflow_core.cli.text import Lines
+from nsgflow_core.model import BlobRef
+
+_NSGS = 20
+_DAYS = (0, 1, 10, 100)
+_HOURS_ASKED = 2
+_LOG = b'{"records":[]}'
+_UPLOADS = 16
+_HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+_RECORDS, _TUPLES, _DENIED_SHARE = 300, 400, 0.05
+_ROUNDS = 7
+_HELP_ROUNDS = 15
+_DENIED = flow_filter(Choice(allowed=False))
+
+
+def measure() -> list[Figure]:
+    """Listings, query, overlap, memory and help."""
+    with azurite() as storage, metered(storage) as meter:
+        return [
+            *_listings(storage, meter),
+            *_queries(),
+            _overlap(storage),
+            _memory(storage),
+            _help(),
+        ]
+
+
+def _listings(storage: Azurite, meter: Meter) -> list[Figure]:
+    """Requests of one query while the history of 20 NSGs grows from a day to a hundred."""
+    container = _container(storage, NSG_CONTAINER)
+    nics = [Nic(nsg=f"NSG{n:02d}", mac=f"000D3A0000{n:02X}") for n in range(_NSGS)]
+    last = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0) - _hours(2)
+    span = f"--since={last - _hours(1):%Y-%m-%dT%H:30} --until={last:%Y-%m-%dT%H:30}"
+    commands = {
+        "flows --display-hours 2": ["flows", f"--display-hours={_HOURS_ASKED}"],
+        "denied of one hour by --since": ["denied", *span.split()],
+    }
+    figures: list[Figure] = []
+    first: dict[str, int] = {}
+    for earlier, days in pairwise(_DAYS):
+        hours = range(earlier * 24, days * 24)
+        paths = [nsg_path(nic, last - _hours(back)) for nic in nics for back in hours]
+        with ThreadPoolExecutor(_UPLOADS) as pool:
+            list(pool.map(lambda path: container.upload_blob(path, _LOG), paths))
+        for name, command in commands.items():
+            meter.reset()
+            _run(command, meter.connection_string)
+            requests = meter.requests["GET list"]
+            first.setdefault(name, requests)
+            figures.append(
+                Figure(
+                    f"list requests of `{name}`, {_NSGS} NSGs, {days} days of history",
+                    requests,
+                    f"{days * 24 * _NSGS} logs",
+                    first[name],
+                    unit="requests",
+                )
+            )
+    container.delete_container()
+    return figures
+
+
+@dataclass(frozen=True)
+class _Downloaded:
+    """Logs that are in memory already, by their path."""
+
+    logs: dict[str, bytes]
+
+    def list_blocks(self, ref: BlobRef) -> BlockList:
+        """A log in one piece."""
+        return BlockList((), len(self.logs[ref.path]), "")
+
+    def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes:  # noqa: ARG002 - as blocks.FlowLogs has it
+        """Some of its bytes."""
+        return self.logs[ref.path][start:end]
+
+
+def _queries() -> list[Figure]:
+    """Denied flows of a downloaded log as lines, against decoding its bytes."""
+    versions: tuple[Literal[2], Literal[4]] = (2, 4)
+    figures = []
+    for version in versions:
+        path = vnet_path(Nic(), _HOUR) if version == 4 else nsg_path(Nic(), _HOUR)
+        data = large_log(_RECORDS, _TUPLES, _DENIED_SHARE, version, 0)
+        source, logs = _Downloaded({path: data}), [_log(path, data)]
+        expected = round(_RECORDS * _TUPLES * _DENIED_SHARE)
+        if _query(source, [logs]) != expected:
+            raise RuntimeError(f"not the {expected} denied flows of the log")
+        measured = ratio(
+            _ROUNDS,
+            lambda _, source=source, logs=logs: _query(source, [logs]),  # type: ignore[misc]
+            lambda _, data=data: orjson.loads(data),  # type: ignore[misc]
+        )
+        name = f"denied-only query over a downloaded v{version} log, {_DENIED_SHARE:.0%} denied"
+        figures.append(Figure(f"{name} (CPU)", measured, "orjson.loads", 3.0))
+    return figures
+
+
+def _query(source: _Downloaded | FlowLogs, hours: Iterable[Sequence[Log]]) -> int:
+    """Read flows as the command line does, and make their lines; how many they are."""
+    lines = Lines()
+    with Reader(source, _DENIED, lambda _: None) as reader:
+        made = [lines.line(log.path, flow) for log, flow in reader.flows(hours)]
+    if reader.tally.failures:
+        raise RuntimeError(reader.tally.failures[0])
+    return len(made)
+
+
+def _overlap(storage: Azurite) -> Figure:
+    """Wall time of download and parsing together, against one after the other."""
+    container = _container(storage, NSG_CONTAINER)
+    data = large_log(_RECORDS * 4, _TUPLES, _DENIED_SHARE, 2, 0)
+    logs = []
+    for number in range(2):
+        path = nsg_path(Nic(nsg=f"NSG{number}"), _HOUR)
+        etag = container.upload_blob(path, data).get_blob_properties().etag
+        logs.append(_log(path, data, etag))
+    service = BlobServiceClient.from_connection_string(storage.connection_string)
+    remote = FlowLogs({ACCOUNT: service})
+    local = _Downloaded({log.ref.path: data for log in logs})
+
+    def download() -> None:
+        window = 4 * 1024 * 1024
+        for log in logs:
+            for start in range(0, log.size, window):
+                remote.read(log.ref, start, min(start + window, log.size), log.etag)
+
+    together, apart = [], []
+    for _ in range(_ROUNDS):
+        together.append(_seconds(lambda: _query(remote, [logs])))
+        apart.append(_seconds(download) + _seconds(lambda: _query(local, [logs])))
+    container.delete_container()
+    return Figure(
+        f"download and parse {2 * len(data) / 2**20:.0f} MiB of two logs (wall time)",
+        min(together) / min(apart),
+        "one after the other",
+        0.9,
+    )
+
+
+def _memory(storage: Azurite) -> Figure:
+    """Peak memory of a query over eight hours, against one over one hour of the same size."""
+    container = _container(storage, NSG_CONTAINER)
+    data = large_log(_RECORDS, _TUPLES, _DENIED_SHARE, 2, 0)
+    for back in range(8):
+        container.upload_blob(nsg_path(Nic(), _HOUR - _hours(back)), data)
+    flags = ["--display-allowed", "--display-direction=both", "--output=json"]
+    peaks = [
+        _run(["flows", f"--display-hours={hours}", *flags], storage.connection_string)
+        for hours in (8, 1)
+    ]
+    container.delete_container()
+    return Figure("peak memory of 8 hours of logs as JSON", peaks[0] / peaks[1], "one hour", 1.5)
+
+
+def _help() -> Figure:
+    """Wall time of `nsgflow --help`, against importing typer."""
+    ours, baseline = [], []
+    for _ in range(_HELP_ROUNDS):
+        ours.append(_seconds(lambda: _python("-m", "nsgflow_core", "--help")))
+        baseline.append(_seconds(lambda: _python("-c", "import typer")))
+    return Figure("nsgflow --help (wall time)", min(ours) / min(baseline), "import typer", 2.0)
+
+
+def _python(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def _run(command: Sequence[str], connection_string: str) -> int:
+    """Run the command line to its end; the most memory it held, in KiB."""
+    environ = os.environ | {"AZURE_STORAGE_CONNECTION_STRING": connection_string}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nsgflow_core", *command],
+        env=environ,
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    return usage.ru_maxrss
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+def _hours(count: int) -> dt.timedelta:
+    return dt.timedelta(hours=count)
+
+
+def _container(storage: Azurite, name: str) -> ContainerClient:
+    service = BlobServiceClient.from_connection_string(
+        storage.connection_string, max_single_put_size=256 * 1024 * 1024
+    )
+    return service.create_container(name)
+
+
+def _log(path: str, data: bytes, etag: str = "") -> Log:
+    return Log(BlobRef(ACCOUNT, NSG_CONTAINER, path), blob_path.parse(path), len(data), etag)
+
+
+if __name__ == "__main__":
+    from benchmarks.figures import table
+
+    print(table(measure()))

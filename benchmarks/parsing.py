@@ -1,0 +1,75 @@
+"""From the bytes of a log to its denied flows, against decoding the same bytes as JSON."""
+
+import datetime as dt
+from typing import Literal
+
+import orjson
+
+from benchmarks.figures import Figure, ratio
+from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
+from nsgflow_core import blob_path, flows, records
+from nsgflow_core.filter import compile_terms
+from nsgflow_core.model import Bad, Flow
+from nsgflow_core.pipeline import WINDOW
+
+_SIZE = WINDOW
+_LOGS = 2
+"""So many logs take turns, and their times are more than the caches of the product hold."""
+_ROUNDS = 20
+_TARGETS = {0.05: 1.0, 0.0: 0.6}
+_DENIED = compile_terms("action=denied")
+_HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+
+
+def measure() -> list[Figure]:
+    """Both versions, large and small records, with and without denied flows."""
+    versions: tuple[Literal[2], Literal[4]] = (2, 4)
+    figures: list[Figure] = []
+    for version in versions:
+        for size in (2000, 40):
+            figures += [
+                _figure(version, size, share, target=target) for share, target in _TARGETS.items()
+            ]
+            figures.append(_figure(version, size, 0.05, mixed=True))
+    return figures
+
+
+def _figure(
+    version: Literal[2, 4],
+    tuples: int,
+    denied_share: float,
+    *,
+    mixed: bool = False,
+    target: float | None = None,
+) -> Figure:
+    path = vnet_path(Nic(), _HOUR) if version == 4 else nsg_path(Nic(), _HOUR)
+    log = blob_path.parse(path)
+    count = round(_SIZE / len(large_log(1, tuples, denied_share, version, 0, mixed=mixed)))
+    logs = [
+        large_log(count, tuples, denied_share, version, seed, mixed=mixed) for seed in range(_LOGS)
+    ]
+    expected = count * round(tuples * denied_share)
+    if len(denied_flows(logs[0], log)) != expected:
+        raise RuntimeError(f"not the {expected} denied flows of the log")
+    measured = ratio(
+        _ROUNDS,
+        lambda number: denied_flows(logs[number % _LOGS], log),
+        lambda number: orjson.loads(logs[number % _LOGS]),
+    )
+    share = f"{denied_share:.0%} denied" if denied_share else "none denied"
+    name = f"parse and filter v{version}, {tuples} tuples a record, {share}"
+    if mixed:
+        name += ", mixed in one group"
+    return Figure(name, measured, "orjson.loads", target)
+
+
+def denied_flows(data: bytes, log: blob_path.LogPath) -> list[Flow]:
+    """The denied flows of a whole log, found as the pipeline finds them."""
+    bad: list[Bad] = []
+    stretch = records.split(data, 0, last=True)
+    return [
+        flow
+        for record in stretch.records
+        for flow in flows.read(record, log, bad, denied_only=True)
+        if _DENIED.accepts(flow)
+    ]
