@@ -1,0 +1,235 @@
+metadata name = 'Alerts'
+metadata description = 'The action group and the alert rules over flows and over the pipeline\'s own lines.'
+
+import { alertOptions } from '../types.bicep'
+
+@description('Required. Name of the action group.')
+param actionGroupName string
+
+@description('Required. Region of the rules, which must be the workspace\'s.')
+param location string
+
+@description('Required. Tags of the action group and the rules.')
+param tags object
+
+@description('Required. Resource id of the workspace.')
+param workspaceId string
+
+@description('Required. Resource id of Application Insights, whose lines the rules look at.')
+param insightsId string
+
+@description('Required. Number of connections, each of which is to be swept.')
+param connectionCount int
+
+@description('Required. Whether rules over rows are on: 5-minute rules need the table\'s plan Analytics.')
+param rowAlerts bool
+
+@description('Required. E-mail addresses to tell.')
+param emails string[]
+
+@description('Required. Webhook to tell with the common alert schema, or empty for none.')
+@secure()
+param webhookUrl string
+
+@description('Required. The rules.')
+param options alertOptions
+
+var ports = options.?watched.?ports ?? []
+var nsgs = options.?watched.?nsgs ?? []
+var watched = (options.?watched.?enabled ?? true) && (!empty(ports) || !empty(nsgs))
+var everyMinute = options.?watched.?everyMinute ?? false
+
+// Lists as KQL takes them in every kind of rule: with something that never matches, since a list
+// may not be empty.
+var portList = join(map(concat([-1], ports), port => string(port)), ', ')
+var nsgList = join(map(concat([''], nsgs), nsg => '\'${toLower(nsg)}\''), ', ')
+
+var values = {
+  insightsId: insightsId
+  ports: portList
+  nsgs: nsgList
+  factor: string(options.?surge.?factor ?? 5)
+  minimum: string(options.?surge.?minimum ?? 500)
+  failures: string(options.?delivery.?failures ?? 5)
+  connections: string(connectionCount)
+  lagMinutes: string(options.?delivery.?lagMinutes ?? 10)
+}
+
+// Rows arrive one to three minutes after their own time, so rules over rows look at what was
+// ingested since they last ran, within a window that is wide enough for the rows' own time.
+// Queries end in a summary without a time, so that the whole window is one measure.
+var rules = [
+  {
+    name: 'nsgflow-denied-watched'
+    enabled: rowAlerts && watched && !everyMinute
+    displayName: 'nsgflow: denied flows to a watched port or NSG'
+    severity: 2
+    frequency: 'PT5M'
+    window: 'PT1H'
+    query: loadTextContent('../queries/alert-denied-watched.kql')
+    measure: 'Flows'
+    dimensions: ['AclName', 'AclRule', 'DestPort']
+    threshold: options.?watched.?threshold ?? 1
+  }
+  {
+    name: 'nsgflow-surge'
+    enabled: rowAlerts && (options.?surge.?enabled ?? true)
+    displayName: 'nsgflow: far more denied flows than in the last day'
+    severity: 2
+    frequency: 'PT15M'
+    window: 'P1D'
+    query: loadTextContent('../queries/alert-surge.kql')
+    measure: 'Denied'
+    dimensions: ['AclName']
+    threshold: 1
+  }
+  {
+    name: 'nsgflow-quiet'
+    enabled: options.?quiet.?enabled ?? true
+    displayName: 'nsgflow: the pipeline has gone quiet'
+    severity: 1
+    frequency: 'PT15M'
+    window: options.?quiet.?window ?? 'PT1H'
+    query: loadTextContent('../queries/alert-quiet.kql')
+    measure: 'Quiet'
+    dimensions: []
+    threshold: 1
+  }
+  {
+    name: 'nsgflow-delivery'
+    enabled: options.?delivery.?enabled ?? true
+    displayName: 'nsgflow: delivery fails or lags'
+    severity: 1
+    frequency: 'PT5M'
+    window: 'PT15M'
+    query: loadTextContent('../queries/alert-delivery.kql')
+    measure: 'Troubles'
+    dimensions: []
+    threshold: 1
+  }
+  {
+    name: 'nsgflow-dead-letters'
+    enabled: options.?deadLetters.?enabled ?? true
+    displayName: 'nsgflow: flows that could not be read were put aside'
+    severity: 3
+    frequency: 'PT15M'
+    window: 'PT15M'
+    query: loadTextContent('../queries/alert-dead-letters.kql')
+    measure: 'DeadLetters'
+    dimensions: []
+    threshold: options.?deadLetters.?threshold ?? 1
+  }
+  {
+    name: 'nsgflow-poison'
+    enabled: options.?poison.?enabled ?? true
+    displayName: 'nsgflow: events went to the poison queue'
+    severity: 3
+    frequency: 'PT15M'
+    window: 'PT15M'
+    query: loadTextContent('../queries/alert-poison.kql')
+    measure: 'Messages'
+    dimensions: []
+    threshold: options.?poison.?threshold ?? 1
+  }
+]
+
+var tell = !empty(emails) || !empty(webhookUrl)
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = if (tell) {
+  name: actionGroupName
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: 'nsgflow'
+    emailReceivers: [
+      for (email, index) in emails: {
+        name: 'email-${index}'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+    webhookReceivers: empty(webhookUrl)
+      ? []
+      : [
+          {
+            name: 'webhook'
+            serviceUri: webhookUrl
+            useCommonAlertSchema: true
+          }
+        ]
+  }
+}
+
+resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for rule in filter(rules, rule => rule.enabled): {
+    name: rule.name
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.displayName
+      description: 'One of nsgflow\'s rules; docs/deployment.md says what to do about it.'
+      enabled: true
+      severity: rule.severity
+      scopes: [workspaceId]
+      evaluationFrequency: rule.frequency
+      windowSize: rule.window
+      // A new table has no rows yet, and the validation asks for its columns.
+      skipQueryValidation: true
+      autoMitigate: true
+      criteria: {
+        allOf: [
+          {
+            query: reduce(
+              items(values),
+              rule.query,
+              (query, value) => replace(string(query), '{{${value.key}}}', value.value)
+            )
+            metricMeasureColumn: rule.measure
+            timeAggregation: 'Total'
+            dimensions: map(rule.dimensions, dimension => {
+              name: dimension
+              operator: 'Include'
+              values: ['*']
+            })
+            operator: 'GreaterThanOrEqual'
+            threshold: rule.threshold
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      actions: { actionGroups: tell ? [actionGroup.id] : [] }
+    }
+  }
+]
+
+// A simple log alert looks at each row as it comes and takes neither let, ingestion_time(),
+// union nor saved functions. It sets no frequency and no window: it has its own.
+resource simpleAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (watched && everyMinute) {
+  name: 'nsgflow-denied-watched-minute'
+  location: location
+  tags: tags
+  kind: 'SimpleLogAlert'
+  properties: {
+    displayName: 'nsgflow: denied flows to a watched port or NSG, each minute'
+    description: 'One of nsgflow\'s rules; docs/deployment.md says what to do about it.'
+    enabled: true
+    severity: 2
+    scopes: [workspaceId]
+    autoMitigate: true
+    criteria: {
+      allOf: [
+        {
+          query: reduce(
+            items(values),
+            loadTextContent('../queries/alert-denied-watched-minute.kql'),
+            (query, value) => replace(string(query), '{{${value.key}}}', value.value)
+          )
+          minRecurrenceCount: options.?watched.?threshold ?? 1
+        }
+      ]
+    }
+    actions: { actionGroups: tell ? [actionGroup.id] : [] }
+  }
+}

@@ -1,0 +1,54 @@
+metadata name = 'Private endpoint'
+metadata description = 'One private endpoint of one service of a storage account.'
+
+@description('Required. Name of the endpoint.')
+param name string
+
+@description('Required. Region of the endpoint, which must be the network\'s.')
+param location string
+
+@description('Required. Tags of the endpoint.')
+param tags object
+
+@description('Required. Subnet of the endpoint.')
+param subnetId string
+
+@description('Required. Resource id of the storage account; it may be in another region or subscription.')
+param storageId string
+
+@description('Required. Service of the account.')
+@allowed(['blob', 'queue', 'table'])
+param service string
+
+@description('Required. Id of the DNS zone, or empty for none.')
+param zoneId string
+
+resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    subnet: { id: subnetId }
+    privateLinkServiceConnections: [
+      {
+        name: service
+        properties: {
+          privateLinkServiceId: storageId
+          groupIds: [service]
+        }
+      }
+    ]
+  }
+
+  resource dns 'privateDnsZoneGroups' = if (!empty(zoneId)) {
+    name: 'default'
+    properties: {
+      privateDnsZoneConfigs: [
+        {
+          name: service
+          properties: { privateDnsZoneId: zoneId }
+        }
+      ]
+    }
+  }
+}
