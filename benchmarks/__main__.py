@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import backlog, encoding, indexing, parsing, update, wire
+from benchmarks import backlog, cli, encoding, indexing, parsing, update, wire
 from benchmarks.figures import Figure, table
 from benchmarks.fresh import in_fresh_process
 
@@ -16,6 +16,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "encoding": encoding.measure,
     "backlog": backlog.measure,
     "indexing": indexing.measure,
+    "cli": cli.measure,
 }
 
 

@@ -6,7 +6,8 @@ claim finds its commit refused, and no cursor is ever moved on old knowledge.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -166,6 +167,14 @@ class Checkpoints:
         """What the last completed sweep of a connection left behind."""
         return self._read_sweep(connection)[0]
 
+    def ask_sweep(self, connection: str, hours: Iterable[datetime]) -> None:
+        """Let the next sweep look at hours that it would not look at by itself any more."""
+        asked = {uuid.uuid4().hex: hour for hour in hours}
+        self.update_sweep(
+            connection,
+            lambda state: msgspec.structs.replace(state, asked={**state.asked, **asked}),
+        )
+
     def update_sweep(
         self, connection: str, change: Callable[["SweepState"], "SweepState"]
     ) -> "SweepState":
@@ -199,12 +208,15 @@ class Checkpoints:
 class SweepState(msgspec.Struct, frozen=True):
     """What one sweep tells the next: when it was, and what it could not finish.
 
-    `open_hours` have checkpoints that are pending; `unlisted` must be listed again.
+    `open_hours` have checkpoints that are pending; `unlisted` must be listed again; `asked` are
+    hours that somebody else wants looked at, each under a name of its own, so that one asked for
+    while a sweep is under way is not taken for one that it has looked at.
     """
 
     completed: datetime | None = None
     open_hours: tuple[datetime, ...] = ()
     unlisted: tuple[datetime, ...] = ()
+    asked: dict[str, datetime] = {}
 
 
 _SWEEP = "~sweep"

@@ -5,11 +5,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from msgspec.structs import replace
-
 from nsgflow_core import blob_path
 from nsgflow_core.blocks import FlowLogs
-from nsgflow_core.checkpoint import Checkpoints, SweepState
+from nsgflow_core.checkpoint import Checkpoints
 from nsgflow_core.config import Settings
 from nsgflow_core.dead_letters import DeadLetters
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
@@ -70,18 +68,10 @@ class Service:
         self._telemetry.report(report)
         hour = blob_path.parse(path).hour
         if report.lagging and hour < datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
-            self._keep_open(connection, hour)
+            self._checkpoints.ask_sweep(connection, [hour])
         if error := report.error():
             raise error
         return report
-
-    def _keep_open(self, connection: str, hour: datetime) -> None:
-        """Let the sweep look at an hour that it would not look at by itself any more."""
-
-        def opened(state: SweepState) -> SweepState:
-            return replace(state, open_hours=tuple(sorted({*state.open_hours, hour})))
-
-        self._checkpoints.update_sweep(connection, opened)
 
     def sweep(self) -> None:
         """Deliver what events missed, in all connections.

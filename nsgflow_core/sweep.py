@@ -85,7 +85,7 @@ def sweep(
     """
     state = checkpoints.read_sweep(account.connection)
     listed = [*hours_to_list(state, window), *state.unlisted]
-    hours = sorted({*listed, *state.open_hours}, reverse=True)
+    hours = sorted({*listed, *state.open_hours, *state.asked.values()}, reverse=True)
     oldest = window.now - timedelta(days=window.state_days)
     unlisted: set[datetime] = set()
     still_open: set[datetime] = set()
@@ -121,11 +121,12 @@ def sweep(
             errors += failed + broken
 
     def written(latest: SweepState) -> SweepState:
-        added = set(latest.open_hours) - set(state.open_hours)  # by others, in the meantime
+        asked = {name: hour for name, hour in latest.asked.items() if name not in state.asked}
         return SweepState(
             window.now,
-            tuple(sorted(hour for hour in still_open | added if hour > oldest)),
+            tuple(sorted(hour for hour in still_open if hour > oldest)),
             tuple(sorted(hour for hour in unlisted if hour > oldest)),
+            asked,
         )
 
     checkpoints.update_sweep(account.connection, written)

@@ -45,7 +45,7 @@ class LogAnalyticsSink:
         self._client = LogsIngestionClient(
             settings.endpoint,
             credential,
-            credential_scopes=[_scope(settings.endpoint)],
+            credential_scopes=[token_scope(settings.endpoint)],
             retry_total=0,
             permit_redirects=False,
         )
@@ -85,7 +85,7 @@ class LogAnalyticsSink:
             raise RefusedError(f"Logs Ingestion: {exc.message}") from exc
 
 
-def _scope(endpoint: str) -> str:
+def token_scope(endpoint: str) -> str:
     """The token scope of the cloud that the endpoint is in."""
     for suffix in ("us", "cn"):
         if endpoint.lower().rstrip("/").endswith(f".azure.{suffix}"):

@@ -65,7 +65,7 @@ class WebhookSink:
         return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
 
     def _post(self, alert: Item, seconds: float) -> None:
-        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+        headers = {"Content-Type": "application/cloudevents+json"}
         if self._settings.secret:
             headers |= _signature(self._settings.secret, alert)
         try:

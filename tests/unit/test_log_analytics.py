@@ -234,4 +234,4 @@ def test_no_token_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_scope_is_of_the_endpoints_cloud(endpoint: str, scope: str) -> None:
     """Tokens are asked for in the cloud that the endpoint is in."""
-    assert log_analytics._scope(endpoint) == scope
+    assert log_analytics.token_scope(endpoint) == scope
