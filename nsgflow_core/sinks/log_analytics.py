@@ -13,7 +13,7 @@ bytes: for the halves of a batch, and for a dead letter.
 import io
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -137,49 +137,48 @@ class _Packer:
     """A body in the making: takes rows as they come, so that none need be kept."""
 
     def __init__(self) -> None:
-        self.size = 1  # of the body: brackets, and a comma behind every row but the last
         self._lead = b"["
-        self._rows: list[bytes] = []
         self._packed: list[bytes] = []
         self._deflate = zlib.compressobj(_FAST, wbits=_GZIP, memLevel=_SMALL_TABLES)
 
-    def add(self, row: bytes) -> None:
-        self.size += len(row) + 1
-        self._rows.append(row)
-        if len(self._rows) == _ROWS_AT_ONCE:
-            self._pack(b"")
+    def add(self, some: list[bytes]) -> None:
+        """Pack some rows, and forget them."""
+        if some:
+            self._packed.append(self._deflate.compress(self._lead + b",".join(some)))
+            self._lead = b","
+            some.clear()
 
     def body(self) -> bytes:
         """The body of all rows added; the packer is used up."""
-        self._pack(b"]")
-        self._packed.append(self._deflate.flush())
-        return b"".join(self._packed)
-
-    def _pack(self, end: bytes) -> None:
-        if self._rows:
-            self._packed.append(self._deflate.compress(self._lead + b",".join(self._rows)))
-            self._rows.clear()
-            self._lead = b","
-        if end:
-            self._packed.append(self._deflate.compress(end))
+        return b"".join((*self._packed, self._deflate.compress(b"]"), self._deflate.flush()))
 
 
-def _batches(ref: BlobRef, flows: Iterable[Flow]) -> Iterator[_Batch]:
+def _batches(ref: BlobRef, flows: Sequence[Flow]) -> Iterator[_Batch]:
     encode = rows.encoder(ref)
-    batch, packer = _Batch(), _Packer()
-    for flow in flows:
+    packer = _Packer()
+    some: list[bytes] = []
+    size = 1  # of the body: brackets, and a comma behind every row but the last
+    first = 0
+    for number, flow in enumerate(flows):
         row = encode(flow)
-        if batch and packer.size + len(row) + 1 > MAX_BODY:
-            yield _closed(batch, packer)
-            batch, packer = _Batch(), _Packer()
-        batch.append(_Row(flow, encode))
-        packer.add(row)
-    if batch:
-        yield _closed(batch, packer)
+        if number > first and size + len(row) + 1 > MAX_BODY:
+            packer.add(some)
+            yield _closed(flows[first:number], encode, packer, size)
+            packer, size, first = _Packer(), 1, number
+        some.append(row)
+        size += len(row) + 1
+        if len(some) == _ROWS_AT_ONCE:
+            packer.add(some)
+    if first < len(flows):
+        packer.add(some)
+        yield _closed(flows[first:], encode, packer, size)
 
 
-def _closed(batch: _Batch, packer: _Packer) -> _Batch:
-    batch.body, batch.size = packer.body(), packer.size
+def _closed(
+    flows: Sequence[Flow], encode: Callable[[Flow], bytes], packer: _Packer, size: int
+) -> _Batch:
+    batch = _Batch([_Row(flow, encode) for flow in flows])
+    batch.body, batch.size = packer.body(), size
     return batch
 
 
@@ -187,8 +186,7 @@ def _gzip(batch: Sequence[_Row]) -> bytes:
     """The body of rows: as packed when the batch was made, or made now for a part of one."""
     if not isinstance(batch, _Batch):
         packer = _Packer()
-        for row in batch:
-            packer.add(row.payload)
+        packer.add([row.payload for row in batch])
         return packer.body()
     if batch.size > MAX_BODY:  # of a single row: no other was let in beside it
         raise BadInputError(f"a row of {batch.size} bytes is more than one call may carry")
