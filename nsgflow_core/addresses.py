@@ -83,6 +83,7 @@ _V4_STARTS, _V4_CLASSES = _boundaries(4)
 _V6_STARTS, _V6_CLASSES = _boundaries(6)
 
 
+@lru_cache(maxsize=16384)
 def canonical(text: str) -> str:
     """The canonical form of an address: dotted quad, or RFC 5952 without brackets.
 

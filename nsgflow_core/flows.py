@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core import addresses, blob_path, enrich
+from nsgflow_core import addresses, blob_path, enrich, records
 from nsgflow_core.blob_path import LogPath
 from nsgflow_core.model import Bad, Flow, Group, Outcome, Record
 from nsgflow_core.records import RawRecord
@@ -34,6 +34,8 @@ _SEPARATORS = (7, 12)
 """Commas in a tuple of a known length."""
 _MILLISECONDS_FROM = 10**11
 """Times from here on are milliseconds: as seconds they would lie past the year 5000."""
+_USUAL_TIMES = (10, 13)
+"""Digits of the times of our day, in seconds and in milliseconds: all of these are possible."""
 _LAST_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 _LONG = 2**63
 _MAX_DIGITS = 19
@@ -44,6 +46,8 @@ _DIRECTIONS = {"I": True, "O": False}
 _DECISIONS = {"A": False, "D": True}
 _NSG_STATES = frozenset(("", "B", "C", "E", "D"))
 _V4_STATES = frozenset("BCED")
+_D, _BACKSLASH = b"D\\"
+"""As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
 _SMALL_GROUP = 16 * 1024
 """Up to this many bytes a list with a denied tuple has each of its tuples checked."""
 
@@ -103,6 +107,38 @@ class _UnreadableError(ValueError):
     """A record or tuple that makes no sense; the message says why."""
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """What a stretch of a blob holds: flows, bad pieces, the number of records; see `Stretch`."""
+
+    flows: list[Flow]
+    bad: list[Bad]
+    records: int
+    end: int
+
+
+def read_stretch(data: bytes, at: int, log: LogPath, *, last: bool, denied_only: bool) -> Reading:
+    """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster.
+
+    Records that `records.alike` knows are decoded once instead of twice. From the first one on
+    that it does not know the rest is read by `split` and `read`. Either way the same is found.
+    """
+    flows: list[Flow] = []
+    bad: list[Bad] = []
+    count = done = 0
+    for begin, end, doc in records.alike(data, _RECORD.decode):
+        try:
+            place = (at + begin, at + end)
+            flows += _flows(doc, _tuple_lists(doc), place, log, bad, denied_only=denied_only)
+        except _UnreadableError as exc:
+            bad.append(Bad(at + begin, str(exc), data[begin:end]))
+        count += 1
+        done = end
+    rest = records.split(data[done:], at + done, last=last)
+    for raw in rest.records:
+        flows += read(raw, log, bad, denied_only=denied_only)
+    return Reading(flows, rest.bad + bad, count + len(rest.records), rest.end)
+
+
 def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> list[Flow]:
     """The flows of a record, in its order.
 
@@ -118,18 +154,31 @@ def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> 
             doc, lists = _read_leniently(raw, bad)
         else:
             lists = _tuple_lists(doc)
-        version = _version(doc)
+        return _flows(doc, lists, (raw.offset, raw.end), log, bad, denied_only=denied_only)
     except (_UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
         return []
+
+
+def _flows(
+    doc: _LogRecord,
+    lists: list[_Tuples],
+    place: tuple[int, int],
+    log: LogPath,
+    bad: list[Bad],
+    *,
+    denied_only: bool,
+) -> list[Flow]:
+    """The flows of a record that lies between two offsets."""
     flows: list[Flow] = []
+    version = _version(doc)
     record: Record | None = None
     ordinal = 0
     # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
     uncounted: list[bytes] = []
     for acl, rule, mac, raw_tuples in lists:
         tuples = bytes(raw_tuples)
-        if denied_only and b"D" not in tuples and b"\\" not in tuples:
+        if denied_only and _D not in tuples and _BACKSLASH not in tuples:
             uncounted.append(tuples)
             continue
         if uncounted:
@@ -137,20 +186,22 @@ def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> 
             uncounted.clear()
         if record is None:
             resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
-            record = Record(raw.offset, raw.end, doc.time, version, resource.lower())
-        group = _group(record, acl if version == 4 else resource, rule, mac or doc.macAddress, log)  # noqa: PLR2004
+            record = Record(*place, doc.time, version, _lower(resource))
+        group_id, name = _acl(acl if version == 4 else resource)  # noqa: PLR2004
+        group = Group(record, group_id, name, rule, blob_path.mac(mac or doc.macAddress) or log.mac)
         ordinal += _read_tuples(group, tuples, ordinal, flows, bad, denied_only=denied_only)
     return flows
 
 
-def _group(record: Record, acl: str, rule: str, mac: str, log: LogPath) -> Group:
-    return Group(
-        record,
-        acl.lower() if acl.startswith("/") else acl,
-        enrich.acl_name(acl),
-        rule,
-        blob_path.mac(mac) or log.mac,
-    )
+@lru_cache(maxsize=4096)
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+@lru_cache(maxsize=4096)
+def _acl(acl: str) -> tuple[str, str]:
+    """A group's `acl_group` and `acl_name`."""
+    return acl.lower() if acl.startswith("/") else acl, enrich.acl_name(acl)
 
 
 def _version(doc: _LogRecord) -> int:
@@ -316,6 +367,9 @@ def _number(text: str, limit: int, what: str) -> int:
 
 
 def _time_ms(text: str) -> int:
+    if len(text) in _USUAL_TIMES and text.isdigit() and text.isascii():
+        number = int(text)
+        return number if number >= _MILLISECONDS_FROM else number * 1000
     number = _number(text, _LONG, "time")
     milliseconds = number if number >= _MILLISECONDS_FROM else number * 1000
     if milliseconds > _LAST_TIME_MS:

@@ -20,16 +20,16 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from nsgflow_core import blob_path, flows, records
+from nsgflow_core import blob_path, flows
 from nsgflow_core.blob_path import LogPath
 from nsgflow_core.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, BlockList, digest
 from nsgflow_core.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
+from nsgflow_core.flows import Reading
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
-from nsgflow_core.records import RawRecord, Stretch
 from nsgflow_core.sinks import Delivery, Refusal, Sink
 
-WINDOW = 4 * 1024 * 1024
+WINDOW = 8 * 1024 * 1024
 """Bytes read at once; progress is committed after each."""
 
 LARGEST_RECORD = 64 * 1024 * 1024
@@ -266,17 +266,20 @@ class _Run:
         self.report.bytes_read += len(data)
         return data
 
-    def _read_window(self, start: int, blocks: BlockList) -> tuple[bytes, Stretch]:
+    def _read_window(
+        self, start: int, blocks: BlockList, *, denied_only: bool
+    ) -> tuple[bytes, Reading]:
         """Read from `start` as far as a window goes, further if not one record ends in it."""
         size = WINDOW
         end = blocks.window_end(start, size)
         data = self._read(start, end, blocks)
         while True:
-            stretch = records.split(data, start, last=end == blocks.size)
-            if stretch.end > start or end == blocks.size:
-                return data, stretch
+            last = end == blocks.size
+            reading = flows.read_stretch(data, start, self._log, last=last, denied_only=denied_only)
+            if reading.end > start or last:
+                return data, reading
             if size >= LARGEST_RECORD:
-                return data, Stretch([], [Bad(start, "no record ends in 64 MiB", data)], end)
+                return data, Reading([], [Bad(start, "no record ends in 64 MiB", data)], 0, end)
             size = min(4 * size, LARGEST_RECORD)
             begin, end = end, min(start + size, blocks.size)
             data += self._read(begin, end, blocks)
@@ -286,21 +289,20 @@ class _Run:
     ) -> dict[str, Cursor]:
         """Read the next window for sinks that stand at one place, deliver it, move them on."""
         start = next(iter(window.values())).position
-        data, stretch = self._read_window(start.offset, blocks)
-        bad = list(stretch.bad)
-        found = self._flows(stretch.records, bad, [self._sinks[name] for name in window])
-        self.report.records += len(stretch.records)
+        denied_only = all(self._sinks[name].filter.denied_only for name in window)
+        data, reading = self._read_window(start.offset, blocks, denied_only=denied_only)
+        self.report.records += reading.records
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
         examined = max(at.offset for at in cursors.values() if _matches(at, blocks))
-        if fresh := [piece for piece in bad if piece.offset >= examined]:
+        if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
             self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh)
             self.report.dead_letters += len(fresh)
         if self._checkpoint.until - self._parts.now() < _CLAIM_RESERVE:
             self._write(replace(self._checkpoint, until=self._parts.now() + CLAIM_SECONDS))
-        end = Position(stretch.end)
+        end = Position(reading.end)
         last = start.offset + len(data) == blocks.size
         moved: dict[str, Cursor] = {}
-        for name, delivery in self._deliver(window, found, start, end).items():
+        for name, delivery in self._deliver(window, reading.flows, start, end).items():
             self._account(name, delivery)
             cursor = _moved(window[name], delivery, data, start.offset, blocks)
             if delivery.reached == end and delivery.error is None and last:
@@ -313,26 +315,18 @@ class _Run:
             moved[name] = cursor
         return moved
 
-    def _flows(self, raw: Sequence[RawRecord], bad: list[Bad], sinks: Sequence[Sink]) -> list[Flow]:
-        denied_only = all(sink.filter.denied_only for sink in sinks)
-        return [
-            flow
-            for record in raw
-            for flow in flows.read(record, self._log, bad, denied_only=denied_only)
-        ]
-
     def _deliver(
         self, window: Mapping[str, Cursor], found: Sequence[Flow], start: Position, end: Position
     ) -> dict[str, Delivery]:
         """Deliver to the sinks side by side, each in its own time."""
         deliveries: dict[str, Delivery] = {}
+        # Only of a record that was left half delivered can flows lie before the start.
+        ahead = [flow for flow in found if flow.position >= start] if start.ordinal else found
         begun = time.monotonic()
         futures: dict[str, Future[tuple[Delivery, float]]] = {}
         for name in window:
             sink = self._sinks[name]
-            wanted = [
-                flow for flow in found if flow.position >= start and sink.filter.accepts(flow)
-            ]
+            wanted = list(filter(sink.filter.accepts, ahead))
             if not wanted:
                 deliveries[name] = Delivery(end)
                 continue

@@ -12,7 +12,8 @@ it is not lost: reading goes on at the next place where a record begins.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -32,6 +33,10 @@ _RECORD_KEYS = (
 )
 _RECORD_START = re.compile(rb'\{\s*"(?:' + _RECORD_KEYS + rb')"\s*:')
 
+_COMMA, _BRACE = b",}"
+_MARK = 20
+"""Bytes of a record's start to search for; the longer, the faster a search is."""
+
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 # Numbers stay text: only the extent of a value is wanted, and a number of a million digits must
 # not cost more than its bytes.
@@ -39,7 +44,10 @@ _EXTENT = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
 _EFFORT_PER_BYTE = 8
 _EFFORT_PER_TRY = 1000
+_LEAST_EFFORT = 100 * _EFFORT_PER_TRY
 """Bounds of the search for the next record behind bytes that are none, in bytes looked at."""
+
+_Document = TypeVar("_Document")
 
 
 class RawRecord(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +73,52 @@ class Stretch(msgspec.Struct, frozen=True):
     records: list[RawRecord]
     bad: list[Bad]
     end: int
+
+
+def alike(
+    data: bytes, decode: Callable[[memoryview], _Document]
+) -> Iterator[tuple[int, int, _Document]]:
+    """Records as Azure writes them, decoded in the same pass: begin, end and document of each.
+
+    `split` reads every byte to find where a record ends, and whoever wants its content reads it
+    again. But all records of a log begin alike (`{"time":"2026-…`), so a search for the next
+    such beginning cuts the bytes into pieces, and `decode` tells whether a piece is one whole
+    JSON object. If it is, it is the record that `split` would find: a beginning that stands
+    inside a record, or one that was missed, leaves pieces that do not decode.
+
+    It ends, for good, before the first piece that does not decode: `split` reads the rest. So it
+    yields nothing for records that begin otherwise than the known keys say, and stops at one that
+    begins otherwise than the first, at whatever is wrapped, cut short, or no record, and at values
+    of unexpected types.
+    """
+    begin = _end_of(_BETWEEN, data, 0)
+    start = _RECORD_START.match(data, begin)
+    if start is None or b'"records"' in start[0]:
+        return
+    mark = data[begin : begin + max(start.end() - begin, _MARK)]
+    find = data.find
+    stop = len(data) - 2 if data.endswith(b"]}") else len(data)
+    view = memoryview(data)
+    # Most records are about as long as the one before: begin the search for the end not far from
+    # where that one had it. A stride too far shows (two records are not one) and is the last.
+    stride, strides = 1, True
+    while begin >= 0:
+        following = find(mark, begin + stride, stop)
+        if following > 0 and data[following - 1] == _COMMA and data[following - 2] == _BRACE:
+            end = following - 1
+        else:
+            end = _before_separators(data, following if following > 0 else stop)
+        try:
+            document = decode(view[begin:end])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if stride == 1:
+                return
+            stride, strides = 1, False
+            continue
+        yield begin, end, document
+        if strides:
+            stride = (end - begin) * 3 // 4
+        begin = following
 
 
 def split(data: bytes, at: int, *, last: bool) -> Stretch:
@@ -191,7 +245,7 @@ def _value_end(text: str, pos: int) -> int | None:
 
 def _next_record(data: bytes, text: str, pos: int) -> int | None:
     """Where the next whole record begins behind `pos`, None when none is in sight."""
-    effort = _EFFORT_PER_BYTE * len(data) + _EFFORT_PER_TRY
+    effort = _EFFORT_PER_BYTE * len(data) + _LEAST_EFFORT
     for start in _starts(data, pos + 1):
         try:
             _EXTENT.raw_decode(text, start)

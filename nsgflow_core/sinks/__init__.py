@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -45,11 +45,27 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
 
 
+class Sendable(Protocol):
+    """What has the attributes of an `Item`; its payload may be made when it is asked for."""
+
+    @property
+    def payload(self) -> bytes: ...  # noqa: D102
+    @property
+    def after(self) -> Position: ...  # noqa: D102
+    @property
+    def flows(self) -> int: ...  # noqa: D102
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """An item that was refused alone while others were accepted: a dead letter."""
 
-    item: Item
+    item: Sendable
     reason: str
+
+
+_Sent = TypeVar("_Sent", bound=Sendable)
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -82,8 +98,8 @@ class Sink(Protocol):
 
 
 def deliver_in_order(
-    batches: Iterable[Sequence[Item]],
-    post: Callable[[Sequence[Item]], None],
+    batches: Iterable[Sequence[_Sent]],
+    post: Callable[[Sequence[_Sent]], None],
     start: Position,
     end: Position,
     deadline: float,
@@ -122,8 +138,8 @@ class _Account:
 
 
 def _post_halving(
-    batch: Sequence[Item],
-    post: Callable[[Sequence[Item]], None],
+    batch: Sequence[_Sent],
+    post: Callable[[Sequence[_Sent]], None],
     account: _Account,
     deadline: float,
 ) -> bool:
