@@ -32,6 +32,9 @@ internet, and in from it."""
 MANY_PORTS = -1
 """The port of a group that stands for all ports of its rule."""
 
+MAX_PORTS = 12
+"""The most ports that such a group names."""
+
 MAX_LEDGER = 30_000
 """Largest ledger in UTF-16 units: a string in a table may have 32 Ki of them
 (https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model).
@@ -41,7 +44,6 @@ _MAX_GROUPS = 64
 _MAX_FOLDED = 16
 _MAX_NAMES = 20_000  # UTF-16 units of a ledger's keys, so that counts and samples have room
 _SAMPLE = 12
-_PORTS = 12
 _MAX_NAME = 256
 _HASHES = 2**32
 
@@ -145,7 +147,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _busiest(first: Mapping[int, int], second: Mapping[int, int]) -> dict[int, int]:
-    return dict((Counter(first) + Counter(second)).most_common(_PORTS))
+    return dict((Counter(first) + Counter(second)).most_common(MAX_PORTS))
 
 
 class Ledger(msgspec.Struct, frozen=True, array_like=True):
@@ -212,7 +214,7 @@ def _tally(key: Key, flows: Sequence[Flow], labels: Labels) -> Tally:
         max(times),
         Sample().union(Sample(tuple({src[:_MAX_NAME] for src, _ in ends}))),
         Sample().union(Sample(tuple({dst[:_MAX_NAME] for _, dst in ends}))),
-        dict(ports.most_common(_PORTS)),
+        dict(ports.most_common(MAX_PORTS)),
     )
 
 

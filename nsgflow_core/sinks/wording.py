@@ -3,15 +3,15 @@
 import unicodedata
 from collections.abc import Callable
 
-from nsgflow_core.alerts import INSIDE, INTERNET, MANY_PORTS, OUTBOUND, Sample, Tally
+from nsgflow_core.alerts import INSIDE, INTERNET, MANY_PORTS, MAX_PORTS, OUTBOUND, Sample, Tally
 from nsgflow_core.digest import Digest
 from nsgflow_core.enrich import service_name
 from nsgflow_core.rows import flow_time
 
 SCOPES = {
     INSIDE: "inside the network",
-    OUTBOUND: "out to the internet",
-    INTERNET: "in from the internet",
+    OUTBOUND: "to the internet",
+    INTERNET: "from the internet",
 }
 
 _MAX_NAME = 100
@@ -21,7 +21,8 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 def plain(text: str, limit: int = _MAX_NAME) -> str:
     """A text on one line, without what does not show or turns the line around, and not too long."""
-    kept = "".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in text)
+    head = text[: 4 * limit]  # more cannot be shown, and would only cost time
+    kept = "".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in head)
     kept = " ".join(kept.split())
     return kept if len(kept) <= limit else f"{kept[: limit - 1]}…"
 
@@ -41,7 +42,8 @@ def port(tally: Tally) -> str:
         return protocol
     if key.port == MANY_PORTS:
         busiest = ", ".join(map(str, tally.ports))
-        return f"{protocol} {busiest or 'many ports'}"
+        more = ", …" if len(tally.ports) == MAX_PORTS else ""
+        return f"{protocol} ports {busiest}{more}" if busiest else f"{protocol}, many ports"
     service = service_name(key.protocol, key.port)
     return f"{protocol} {key.port} ({service})" if service else f"{protocol} {key.port}"
 
