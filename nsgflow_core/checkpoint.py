@@ -30,6 +30,7 @@ CLAIM_SECONDS = 60
 """How far ahead a claim reaches; a dead worker's blob is free again after this."""
 
 _SWEEP_TRIES = 10
+_SHORT_KEY = 16  # hex digits that tell the rows of one hour apart
 _DELETE_BATCH = 100  # the most operations of one table transaction
 
 
@@ -139,7 +140,7 @@ class Checkpoints:
         yield from map(_checkpoint, self._query("PartitionKey eq @hour", {"hour": partition(hour)}))
 
     def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
-        """What was counted for digests in the blobs of an hour, by row key."""
+        """What was counted for digests in the blobs of an hour, by the beginning of the row key."""
         rows = self._query(
             "PartitionKey eq @hour and Alerts gt ''",
             {"hour": partition(hour)},
@@ -147,7 +148,7 @@ class Checkpoints:
         )
         for entity in rows:
             if ledger := _alerts(entity):
-                yield entity["RowKey"], ledger
+                yield entity["RowKey"][:_SHORT_KEY], ledger
 
     def watch(self, hour: datetime, until: float) -> None:
         """Mark an hour whose ledgers may change although it is long over."""

@@ -34,7 +34,7 @@ _LATE = timedelta(minutes=75)
 _KEPT = timedelta(hours=24)
 _MARK_SECONDS = 600.0
 _LONGEST_WAIT = 600.0
-_SHORT_WAIT = 1.0
+_SHORT_WAIT = 5.0
 _TRIES = 5
 _OTHERS = ""
 
@@ -163,11 +163,11 @@ class Digests:
             TransientError, RefusedError: the storage failed; the next run begins where this did.
         """
         read, etag = self.store.read()
-        wait = read.attempted + self.interval - self.now()
-        if 0 < wait <= _SHORT_WAIT:
+        state, expired = self._gather(read)
+        wait = state.attempted + self.interval - self.now()
+        if 0 < wait <= _SHORT_WAIT and (state.pending or state.waiting or state.others):
             # A timer that fires a little early must not leave out a whole interval.
             self.sleep(wait)
-        state, expired = self._gather(read)
         now = self.now()
         free = now >= max(state.attempted + self.interval, state.not_before)
         if free and state.pending is None:

@@ -367,7 +367,7 @@ def test_more_groups_than_a_message_names() -> None:
 
 
 def test_a_timer_a_little_early_does_not_leave_out_an_interval() -> None:
-    """It waits the rest of a second."""
+    """It waits the rest, if that is a few seconds."""
     app = App()
     app.event(app.random(nics(1, nsgs=1)[0]))
     app.timer()

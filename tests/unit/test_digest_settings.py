@@ -1,11 +1,14 @@
 """The settings of digests."""
 
 import base64
+import re
+from pathlib import Path
 
 import pytest
 
 from nsgflow_core.config import Settings, WebhookSettings, from_env
 from nsgflow_core.errors import ConfigError
+from nsgflow_core.model import Flow, Group, Outcome, Record
 
 BASE = {
     "FlowLogs": "UseDevelopmentStorage=true",
@@ -107,3 +110,52 @@ def test_the_timer_fires_at_least_once_an_interval(interval: int) -> None:
     assert rest == "* * * * *"
     assert 60 % step == 0
     assert step <= interval
+
+
+RECIPES = re.findall(
+    r"^\| [^|]+ \| `([^`|]+=[^`|]+)` \|$",
+    (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_recipes_in_the_docs(recipe: str) -> None:
+    """Each is a filter that lets denied flows alert."""
+    made = webhook(NSGFLOW_WEBHOOK_FORMAT="teams", NSGFLOW_WEBHOOK_FILTER=recipe)
+    assert made.filter.denied_only
+
+
+def flow(src: str, dst: str) -> Flow:
+    """A denied flow to port 443 at the NSG web."""
+    record = Record(12, 100, "2026-11-23T08:00:00Z", 2, "/t")
+    outcome = Outcome(
+        443,
+        "TCP",
+        inbound=True,
+        denied=True,
+        state="B",
+        encryption="",
+        packets_sent=None,
+        bytes_sent=None,
+        packets_received=None,
+        bytes_received=None,
+    )
+    group = Group(record, "/g/networksecuritygroups/web", "web", "DefaultRule_DenyAllInBound", "")
+    return Flow(group, 0, "", 1000, src, dst, 5, outcome)
+
+
+def test_recipes_do_what_they_say() -> None:
+    """Inside only; no scans; an application's NSGs."""
+    inside, scan = flow("10.0.0.1", "10.0.0.2"), flow("8.8.8.8", "10.0.0.2")
+    assert len(RECIPES) == 10
+
+    def passing(terms: str) -> list[bool]:
+        accepts = webhook(NSGFLOW_WEBHOOK_FILTER=terms).filter.accepts
+        return [accepts(each) for each in (inside, scan)]
+
+    assert passing("src=private dst=private") == [True, False]
+    assert passing("!src=internet") == [True, False]
+    assert passing("nsg=web,shop-*") == [True, True]
+    assert passing("port=22,443") == [True, True]
+    assert passing("nsg=shop-*") == [False, False]
