@@ -1,6 +1,7 @@
 """The triggers of the Function App; what they do is in nsgflow_core.
 
-Two functions per connection, one for each kind of flow log, and the sweep. The SDK-type binding
+Two functions per connection, one for each kind of flow log, the sweep, and a timer for digests
+where the webhook takes them. The SDK-type binding
 makes the host hand over a reference to the blob and not its content.
 """
 
@@ -55,3 +56,12 @@ for connection_name in settings.connections:
 def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
     """Deliver what events missed."""
     service().sweep()
+
+
+if settings.webhook is not None and settings.webhook.digest_schedule:
+
+    @app.function_name("digest")
+    @app.timer_trigger(arg_name="timer", schedule=settings.webhook.digest_schedule)
+    def digest(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
+        """Tell people what was denied since they were told last."""
+        service().digest()

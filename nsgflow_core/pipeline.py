@@ -20,7 +20,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from nsgflow_core import blob_path, flows
+from nsgflow_core import alerts, blob_path, flows
 from nsgflow_core.blob_path import LogPath
 from nsgflow_core.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, BlockList, digest
 from nsgflow_core.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
@@ -165,6 +165,7 @@ class _Run:
         self._held = False
         self._overtime = dict.fromkeys(self._sinks, 0.0)
         self._left: set[str] = set()
+        self._alerts = checkpoint.alerts
         self.report = Report(checkpoint.ref)
 
     def until_nothing_new(self) -> None:
@@ -349,6 +350,8 @@ class _Run:
         if delivery.accepted:
             self.report.accepted[name] = self.report.accepted.get(name, 0) + delivery.accepted
         self.report.too_old += delivery.too_old
+        if delivery.counted:
+            self._alerts = alerts.add(self._alerts, delivery.counted)
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
             self.report.dead_letters += len(delivery.refused)
@@ -371,6 +374,7 @@ class _Run:
                 owner="" if release else self._checkpoint.owner,
                 until=until,
                 pending=not release or any(_behind(at, blocks) for at in cursors.values()),
+                alerts=self._alerts,
             )
         )
         self._held = not release

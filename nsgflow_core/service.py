@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from nsgflow_core import blob_path
+from azure.storage.blob import BlobServiceClient
+
+from nsgflow_core import blob_path, portal
 from nsgflow_core.blocks import FlowLogs
 from nsgflow_core.checkpoint import Checkpoints
 from nsgflow_core.config import Settings
 from nsgflow_core.dead_letters import DeadLetters
+from nsgflow_core.digest import Digests, Ledgers, watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.model import BlobRef
 from nsgflow_core.pipeline import Parts, Pipeline, Report
@@ -21,6 +24,7 @@ from nsgflow_core.telemetry import Telemetry
 DEADLINE_SECONDS = 8 * 60.0
 """An invocation commits and returns after this; host.json lets it run for ten minutes."""
 
+_WATCH_SECONDS = 2 * DEADLINE_SECONDS
 _SINK_THREADS = 64  # two sinks for each of the most deliveries a worker runs at once
 
 
@@ -30,12 +34,14 @@ class Service:
     def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._now = now
+        self._watched: dict[datetime, float] = {}
         services = {name: blob_service(at) for name, at in settings.connections.items()}
         self._accounts = {name: str(at.account_name) for name, at in services.items()}
         self._services = services
         host = blob_service(settings.host_storage)
         self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
         self._telemetry = Telemetry()
+        self._digests = _digests(settings, self._checkpoints, host, now)
         self._pipeline = Pipeline(
             Parts(
                 FlowLogs({self._accounts[name]: at for name, at in services.items()}),
@@ -60,7 +66,7 @@ class Service:
         ref = BlobRef(self._accounts[connection], container, path)
         now = self._now()
         try:
-            report = self._pipeline.run(ref, now + DEADLINE_SECONDS)
+            report = self._run(ref, now + DEADLINE_SECONDS)
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
@@ -72,6 +78,34 @@ class Service:
         if error := report.error():
             raise error
         return report
+
+    def _run(self, ref: BlobRef, deadline: float) -> Report:
+        if self._digests is not None:
+            self._watch(blob_path.parse(ref.path).hour)
+        return self._pipeline.run(ref, deadline)
+
+    def _watch(self, hour: datetime) -> None:
+        """Let digests look at an hour that is over, before more is counted in it."""
+        now = self._now()
+        if hour >= watch_from(now) or self._watched.get(hour, 0.0) > now:
+            return
+        # Longer than the mark is trusted here and an invocation lasts: no count escapes it.
+        self._checkpoints.watch(hour, now + 2 * _WATCH_SECONDS)
+        self._watched = {at: until for at, until in self._watched.items() if until > now}
+        self._watched[hour] = now + _WATCH_SECONDS
+
+    def digest(self) -> None:
+        """Post the digest that is due, if the webhook takes digests and one is due.
+
+        Raises:
+            NsgflowError: it was not accepted, or the storage failed; it will be tried again.
+        """
+        if self._digests is None:
+            return
+        report = self._digests.run()
+        self._telemetry.digest(report)
+        if report.error is not None:
+            raise report.error
 
     def sweep(self) -> None:
         """Deliver what events missed, in all connections.
@@ -97,7 +131,7 @@ class Service:
                 swept = sweep(
                     Account(connection, account, containers),
                     self._checkpoints,
-                    lambda ref: self._pipeline.run(ref, deadline),
+                    lambda ref: self._run(ref, deadline),
                     window,
                 )
             except NsgflowError as exc:
@@ -117,6 +151,10 @@ class Service:
             )
         if now.minute < 5:  # noqa: PLR2004 - once an hour, in the timer's first run of it
             self._checkpoints.delete_before(now - timedelta(days=self._settings.state_days))
+        try:
+            self.digest()
+        except NsgflowError as exc:
+            errors.append(exc)
         if errors:
             message = f"the sweep failed {len(errors)} times, first: {errors[0]}"
             raise TransientError(message) from errors[0]
@@ -130,7 +168,33 @@ def _sinks(settings: Settings) -> Sequence[Sink]:
 
         sinks.append(LogAnalyticsSink(settings.logs, credential()))
     if settings.webhook is not None:
+        from nsgflow_core.sinks.digest import DigestSink  # noqa: PLC0415
         from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
 
-        sinks.append(WebhookSink(settings.webhook))
+        sink = DigestSink if settings.webhook.digest_schedule else WebhookSink
+        sinks.append(sink(settings.webhook))
     return sinks
+
+
+def _digests(
+    settings: Settings, ledgers: Ledgers, host: BlobServiceClient, now: Callable[[], float]
+) -> Digests | None:
+    webhook = settings.webhook
+    if webhook is None or not webhook.digest_schedule:
+        return None
+    from nsgflow_core.digest_state import DigestState  # noqa: PLC0415
+    from nsgflow_core.sinks.digest import Poster  # noqa: PLC0415
+
+    host_url = portal.portal(settings.logs.endpoint if settings.logs else "")
+    table_name = (settings.logs.stream if settings.logs else "NSGFlow_CL").removeprefix("Custom-")
+    return Digests(
+        DigestState(host.get_container_client(settings.state_container)),
+        ledgers,
+        Poster(
+            webhook, lambda digest: portal.link(digest, settings.workspace_id, table_name, host_url)
+        ),
+        webhook.interval_seconds,
+        webhook.repeat_minutes * 60,
+        settings.state_days,
+        now,
+    )

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from nsgflow_core.digest import DigestReport
 from nsgflow_core.pipeline import Report
 
 _LOGGER = logging.getLogger("nsgflow")
@@ -63,6 +64,22 @@ class Telemetry:
     def sweep(self, **counts: Any) -> None:
         """Log what a sweep looked at and found."""
         _log(logging.INFO, "nsgflow.sweep", counts)
+
+    def digest(self, report: DigestReport) -> None:
+        """Log a digest that was posted, or could not be."""
+        digest = report.digest
+        if digest is None or not (report.posted or report.error):
+            return
+        fields = {
+            "id": digest.id,
+            "posted": report.posted,
+            "groups": len(digest.groups) + digest.more_groups,
+            "shown": len(digest.groups),
+            "flows": digest.flows,
+            "waiting": report.waiting,
+            "error": str(report.error or ""),
+        }
+        _log(logging.ERROR if report.error else logging.INFO, "nsgflow.digest", fields)
 
     def warn(self, message: str) -> None:
         """Log something that a person should look at."""

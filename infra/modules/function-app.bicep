@@ -89,6 +89,8 @@ var nsgflowSettings = {
   NSGFLOW_WEBHOOK_SECRET: options.webhookSecret
   NSGFLOW_WEBHOOK_FILTER: options.webhookFilter
   NSGFLOW_WEBHOOK_MAX_AGE_MINUTES: options.webhookMaxAgeMinutes > 0 ? string(options.webhookMaxAgeMinutes) : ''
+  NSGFLOW_WEBHOOK_INTERVAL_SECONDS: string(options.webhookIntervalSeconds)
+  NSGFLOW_WEBHOOK_REPEAT_MINUTES: string(options.webhookRepeatMinutes)
   NSGFLOW_SWEEP_HOURS: string(options.sweepHours)
   NSGFLOW_SERVICE_TAGS: options.serviceTags
   NSGFLOW_INVENTORY: options.inventory

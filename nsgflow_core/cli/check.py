@@ -10,7 +10,7 @@ import ssl
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,16 +22,18 @@ import typer
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core import listing, rows
+from nsgflow_core import alerts, listing, rows
 from nsgflow_core.blob_path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.blocks import FlowLogs
 from nsgflow_core.cli.query import Resource
 from nsgflow_core.cli.session import Status
 from nsgflow_core.cli.state import settings_of
 from nsgflow_core.config import LogsSettings, Settings, Storage, WebhookSettings
+from nsgflow_core.digest import Digest
 from nsgflow_core.errors import ConfigError, NsgflowError, RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
 from nsgflow_core.sinks import Sink
+from nsgflow_core.sinks.digest import Poster
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink, token_scope
 from nsgflow_core.sinks.webhook import WebhookSink
 from nsgflow_core.storage import blob_service, credential, errors_of, table
@@ -225,7 +227,7 @@ def _webhook(webhook: WebhookSettings, *, send_test: bool) -> Iterator[Finding]:
     if send_test:
         yield _tried(
             "webhook: test alert",
-            lambda: _send(WebhookSink(webhook)),
+            lambda: _send_alert(webhook),
             "see what the receiver says of it, and that it has the same NSGFLOW_WEBHOOK_SECRET",
         )
 
@@ -247,19 +249,31 @@ def _connect(url: str) -> None:
             context.wrap_socket(connection, server_hostname=host).close()
 
 
+def _send_alert(webhook: WebhookSettings) -> None:
+    """Send the test flow as an alert of the format that is set."""
+    if not webhook.digest_schedule:
+        _send(WebhookSink(webhook))
+        return
+    groups = tuple(alerts.count([_test_flow()]))
+    Poster(webhook, lambda _: "")(Digest(uuid.uuid4().hex, time.time(), groups))
+
+
 def _send(sink: Sink) -> None:
-    """Send one flow, marked as a test by its rule, between addresses set aside for examples."""
+    """Send the test flow."""
     now = datetime.now(UTC)
+    ref = BlobRef("nsgflow", "nsgflow-check", f"{now:%Y-%m-%dT%H%M%S}-{uuid.uuid4().hex}")
+    delivery = sink.deliver(ref, [_test_flow()], Position(0), Position(1), _SECONDS)
+    if delivery.error is not None:
+        raise delivery.error
+    if not delivery.accepted:
+        raise RefusedError("it was not accepted")
+
+
+def _test_flow() -> Flow:
+    """One flow, marked as a test by its rule, between addresses set aside for examples."""
     milliseconds = round(time.time() * 1000)
     record = Record(0, 1, rows.flow_time(milliseconds), 4, "")
     group = Group(record, "nsgflow-check", "nsgflow-check", TEST_RULE, "")
     outcome = Outcome(0, "TCP", True, True, "D", "NX", 0, 0, 0, 0)  # noqa: FBT003 - fields of a tuple
     text = f"{milliseconds},192.0.2.1,192.0.2.2,0,0,6,I,D,NX,0,0,0,0"
-    flow = Flow(group, 0, text, milliseconds, "192.0.2.1", "192.0.2.2", 0, outcome)
-    ref = BlobRef("nsgflow", "nsgflow-check", f"{now:%Y-%m-%dT%H%M%S}-{uuid.uuid4().hex}")
-    flows: Sequence[Flow] = [flow]
-    delivery = sink.deliver(ref, flows, Position(0), Position(1), _SECONDS)
-    if delivery.error is not None:
-        raise delivery.error
-    if not delivery.accepted:
-        raise RefusedError("it was not accepted")
+    return Flow(group, 0, text, milliseconds, "192.0.2.1", "192.0.2.2", 0, outcome)

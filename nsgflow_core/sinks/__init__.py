@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from nsgflow_core.alerts import Tally
 from nsgflow_core.errors import (
     BadInputError,
     DataRefusedError,
@@ -72,7 +73,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """How far a sink got: everything before `reached` is accepted, refused for good, or unwanted.
 
     `error` is set when the sink failed; without one and short of the end its time ran out.
-    `too_old` counts the flows that were left out because of their age.
+    `too_old` counts the flows that were left out because of their age. `counted` is what the
+    checkpoint has to add to its ledger when the cursor moves.
     """
 
     reached: Position
@@ -80,6 +82,7 @@ class Delivery(msgspec.Struct, frozen=True):
     refused: Sequence[Refusal] = ()
     error: NsgflowError | None = None
     too_old: int = 0
+    counted: Sequence[Tally] = ()
 
 
 class Sink(Protocol):

@@ -1,5 +1,6 @@
 """`nsgflow run` and `nsgflow check`, with both sinks on stand-ins of Azure's services."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,9 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from devtools.chat import Kind, chat
 from devtools.flowlogs import BlobWriter, Group, Nic, nsg_path, nsg_record
 from devtools.http_server import Fault
 from devtools.identity import identity
@@ -180,6 +183,25 @@ def test_send_test_sends_one_marked_row_and_alert(services: Services) -> None:
     (row,), (alert,) = services.table.rows, services.alerts.alerts
     assert row["AclRule"] == "nsgflow check --send-test"
     assert alert["data"]["groups"][0]["aclRule"] == "nsgflow check --send-test"
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_send_test_sends_a_digest_where_people_read(services: Services, kind: Kind) -> None:
+    """In the format that is set, marked by its rule."""
+    writer(services.store, datetime.now(UTC)).open()
+    secret = "0123456789abcdef" * 2 if kind == "pagerduty" else ""
+    with chat(kind) as receiver:
+        status, lines = findings(
+            services,
+            "--send-test",
+            NSGFLOW_WEBHOOK_URL=receiver.url,
+            NSGFLOW_WEBHOOK_FORMAT=kind,
+            NSGFLOW_WEBHOOK_SECRET=secret,
+        )
+    assert status == 0
+    assert "ok      webhook: test alert" in lines
+    (message,) = receiver.messages
+    assert "nsgflow check --send-test" in json.dumps(message)
 
 
 def test_check_names_each_mend(services: Services) -> None:
