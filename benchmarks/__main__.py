@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import backlog, encoding, indexing, parsing, update, wire
+from benchmarks import backlog, encoding, indexing, large, parsing, update, wire
 from benchmarks.figures import Figure, table
 from benchmarks.fresh import in_fresh_process
 
@@ -15,6 +15,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "parsing": parsing.measure,
     "encoding": encoding.measure,
     "backlog": backlog.measure,
+    "large": large.measure,
     "indexing": indexing.measure,
 }
 

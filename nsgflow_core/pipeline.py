@@ -38,9 +38,6 @@ LARGEST_RECORD = 64 * 1024 * 1024
 SINK_SECONDS = 10.0
 """What an invocation may spend on one sink beyond what it spends on the others."""
 
-LIST_SECONDS = 5.0
-"""How old a block list may get while one sink catches up and others wait for what is new."""
-
 _HANG_GRACE = 3.0
 _MAX_WAIT = 60.0
 _MAX_DOUBLINGS = 10
@@ -174,11 +171,8 @@ class _Run:
         """Deliver until a listing made without the claim shows nothing new."""
         ref = self._checkpoint.ref
         blocks: BlockList | None = None
-        listed = 0.0
         while True:
-            if blocks is None:
-                listed = self._parts.now()
-                blocks = self._parts.source.list_blocks(ref)
+            blocks = blocks or self._parts.source.list_blocks(ref)
             cursors = self._cursors()
             due = self._due(cursors, blocks)
             if not due or self.report.out_of_time:
@@ -197,10 +191,9 @@ class _Run:
             more = bool(self._due(cursors, blocks))
             self.report.out_of_time = more and self._parts.now() >= self._deadline
             self._commit(cursors, blocks, release=not more or self.report.out_of_time)
-            # A sink that catches up alone must not keep new data from those that are current;
-            # a list of many blocks costs more than a window, so not each one is listed for.
-            old = self._parts.now() >= listed + LIST_SECONDS
-            if not self._held or (old and len(window) < len(self._sinks)):
+            # While it is held, the next read tells when the blob has grown; a long list costs
+            # more than a window, so it is not made anew for each.
+            if not self._held:
                 blocks = None
         lagging = [name for name, cursor in cursors.items() if _behind(cursor, blocks)]
         self.report.lagging = tuple(sorted(lagging))
