@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import backlog, encoding, indexing, large, parsing, update, wire
+from benchmarks import backlog, encoding, indexing, large, parsing, sweeping, update, wire
 from benchmarks.figures import Figure, table
 from benchmarks.fresh import in_fresh_process
 
@@ -16,6 +16,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "encoding": encoding.measure,
     "backlog": backlog.measure,
     "large": large.measure,
+    "sweeping": sweeping.measure,
     "indexing": indexing.measure,
 }
 
