@@ -5,7 +5,17 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import backlog, encoding, indexing, large, parsing, sweeping, update, wire
+from benchmarks import (
+    backlog,
+    encoding,
+    indexing,
+    large,
+    parsing,
+    sweeping,
+    throughput,
+    update,
+    wire,
+)
 from benchmarks.figures import Figure, table
 from benchmarks.fresh import in_fresh_process
 
@@ -17,6 +27,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "backlog": backlog.measure,
     "large": large.measure,
     "sweeping": sweeping.measure,
+    "throughput": throughput.measure,
     "indexing": indexing.measure,
 }
 
