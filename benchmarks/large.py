@@ -7,19 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import orjson
+from azure.storage.blob import BlobBlock
 
 from benchmarks.figures import Figure, cpu_seconds, memory
 from benchmarks.fresh import in_fresh_process
-from devtools.flowlogs import Nic, random_record
-from devtools.large_blob import LargeWorld, large_world
+from benchmarks.local_azure import CONNECTION, ROOT, LocalAzure, container_name, local_azure
+from devtools.flowlogs import BlobWriter, Nic, nsg_path, random_record
+from devtools.functions_host import FunctionsHost
+from devtools.large_blob import LargeBlob, LargeWorld, large_world
+from nsgflow_core.model import BlobRef, Block
 from nsgflow_core.pipeline import WINDOW
 
 BLOCKS = 50_000
 GIGABYTE = 1_000_000_000
 
+_AZURITE_BLOCKS = 1000
 _TUPLES = 300
 _DENIED_SHARE = 0.05
 _HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+_TINY = Nic(mac="000D3A000000")
 _MIB = 1024 * 1024
 _SECONDS = 480
 
@@ -65,6 +71,57 @@ def measure() -> list[Figure]:
         ),
         Figure(f"{name}: block lists", large.lists, "before and after", 2, unit=""),
     ]
+
+
+def measure_through_azurite() -> list[Figure]:
+    """As many bytes on the disk of Azurite, through the function to accepted rows.
+
+    In fewer blocks: Azurite takes longer for each block the more there are.
+    """
+    world, denied = large_and_denied()
+    world.blob.records = b",".join([world.blob.records] * (BLOCKS // _AZURITE_BLOCKS))
+    world.blob.count = _AZURITE_BLOCKS
+    with local_azure(alerts=False, on_disk=True) as local:
+        _upload(local, world.blob, world.ref)
+        BlobWriter(local.container(2), nsg_path(_TINY, _HOUR)).append(world.blob.records)
+        before = local.accepted().rows
+        seconds, peak = in_fresh_process(_deliver_from_azurite, world.ref.path)
+        accepted = local.accepted().rows - before - denied // _AZURITE_BLOCKS
+    if accepted != denied:
+        raise RuntimeError(f"{accepted} rows accepted, {denied} flows denied")
+    name = f"{world.blob.size / 1e9:.2f} GB in {_AZURITE_BLOCKS} blocks, Azurite to rows"
+    return [
+        Figure(f"{name}: CPU", seconds, f"{denied} rows", unit="s"),
+        Figure(f"{name}: peak memory", peak / _MIB, "over before", 256, unit="MiB"),
+    ]
+
+
+def _upload(local: LocalAzure, blob: LargeBlob, ref: BlobRef) -> None:
+    client = local.container(2).get_blob_client(ref.path)
+
+    def stage(block: Block) -> BlobBlock:
+        name = f"{block.offset:016}"
+        client.stage_block(name, blob.read(ref, block.offset, block.end, blob.etag))
+        return BlobBlock(name)
+
+    with ThreadPoolExecutor(8) as pool:
+        client.commit_block_list(list(pool.map(stage, blob.list_blocks(ref).blocks)))
+
+
+def _deliver_from_azurite(path: str) -> tuple[float, int]:
+    with FunctionsHost(ROOT / "function_app.py", ROOT / "host.json") as host:
+        _trigger(host, nsg_path(_TINY, _HOUR))
+        gc.collect()
+        before = memory("VmRSS")
+        seconds = cpu_seconds(lambda: _trigger(host, path))
+        return seconds, memory("VmHWM") - before
+
+
+def _trigger(host: FunctionsHost, path: str) -> None:
+    host.blob_created(container_name(2), path, CONNECTION)
+    host.drain(600.0)
+    if host.failures:
+        raise RuntimeError(host.failures[0].error)
 
 
 def large_and_denied() -> tuple[LargeWorld, int]:

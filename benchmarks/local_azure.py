@@ -85,14 +85,14 @@ def container_name(version: int) -> str:
 
 
 @contextlib.contextmanager
-def local_azure(*, alerts: bool = True) -> Iterator[LocalAzure]:
+def local_azure(*, alerts: bool = True, on_disk: bool = False) -> Iterator[LocalAzure]:
     """Run all of it while the context lasts, with the environment of this process set to it.
 
-    Without `alerts` the webhook is not configured.
+    Without `alerts` the webhook is not configured; Azurite keeps blobs in memory or `on_disk`.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        storage = stack.enter_context(azurite())
+        storage = stack.enter_context(azurite(folder / "storage" if on_disk else None))
         stand_ins, settings = stack.enter_context(_stand_ins(folder))
         if not alerts:
             settings = {key: text for key, text in settings.items() if "WEBHOOK" not in key}
