@@ -92,7 +92,7 @@ def measure_through_azurite() -> list[Figure]:
     name = f"{world.blob.size / 1e9:.2f} GB in {_AZURITE_BLOCKS} blocks, Azurite to rows"
     return [
         Figure(f"{name}: CPU", seconds, f"{denied} rows", unit="s"),
-        Figure(f"{name}: peak memory", peak / _MIB, "over before", 256, unit="MiB"),
+        Figure(f"{name}: peak memory", peak / _MIB, "over before", 128, unit="MiB"),
     ]
 
 
