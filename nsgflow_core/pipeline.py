@@ -192,8 +192,9 @@ class _Run:
             more = bool(self._due(cursors, blocks))
             self.report.out_of_time = more and self._parts.now() >= self._deadline
             self._commit(cursors, blocks, release=not more or self.report.out_of_time)
-            # A sink that catches up alone must not keep new data from those that are current.
-            if not self._held or len(window) < len(self._sinks):
+            # While it is held, the next read tells when the blob has grown; a long list costs
+            # more than a window, so it is not made anew for each.
+            if not self._held:
                 blocks = None
         lagging = [name for name, cursor in cursors.items() if _behind(cursor, blocks)]
         self.report.lagging = tuple(sorted(lagging))
