@@ -58,9 +58,9 @@ param options nsgflowOptions
 param subnetId string
 
 // The threads of a worker: one for each blob that the host hands over at a time
-// (maxDegreeOfParallelism in host.json), and one for the sweep.
+// (maxDegreeOfParallelism in host.json), one for the sweep and one for the timer of digests.
 var host = loadJsonContent('../../host.json')
-var workerThreads = host.extensions.blobs.maxDegreeOfParallelism + 1
+var workerThreads = host.extensions.blobs.maxDegreeOfParallelism + 2
 
 var platformSettings = {
   AzureWebJobsStorage__credential: 'managedidentity'

@@ -374,9 +374,9 @@ def test_worker_threads_match_the_blobs_that_the_host_hands_over() -> None:
 
     assert parallel == 16
     assert "var host = loadJsonContent('../../host.json')" in text
-    assert "var workerThreads = host.extensions.blobs.maxDegreeOfParallelism + 1" in text
+    assert "var workerThreads = host.extensions.blobs.maxDegreeOfParallelism + 2" in text
     assert "PYTHON_THREADPOOL_THREAD_COUNT: string(workerThreads)" in text
-    assert sample["Values"]["PYTHON_THREADPOOL_THREAD_COUNT"] == str(parallel + 1)
+    assert sample["Values"]["PYTHON_THREADPOOL_THREAD_COUNT"] == str(parallel + 2)
 
 
 def test_summary_lines_of_every_connection_are_let_through() -> None:
