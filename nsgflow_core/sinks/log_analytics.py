@@ -9,7 +9,7 @@ twice; so batches are made here and handed over as streams, which it sends as th
 import io
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
@@ -19,6 +19,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.monitor.ingestion import LogsIngestionClient
+from msgspec.structs import replace
 
 from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
@@ -28,6 +29,9 @@ from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, w
 
 MAX_BODY = 1_000_000
 """Largest body in bytes before compression: under 1 MB whether mega means 1000 or 1024."""
+
+_ROWS_AGAIN = 15
+"""Rows of dead letters, of up to 64 KiB each, that surely fit into one body."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _FAST = 1  # rows repeat so much that slower levels gain nothing worth their CPU
@@ -55,12 +59,25 @@ class LogAnalyticsSink:
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
         deadline = time.monotonic() + seconds
+        return self._send(_batches(ref, flows), start, end, deadline)
+
+    def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
+        """Send rows of dead letters again, as they are: few enough at once to fit a call."""
+        batches = (items[at : at + _ROWS_AGAIN] for at in range(0, len(items), _ROWS_AGAIN))
+        end = items[-1].after
+        return self._send(batches, end, end, time.monotonic() + seconds)
+
+    def _send(
+        self, batches: Iterable[Sequence[Item]], start: Position, end: Position, deadline: float
+    ) -> Delivery:
+        waits: list[float] = []
 
         def post(batch: Sequence[Item]) -> None:
             body = _gzip(batch)
-            with_retries(lambda left: self._upload(body, left), deadline)
+            with_retries(lambda left: self._upload(body, left), deadline, waits)
 
-        return deliver_in_order(_batches(ref, flows), post, start, end, deadline)
+        delivery = deliver_in_order(batches, post, start, end, deadline)
+        return replace(delivery, retries=len(waits))
 
     def _upload(self, body: bytes, seconds: float) -> None:
         try:

@@ -118,7 +118,9 @@ def test_one_summary_line_per_delivery_and_no_addresses(
     summary = json.loads(line)
     denied = deployment.denied(writer).total()
     assert summary["event"] == "nsgflow.delivery"
-    assert summary["accepted"] == {"table": denied, "webhook": denied}
+    sent = summary["component_sent_events_total"]
+    assert (sent["table"], sent["webhook"]) == (denied, denied)
+    assert summary["component_received_events_total"]["source"] == 2
     assert not re.search(r"\d+\.\d+\.\d+\.\d+", caplog.text.replace("127.0.0.1", ""))
     assert not [at for at in caplog.records if at.name.startswith("azure")]
 
