@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli import options
+from nsgflow_core.cli import dead_letter_commands, options
 
 _ENVIRONMENT = """Sign-in: AZURE_STORAGE_CONNECTION_STRING, or STORAGE_ACCOUNT_KEY with
 --account-name, else whoever is signed in here (az login, managed identity).
@@ -142,3 +142,6 @@ def flows(
         accounts = sign_in(account_name or (), os.environ)
         when = When(display_hours, since, until)
         show_flows(accounts, choice, when, output, aggregate=aggregate)
+
+
+app.add_typer(dead_letter_commands.app, name="dead-letters")

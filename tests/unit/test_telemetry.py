@@ -3,12 +3,12 @@
 import json
 import logging
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nsgflow_core import telemetry
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import BlobRef
 from nsgflow_core.pipeline import Report
@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
     """Stands in for time.monotonic, with the lines captured."""
     caplog.set_level(logging.INFO, "nsgflow")
     clock = Clock()
-    monkeypatch.setattr(telemetry.time, "monotonic", clock)
+    monkeypatch.setattr(time, "monotonic", clock)
     return clock
 
 
