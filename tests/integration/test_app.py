@@ -12,6 +12,7 @@ import pytest
 
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 from devtools.functions_host import FunctionsHost, index_app
+from devtools.supply import lock_problems
 from nsgflow_core.service import DEADLINE_SECONDS
 from tests.functional.logs import records
 from tests.integration.conftest import ROOT, Deployment
@@ -92,13 +93,12 @@ def test_host_json_fits_the_code() -> None:
     assert int(sample["PYTHON_THREADPOOL_THREAD_COUNT"]) == parallel + 1
 
 
-def test_requirements_are_the_dependencies() -> None:
-    """The deployed app installs what pyproject.toml asks for."""
+def test_requirements_lock_the_dependencies() -> None:
+    """The deployed app installs what pyproject.toml asks for, by version and hash."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    wanted = [line for line in lines if line and not line.startswith("#")]
+    text = (ROOT / "requirements.txt").read_text()
 
-    assert sorted(wanted) == sorted(project["dependencies"])
+    assert list(lock_problems(text, project["dependencies"])) == []
 
 
 def test_one_summary_line_per_delivery_and_no_addresses(
