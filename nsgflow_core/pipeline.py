@@ -72,16 +72,22 @@ class DeadLetterStore(Protocol):
 class Report:
     """What one run did, for the summary line; sizes in bytes, times in seconds.
 
-    `errors` has what failed, by sink; `lagging` the sinks left behind, and since when at worst;
-    `too_old` counts flows that no longer alert; `busy` says that another worker has the blob.
+    `flows` counts the flows that were read, allowed ones only where a sink wants some. By sink
+    there are those that were `wanted`, were `accepted`, were `refused` or are `too_old` to alert,
+    and the `retries` of its requests. `errors` has what failed, by sink; `lagging` the sinks left
+    behind, and since when at worst; `busy` says that another worker has the blob.
     """
 
     ref: BlobRef
     bytes_read: int = 0
     records: int = 0
+    flows: int = 0
+    wanted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
-    dead_letters: int = 0
-    too_old: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    too_old: dict[str, int] = field(default_factory=dict)
+    retries: dict[str, int] = field(default_factory=dict)
+    bad: int = 0
     rewritten: int = 0
     errors: dict[str, NsgflowError] = field(default_factory=dict)
     lagging: tuple[str, ...] = ()
@@ -89,6 +95,11 @@ class Report:
     busy: bool = False
     out_of_time: bool = False
     seconds: float = 0.0
+
+    @property
+    def dead_letters(self) -> int:
+        """Pieces and rows or alerts that were put aside."""
+        return self.bad + sum(self.refused.values())
 
     @property
     def unfinished(self) -> bool:
@@ -294,11 +305,12 @@ class _Run:
         denied_only = all(self._sinks[name].filter.denied_only for name in window)
         data, reading = self._read_window(start.offset, blocks, denied_only=denied_only)
         self.report.records += reading.records
+        self.report.flows += len(reading.flows)
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
         examined = max(at.offset for at in cursors.values() if _matches(at, blocks))
         if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
             self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh)
-            self.report.dead_letters += len(fresh)
+            self.report.bad += len(fresh)
         if self._checkpoint.until - self._parts.now() < _CLAIM_RESERVE:
             self._write(replace(self._checkpoint, until=self._parts.now() + CLAIM_SECONDS))
         end = Position(reading.end)
@@ -332,6 +344,7 @@ class _Run:
             if not wanted:
                 deliveries[name] = Delivery(end)
                 continue
+            _count(self.report.wanted, name, len(wanted))
             seconds = SINK_SECONDS - self._overtime[name]
             futures[name] = self._parts.executor.submit(
                 _timed, sink, self._checkpoint.ref, wanted, start, end, seconds
@@ -348,14 +361,14 @@ class _Run:
         return deliveries
 
     def _account(self, name: str, delivery: Delivery) -> None:
-        if delivery.accepted:
-            self.report.accepted[name] = self.report.accepted.get(name, 0) + delivery.accepted
-        self.report.too_old += delivery.too_old
+        _count(self.report.accepted, name, delivery.accepted)
+        _count(self.report.too_old, name, delivery.too_old)
+        _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
             self._alerts = alerts.add(self._alerts, delivery.counted)
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
-            self.report.dead_letters += len(delivery.refused)
+            _count(self.report.refused, name, len(delivery.refused))
         if delivery.error is not None:
             self.report.errors[name] = delivery.error
             self._left.add(name)
@@ -379,6 +392,11 @@ class _Run:
             )
         )
         self._held = not release
+
+
+def _count(counts: dict[str, int], name: str, number: int) -> None:
+    if number:
+        counts[name] = counts.get(name, 0) + number
 
 
 def _matches(cursor: Cursor, blocks: BlockList) -> bool:

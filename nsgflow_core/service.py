@@ -71,6 +71,9 @@ class Service:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
             return Report(ref)
+        except NsgflowError as exc:
+            self._telemetry.failed(ref, exc)
+            raise
         self._telemetry.report(report)
         hour = blob_path.parse(path).hour
         if report.lagging and hour < datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
@@ -135,6 +138,7 @@ class Service:
                     window,
                 )
             except NsgflowError as exc:
+                self._telemetry.warn(f"the sweep of {connection} failed: {exc}")
                 errors.append(exc)
                 continue
             # Logged here because the host files lines by the thread of the invocation.
@@ -148,6 +152,8 @@ class Service:
                 blobs=swept.blobs,
                 run=len(swept.reports),
                 errors=len(swept.errors) + len(failed),
+                unreached=len(swept.errors),
+                firstError=str(swept.errors[0]) if swept.errors else "",
             )
         if now.minute < 5:  # noqa: PLR2004 - once an hour, in the timer's first run of it
             self._checkpoints.delete_before(now - timedelta(days=self._settings.state_days))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli import operate, options
+from nsgflow_core.cli import dead_letter_commands, operate, options
 
 _ENVIRONMENT = """Sign-in: AZURE_STORAGE_CONNECTION_STRING, or STORAGE_ACCOUNT_KEY with
 --account-name, else whoever is signed in here (az login, managed identity).
@@ -252,3 +252,4 @@ def tail(
 
 for command in (operate.checkpoints, operate.replay, operate.run, operate.check):
     app.command()(command)
+app.add_typer(dead_letter_commands.app, name="dead-letters")

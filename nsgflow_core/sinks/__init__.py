@@ -73,8 +73,9 @@ class Delivery(msgspec.Struct, frozen=True):
     """How far a sink got: everything before `reached` is accepted, refused for good, or unwanted.
 
     `error` is set when the sink failed; without one and short of the end its time ran out.
-    `too_old` counts the flows that were left out because of their age. `counted` is what the
-    checkpoint has to add to its ledger when the cursor moves.
+    `too_old` counts the flows that were left out because of their age, `retries` the requests
+    that were made again. `counted` is what the checkpoint has to add to its ledger when the cursor
+    moves.
     """
 
     reached: Position
@@ -83,6 +84,7 @@ class Delivery(msgspec.Struct, frozen=True):
     error: NsgflowError | None = None
     too_old: int = 0
     counted: Sequence[Tally] = ()
+    retries: int = 0
 
 
 class Sink(Protocol):
@@ -179,11 +181,13 @@ def _post_halving(
     return True
 
 
-def with_retries(attempt: Callable[[float], None], deadline: float) -> None:
+def with_retries(
+    attempt: Callable[[float], None], deadline: float, waits: list[float] | None = None
+) -> None:
     """Call `attempt` with the seconds left until it succeeds, waiting between transient errors.
 
     Waits grow from 0.2 s, with jitter, and are as long as the service asked for; a wait that
-    would pass the deadline (on the monotonic clock) is not begun.
+    would pass the deadline (on the monotonic clock) is not begun. Each is added to `waits`.
 
     Raises:
         TransientError: the last one, when tries or time ran out.
@@ -196,6 +200,8 @@ def with_retries(attempt: Callable[[float], None], deadline: float) -> None:
             wait = max(exc.retry_after, _FIRST_WAIT * 2 ** (tries - 1) * random.uniform(0.5, 1))  # noqa: S311 - jitter
             if tries == _MAX_TRIES or time.monotonic() + wait >= deadline:
                 raise
+            if waits is not None:
+                waits.append(wait)
             time.sleep(wait)
         else:
             return

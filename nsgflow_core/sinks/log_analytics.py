@@ -13,7 +13,7 @@ bytes: for the halves of a batch, and for a dead letter.
 import io
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -25,15 +25,26 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.monitor.ingestion import LogsIngestionClient
+from msgspec.structs import replace
 
 from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import BadInputError, RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow, Position
-from nsgflow_core.sinks import Delivery, deliver_in_order, status_error, with_retries
+from nsgflow_core.sinks import (
+    Delivery,
+    Item,
+    Sendable,
+    deliver_in_order,
+    status_error,
+    with_retries,
+)
 
 MAX_BODY = 1_000_000
 """Largest body in bytes before compression: under 1 MB whether mega means 1000 or 1024."""
+
+_ROWS_AGAIN = 15
+"""Rows of dead letters, of up to 64 KiB each, that surely fit into one body."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _FAST = 1  # rows repeat so much that slower levels gain nothing worth their CPU
@@ -65,12 +76,25 @@ class LogAnalyticsSink:
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
         deadline = time.monotonic() + seconds
+        return self._send(_batches(ref, flows), start, end, deadline)
 
-        def post(batch: Sequence[_Row]) -> None:
+    def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
+        """Send rows of dead letters again, as they are: few enough at once to fit a call."""
+        batches = (items[at : at + _ROWS_AGAIN] for at in range(0, len(items), _ROWS_AGAIN))
+        end = items[-1].after
+        return self._send(batches, end, end, time.monotonic() + seconds)
+
+    def _send(
+        self, batches: Iterable[Sequence[Sendable]], start: Position, end: Position, deadline: float
+    ) -> Delivery:
+        waits: list[float] = []
+
+        def post(batch: Sequence[Sendable]) -> None:
             body = _gzip(batch)
-            with_retries(lambda left: self._upload(body, left), deadline)
+            with_retries(lambda left: self._upload(body, left), deadline, waits)
 
-        return deliver_in_order(_batches(ref, flows), post, start, end, deadline)
+        delivery = deliver_in_order(batches, post, start, end, deadline)
+        return replace(delivery, retries=len(waits))
 
     def _upload(self, body: bytes, seconds: float) -> None:
         try:
@@ -182,7 +206,7 @@ def _closed(
     return batch
 
 
-def _gzip(batch: Sequence[_Row]) -> bytes:
+def _gzip(batch: Sequence[Sendable]) -> bytes:
     """The body of rows: as packed when the batch was made, or made now for a part of one."""
     if not isinstance(batch, _Batch):
         packer = _Packer()

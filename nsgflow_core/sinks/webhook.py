@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http.cookiejar import DefaultCookiePolicy
 from itertools import groupby
 from typing import Any
@@ -48,12 +48,25 @@ class WebhookSink:
         deadline = time.monotonic() + seconds
         young = young_enough(flows, self._settings)
 
+        delivery = self._send(_alerts(ref, young), start, end, deadline)
+        return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
+
+    def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
+        """Post alerts of dead letters again, as they are and with their ids."""
+        end = items[-1].after
+        return self._send(([item] for item in items), end, end, time.monotonic() + seconds)
+
+    def _send(
+        self, alerts: Iterable[Sequence[Item]], start: Position, end: Position, deadline: float
+    ) -> Delivery:
+        waits: list[float] = []
+
         def post(alert: Sequence[Item]) -> None:
             (item,) = alert
-            with_retries(lambda left: self._post(item, left), deadline)
+            with_retries(lambda left: self._post(item, left), deadline, waits)
 
-        delivery = deliver_in_order(_alerts(ref, young), post, start, end, deadline)
-        return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
+        delivery = deliver_in_order(alerts, post, start, end, deadline)
+        return msgspec.structs.replace(delivery, retries=len(waits))
 
     def _post(self, alert: Item, seconds: float) -> None:
         headers = {"Content-Type": "application/cloudevents+json"}
