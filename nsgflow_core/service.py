@@ -67,16 +67,25 @@ class Service:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
             return Report(ref)
+        except NsgflowError:
+            # It may have left a claim behind, which the next try would take for somebody's work.
+            self._keep_open(connection, path, now)
+            raise
         self._telemetry.report(report)
-        hour = blob_path.parse(path).hour
-        if report.lagging and hour < datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
-            self._keep_open(connection, hour)
+        if report.unfinished:
+            self._keep_open(connection, path, now, busy=report.busy)
         if error := report.error():
             raise error
         return report
 
-    def _keep_open(self, connection: str, hour: datetime) -> None:
+    def _keep_open(self, connection: str, path: str, now: float, *, busy: bool = False) -> None:
         """Let the sweep look at an hour that it would not look at by itself any more."""
+        hour = blob_path.parse(path).hour
+        if hour >= datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
+            return
+        # Sixty events may find one blob busy: they need not all write the same.
+        if busy and hour in self._checkpoints.read_sweep(connection).open_hours:
+            return
 
         def opened(state: SweepState) -> SweepState:
             return replace(state, open_hours=tuple(sorted({*state.open_hours, hour})))
