@@ -130,7 +130,6 @@ def alert_id(ref: BlobRef, record: Record) -> str:
 def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
     """The CloudEvent of one record, its smallest groups cut off where it would be too large."""
     groups = _groups(flows)
-    encoded = [msgspec.json.encode(group) for group in groups]
     envelope = {
         "specversion": "1.0",
         "type": "nsgflow.flows.denied",
@@ -142,8 +141,8 @@ def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
     }
     room = MAX_ALERT - len(msgspec.json.encode(envelope))
     kept = 0
-    for group in encoded:
-        room -= len(group) + 1
+    for group in groups:
+        room -= len(msgspec.json.encode(group)) + 1
         if room < 0:
             break
         kept += 1

@@ -70,7 +70,9 @@ def run(enter: Enter, seed: int) -> World:
 def _azure(world: World) -> None:
     """Write the updates, with events, sweeps and replays between them."""
     plan, rng = world.plan, world.rng
-    hour = datetime.fromtimestamp(world.scheduler.now, UTC).replace(minute=0, second=0, microsecond=0)
+    hour = datetime.fromtimestamp(world.scheduler.now, UTC).replace(
+        minute=0, second=0, microsecond=0
+    )
     # The second blob is of an hour that no sweep looks at by itself.
     hours = (hour, hour - timedelta(hours=9))
     refs = [(blob_ref(rng.randrange(2) + 2 * n, hours[n]), hours[n]) for n in range(plan.blobs)]

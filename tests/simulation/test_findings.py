@@ -24,7 +24,7 @@ Enter = Callable[[World], AbstractContextManager[None]]
 @pytest.fixture
 def world() -> Any:
     """A world after its first sweep, with one blob of an old hour that holds two records."""
-    plan = Plan(False, 1, 1, 1, 3, 4 * 1024 * 1024, 480.0)
+    plan = Plan(calm=False, processes=1, blobs=1, updates=1, batch=3, window=2**22, deadline=480.0)
     with simulated() as enter:
         world = World(plan, random.Random(1))
         with enter(world):

@@ -36,7 +36,11 @@ def test_commit_before_send() -> None:
     deliver = pipeline._Run._deliver
 
     def too_early(
-        run: Any, window: Mapping[str, Cursor], flows: Sequence[Flow], start: Position, end: Position
+        run: Any,
+        window: Mapping[str, Cursor],
+        flows: Sequence[Flow],
+        start: Position,
+        end: Position,
     ) -> Any:
         ahead = {name: replace(at, offset=end.offset, ordinal=0) for name, at in window.items()}
         cursors = run._checkpoint.cursors | ahead

@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +32,8 @@ from tests.simulation.storage import ACCOUNT, Blobs, Table, Wire
 
 START = datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
 SINKS = ("table", "webhook")
-SETTINGS = from_env({"FlowLogs": "UseDevelopmentStorage=true", "AzureWebJobsStorage": "UseDevelopmentStorage=true"})  # fmt: skip
+HERE = "UseDevelopmentStorage=true"
+SETTINGS = from_env({"FlowLogs": HERE, "AzureWebJobsStorage": HERE})
 HEAL_SWEEPS = 4
 """A blob that so many sweeps have left behind is stuck; the longest wait takes two of them."""
 
@@ -339,7 +340,11 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
     with contextlib.ExitStack() as stack:
         for module in (pipeline, sinks, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
-        jitter = SimpleNamespace(uniform=lambda low, high: here["world"].rng.uniform(low, high))
+
+        def uniform(low: float, high: float) -> float:
+            return here["world"].rng.uniform(low, high)
+
+        jitter = SimpleNamespace(uniform=uniform)
         stack.enter_context(mock.patch.object(sinks, "random", jitter))
         for module, name, thing in (
             (service, "blob_service", lambda _: here["world"].blobs),
