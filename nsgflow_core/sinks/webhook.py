@@ -23,6 +23,7 @@ from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow, Position, Record
 from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, with_retries
+from nsgflow_core.sinks.guarded import GuardedAdapter
 
 MAX_ALERT = 64 * 1024
 """Largest alert in bytes; what intermediaries of CloudEvents must be able to forward."""
@@ -43,7 +44,7 @@ class WebhookSink:
         # No credentials from ~/.netrc and no cookies go to whoever the URL names.
         self._session.auth = lambda request: request
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS)
+        adapter = GuardedAdapter(pool_maxsize=_CONNECTIONS)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 

@@ -84,7 +84,7 @@ class SimulatedSink:
             fault = world.sink_fault(self.name)
             if fault == "hang":
                 scheduler.sleep(40)
-            elif fault is not None and fault != "lost":
+            elif isinstance(fault, NsgflowError):
                 world.judge.disturbed.add(ref)
                 raise fault
             lost = fault in ("lost", "hang")
