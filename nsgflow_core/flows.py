@@ -48,6 +48,8 @@ _NSG_STATES = frozenset(("", "B", "C", "E", "D"))
 _V4_STATES = frozenset("BCED")
 _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
+_MAX_BAD = 1000
+"""Pieces of one record kept as bad: as many as a dead letter holds. A hostile one has millions."""
 _SMALL_GROUP = 16 * 1024
 """Up to this many bytes a list with a denied tuple has each of its tuples checked."""
 
@@ -149,9 +151,10 @@ def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> 
         doc = _RECORD.decode(raw.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         doc = None
+    room = len(bad) + _MAX_BAD
     try:
         if doc is None:
-            doc, lists = _read_leniently(raw, bad)
+            doc, lists = _read_leniently(raw, bad, room)
         else:
             lists = _tuple_lists(doc)
         return _flows(doc, lists, (raw.offset, raw.end), log, bad, denied_only=denied_only)
@@ -170,6 +173,7 @@ def _flows(
     denied_only: bool,
 ) -> list[Flow]:
     """The flows of a record that lies between two offsets."""
+    room = len(bad) + _MAX_BAD
     flows: list[Flow] = []
     version = _version(doc)
     record: Record | None = None
@@ -189,7 +193,7 @@ def _flows(
             record = Record(*place, doc.time, version, _lower(resource))
         group_id, name = _acl(acl if version == 4 else resource)  # noqa: PLR2004
         group = Group(record, group_id, name, rule, blob_path.mac(mac or doc.macAddress) or log.mac)
-        ordinal += _read_tuples(group, tuples, ordinal, flows, bad, denied_only=denied_only)
+        ordinal += _read_tuples(group, tuples, ordinal, flows, bad, room, denied_only=denied_only)
     return flows
 
 
@@ -233,7 +237,14 @@ def _tuple_lists(doc: _LogRecord) -> list[_Tuples]:
 
 
 def _read_tuples(
-    group: Group, tuples: bytes, first: int, flows: list[Flow], bad: list[Bad], *, denied_only: bool
+    group: Group,
+    tuples: bytes,
+    first: int,
+    flows: list[Flow],
+    bad: list[Bad],
+    room: int,
+    *,
+    denied_only: bool,
 ) -> int:
     """Add the flows of one list of tuples, whose first has ordinal `first`; count the list."""
     outcome = _v4_outcome if group.record.version == 4 else _nsg_outcome  # noqa: PLR2004
@@ -259,12 +270,21 @@ def _read_tuples(
                 outcome(rest),
             )
         except ValueError as exc:
-            reason = f"tuple {first + index} of the record, rule {group.rule!r}: {exc}"
-            bad.append(Bad(group.record.offset, reason, text.encode()))
+            reason = f"tuple {first + index} of the record, rule {group.rule[:80]!r}: {exc}"
+            _note(bad, Bad(group.record.offset, reason, text.encode()), room)
         else:
             if flow.outcome.denied or not denied_only:
                 flows.append(flow)
     return count
+
+
+def _note(bad: list[Bad], piece: Bad, room: int) -> None:
+    """Keep a bad piece, or once there is no room for more, say that there were more."""
+    if len(bad) < room:
+        bad.append(piece)
+    elif len(bad) == room:
+        reason = f"more than {_MAX_BAD} pieces of the record cannot be read"
+        bad.append(Bad(piece.offset, reason, b""))
 
 
 def _listed(tuples: bytes) -> tuple[Iterable[tuple[int, str]], int]:
@@ -390,7 +410,7 @@ def _protocol(text: str) -> str:
     return _PROTOCOLS.get(text) or str(_number(text, _NUMBERED_PROTOCOLS, "protocol"))
 
 
-def _read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[_LogRecord, list[_Tuples]]:
+def _read_leniently(raw: RawRecord, bad: list[Bad], room: int) -> tuple[_LogRecord, list[_Tuples]]:
     """Read a record that has values of other types than it should, or bytes that are no UTF-8.
 
     Whatever makes sense is kept; each piece that does not is bad on its own.
@@ -406,12 +426,12 @@ def _read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[_LogRecord, list[_T
 
     def walk(node: object, keys: tuple[str, ...], found: dict[str, str]) -> None:
         if not isinstance(node, dict):
-            bad.append(Bad(raw.offset, f"not an object with {keys[0]}", _excerpt(node)))
+            _note(bad, Bad(raw.offset, f"not an object with {keys[0]}", _excerpt(node)), room)
             return
         found = {**found, **_texts(node)}
         inner = node.get(keys[0])
         if not isinstance(inner, list):
-            bad.append(Bad(raw.offset, f"{keys[0]} is not a list", _excerpt(node)))
+            _note(bad, Bad(raw.offset, f"{keys[0]} is not a list", _excerpt(node)), room)
         elif len(keys) > 1:
             for child in inner:
                 walk(child, keys[1:], found)

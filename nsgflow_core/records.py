@@ -42,6 +42,8 @@ _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 # not cost more than its bytes.
 _EXTENT = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
+_TEXT_CUTS = 64
+_TEXT_LEAST = 64 * 1024
 _EFFORT_PER_BYTE = 8
 _EFFORT_PER_TRY = 1000
 _LEAST_EFFORT = 100 * _EFFORT_PER_TRY
@@ -211,13 +213,13 @@ def _other(element: bytes, offset: int, *, nested: bool) -> Stretch:
 
 def _search(data: bytes, start: int, stop: int, at: int, *, closed: bool, nested: bool) -> Stretch:
     """Read value by value and step over what is no record; slower, for what `split` refused."""
-    text = data.decode("latin-1")  # one character a byte, so that offsets agree
+    text = _Text(data)
     records: list[RawRecord] = []
     bad: list[Bad] = []
     end = 0
     pos = _end_of(_BETWEEN, data, start)
     while pos < stop:
-        if (value_end := _value_end(text, pos)) is not None:
+        if (value_end := text.value_end(pos)) is not None:
             end = value_end
             if _is_record(data, pos):
                 records.append(RawRecord(at + pos, data[pos:end]))
@@ -236,21 +238,52 @@ def _search(data: bytes, start: int, stop: int, at: int, *, closed: bool, nested
     return Stretch(records, bad, at + end)
 
 
-def _value_end(text: str, pos: int) -> int | None:
-    try:
-        return _EXTENT.raw_decode(text, pos)[1]
-    except (ValueError, RecursionError):
-        return None
+class _Text:
+    """Bytes as the decoder of single values wants them: text, one character a byte.
+
+    An error of that decoder counts the lines from the beginning of its text, which in a large
+    text costs far more than the look. So the text begins anew every so often.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._begin = 0
+        self._text = data.decode("latin-1")
+        self._reach = max(len(data) // _TEXT_CUTS, _TEXT_LEAST)
+
+    def decode(self, pos: int) -> int:
+        """Where the value at `pos` ends.
+
+        Raises:
+            json.JSONDecodeError: there is none; its `pos` counts from `pos`.
+            RecursionError: it is nested too deep.
+        """
+        if pos - self._begin > self._reach:
+            self._begin = pos
+            self._text = self._data[pos:].decode("latin-1")
+        start = pos - self._begin
+        try:
+            return self._begin + _EXTENT.raw_decode(self._text, start)[1]
+        except json.JSONDecodeError as exc:
+            exc.pos -= start
+            raise
+
+    def value_end(self, pos: int) -> int | None:
+        """Where the value at `pos` ends, None when there is none."""
+        try:
+            return self.decode(pos)
+        except (ValueError, RecursionError):
+            return None
 
 
-def _next_record(data: bytes, text: str, pos: int) -> int | None:
+def _next_record(data: bytes, text: _Text, pos: int) -> int | None:
     """Where the next whole record begins behind `pos`, None when none is in sight."""
     effort = _EFFORT_PER_BYTE * len(data) + _LEAST_EFFORT
     for start in _starts(data, pos + 1):
         try:
-            _EXTENT.raw_decode(text, start)
+            text.decode(start)
         except json.JSONDecodeError as exc:
-            effort -= exc.pos - start
+            effort -= exc.pos
         except RecursionError:
             pass
         else:

@@ -22,6 +22,10 @@ from nsgflow_core.model import BlobRef, Flow, Group, Outcome
 
 _RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
+MAX_FIELD = 64 * 1024
+"""Largest text in bytes that Log Analytics keeps; it would cut longer ones without a word
+(https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
+CUT = "…[cut]"
 _SCHEMA = Path(__file__).with_name("schema.json")
 
 
@@ -145,4 +149,14 @@ def encoder(ref: BlobRef) -> Callable[[Flow], bytes]:
 
 
 def _fields(values: dict[str, Any]) -> str:
-    return msgspec.json.encode(values)[1:-1].decode()
+    return msgspec.json.encode({key: _cut(value) for key, value in values.items()})[1:-1].decode()
+
+
+def _cut(value: Any) -> Any:
+    """A text no longer than a field may be, marked where it was cut; anything else as it is."""
+    if not isinstance(value, str) or 4 * len(value) <= MAX_FIELD:
+        return value
+    data = value.encode()
+    if len(data) <= MAX_FIELD:
+        return value
+    return data[: MAX_FIELD - len(CUT.encode())].decode(errors="ignore") + CUT

@@ -73,14 +73,26 @@ class Service:
             return Report(ref)
         except NsgflowError as exc:
             self._telemetry.failed(ref, exc)
+            # It may have left a claim behind, which the next try would take for somebody's work.
+            self._keep_open(connection, path, now)
             raise
         self._telemetry.report(report)
-        hour = blob_path.parse(path).hour
-        if report.lagging and hour < datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
-            self._checkpoints.ask_sweep(connection, [hour])
+        if report.unfinished:
+            self._keep_open(connection, path, now, busy=report.busy)
         if error := report.error():
             raise error
         return report
+
+    def _keep_open(self, connection: str, path: str, now: float, *, busy: bool = False) -> None:
+        """Let the sweep look at an hour that it would not look at by itself any more."""
+        hour = blob_path.parse(path).hour
+        if hour >= datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
+            return
+        if busy:  # sixty events may find one blob so: they need not all write the same
+            state = self._checkpoints.read_sweep(connection)
+            if hour in state.open_hours or hour in state.asked.values():
+                return
+        self._checkpoints.ask_sweep(connection, [hour])
 
     def _run(self, ref: BlobRef, deadline: float) -> Report:
         if self._digests is not None:

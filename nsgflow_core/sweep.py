@@ -122,15 +122,31 @@ def sweep(
 
     def written(latest: SweepState) -> SweepState:
         asked = {name: hour for name, hour in latest.asked.items() if name not in state.asked}
+        # An hour may have been opened by others in the meantime, perhaps once more: it is closed
+        # only if nothing in it is marked now. Who marks and opens later makes this write fail.
+        doubtful = {hour for hour in latest.open_hours if hour > oldest} - still_open
+        reopened = {
+            hour
+            for hour in doubtful
+            if hour not in state.open_hours or _has_pending(checkpoints, account, hour)
+        }
+        missed = set(latest.unlisted) - set(state.unlisted)  # by a sweep at the same time
         return SweepState(
             window.now,
-            tuple(sorted(hour for hour in still_open if hour > oldest)),
-            tuple(sorted(hour for hour in unlisted if hour > oldest)),
+            tuple(sorted(hour for hour in still_open | reopened if hour > oldest)),
+            tuple(sorted(hour for hour in unlisted | missed if hour > oldest)),
             asked,
         )
 
     checkpoints.update_sweep(account.connection, written)
     return Swept(len(hours), blobs, tuple(reports), tuple(errors))
+
+
+def _has_pending(checkpoints: Checkpoints, account: Account, hour: datetime) -> bool:
+    return any(
+        checkpoint.pending and checkpoint.ref.account == account.name
+        for checkpoint in checkpoints.in_hour(hour)
+    )
 
 
 def _gather(

@@ -23,6 +23,7 @@ from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow, Position, Record
 from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, with_retries
+from nsgflow_core.sinks.guarded import GuardedAdapter
 
 MAX_ALERT = 64 * 1024
 """Largest alert in bytes; what intermediaries of CloudEvents must be able to forward."""
@@ -89,7 +90,7 @@ def new_session() -> requests.Session:
     # No credentials from ~/.netrc and no cookies go to whoever the URL names.
     session.auth = lambda request: request
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS)
+    adapter = GuardedAdapter(pool_maxsize=_CONNECTIONS)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -164,7 +165,6 @@ def alert_id(ref: BlobRef, record: Record) -> str:
 def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
     """The CloudEvent of one record, its smallest groups cut off where it would be too large."""
     groups = _groups(flows)
-    encoded = [msgspec.json.encode(group) for group in groups]
     envelope = {
         "specversion": "1.0",
         "type": "nsgflow.flows.denied",
@@ -176,8 +176,8 @@ def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
     }
     room = MAX_ALERT - len(msgspec.json.encode(envelope))
     kept = 0
-    for group in encoded:
-        room -= len(group) + 1
+    for group in groups:
+        room -= len(msgspec.json.encode(group)) + 1
         if room < 0:
             break
         kept += 1
