@@ -22,8 +22,18 @@ LOG = LogPath(
 HEAD = b'{"records":['
 CLOSER = b"]}"
 ALLOWED = "1542110402,192.0.2.1,10.5.16.4,1024,22,T,I,A,B,,,,"
-LARGE = 400
-"""So many tuples are more than 16 KiB."""
+SMALL_GROUP = 300
+LARGE = 8
+"""So many tuples are more than SMALL_GROUP bytes."""
+
+
+GOOD = (
+    b'{"time":"2026-01-01T00:00:02Z","properties":{"Version":2,"flows":[{"rule":"r","flows":'
+    b'[{"flowTuples":["1542110402,192.0.2.1,10.5.16.4,1024,22,T,I,D,B,,,,"]}]}]}}'
+)
+OTHER = GOOD.replace(b'{"time"', b'{"category":"","time"')
+INSIDE = GOOD[:-1] + b',"inside":' + GOOD + b"}"
+SPACES = b" " * 20
 
 
 def general(data: bytes, at: int, *, last: bool, denied_only: bool) -> Reading:
@@ -141,13 +151,25 @@ def logs(draw: st.DrawFn) -> bytes:
 
 @given(logs(), st.integers(0, 2**40), st.booleans(), st.booleans())
 @settings(deadline=None, max_examples=600)
-@example(HEAD + b'{"time":"","a":{"time":""}},{"category":""}' + CLOSER, 0, True, True)  # noqa: FBT003
-@example(HEAD + b'{"time":""},' + CLOSER + b",{}", 0, True, True)  # noqa: FBT003
+@example(HEAD + GOOD + b" " + GOOD + b"\n" + CLOSER, 0, True, True)  # noqa: FBT003
+@example(b"," + GOOD + b"\n,\n" + GOOD + b" \n", 5, False, True)  # noqa: FBT003
+@example(HEAD + GOOD + b"," + OTHER + b"," + GOOD + CLOSER, 0, True, True)  # noqa: FBT003
+@example(HEAD + INSIDE + b"," + OTHER + CLOSER, 0, True, True)  # noqa: FBT003
+@example(HEAD + GOOD + b"," + INSIDE + b"," + OTHER + CLOSER, 0, True, True)  # noqa: FBT003
+@example(
+    b'{"records":' + SPACES + b'5},{"records":' + SPACES + b"[" + GOOD + CLOSER + CLOSER,
+    0,
+    True,  # noqa: FBT003
+    True,  # noqa: FBT003
+)
+@example(HEAD + GOOD + b"," + HEAD + GOOD + CLOSER + b"," + GOOD + CLOSER, 0, True, True)  # noqa: FBT003
 def test_finds_what_the_slow_way_finds(data: bytes, at: int, last: bool, denied_only: bool) -> None:
     """Flows with their places and texts, bad pieces, the count and the end: all are the same."""
-    found = flows.read_stretch(data, at, LOG, last=last, denied_only=denied_only)
+    with patch.object(flows, "_SMALL_GROUP", SMALL_GROUP):
+        found = flows.read_stretch(data, at, LOG, last=last, denied_only=denied_only)
+        expected = general(data, at, last=last, denied_only=denied_only)
 
-    assert found == general(data, at, last=last, denied_only=denied_only)
+    assert found == expected
 
 
 @given(st.data())
