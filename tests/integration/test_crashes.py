@@ -302,7 +302,7 @@ def test_the_time_out_in_a_large_backlog(deployment: Deployment) -> None:
         if not report.out_of_time:
             break
 
-    assert len(reached) > 3
+    assert len(reached) > 2
     assert reached[-1] == writer.size - 2
     assert len(deployment.table.rows) == deployment.denied(writer).total()
     assert not deployment.table.duplicates
