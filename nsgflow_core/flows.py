@@ -22,6 +22,7 @@ import msgspec
 
 from nsgflow_core import addresses, blob_path, enrich
 from nsgflow_core.blob_path import LogPath
+from nsgflow_core.inventory import Inventory
 from nsgflow_core.model import Bad, Flow, Group, Outcome, Record
 from nsgflow_core.records import RawRecord
 
@@ -103,11 +104,19 @@ class _UnreadableError(ValueError):
     """A record or tuple that makes no sense; the message says why."""
 
 
-def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> list[Flow]:
+def read(
+    raw: RawRecord,
+    log: LogPath,
+    bad: list[Bad],
+    *,
+    denied_only: bool,
+    inventory: Inventory | None = None,
+) -> list[Flow]:
     """The flows of a record, in its order.
 
     With `denied_only` allowed flows are left out, most of them unread. What cannot be read is
-    added to `bad`, and the rest of the record is read all the same.
+    added to `bad`, and the rest of the record is read all the same. An inventory tells which NSG
+    the GUID of a v4 log stands for.
     """
     try:
         doc = _RECORD.decode(raw.data)
@@ -138,19 +147,19 @@ def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> 
         if record is None:
             resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
             record = Record(raw.offset, raw.end, doc.time, version, resource.lower())
-        group = _group(record, acl if version == 4 else resource, rule, mac or doc.macAddress, log)  # noqa: PLR2004
+        acl_id, acl_name = _acl(acl if version == 4 else resource, inventory)  # noqa: PLR2004
+        nic = blob_path.mac(mac or doc.macAddress) or log.mac
+        group = Group(record, acl_id, acl_name, rule, nic)
         ordinal += _read_tuples(group, tuples, ordinal, flows, bad, denied_only=denied_only)
     return flows
 
 
-def _group(record: Record, acl: str, rule: str, mac: str, log: LogPath) -> Group:
-    return Group(
-        record,
-        acl.lower() if acl.startswith("/") else acl,
-        enrich.acl_name(acl),
-        rule,
-        blob_path.mac(mac) or log.mac,
-    )
+def _acl(acl: str, inventory: Inventory | None) -> tuple[str, str]:
+    """Id and name of an NSG, as far as they are known."""
+    found = inventory.acl(acl) if inventory is not None else None
+    if found is not None:
+        return found.id, found.name
+    return acl.lower() if acl.startswith("/") else acl, enrich.acl_name(acl)
 
 
 def _version(doc: _LogRecord) -> int:

@@ -25,6 +25,7 @@ from nsgflow_core.blob_path import LogPath
 from nsgflow_core.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, BlockList, digest
 from nsgflow_core.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
+from nsgflow_core.knowledge import Knowing, nothing
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
 from nsgflow_core.records import RawRecord, Stretch
 from nsgflow_core.sinks import Delivery, Refusal, Sink
@@ -108,7 +109,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the pipeline is made of; `now` is the wall clock in seconds since the epoch."""
+    """What the pipeline is made of; `now` is the wall clock in seconds since the epoch.
+
+    `knowledge` gives the newest snapshot; a run keeps to the one it began with.
+    """
 
     source: Source
     checkpoints: CheckpointStore
@@ -116,6 +120,7 @@ class Parts:
     sinks: Sequence[Sink]
     executor: Executor
     now: Callable[[], float] = time.time
+    knowledge: Knowing = nothing
 
 
 class Pipeline:
@@ -162,6 +167,7 @@ class _Run:
         self._log = log
         self._checkpoint = checkpoint
         self._deadline = deadline
+        self._knowledge = parts.knowledge()
         self._held = False
         self._overtime = dict.fromkeys(self._sinks, 0.0)
         self._left: set[str] = set()
@@ -315,10 +321,13 @@ class _Run:
 
     def _flows(self, raw: Sequence[RawRecord], bad: list[Bad], sinks: Sequence[Sink]) -> list[Flow]:
         denied_only = all(sink.filter.denied_only for sink in sinks)
+        inventory = self._knowledge.inventory
         return [
             flow
             for record in raw
-            for flow in flows.read(record, self._log, bad, denied_only=denied_only)
+            for flow in flows.read(
+                record, self._log, bad, denied_only=denied_only, inventory=inventory
+            )
         ]
 
     def _deliver(
@@ -330,9 +339,8 @@ class _Run:
         futures: dict[str, Future[tuple[Delivery, float]]] = {}
         for name in window:
             sink = self._sinks[name]
-            wanted = [
-                flow for flow in found if flow.position >= start and sink.filter.accepts(flow)
-            ]
+            accepts = sink.filter.knowing(self._knowledge)
+            wanted = [flow for flow in found if flow.position >= start and accepts(flow)]
             if not wanted:
                 deliveries[name] = Delivery(end)
                 continue

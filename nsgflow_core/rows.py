@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from nsgflow_core import enrich
+from nsgflow_core.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome
 
 _RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -84,12 +85,6 @@ def _group_columns(ref: BlobRef, group: Group) -> dict[str, Any]:
         "AclRule": group.rule,
         "MacAddress": group.mac,
         "TargetResourceId": group.record.target,
-        "SrcVm": "",
-        "DestVm": "",
-        "SrcSubnet": "",
-        "DestSubnet": "",
-        "SrcServiceTags": "",
-        "DestServiceTags": "",
         "RecordTime": record_time(group.record.time),
         "SourceBlob": ref.source,
     }
@@ -111,8 +106,9 @@ def _outcome_columns(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def encoder(ref: BlobRef) -> Callable[[Flow], bytes]:
+def encoder(ref: BlobRef, knowledge: Knowledge = NOTHING) -> Callable[[Flow], bytes]:
     """A function that encodes flows of one blob, fastest when called in their order."""
+    ends = _known_ends if knowledge is not NOTHING else _ends_by_address
     # By identity: flows.read makes one object for all tuples that share an outcome, and comparing
     # ten fields would cost more than the rest of the row. The object is kept so that its id is.
     outcomes: dict[int, tuple[Outcome, str]] = {}
@@ -135,10 +131,41 @@ def encoder(ref: BlobRef) -> Callable[[Flow], bytes]:
             f'{{"TimeGenerated":"{when}","FlowTime":"{when}",'
             f'"FlowId":"{_flow_id(record_hash, flow)}",'
             f'"SrcIp":"{flow.src}","DestIp":"{flow.dst}","SrcPort":{port},'
-            f'"FlowType":"{enrich.flow_type(flow)}",{known[1]},{group_text}}}'
+            f"{ends(flow, knowledge)},{known[1]},{group_text}}}"
         ).encode()
 
     return encode
+
+
+def _ends_by_address(flow: Flow, _: Knowledge) -> str:
+    return _ends_text(enrich.flow_type(flow))
+
+
+def _known_ends(flow: Flow, knowledge: Knowledge) -> str:
+    return _ends_text(*enrich.ends(flow, knowledge))
+
+
+@lru_cache(maxsize=16_384)
+def _ends_text(
+    flow_type: str,
+    src_vm: str = "",
+    dest_vm: str = "",
+    src_subnet: str = "",
+    dest_subnet: str = "",
+    src_tags: str = "",
+    dest_tags: str = "",
+) -> str:
+    return _fields(
+        {
+            "FlowType": flow_type,
+            "SrcVm": src_vm,
+            "DestVm": dest_vm,
+            "SrcSubnet": src_subnet,
+            "DestSubnet": dest_subnet,
+            "SrcServiceTags": src_tags,
+            "DestServiceTags": dest_tags,
+        }
+    )
 
 
 def _fields(values: dict[str, Any]) -> str:

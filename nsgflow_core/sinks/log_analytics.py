@@ -23,6 +23,7 @@ from azure.monitor.ingestion import LogsIngestionClient
 from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import BadInputError, RefusedError, TransientError
+from nsgflow_core.knowledge import NOTHING, Knowing, Knowledge, nothing
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, with_retries
 
@@ -38,8 +39,11 @@ class LogAnalyticsSink:
 
     name = "table"
 
-    def __init__(self, settings: LogsSettings, credential: TokenCredential) -> None:
+    def __init__(
+        self, settings: LogsSettings, credential: TokenCredential, knowledge: Knowing = nothing
+    ) -> None:
         self.filter = settings.filter
+        self._knowledge = knowledge
         self._settings = settings
         # Retries are counted against the time of the whole delivery, so they are made here.
         self._client = LogsIngestionClient(
@@ -55,12 +59,13 @@ class LogAnalyticsSink:
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
         deadline = time.monotonic() + seconds
+        batches = _batches(ref, flows, self._knowledge())
 
         def post(batch: Sequence[Item]) -> None:
             body = _gzip(batch)
             with_retries(lambda left: self._upload(body, left), deadline)
 
-        return deliver_in_order(_batches(ref, flows), post, start, end, deadline)
+        return deliver_in_order(batches, post, start, end, deadline)
 
     def _upload(self, body: bytes, seconds: float) -> None:
         try:
@@ -93,8 +98,10 @@ def _scope(endpoint: str) -> str:
     return "https://monitor.azure.com/.default"
 
 
-def _batches(ref: BlobRef, flows: Sequence[Flow]) -> Iterator[list[Item]]:
-    encode = rows.encoder(ref)
+def _batches(
+    ref: BlobRef, flows: Sequence[Flow], knowledge: Knowledge = NOTHING
+) -> Iterator[list[Item]]:
+    encode = rows.encoder(ref, knowledge)
     batch: list[Item] = []
     size = 1  # of the body: brackets, and a comma behind every row but the last
     for flow in flows:
