@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from nsgflow_core.errors import BadInputError, ConfigError
@@ -17,6 +18,7 @@ _HOST = "AzureWebJobsStorage"
 _TRIGGER_SOURCES = ("EventGrid", "LogsAndContainerScan")
 _WEBHOOK_FORMATS = ("cloudevents",)
 _MAX_DIGITS = 10
+_CLOUDS = ("AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _KNOWN = frozenset(
     (
@@ -35,6 +37,8 @@ _KNOWN = frozenset(
         "NSGFLOW_WEBHOOK_FILTER",
         "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES",
         "NSGFLOW_SWEEP_HOURS",
+        "NSGFLOW_SERVICE_TAGS",
+        "NSGFLOW_INVENTORY",
     )
 )
 
@@ -77,7 +81,9 @@ class Settings:
     """Everything that the environment decides.
 
     `connections` maps the name of each connection to its flow-log account; `unknown` names
-    variables that look like settings and are none.
+    variables that look like settings and are none. `service_tags` is a path, an https URL or
+    `arm`, `inventory` is `resourcegraph`, both "" when off; `cloud` is what the Azure SDK calls
+    the cloud.
     """
 
     connections: Mapping[str, Storage]
@@ -90,6 +96,9 @@ class Settings:
     webhook: WebhookSettings | None
     sweep_hours: int
     unknown: tuple[str, ...]
+    service_tags: str = ""
+    inventory: str = ""
+    cloud: str = _CLOUDS[0]
 
 
 def from_env(environ: Mapping[str, str]) -> Settings:
@@ -136,6 +145,9 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         unknown=tuple(
             sorted(key for key in env if key.startswith("NSGFLOW_") and key not in _KNOWN)
         ),
+        service_tags=_service_tags(env, problems),
+        inventory=_choice(env, "NSGFLOW_INVENTORY", ("", "resourcegraph"), problems),
+        cloud=_choice(env, "AZURE_CLOUD", _CLOUDS, problems),
     )
     if problems:
         raise ConfigError(problems)
@@ -224,6 +236,19 @@ def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | N
     return WebhookSettings(url, secret, all_of(compile_terms("action=denied"), terms), max_age)
 
 
+def _service_tags(env: Mapping[str, str], problems: list[str]) -> str:
+    key = "NSGFLOW_SERVICE_TAGS"
+    value = env.get(key, "")
+    if value.lower() == "arm":
+        return "arm"
+    if "://" in value:
+        # It may hold a signature, and its content decides what alerts: keep it secret, and safe.
+        _check_url(key, value, problems, secret_url=True, loopback=False)
+    elif value and not Path(value).is_file():
+        problems.append(f"{key}: {value!r} is neither arm, an https URL nor a file that is there")
+    return value
+
+
 def _filter(env: Mapping[str, str], key: str, problems: list[str]) -> Filter:
     try:
         return compile_terms(env.get(key, "action=denied"))
@@ -235,7 +260,7 @@ def _filter(env: Mapping[str, str], key: str, problems: list[str]) -> Filter:
 def _choice(env: Mapping[str, str], key: str, choices: tuple[str, ...], problems: list[str]) -> str:
     value = env.get(key, choices[0])
     if value not in choices:
-        problems.append(f"{key}: {value!r} is not one of {', '.join(choices)}")
+        problems.append(f"{key}: {value!r} is not one of {', '.join(filter(None, choices))}")
     return value
 
 

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from nsgflow_core import blob_path
+from nsgflow_core.arm import CLOUDS, Cloud
 from nsgflow_core.blocks import FlowLogs
 from nsgflow_core.checkpoint import Checkpoints, SweepState
 from nsgflow_core.config import Settings
 from nsgflow_core.dead_letters import DeadLetters
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
+from nsgflow_core.knowledge import Knowing
+from nsgflow_core.library import Library, Sources
 from nsgflow_core.model import BlobRef
 from nsgflow_core.pipeline import Parts, Pipeline, Report
 from nsgflow_core.sinks import Sink
@@ -23,13 +26,22 @@ from nsgflow_core.telemetry import Telemetry
 DEADLINE_SECONDS = 8 * 60.0
 """An invocation commits and returns after this; host.json lets it run for ten minutes."""
 
+_KNOWLEDGE_SECONDS = 10.0
+"""How long a delivery whose filters ask for knowledge waits for its first load."""
+
 _SINK_THREADS = 64  # two sinks for each of the most deliveries a worker runs at once
 
 
 class Service:
     """Delivers blobs and sweeps, with clients that live as long as the process."""
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float] = time.time,
+        cloud: Cloud | None = None,
+    ) -> None:
+        """Make the clients; `cloud` stands in for the one that the settings name."""
         self._settings = settings
         self._now = now
         services = {name: blob_service(at) for name, at in settings.connections.items()}
@@ -38,14 +50,22 @@ class Service:
         host = blob_service(settings.host_storage)
         self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
         self._telemetry = Telemetry()
+        state = host.get_container_client(settings.state_container)
+        sources = Sources(
+            settings.service_tags, settings.inventory, cloud or CLOUDS[settings.cloud]
+        )
+        self._library = Library(state, sources, self._telemetry.warn, now)
+        sinks = _sinks(settings, self._library.current)
+        self._patience = _KNOWLEDGE_SECONDS * any(at.filter.asks_knowledge for at in sinks)
         self._pipeline = Pipeline(
             Parts(
                 FlowLogs({self._accounts[name]: at for name, at in services.items()}),
                 self._checkpoints,
-                DeadLetters(host.get_container_client(settings.state_container)),
-                _sinks(settings),
+                DeadLetters(state),
+                sinks,
                 ThreadPoolExecutor(_SINK_THREADS, thread_name_prefix="sink"),
                 now,
+                self._library.current,
             )
         )
         if settings.unknown:
@@ -60,6 +80,7 @@ class Service:
             NsgflowError: a sink or the storage failed; what others accepted is committed.
         """
         ref = BlobRef(self._accounts[connection], container, path)
+        self._wait_for_knowledge()
         now = self._now()
         try:
             report = self._pipeline.run(ref, now + DEADLINE_SECONDS)
@@ -68,12 +89,21 @@ class Service:
             self._telemetry.warn(str(exc))
             return Report(ref)
         self._telemetry.report(report)
+        self._library.check()
         hour = blob_path.parse(path).hour
         if report.lagging and hour < datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
             self._keep_open(connection, hour)
         if error := report.error():
             raise error
         return report
+
+    def _wait_for_knowledge(self) -> None:
+        """Wait for the first load where a filter depends on it: what it lets go is gone.
+
+        Rows can do without, so that nobody else waits.
+        """
+        if self._patience:
+            self._library.wait(self._patience)
 
     def _keep_open(self, connection: str, hour: datetime) -> None:
         """Let the sweep look at an hour that it would not look at by itself any more."""
@@ -89,6 +119,7 @@ class Service:
         Raises:
             NsgflowError: something failed; everything else was looked at all the same.
         """
+        self._wait_for_knowledge()
         deadline = self._now() + DEADLINE_SECONDS
         now = datetime.fromtimestamp(self._now(), UTC)
         window = Window(
@@ -127,18 +158,21 @@ class Service:
             )
         if now.minute < 5:  # noqa: PLR2004 - once an hour, in the timer's first run of it
             self._checkpoints.delete_before(now - timedelta(days=self._settings.state_days))
+        for made in self._library.refresh(deadline - self._now()):
+            self._telemetry.made(made)
+        self._library.check()
         if errors:
             message = f"the sweep failed {len(errors)} times, first: {errors[0]}"
             raise TransientError(message) from errors[0]
 
 
-def _sinks(settings: Settings) -> Sequence[Sink]:
+def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
     # Imported here because only deployments that use a sink should pay for its client.
     sinks: list[Sink] = []
     if settings.logs is not None:
         from nsgflow_core.sinks.log_analytics import LogAnalyticsSink  # noqa: PLC0415
 
-        sinks.append(LogAnalyticsSink(settings.logs, credential()))
+        sinks.append(LogAnalyticsSink(settings.logs, credential(), knowledge))
     if settings.webhook is not None:
         from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
 

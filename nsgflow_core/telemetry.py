@@ -64,6 +64,10 @@ class Telemetry:
         """Log what a sweep looked at and found."""
         _log(logging.INFO, "nsgflow.sweep", counts)
 
+    def made(self, what: str) -> None:
+        """Log that the sweep made something anew in the state container."""
+        _log(logging.INFO, "nsgflow.made", {"what": what})
+
     def warn(self, message: str) -> None:
         """Log something that a person should look at."""
         _log(logging.WARNING, "nsgflow.warning", {"message": message})
