@@ -78,6 +78,8 @@ def read_inventory(graph: Graph) -> bytes:
     """
     estate = _Estate()
     for row in graph.query(_SUBNETS):
+        if not row["id"]:  # a VNet without subnets
+            continue
         estate.subnet(row["id"], row["nsg"], [row["prefix"], *(row["prefixes"] or ())])
     public = {
         row["id"].lower(): row["address"]
