@@ -86,8 +86,7 @@ class ResourceManager:
             policies=[
                 RequestIdPolicy(),
                 UserAgentPolicy("nsgflow"),
-                # A query changes nothing, so it may be sent again like any GET.
-                RetryPolicy(retry_total=5, retry_on_methods=["GET", "POST"], timeout=120),
+                RetryPolicy(retry_total=5, timeout=120),
                 BearerTokenCredentialPolicy(credential, scope),
             ],
         )
@@ -151,7 +150,13 @@ class ResourceManager:
         if time.monotonic() >= self._deadline:
             raise TransientError(f"{what}: the time given ran out")
         with errors_of(what):
-            response = self._client.send_request(request, connection_timeout=5, read_timeout=60)
+            response = self._client.send_request(
+                request,
+                connection_timeout=5,
+                read_timeout=60,
+                # A query changes nothing, so it may be sent again like any GET.
+                retry_on_methods=["GET", "POST"],
+            )
             try:
                 response.raise_for_status()
             except HttpResponseError as exc:

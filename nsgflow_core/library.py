@@ -18,9 +18,9 @@ from typing import Any, Literal
 import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import (
+    HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
-    ResourceNotModifiedError,
 )
 from azure.storage.blob import ContainerClient
 
@@ -44,6 +44,7 @@ CHECK_SECONDS = 60.0
 
 _LARGEST_DOCUMENT = 64 * 1024 * 1024
 _TIMEOUTS = (5, 30)
+_NOT_MODIFIED, _NOT_FOUND = 304, 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,10 @@ class Library:
             try:
                 download = self._container.download_blob(subject.blob, **condition)
                 data = download.readall()
-            except (ResourceNotModifiedError, ResourceNotFoundError):
-                return
+            except HttpResponseError as exc:
+                if exc.status_code in (_NOT_MODIFIED, _NOT_FOUND):
+                    return
+                raise
         made: dict[str, Any] = {subject.field: subject.load(data)}
         self._knowledge = replace(self._knowledge, **made)
         self._etags[subject.blob] = download.properties.etag

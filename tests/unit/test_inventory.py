@@ -62,7 +62,7 @@ def inventory(estate: Estate) -> Inventory:
 
 def vnet(estate: Estate, name: str) -> str:
     """The id of a VNet as the inventory has it."""
-    ids = [row["id"] for row in estate.tables["resources"]]
+    ids: list[str] = [row["id"] for row in estate.tables["resources"]]
     return next(at.lower() for at in ids if at.endswith(f"virtualNetworks/{name}"))
 
 
