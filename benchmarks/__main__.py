@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import backlog, encoding, indexing, parsing, update, wire
+from benchmarks import backlog, encoding, enrichment, indexing, parsing, update, wire
 from benchmarks.figures import Figure, table
 from benchmarks.fresh import in_fresh_process
 
@@ -14,6 +14,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "update": update.measure,
     "parsing": parsing.measure,
     "encoding": encoding.measure,
+    "enrichment": enrichment.measure,
     "backlog": backlog.measure,
     "indexing": indexing.measure,
 }

@@ -8,13 +8,12 @@ port; it is read at the first row, not at start-up.
 
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from nsgflow_core import addresses
 from nsgflow_core.inventory import CLIENTS, SITE, Inventory, Place
-from nsgflow_core.knowledge import NOTHING, Knowledge
+from nsgflow_core.knowledge import NOTHING, FarEnd, Knowledge
 from nsgflow_core.model import Flow
 
 FLOW_TYPES = (
@@ -28,6 +27,8 @@ FLOW_TYPES = (
     "Unknown",
 )
 
+_BEHIND_GATEWAY = {SITE: "S2S", CLIENTS: "P2S"}
+_MOST_SEEN = 32_768
 _ROUTED = frozenset((addresses.INTERNET, addresses.PRIVATE, addresses.CGNAT))
 _SERVICES = Path(__file__).with_name("services.json")
 
@@ -51,7 +52,7 @@ def service_name(protocol: str, port: int | None) -> str:
     return _services()[protocol.lower()].get(port, "")
 
 
-class Ends(NamedTuple):
+class Ends(msgspec.Struct, frozen=True, gc=False):
     """What is known of a flow's two ends, and what that makes the flow; "" where unknown.
 
     VMs are `group/name`, subnets `group/vnet/subnet`; service tags are joined by commas.
@@ -67,64 +68,91 @@ class Ends(NamedTuple):
 
 
 def ends(flow: Flow, knowledge: Knowledge = NOTHING) -> Ends:
-    """What is known of the ends of a flow."""
-    here, there = _sides(flow)
-    local, remote = _places(flow, knowledge.inventory)
-    kind = _flow_type(there, local, remote, knowledge)
-    local_tags = remote_tags = ""
-    if (tags := knowledge.tags) is not None:
-        local_tags, remote_tags = tags.of(here), tags.of(there)
+    """What is known of the ends of a flow.
+
+    The log's own interface is one end: the destination of an inbound flow, the source of an
+    outbound one.
+    """
+    inbound = flow.outcome.inbound
+    here, there = (flow.dst, flow.src) if inbound else (flow.src, flow.dst)
+    local = _local(flow, here, knowledge)
+    far = _far(there, local.vnet if local is not None else "", knowledge)
+    tags = _tags(here, knowledge)
     vm, subnet = (local.vm, local.subnet) if local is not None else ("", "")
-    far_vm, far_subnet = (remote.vm, remote.subnet) if remote is not None else ("", "")
-    if flow.outcome.inbound:
-        return Ends(kind, far_vm, vm, far_subnet, subnet, remote_tags, local_tags)
-    return Ends(kind, vm, far_vm, subnet, far_subnet, local_tags, remote_tags)
+    if inbound:
+        return Ends(far.flow_type, far.vm, vm, far.subnet, subnet, far.tags, tags)
+    return Ends(far.flow_type, vm, far.vm, subnet, far.subnet, tags, far.tags)
 
 
 def flow_type(flow: Flow, knowledge: Knowledge = NOTHING) -> str:
     """FlowType as Traffic Analytics defines it, as far as it can be told.
 
-    The log's own interface is one side: the destination of an inbound flow, the source of an
-    outbound one. The type says what the other side is. Without service tags Azure's public
-    addresses cannot be told from others: all but its platform addresses are `ExternalPublic`;
-    without an inventory every private address is `UnknownPrivate`.
+    The type says what the far end is. Without service tags Azure's public addresses cannot be
+    told from others: all but its platform addresses are `ExternalPublic`; without an inventory
+    every private address is `UnknownPrivate`.
     https://learn.microsoft.com/azure/network-watcher/traffic-analytics-schema
     """
-    _, there = _sides(flow)
-    local, remote = _places(flow, knowledge.inventory)
-    return _flow_type(there, local, remote, knowledge)
+    here, there = (flow.dst, flow.src) if flow.outcome.inbound else (flow.src, flow.dst)
+    if knowledge is NOTHING:
+        return _type_alone(there)
+    local = _local(flow, here, knowledge)
+    return _far(there, local.vnet if local is not None else "", knowledge).flow_type
 
 
-def _sides(flow: Flow) -> tuple[str, str]:
-    """The address of the log's own interface, and the other one."""
-    return (flow.dst, flow.src) if flow.outcome.inbound else (flow.src, flow.dst)
+@lru_cache(maxsize=65536)
+def _type_alone(address: str) -> str:
+    return _type_of(address, "", None)
 
 
-def _places(flow: Flow, inventory: Inventory | None) -> tuple[Place | None, Place | None]:
+def _local(flow: Flow, here: str, knowledge: Knowledge) -> Place | None:
+    inventory = knowledge.inventory
     if inventory is None:
-        return None, None
-    here, there = _sides(flow)
-    group = flow.group
-    local = inventory.local(group.mac, group.record.target, here)
-    return local, inventory.remote(local.vnet if local is not None else "", there)
+        return None
+    return inventory.local(flow.group.mac, flow.group.record.target, here)
 
 
-def _flow_type(other: str, local: Place | None, remote: Place | None, knowledge: Knowledge) -> str:
-    kind = addresses.address_class(other)
+def _tags(address: str, knowledge: Knowledge) -> str:
+    """Service tags; only what is on the internet has any."""
+    tags = knowledge.tags
+    if tags is None or addresses.address_class(address) != addresses.INTERNET:
+        return ""
+    return tags.of(address)
+
+
+def _far(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
+    """The far end of a flow, as seen from a VNet ("" where that is not known)."""
+    far = knowledge.seen.get((vnet, address))
+    if far is None:
+        far = _look_up(address, vnet, knowledge)
+        if len(knowledge.seen) >= _MOST_SEEN:
+            knowledge.seen.clear()
+        knowledge.seen[vnet, address] = far
+    return far
+
+
+def _look_up(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
+    inventory = knowledge.inventory
+    place = inventory.remote(vnet, address) if inventory is not None else None
+    tags = _tags(address, knowledge)
+    if place is None:
+        return FarEnd(_type_of(address, tags, inventory), "", "", tags)
+    if not vnet or addresses.address_class(address) == addresses.AZURE_PLATFORM:
+        kind = _type_of(address, tags, None)
+    else:
+        kind = "IntraVNet" if place.vnet == vnet else "InterVNet"
+    return FarEnd(kind, place.vm, place.subnet, tags)
+
+
+def _type_of(address: str, tags: str, inventory: Inventory | None) -> str:
+    """The type by a far end that is in no VNet we know."""
+    kind = addresses.address_class(address)
     if kind == addresses.AZURE_PLATFORM:
         return "AzurePublic"
-    if local is not None and remote is not None:
-        return "IntraVNet" if local.vnet == remote.vnet else "InterVNet"
     if kind not in _ROUTED:
         return "Unknown"
-    if remote is None and (behind := _behind_gateway(other, knowledge.inventory)):
+    behind = _BEHIND_GATEWAY.get(inventory.gateway(address)) if inventory is not None else None
+    if behind is not None:
         return behind
     if kind != addresses.INTERNET:
         return "UnknownPrivate"
-    in_azure = knowledge.tags is not None and knowledge.tags.of(other)
-    return "AzurePublic" if in_azure else "ExternalPublic"
-
-
-def _behind_gateway(address: str, inventory: Inventory | None) -> str:
-    behind = inventory.gateway(address) if inventory is not None else 0
-    return {SITE: "S2S", CLIENTS: "P2S"}.get(behind, "")
+    return "AzurePublic" if tags else "ExternalPublic"

@@ -5,11 +5,14 @@ upper-case hex digits, resource ids and the names made from them are lower case,
 services do not agree on the case of one id.
 """
 
+import sys
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 
+from nsgflow_core import addresses
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.ranges import NOTHING, Network, PackedRanges, Ranges, network, pack
 from nsgflow_core.security_rules import Rule
@@ -91,7 +94,12 @@ class Inventory:
         except msgspec.DecodeError as exc:
             raise BadInputError(f"not an inventory: {exc}") from exc
         stored = self._stored
+        # Few VNets are named by many subnets: one text for each makes comparing them cheap.
+        self._subnets = [
+            Subnet(subnet.name, sys.intern(subnet.vnet), subnet.nsg) for subnet in stored.subnets
+        ]
         self._by_mac = {nic.mac: nic for nic in stored.nics}
+        self._local: dict[str, Place] = {}
         self._by_address: dict[str, Nic] = {}
         self._sharing: dict[str, list[Nic]] = {}
         for nic in stored.nics:
@@ -113,9 +121,12 @@ class Inventory:
         By MAC where it is known; else by address, in the VNet that the log covers if it names
         one (`target` is a lower-case resource id).
         """
+        place = self._local.get(mac)
+        if place is not None:
+            return place
         nic = self._by_mac.get(mac) if mac else None
         if nic is not None:
-            return self._place(nic)
+            return self._local.setdefault(mac, self._place(nic))
         vnet = _vnet(target)
         found = self.remote(vnet, address)
         if vnet and (found is None or found.vnet != vnet):
@@ -128,27 +139,26 @@ class Inventory:
         What lies in that VNet comes first; elsewhere an address counts only when it is in one
         place alone, since VNets may use the same addresses.
         """
-        nic = self._by_address.get(address)
-        sharing = self._sharing.get(address)
-        if vnet:
-            for other in sharing or ((nic,) if nic else ()):
-                if self._stored.subnets[other.subnet].vnet == vnet:
-                    return self._place(other)
-            if vnet in self._stored.prefixes and (at := self._vnet_ranges(vnet).find(address)):
-                return Place("", self._stored.subnets[at - 1].name, vnet)
-        if sharing:
-            return None
+        nic, subnets = self._by_address.get(address), self._subnets
+        sharing: Sequence[Nic] = ()
         if nic is not None:
-            return self._place(nic)
-        at = self._subnet_ranges.find(address)
-        if at <= AMBIGUOUS:
-            return None
-        subnet = self._stored.subnets[at - 2]
-        return Place("", subnet.name, subnet.vnet)
+            if subnets[nic.subnet].vnet == vnet:
+                return self._place(nic)
+            sharing = self._sharing.get(address, ())
+            for other in sharing:
+                if subnets[other.subnet].vnet == vnet:
+                    return self._place(other)
+        number = addresses.value(address)
+        at = self._subnet_ranges.at(*number)
+        if at == AMBIGUOUS and vnet in self._stored.prefixes:
+            at = self._vnet_ranges(vnet).at(*number) or at
+        if at > AMBIGUOUS and (subnets[at - 2].vnet == vnet or nic is None):
+            return Place("", subnets[at - 2].name, subnets[at - 2].vnet)
+        return self._place(nic) if nic is not None and not sharing else None
 
     def gateway(self, address: str) -> int:
         """`SITE` or `CLIENTS` when the address lies behind a gateway, else 0."""
-        return self._gateway_ranges.find(address)
+        return self._gateway_ranges.at(*addresses.value(address))
 
     def acl(self, acl_id: str) -> Acl | None:
         """What v4's `aclID` stands for, when it is a GUID that the inventory has."""
@@ -159,7 +169,7 @@ class Inventory:
         nic = self._by_mac.get(mac)
         if nic is None:
             return ()
-        found = (nic.nsg, self._stored.subnets[nic.subnet].nsg)
+        found = (nic.nsg, self._subnets[nic.subnet].nsg)
         return tuple(self._stored.nsgs[at] for at in found if at >= 0)
 
     def rules(self, acl_group: str) -> tuple[Rule, ...]:
@@ -179,12 +189,12 @@ class Inventory:
         )
 
     def _place(self, nic: Nic) -> Place:
-        subnet = self._stored.subnets[nic.subnet]
+        subnet = self._subnets[nic.subnet]
         return Place(nic.vm, subnet.name, subnet.vnet)
 
     def _ranges_of_vnet(self, vnet: str) -> Ranges:
         prefixes = self._stored.prefixes[vnet]
-        return Ranges(pack({network(text): at + 1 for text, at in prefixes.items()}))
+        return Ranges(pack({network(text): at + 2 for text, at in prefixes.items()}))
 
 
 @lru_cache(maxsize=4096)

@@ -147,7 +147,7 @@ class Library:
                     return
                 raise
         made: dict[str, Any] = {subject.field: subject.load(data)}
-        self._knowledge = replace(self._knowledge, **made)
+        self._knowledge = replace(self._knowledge, **made, seen={})
         self._etags[subject.blob] = download.properties.etag
 
     def refresh(self, seconds: float) -> Sequence[str]:

@@ -11,14 +11,15 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network
+from itertools import accumulate
 
 import msgspec
-
-from nsgflow_core import addresses
 
 NOTHING = 0
 """The value of addresses that no network holds."""
 
+_BLOCK = 16
+_MANY = 8192
 _HALF = 64
 _LOW = 2**_HALF - 1
 _BITS = {4: 32, 6: 128}
@@ -42,22 +43,38 @@ class Ranges:
 
     def __init__(self, packed: PackedRanges) -> None:
         self._v4_starts = _array("I", packed.v4_starts)
+        self._v4_index = _index(self._v4_starts)
         self._v4_values = _array("I", packed.v4_values)
         self._v6_high = _array("Q", packed.v6_high)
         self._v6_low = _array("Q", packed.v6_low)
         self._v6_values = _array("I", packed.v6_values)
 
-    def find(self, address: str) -> int:
-        """The value of a canonical address, `NOTHING` where no network holds it."""
-        version, number = addresses.value(address)
+    def at(self, version: int, number: int) -> int:
+        """The value of an address, given as `addresses.value` has it; `NOTHING` without one."""
         if version == 4:  # noqa: PLR2004 - IPv4
-            at = bisect_right(self._v4_starts, number)
+            first, last = 0, len(self._v4_starts)
+            if self._v4_index:
+                first, last = self._v4_index[(block := number >> _BLOCK)], self._v4_index[block + 1]
+            at = bisect_right(self._v4_starts, number, first, last)
             return self._v4_values[at - 1] if at else NOTHING
         high, low = number >> _HALF, number & _LOW
         first = bisect_left(self._v6_high, high)
         last = bisect_right(self._v6_high, high, first)
         at = bisect_right(self._v6_low, low, first, last)
         return self._v6_values[at - 1] if at else NOTHING
+
+
+def _index(starts: "array[int]") -> "array[int]":
+    """How many starts come before each /16 of IPv4; empty where they are few.
+
+    A search through very many would wait for memory at every step, and so looks at one /16.
+    """
+    if len(starts) < _MANY:
+        return array("I")
+    counts = [0] * (2 ** (32 - _BLOCK) + 1)
+    for start in starts:
+        counts[(start >> _BLOCK) + 1] += 1
+    return array("I", accumulate(counts))
 
 
 def pack(networks: Mapping[Network, int], nested: Nested = lambda _, inner: inner) -> PackedRanges:

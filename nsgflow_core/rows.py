@@ -22,6 +22,9 @@ from nsgflow_core.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome
 
 _RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_NO_ENDS = (
+    '"SrcVm":"","DestVm":"","SrcSubnet":"","DestSubnet":"","SrcServiceTags":"","DestServiceTags":""'
+)
 _SCHEMA = Path(__file__).with_name("schema.json")
 
 
@@ -138,34 +141,22 @@ def encoder(ref: BlobRef, knowledge: Knowledge = NOTHING) -> Callable[[Flow], by
 
 
 def _ends_by_address(flow: Flow, _: Knowledge) -> str:
-    return _ends_text(enrich.flow_type(flow))
+    return f'"FlowType":"{enrich.flow_type(flow)}",{_NO_ENDS}'
 
 
 def _known_ends(flow: Flow, knowledge: Knowledge) -> str:
-    return _ends_text(*enrich.ends(flow, knowledge))
+    seen = enrich.ends(flow, knowledge)
+    return (
+        f'"FlowType":"{seen.flow_type}","SrcVm":{_text(seen.src_vm)},'
+        f'"DestVm":{_text(seen.dest_vm)},"SrcSubnet":{_text(seen.src_subnet)},'
+        f'"DestSubnet":{_text(seen.dest_subnet)},"SrcServiceTags":{_text(seen.src_tags)},'
+        f'"DestServiceTags":{_text(seen.dest_tags)}'
+    )
 
 
 @lru_cache(maxsize=16_384)
-def _ends_text(
-    flow_type: str,
-    src_vm: str = "",
-    dest_vm: str = "",
-    src_subnet: str = "",
-    dest_subnet: str = "",
-    src_tags: str = "",
-    dest_tags: str = "",
-) -> str:
-    return _fields(
-        {
-            "FlowType": flow_type,
-            "SrcVm": src_vm,
-            "DestVm": dest_vm,
-            "SrcSubnet": src_subnet,
-            "DestSubnet": dest_subnet,
-            "SrcServiceTags": src_tags,
-            "DestServiceTags": dest_tags,
-        }
-    )
+def _text(value: str) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _fields(values: dict[str, Any]) -> str:

@@ -12,15 +12,14 @@ give way to any other tag, and a tag gives way to its own regional form (`Storag
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 import msgspec
 
+from nsgflow_core import addresses
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.ranges import Network, PackedRanges, Ranges, network, pack
 
 _UMBRELLA = "AzureCloud"
-_CACHED = 16_384
 
 
 class _Properties(msgspec.Struct):
@@ -62,11 +61,14 @@ class ServiceTags:
         self.cloud, self.change, self.prefixes = loaded.cloud, loaded.change, loaded.prefixes
         self._texts = loaded.texts
         self._ranges = Ranges(loaded.ranges)
-        self.of = lru_cache(maxsize=_CACHED)(self._find)
 
-    def _find(self, address: str) -> str:
-        """The most specific tags of a canonical address, joined by commas; "" where none."""
-        return self._texts[self._ranges.find(address)]
+    def of(self, address: str) -> str:
+        """The most specific tags of a canonical address, joined by commas; "" where none.
+
+        Not cached: sources on the internet are too many for a cache, and a search costs little
+        more than a look into one.
+        """
+        return self._texts[self._ranges.at(*addresses.value(address))]
 
 
 def compile_tags(documents: Iterable[bytes]) -> bytes:

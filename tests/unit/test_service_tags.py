@@ -118,4 +118,4 @@ def test_ranges_find_the_longest_prefix(found: dict[Network, int], data: st.Data
         address = ipaddress.IPv4Address(number) if version == 4 else ipaddress.IPv6Address(number)
         holding = [net for net in found if net.version == version and address in net]
         longest = max(holding, key=lambda net: net.prefixlen, default=None)
-        assert ranges.find(str(address)) == (found[longest] if longest is not None else 0)
+        assert ranges.at(version, number) == (found[longest] if longest is not None else 0)
