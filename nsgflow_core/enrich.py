@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from nsgflow_core import addresses
-from nsgflow_core.inventory import CLIENTS, SITE, Inventory, Place
+from nsgflow_core.inventory import CLIENTS, SITE, Place
 from nsgflow_core.knowledge import NOTHING, FarEnd, Knowledge
 from nsgflow_core.model import Flow
 
@@ -101,7 +101,7 @@ def flow_type(flow: Flow, knowledge: Knowledge = NOTHING) -> str:
 
 @lru_cache(maxsize=65536)
 def _type_alone(address: str) -> str:
-    return _type_of(address, "", None)
+    return _type_of(addresses.address_class(address), 0, "")
 
 
 def _local(flow: Flow, here: str, knowledge: Knowledge) -> Place | None:
@@ -132,27 +132,29 @@ def _far(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
 
 def _look_up(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
     inventory = knowledge.inventory
-    place = inventory.remote(vnet, address) if inventory is not None else None
-    tags = _tags(address, knowledge)
-    if place is None:
-        return FarEnd(_type_of(address, tags, inventory), "", "", tags)
-    if not vnet or addresses.address_class(address) == addresses.AZURE_PLATFORM:
-        kind = _type_of(address, tags, None)
-    else:
-        kind = "IntraVNet" if place.vnet == vnet else "InterVNet"
-    return FarEnd(kind, place.vm, place.subnet, tags)
-
-
-def _type_of(address: str, tags: str, inventory: Inventory | None) -> str:
-    """The type by a far end that is in no VNet we know."""
     kind = addresses.address_class(address)
+    place = inventory.remote(vnet, address) if inventory is not None else None
+    tags = ""
+    if kind == addresses.INTERNET and knowledge.tags is not None:
+        tags = knowledge.tags.of(address)
+    if place is None:
+        behind = inventory.gateway(address) if inventory is not None and kind in _ROUTED else 0
+        return FarEnd(_type_of(kind, behind, tags), "", "", tags)
+    if vnet and kind != addresses.AZURE_PLATFORM:
+        flow_type = "IntraVNet" if place.vnet == vnet else "InterVNet"
+    else:
+        flow_type = _type_of(kind, 0, tags)
+    return FarEnd(flow_type, place.vm, place.subnet, tags)
+
+
+def _type_of(kind: str, behind: int, tags: str) -> str:
+    """The type by a far end in no VNet we know: its class, gateway and service tags."""
     if kind == addresses.AZURE_PLATFORM:
         return "AzurePublic"
     if kind not in _ROUTED:
         return "Unknown"
-    behind = _BEHIND_GATEWAY.get(inventory.gateway(address)) if inventory is not None else None
-    if behind is not None:
-        return behind
+    if behind:
+        return _BEHIND_GATEWAY[behind]
     if kind != addresses.INTERNET:
         return "UnknownPrivate"
     return "AzurePublic" if tags else "ExternalPublic"
