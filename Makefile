@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := function_app.py nsgflow_core devtools benchmarks tests
 
-.PHONY: help demo test check bench format lint types docs clean
+.PHONY: help demo test check bench format lint types docs supply lock sbom clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,7 +21,7 @@ demo: $(VENV)/ready devtools/node_modules/ready ## Run nsgflow on local stand-in
 test: $(VENV)/ready devtools/node_modules/ready ## Run every test, Azurite and the stand-ins included
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
-check: format lint types docs test ## The whole gate
+check: format lint types docs supply test ## The whole gate
 
 bench: $(VENV)/ready devtools/node_modules/ready ## Measure, as ratios against baselines of the same run
 	@$(BIN)/python -m benchmarks
@@ -37,6 +37,15 @@ types: $(VENV)/ready ## Check the types
 
 docs: $(VENV)/ready ## Check that what is generated in the docs is current
 	@$(BIN)/python -m devtools.docs --check
+
+supply: $(VENV)/ready ## Check that the lock, the SBOM and the licences are current
+	@$(BIN)/python -m devtools.supply check
+
+lock: $(VENV)/ready ## Make requirements.txt: newest versions with their hashes (asks the registry)
+	@$(BIN)/python -m devtools.supply lock
+
+sbom: $(VENV)/ready ## Make the SBOM and the licences of what is locked (installs it)
+	@$(BIN)/python -m devtools.supply sbom
 
 clean: ## Remove what was set up
 	rm -rf $(VENV) devtools/node_modules

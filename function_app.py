@@ -1,10 +1,12 @@
 """The triggers of the Function App; what they do is in nsgflow_core.
 
-Two functions per connection, one for each kind of flow log, and the sweep. The SDK-type binding
-makes the host hand over a reference to the blob and not its content.
+Two functions per connection, one for each kind of flow log, the sweep, and a timer for digests
+where the webhook takes them. The SDK-type binding makes the host hand over a reference to the
+blob and not its content.
 """
 
 import os
+import threading
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -21,9 +23,17 @@ settings = from_env(os.environ)
 app = func.FunctionApp()
 
 
-@cache
+_making_service = threading.Lock()  # the first sixteen events come at once
+
+
 def service() -> "Service":
     """The service of this process, made at the first event so that indexing stays quick."""
+    with _making_service:
+        return _service()
+
+
+@cache
+def _service() -> "Service":
     from nsgflow_core.service import Service  # noqa: PLC0415
     from nsgflow_core.telemetry import quiet_sdks  # noqa: PLC0415
 
@@ -55,3 +65,12 @@ for connection_name in settings.connections:
 def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
     """Deliver what events missed."""
     service().sweep()
+
+
+if settings.webhook is not None and settings.webhook.digest_schedule:
+
+    @app.function_name("digest")
+    @app.timer_trigger(arg_name="timer", schedule=settings.webhook.digest_schedule)
+    def digest(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
+        """Tell people what was denied since they were told last."""
+        service().digest()

@@ -5,7 +5,19 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import backlog, encoding, enrichment, indexing, parsing, update, wire
+from benchmarks import (
+    backlog,
+    cli,
+    encoding,
+    enrichment,
+    indexing,
+    large,
+    parsing,
+    sweeping,
+    throughput,
+    update,
+    wire,
+)
 from benchmarks.figures import Figure, table
 from benchmarks.fresh import in_fresh_process
 
@@ -16,24 +28,35 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "encoding": encoding.measure,
     "enrichment": enrichment.measure,
     "backlog": backlog.measure,
+    "large": large.measure,
+    "sweeping": sweeping.measure,
+    "throughput": throughput.measure,
     "indexing": indexing.measure,
+    "cli": cli.measure,
 }
+
+_DEAR: dict[str, Callable[[], list[Figure]]] = {
+    "gigabyte": large.measure_through_azurite,
+}
+"""Run only when named: they take minutes, and gigabytes on disk."""
 
 
 def main() -> int:
     """Run what the command line names; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = ", ".join(_THEMES)
-    parser.add_argument("theme", nargs="*", help=f"default: all of {names}")
+    themes_by_name = _THEMES | _DEAR
+    names = ", ".join(themes_by_name)
+    dear = ", ".join(_DEAR)
+    parser.add_argument("theme", nargs="*", help=f"of {names}; default: all but {dear}")
     themes: list[str] = parser.parse_args().theme or list(_THEMES)
-    if unknown := sorted(set(themes) - set(_THEMES)):
+    if unknown := sorted(set(themes) - set(themes_by_name)):
         parser.error(f"unknown: {', '.join(unknown)} (there are {names})")
     figures: list[Figure] = []
     for theme in themes:
         begun = time.monotonic()
         print(f"{theme} …", end="", file=sys.stderr, flush=True)
         # What one theme leaves in caches and memory must not help or hurt the next.
-        figures += in_fresh_process(_THEMES[theme])
+        figures += in_fresh_process(themes_by_name[theme])
         print(f" {time.monotonic() - begun:.0f} s", file=sys.stderr)
     print(table(figures))
     return int(any(figure.missed for figure in figures))

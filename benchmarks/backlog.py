@@ -12,7 +12,7 @@ from typing import Literal
 
 import orjson
 
-from benchmarks.figures import Figure, cpu_seconds
+from benchmarks.figures import Figure, cpu_seconds, memory
 from benchmarks.fresh import in_fresh_process
 from benchmarks.local_azure import CONNECTION, ROOT, LocalAzure, container_name, local_azure
 from devtools.flowlogs import CLOSER, HEAD, BlobWriter, Nic, large_log, random_record, vnet_path
@@ -90,16 +90,16 @@ def _run(tiny: str, path: str, file: Path) -> _Measured:
     with FunctionsHost(ROOT / "function_app.py", ROOT / "host.json") as host:
         _trigger(host, tiny)
         gc.collect()
-        before = _memory("VmRSS")
+        before = memory("VmRSS")
         ours = [cpu_seconds(lambda: _trigger(host, path))]
-        memory = _memory("VmHWM") - before
+        peak = memory("VmHWM") - before
         data = file.read_bytes()
         theirs: list[float] = []
         for _ in range(_ROUNDS - 1):
             theirs += [cpu_seconds(lambda: orjson.loads(data)) for _ in range(_DECODINGS)]
             _forget_checkpoints()
             ours.append(cpu_seconds(lambda: _trigger(host, path)))
-    return _Measured(min(ours) / min(theirs), memory)
+    return _Measured(min(ours) / min(theirs), peak)
 
 
 def _trigger(host: FunctionsHost, path: str) -> None:
@@ -114,10 +114,3 @@ def _forget_checkpoints() -> None:
     with table(settings.host_storage, settings.state_table) as checkpoints:
         for entity in checkpoints.list_entities():
             checkpoints.delete_entity(entity)
-
-
-def _memory(name: str) -> int:
-    """A line of this process's status, in bytes."""
-    status = Path("/proc/self/status").read_text()
-    (kibibytes,) = re.findall(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(kibibytes) * 1024

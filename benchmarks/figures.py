@@ -1,11 +1,13 @@
 """A figure, how to time two things fairly, and the table of all figures."""
 
 import gc
+import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 _TITLES = ("figure", "measured", "of what", "target", "")
 
@@ -50,6 +52,13 @@ def cpu_seconds(run: Callable[[], object]) -> float:
     seconds = time.process_time() - begun
     del result
     return seconds
+
+
+def memory(name: str) -> int:
+    """A line of this process's status in bytes: VmRSS is held now, VmHWM was at most."""
+    status = Path("/proc/self/status").read_text()
+    (kibibytes,) = re.findall(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kibibytes) * 1024
 
 
 def ratio(rounds: int, ours: Callable[[int], object], baseline: Callable[[int], object]) -> float:

@@ -30,9 +30,14 @@ _CALLERS = ("NSGFLOW_", "FlowLogs", "AzureWebJobsStorage", "AZURE_", "IDENTITY_"
 
 @dataclass(frozen=True)
 class Accepted:
-    """What the stand-ins have accepted so far, and time.monotonic() of the last of each."""
+    """What the stand-ins have accepted so far, and time.monotonic() of the last of each.
+
+    `row_requests` carried the rows, `row_bytes` before compression.
+    """
 
     rows: int
+    row_requests: int
+    row_bytes: int
     alerts: int
     last_row: float
     last_alert: float
@@ -64,6 +69,15 @@ class LocalAzure:
             raise RuntimeError(f"the stand-ins refused {accepted.refusals} requests")
         return accepted
 
+    def arrivals(self) -> dict[tuple[str, str], float]:
+        """time.monotonic() when the first row of each record was accepted.
+
+        By the rows' SourceBlob and RecordTime.
+        """
+        self.stand_ins.send("records")
+        records: dict[tuple[str, str], float] = self.stand_ins.recv()
+        return records
+
 
 def container_name(version: int) -> str:
     """Where Azure writes the flow logs of a version."""
@@ -71,14 +85,14 @@ def container_name(version: int) -> str:
 
 
 @contextlib.contextmanager
-def local_azure(*, alerts: bool = True) -> Iterator[LocalAzure]:
+def local_azure(*, alerts: bool = True, on_disk: bool = False) -> Iterator[LocalAzure]:
     """Run all of it while the context lasts, with the environment of this process set to it.
 
-    Without `alerts` the webhook is not configured.
+    Without `alerts` the webhook is not configured; Azurite keeps blobs in memory or `on_disk`.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        storage = stack.enter_context(azurite())
+        storage = stack.enter_context(azurite(folder / "storage" if on_disk else None))
         stand_ins, settings = stack.enter_context(_stand_ins(folder))
         if not alerts:
             settings = {key: text for key, text in settings.items() if "WEBHOOK" not in key}
@@ -139,10 +153,14 @@ def _serve(folder: Path, orders: Connection) -> None:
             }
         )
         while True:
-            orders.recv()
+            if orders.recv() == "records":
+                orders.send(logs.records)
+                continue
             orders.send(
                 Accepted(
                     logs.accepted,
+                    len(logs.batches),
+                    sum(size for _, size, _ in logs.batches),
                     len(hook.times),
                     logs.times[-1] if logs.times else 0.0,
                     hook.times[-1] if hook.times else 0.0,

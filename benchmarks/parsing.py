@@ -7,9 +7,9 @@ import orjson
 
 from benchmarks.figures import Figure, ratio
 from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
-from nsgflow_core import blob_path, flows, records
+from nsgflow_core import blob_path, flows
 from nsgflow_core.filter import compile_terms
-from nsgflow_core.model import Bad, Flow
+from nsgflow_core.model import Flow
 from nsgflow_core.pipeline import WINDOW
 
 _SIZE = WINDOW
@@ -65,11 +65,5 @@ def _figure(
 
 def denied_flows(data: bytes, log: blob_path.LogPath) -> list[Flow]:
     """The denied flows of a whole log, found as the pipeline finds them."""
-    bad: list[Bad] = []
-    stretch = records.split(data, 0, last=True)
-    return [
-        flow
-        for record in stretch.records
-        for flow in flows.read(record, log, bad, denied_only=True)
-        if _DENIED.accepts(flow)
-    ]
+    stretch = flows.read_stretch(data, 0, log, last=True, denied_only=True)
+    return list(filter(_DENIED.accepts, stretch.flows))

@@ -142,7 +142,7 @@ def _updates(local: LocalAzure, settings: Settings, nic: Nic, count: int) -> Ite
         found = flows.read(stretch.records[0], blob_path.parse(path), [], denied_only=True)
         (batch,) = log_analytics._batches(ref, found)  # noqa: SLF001  # the same bytes are wanted
         ((alert,),) = webhook._alerts(ref, found)  # noqa: SLF001
-        headers = webhook._signature(_webhook(settings).secret, alert)  # noqa: SLF001
+        headers = webhook.signature(_webhook(settings).secret, alert.id, alert.payload)
         headers["Content-Type"] = "application/cloudevents+json; charset=utf-8"
         etag = str(blob.get_blob_properties().etag)
         packed = log_analytics._gzip(batch)  # noqa: SLF001

@@ -63,6 +63,11 @@ class Azurite:
             f"TableEndpoint=http://127.0.0.1:{table_port}/{ACCOUNT};"
         )
 
+    @property
+    def process_id(self) -> int:
+        """Of the running Node process; 0 when it does not run."""
+        return self._process.pid if self._process is not None else 0
+
     def start(self) -> None:
         """Start it and wait until all three services listen (they say so on their output).
 

@@ -1,12 +1,15 @@
 """The parts of the docs that are made from the code: `python -m devtools.docs [--check]`.
 
-docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns.
+docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, and docs/cli.md
+from the command line's own --help.
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
+
+from devtools.cli_docs import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,15 +37,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; 1 if not current")
     check = parser.parse_args().check
-    path, text = ROOT / "docs" / "columns.md", columns()
-    if check:
-        if not path.exists() or path.read_text() != text:
-            print(f"{path.relative_to(ROOT)} is not current: run python -m devtools.docs")
-            return 1
-        return 0
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    return 0
+    stale = []
+    for name, text in {"columns.md": columns(), "cli.md": cli()}.items():
+        path = ROOT / "docs" / name
+        if check and (not path.exists() or path.read_text() != text):
+            stale.append(name)
+        elif not check:
+            path.write_text(text)
+    if stale:
+        print(f"docs/{', docs/'.join(stale)} not current: run python -m devtools.docs")
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ class Ingestion:
         rows: accepted rows in order, as parsed from JSON; empty when only ids are kept.
         flow_ids: how often each FlowId was accepted.
         times: time.monotonic() of acceptance of each row, in the same order.
+        records: time.monotonic() when the first row of each record was accepted, by its
+            SourceBlob and RecordTime.
         batches: (rows, uncompressed bytes, compressed bytes) of each accepted request.
         refusals: the answers of refused requests: (status, code, message).
         refuse_row: a request with a row for which this holds gets 400.
@@ -66,6 +68,7 @@ class Ingestion:
     rows: list[Row] = dataclasses.field(default_factory=list)
     flow_ids: dict[str, int] = dataclasses.field(default_factory=dict)
     times: list[float] = dataclasses.field(default_factory=list)
+    records: dict[tuple[Any, Any], float] = dataclasses.field(default_factory=dict)
     batches: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
     refusals: list[tuple[int, str, str]] = dataclasses.field(default_factory=list)
     refuse_row: Callable[[Row], bool] | None = None
@@ -115,6 +118,7 @@ class Ingestion:
             for row in rows:
                 flow_id = row["FlowId"]
                 self.flow_ids[flow_id] = self.flow_ids.get(flow_id, 0) + 1
+                self.records.setdefault((row.get("SourceBlob"), row.get("RecordTime")), now)
             self.times += [now] * len(rows)
             if self.keep_rows:
                 self.rows += rows

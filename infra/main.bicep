@@ -60,11 +60,11 @@ param totalRetentionInDays int = -1
 @secure()
 param webhookUrl string = ''
 
-@description('Optional. Secret that signs alerts: whsec_ and base64. It is kept in Key Vault. The default is none.')
+@description('Optional. Secret that signs alerts: whsec_ and base64; with pagerduty the routing key. It is kept in Key Vault. The default is none.')
 @secure()
 param webhookSecret string = ''
 
-@description('Optional. Format of the webhook\'s alerts.')
+@description('Optional. Format of the webhook\'s alerts: cloudevents, slack, teams or pagerduty.')
 param webhookFormat string = 'cloudevents'
 
 @description('Optional. Filter terms of which denied flows alert.')
@@ -73,6 +73,16 @@ param webhookFilter string = 'action=denied'
 @description('Optional. Age in minutes past which flows do not alert; 0 for no limit.')
 @minValue(0)
 param webhookMaxAgeMinutes int = 0
+
+@description('Optional. Seconds in which at most one digest is sent, with the formats for people.')
+@minValue(1)
+@maxValue(86400)
+param webhookIntervalSeconds int = 30
+
+@description('Optional. Minutes in which a digest does not repeat what was told, with the formats for people.')
+@minValue(0)
+@maxValue(10080)
+param webhookRepeatMinutes int = 15
 
 @description('Optional. Hours that the sweep looks back.')
 @minValue(1)
@@ -445,6 +455,8 @@ module functionApp 'modules/function-app.bicep' = {
       webhookSecret: empty(webhookSecret) ? '' : '@Microsoft.KeyVault(SecretUri=${keyVault.outputs.uri}secrets/webhook-secret)'
       webhookFilter: webhookFilter
       webhookMaxAgeMinutes: webhookMaxAgeMinutes
+      webhookIntervalSeconds: webhookIntervalSeconds
+      webhookRepeatMinutes: webhookRepeatMinutes
       sweepHours: sweepHours
       serviceTags: serviceTags
       inventory: inventoryEnabled ? 'resourcegraph' : ''

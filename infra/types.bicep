@@ -72,6 +72,12 @@ type nsgflowOptions = {
   @description('Required. Age in minutes past which flows do not alert; 0 for no limit.')
   webhookMaxAgeMinutes: int
 
+  @description('Required. Seconds in which at most one digest is sent.')
+  webhookIntervalSeconds: int
+
+  @description('Required. Minutes in which a digest does not repeat what was told.')
+  webhookRepeatMinutes: int
+
   @description('Required. Hours that the sweep looks back.')
   sweepHours: int
 

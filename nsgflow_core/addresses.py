@@ -83,6 +83,7 @@ _V4_STARTS, _V4_CLASSES = _boundaries(4)
 _V6_STARTS, _V6_CLASSES = _boundaries(6)
 
 
+@lru_cache(maxsize=16384)  # one end of a flow is always the NIC's own, the other often known
 def canonical(text: str) -> str:
     """The canonical form of an address: dotted quad, or RFC 5952 without brackets.
 

@@ -4,7 +4,9 @@ Reads only: a lease or a write on a flow-log blob would make Azure's own writes 
 """
 
 import hashlib
+from bisect import bisect_right
 from itertools import accumulate
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -18,6 +20,9 @@ from nsgflow_core.storage import errors_of
 
 ANCHOR_SIZE = 4096
 """How many bytes before a cursor are remembered, as a digest, to see whether they changed."""
+
+
+_END = attrgetter("end")
 
 
 class BlobGoneError(NsgflowError):
@@ -40,21 +45,22 @@ class BlockList(msgspec.Struct, frozen=True):
 
     def holding(self, offset: int) -> Block | None:
         """The block that holds the byte at `offset`, None past the end or without blocks."""
-        return next(
-            (block for block in reversed(self.blocks) if block.offset <= offset < block.end), None
-        )
+        number = self.delivered(offset)
+        if number == len(self.blocks) or offset < self.blocks[number].offset:
+            return None
+        return self.blocks[number]
 
     def delivered(self, offset: int) -> int:
-        """How many blocks end at or before `offset`."""
-        return sum(block.end <= offset for block in self.blocks)
+        """How many blocks end at or before `offset`; a blob may have 50,000."""
+        return bisect_right(self.blocks, offset, key=_END)
 
     def window_end(self, start: int, size: int) -> int:
         """Where a read of about `size` bytes from `start` ends: behind a block if it can."""
         limit = start + size
         if limit >= self.size:
             return self.size
-        ends = [block.end for block in self.blocks if start < block.end <= limit]
-        return ends[-1] if ends else limit
+        whole = self.delivered(limit)
+        return limit if whole == self.delivered(start) else self.blocks[whole - 1].end
 
 
 class FlowLogs:

@@ -6,7 +6,8 @@ claim finds its commit refused, and no cursor is ever moved on old knowledge.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableClient, UpdateMode
 
+from nsgflow_core.alerts import Ledger, decode, encode
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.model import BlobRef, Block, Position
 from nsgflow_core.storage import errors_of
@@ -28,6 +30,7 @@ CLAIM_SECONDS = 60
 """How far ahead a claim reaches; a dead worker's blob is free again after this."""
 
 _SWEEP_TRIES = 10
+_SHORT_KEY = 16  # hex digits that tell the rows of one hour apart
 _DELETE_BATCH = 100  # the most operations of one table transaction
 
 
@@ -68,6 +71,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """The row of one blob. `etag` is the row's own, "" while there is none.
 
     `pending` marks what the sweep must look at: set with a claim, cleared when all is delivered.
+    `alerts` is what a digest's sink counted, written with the cursor that says how far.
     """
 
     ref: BlobRef
@@ -77,6 +81,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     until: float = 0.0
     pending: bool = False
     etag: str = ""
+    alerts: Ledger | None = None
 
 
 _CURSORS = msgspec.json.Decoder(dict[str, Cursor])
@@ -134,6 +139,46 @@ class Checkpoints:
         """All checkpoints of an hour."""
         yield from map(_checkpoint, self._query("PartitionKey eq @hour", {"hour": partition(hour)}))
 
+    def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
+        """What was counted for digests in the blobs of an hour, by the beginning of the row key."""
+        rows = self._query(
+            "PartitionKey eq @hour and Alerts gt ''",
+            {"hour": partition(hour)},
+            select=["RowKey", "Alerts"],
+        )
+        for entity in rows:
+            if ledger := _alerts(entity):
+                yield entity["RowKey"][:_SHORT_KEY], ledger
+
+    def watch(self, hour: datetime, until: float) -> None:
+        """Mark an hour whose ledgers may change although it is long over."""
+        entity = {"PartitionKey": _WATCHED, "RowKey": partition(hour), "Until": until}
+        with errors_of("mark an hour for digests"):
+            try:
+                self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
+            except ResourceNotFoundError:  # of the table
+                with suppress(ResourceExistsError):
+                    self._table.create_table()
+                self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
+
+    def watched(self) -> "Iterator[Watched]":
+        """The hours that are marked."""
+        for entity in self._query("PartitionKey eq @watched", {"watched": _WATCHED}):
+            yield Watched(_hour(entity["RowKey"]), entity["Until"], entity.metadata["etag"])
+
+    def unwatch(self, watched: "Watched") -> None:
+        """Take away the mark of an hour, unless it was renewed."""
+        with (
+            errors_of("unmark an hour for digests"),
+            suppress(ResourceModifiedError, ResourceNotFoundError),
+        ):
+            self._table.delete_entity(
+                _WATCHED,
+                partition(watched.hour),
+                etag=watched.etag,
+                match_condition=MatchConditions.IfNotModified,
+            )
+
     def delete_before(self, hour: datetime) -> int:
         """Delete the checkpoints of all hours before one; how many they were."""
         deleted = 0
@@ -165,6 +210,14 @@ class Checkpoints:
     def read_sweep(self, connection: str) -> "SweepState":
         """What the last completed sweep of a connection left behind."""
         return self._read_sweep(connection)[0]
+
+    def ask_sweep(self, connection: str, hours: Iterable[datetime]) -> None:
+        """Let the next sweep look at hours that it would not look at by itself any more."""
+        asked = {uuid.uuid4().hex: hour for hour in hours}
+        self.update_sweep(
+            connection,
+            lambda state: msgspec.structs.replace(state, asked={**state.asked, **asked}),
+        )
 
     def update_sweep(
         self, connection: str, change: Callable[["SweepState"], "SweepState"]
@@ -199,21 +252,40 @@ class Checkpoints:
 class SweepState(msgspec.Struct, frozen=True):
     """What one sweep tells the next: when it was, and what it could not finish.
 
-    `open_hours` have checkpoints that are pending; `unlisted` must be listed again.
+    `open_hours` have checkpoints that are pending; `unlisted` must be listed again; `asked` are
+    hours that somebody else wants looked at, each under a name of its own, so that one asked for
+    while a sweep is under way is not taken for one that it has looked at.
     """
 
     completed: datetime | None = None
     open_hours: tuple[datetime, ...] = ()
     unlisted: tuple[datetime, ...] = ()
+    asked: dict[str, datetime] = {}
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """An hour that digests look at until a time in seconds since the epoch."""
+
+    hour: datetime
+    until: float
+    etag: str
 
 
 _SWEEP = "~sweep"
 """Partition of the sweep's own rows; sorts behind every hour."""
 
 
+_WATCHED = "~watched"
+"""Partition of the hours that digests look at although they are over."""
+
+
 def partition(hour: datetime) -> str:
     """The partition of an hour's checkpoints, for example `2026-11-23T08`."""
     return f"{hour:%Y-%m-%dT%H}"
+
+
+def _hour(name: str) -> datetime:
+    return datetime.strptime(name + "+0000", "%Y-%m-%dT%H%z")
 
 
 def _row_key(ref: BlobRef) -> str:
@@ -223,7 +295,8 @@ def _row_key(ref: BlobRef) -> str:
 
 def _entity(checkpoint: Checkpoint) -> dict[str, Any]:
     ref = checkpoint.ref
-    return {
+    alerts = {} if checkpoint.alerts is None else {"Alerts": encode(checkpoint.alerts)}
+    return alerts | {
         "PartitionKey": partition(checkpoint.hour),
         "RowKey": _row_key(ref),
         "Account": ref.account,
@@ -239,10 +312,16 @@ def _entity(checkpoint: Checkpoint) -> dict[str, Any]:
 def _checkpoint(entity: Any) -> Checkpoint:
     return Checkpoint(
         BlobRef(entity["Account"], entity["Container"], entity["Path"]),
-        datetime.strptime(entity["PartitionKey"] + "+0000", "%Y-%m-%dT%H%z"),
+        _hour(entity["PartitionKey"]),
         _CURSORS.decode(entity["Cursors"]),
         entity["Owner"],
         entity["Until"],
         entity["Pending"],
         entity.metadata["etag"],
+        _alerts(entity),
     )
+
+
+def _alerts(entity: Any) -> Ledger | None:
+    text = entity.get("Alerts")
+    return decode(text) if text else None

@@ -16,7 +16,13 @@ from nsgflow_core.filter import Filter, all_of, compile_terms
 
 _HOST = "AzureWebJobsStorage"
 _TRIGGER_SOURCES = ("EventGrid", "LogsAndContainerScan")
-_WEBHOOK_FORMATS = ("cloudevents",)
+_WEBHOOK_FORMATS = ("cloudevents", "slack", "teams", "pagerduty")
+_DAY_SECONDS = 86_400
+_MINUTE_SECONDS = 60
+_WORKSPACE = (
+    r"(?i:/subscriptions/[\w-]+/resourcegroups/[\w.()-]+"
+    r"/providers/microsoft\.operationalinsights/workspaces/[\w-]+)"
+)
 _MAX_DIGITS = 10
 _CLOUDS = ("AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -36,6 +42,9 @@ _KNOWN = frozenset(
         "NSGFLOW_WEBHOOK_SECRET",
         "NSGFLOW_WEBHOOK_FILTER",
         "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES",
+        "NSGFLOW_WEBHOOK_INTERVAL_SECONDS",
+        "NSGFLOW_WEBHOOK_REPEAT_MINUTES",
+        "NSGFLOW_WORKSPACE_ID",
         "NSGFLOW_SWEEP_HOURS",
         "NSGFLOW_SERVICE_TAGS",
         "NSGFLOW_INVENTORY",
@@ -68,12 +77,32 @@ class LogsSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """The webhook: where alerts go, the key that signs them, and which flows alert."""
+    """The webhook: where alerts go, the key that signs them, and which flows alert.
+
+    Every format but `cloudevents` is sent as digests; `routing_key` is PagerDuty's.
+    """
 
     url: str
     secret: bytes
     filter: Filter
     max_age_minutes: int | None
+    format: str = "cloudevents"
+    routing_key: str = ""
+    interval_seconds: int = 30
+    repeat_minutes: int = 15
+
+    @property
+    def digest_schedule(self) -> str:
+        """NCRONTAB of a timer that fires at least once an interval; "" where there is no digest.
+
+        https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer
+        """
+        if self.format == "cloudevents":
+            return ""
+        if self.interval_seconds >= _MINUTE_SECONDS:
+            return "0 * * * * *"
+        steps = range(1, self.interval_seconds + 1)
+        return f"*/{max(step for step in steps if _MINUTE_SECONDS % step == 0)} * * * * *"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +110,7 @@ class Settings:
     """Everything that the environment decides.
 
     `connections` maps the name of each connection to its flow-log account; `unknown` names
-    variables that look like settings and are none. `service_tags` is a path, an https URL or
-    `arm`, `inventory` is `resourcegraph`, both "" when off; `cloud` is what the Azure SDK calls
-    the cloud.
+    variables that look like settings and are none.
     """
 
     connections: Mapping[str, Storage]
@@ -96,6 +123,7 @@ class Settings:
     webhook: WebhookSettings | None
     sweep_hours: int
     unknown: tuple[str, ...]
+    workspace_id: str = ""
     service_tags: str = ""
     inventory: str = ""
     cloud: str = _CLOUDS[0]
@@ -144,6 +172,13 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         sweep_hours=_number(env, "NSGFLOW_SWEEP_HOURS", 3, (1, 720), problems),
         unknown=tuple(
             sorted(key for key in env if key.startswith("NSGFLOW_") and key not in _KNOWN)
+        ),
+        workspace_id=_text(
+            env,
+            "NSGFLOW_WORKSPACE_ID",
+            "",
+            (f"|{_WORKSPACE}", "a workspace's resource id"),
+            problems,
         ),
         service_tags=_service_tags(env, problems),
         inventory=_choice(env, "NSGFLOW_INVENTORY", ("", "resourcegraph"), problems),
@@ -214,12 +249,18 @@ def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
 
 def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | None:
     url = env.get("NSGFLOW_WEBHOOK_URL")
-    _choice(env, "NSGFLOW_WEBHOOK_FORMAT", _WEBHOOK_FORMATS, problems)
+    form = _choice(env, "NSGFLOW_WEBHOOK_FORMAT", _WEBHOOK_FORMATS, problems)
     terms = _filter(env, "NSGFLOW_WEBHOOK_FILTER", problems)
     if True not in terms.decisions:
         problems.append("NSGFLOW_WEBHOOK_FILTER: only denied flows alert, and it lets none pass")
-    secret = b""
-    if text := env.get("NSGFLOW_WEBHOOK_SECRET"):
+    secret, routing_key = b"", ""
+    if form == "pagerduty":
+        routing_key = env.get("NSGFLOW_WEBHOOK_SECRET", "")
+        if (url or routing_key) and not re.fullmatch(r"[A-Za-z0-9]{32}", routing_key):
+            problems.append(
+                "NSGFLOW_WEBHOOK_SECRET: it must be the routing key, 32 letters and digits"
+            )
+    elif text := env.get("NSGFLOW_WEBHOOK_SECRET"):
         try:
             secret = base64.b64decode(text.removeprefix("whsec_"), validate=True)
         except binascii.Error:
@@ -230,10 +271,13 @@ def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | N
     if "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES" in env:
         key = "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES"
         max_age = _number(env, key, 0, (1, 525_600), problems)
+    interval = _number(env, "NSGFLOW_WEBHOOK_INTERVAL_SECONDS", 30, (1, _DAY_SECONDS), problems)
+    repeat = _number(env, "NSGFLOW_WEBHOOK_REPEAT_MINUTES", 15, (0, 10_080), problems)
     if url is None:
         return None
     _check_url("NSGFLOW_WEBHOOK_URL", url, problems, secret_url=True)
-    return WebhookSettings(url, secret, all_of(compile_terms("action=denied"), terms), max_age)
+    denied = all_of(compile_terms("action=denied"), terms)
+    return WebhookSettings(url, secret, denied, max_age, form, routing_key, interval, repeat)
 
 
 def _service_tags(env: Mapping[str, str], problems: list[str]) -> str:

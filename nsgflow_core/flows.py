@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core import addresses, blob_path, enrich
+from nsgflow_core import addresses, blob_path, enrich, records
 from nsgflow_core.blob_path import LogPath
 from nsgflow_core.inventory import Inventory
 from nsgflow_core.model import Bad, Flow, Group, Outcome, Record
@@ -35,6 +35,8 @@ _SEPARATORS = (7, 12)
 """Commas in a tuple of a known length."""
 _MILLISECONDS_FROM = 10**11
 """Times from here on are milliseconds: as seconds they would lie past the year 5000."""
+_USUAL_TIMES = (10, 13)
+"""Digits of the times of our day, in seconds and in milliseconds: all of these are possible."""
 _LAST_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 _LONG = 2**63
 _MAX_DIGITS = 19
@@ -45,6 +47,10 @@ _DIRECTIONS = {"I": True, "O": False}
 _DECISIONS = {"A": False, "D": True}
 _NSG_STATES = frozenset(("", "B", "C", "E", "D"))
 _V4_STATES = frozenset("BCED")
+_D, _BACKSLASH = b"D\\"
+"""As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
+_MAX_BAD = 1000
+"""Pieces of one record kept as bad: as many as a dead letter holds. A hostile one has millions."""
 _SMALL_GROUP = 16 * 1024
 """Up to this many bytes a list with a denied tuple has each of its tuples checked."""
 
@@ -104,6 +110,48 @@ class _UnreadableError(ValueError):
     """A record or tuple that makes no sense; the message says why."""
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """What a stretch of a blob holds: flows, bad pieces, the number of records; see `Stretch`."""
+
+    flows: list[Flow]
+    bad: list[Bad]
+    records: int
+    end: int
+
+
+def read_stretch(
+    data: bytes,
+    at: int,
+    log: LogPath,
+    *,
+    last: bool,
+    denied_only: bool,
+    inventory: Inventory | None = None,
+) -> Reading:
+    """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster.
+
+    Records that `records.alike` knows are decoded once instead of twice. From the first one on
+    that it does not know the rest is read by `split` and `read`. Either way the same is found.
+    """
+    flows: list[Flow] = []
+    bad: list[Bad] = []
+    count = done = 0
+    for begin, end, doc in records.alike(data, _RECORD.decode):
+        try:
+            place = (at + begin, at + end)
+            flows += _flows(
+                doc, _tuple_lists(doc), place, log, bad, inventory, denied_only=denied_only
+            )
+        except _UnreadableError as exc:
+            bad.append(Bad(at + begin, str(exc), data[begin:end]))
+        count += 1
+        done = end
+    rest = records.split(data[done:], at + done, last=last)
+    for raw in rest.records:
+        flows += read(raw, log, bad, denied_only=denied_only, inventory=inventory)
+    return Reading(flows, rest.bad + bad, count + len(rest.records), rest.end)
+
+
 def read(
     raw: RawRecord,
     log: LogPath,
@@ -122,23 +170,40 @@ def read(
         doc = _RECORD.decode(raw.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         doc = None
+    room = len(bad) + _MAX_BAD
     try:
         if doc is None:
-            doc, lists = _read_leniently(raw, bad)
+            doc, lists = _read_leniently(raw, bad, room)
         else:
             lists = _tuple_lists(doc)
-        version = _version(doc)
+        place = (raw.offset, raw.end)
+        return _flows(doc, lists, place, log, bad, inventory, denied_only=denied_only)
     except (_UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
         return []
+
+
+def _flows(
+    doc: _LogRecord,
+    lists: list[_Tuples],
+    place: tuple[int, int],
+    log: LogPath,
+    bad: list[Bad],
+    inventory: Inventory | None,
+    *,
+    denied_only: bool,
+) -> list[Flow]:
+    """The flows of a record that lies between two offsets."""
+    room = len(bad) + _MAX_BAD
     flows: list[Flow] = []
+    version = _version(doc)
     record: Record | None = None
     ordinal = 0
     # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
     uncounted: list[bytes] = []
     for acl, rule, mac, raw_tuples in lists:
         tuples = bytes(raw_tuples)
-        if denied_only and b"D" not in tuples and b"\\" not in tuples:
+        if denied_only and _D not in tuples and _BACKSLASH not in tuples:
             uncounted.append(tuples)
             continue
         if uncounted:
@@ -146,19 +211,22 @@ def read(
             uncounted.clear()
         if record is None:
             resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
-            record = Record(raw.offset, raw.end, doc.time, version, resource.lower())
-        acl_id, acl_name = _acl(acl if version == 4 else resource, inventory)  # noqa: PLR2004
-        nic = blob_path.mac(mac or doc.macAddress) or log.mac
-        group = Group(record, acl_id, acl_name, rule, nic)
-        ordinal += _read_tuples(group, tuples, ordinal, flows, bad, denied_only=denied_only)
+            record = Record(*place, doc.time, version, _lower(resource))
+        known = inventory.acl(acl) if inventory is not None and version == 4 else None  # noqa: PLR2004
+        group_id, name = known or _acl(acl if version == 4 else resource)  # noqa: PLR2004
+        group = Group(record, group_id, name, rule, blob_path.mac(mac or doc.macAddress) or log.mac)
+        ordinal += _read_tuples(group, tuples, ordinal, flows, bad, room, denied_only=denied_only)
     return flows
 
 
-def _acl(acl: str, inventory: Inventory | None) -> tuple[str, str]:
-    """Id and name of an NSG, as far as they are known."""
-    found = inventory.acl(acl) if inventory is not None else None
-    if found is not None:
-        return found.id, found.name
+@lru_cache(maxsize=4096)
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+@lru_cache(maxsize=4096)
+def _acl(acl: str) -> tuple[str, str]:
+    """A group's `acl_group` and `acl_name`."""
     return acl.lower() if acl.startswith("/") else acl, enrich.acl_name(acl)
 
 
@@ -191,7 +259,14 @@ def _tuple_lists(doc: _LogRecord) -> list[_Tuples]:
 
 
 def _read_tuples(
-    group: Group, tuples: bytes, first: int, flows: list[Flow], bad: list[Bad], *, denied_only: bool
+    group: Group,
+    tuples: bytes,
+    first: int,
+    flows: list[Flow],
+    bad: list[Bad],
+    room: int,
+    *,
+    denied_only: bool,
 ) -> int:
     """Add the flows of one list of tuples, whose first has ordinal `first`; count the list."""
     outcome = _v4_outcome if group.record.version == 4 else _nsg_outcome  # noqa: PLR2004
@@ -217,12 +292,21 @@ def _read_tuples(
                 outcome(rest),
             )
         except ValueError as exc:
-            reason = f"tuple {first + index} of the record, rule {group.rule!r}: {exc}"
-            bad.append(Bad(group.record.offset, reason, text.encode()))
+            reason = f"tuple {first + index} of the record, rule {group.rule[:80]!r}: {exc}"
+            _note(bad, Bad(group.record.offset, reason, text.encode()), room)
         else:
             if flow.outcome.denied or not denied_only:
                 flows.append(flow)
     return count
+
+
+def _note(bad: list[Bad], piece: Bad, room: int) -> None:
+    """Keep a bad piece, or once there is no room for more, say that there were more."""
+    if len(bad) < room:
+        bad.append(piece)
+    elif len(bad) == room:
+        reason = f"more than {_MAX_BAD} pieces of the record cannot be read"
+        bad.append(Bad(piece.offset, reason, b""))
 
 
 def _listed(tuples: bytes) -> tuple[Iterable[tuple[int, str]], int]:
@@ -325,6 +409,9 @@ def _number(text: str, limit: int, what: str) -> int:
 
 
 def _time_ms(text: str) -> int:
+    if len(text) in _USUAL_TIMES and text.isdigit() and text.isascii():
+        number = int(text)
+        return number if number >= _MILLISECONDS_FROM else number * 1000
     number = _number(text, _LONG, "time")
     milliseconds = number if number >= _MILLISECONDS_FROM else number * 1000
     if milliseconds > _LAST_TIME_MS:
@@ -345,7 +432,7 @@ def _protocol(text: str) -> str:
     return _PROTOCOLS.get(text) or str(_number(text, _NUMBERED_PROTOCOLS, "protocol"))
 
 
-def _read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[_LogRecord, list[_Tuples]]:
+def _read_leniently(raw: RawRecord, bad: list[Bad], room: int) -> tuple[_LogRecord, list[_Tuples]]:
     """Read a record that has values of other types than it should, or bytes that are no UTF-8.
 
     Whatever makes sense is kept; each piece that does not is bad on its own.
@@ -361,12 +448,12 @@ def _read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[_LogRecord, list[_T
 
     def walk(node: object, keys: tuple[str, ...], found: dict[str, str]) -> None:
         if not isinstance(node, dict):
-            bad.append(Bad(raw.offset, f"not an object with {keys[0]}", _excerpt(node)))
+            _note(bad, Bad(raw.offset, f"not an object with {keys[0]}", _excerpt(node)), room)
             return
         found = {**found, **_texts(node)}
         inner = node.get(keys[0])
         if not isinstance(inner, list):
-            bad.append(Bad(raw.offset, f"{keys[0]} is not a list", _excerpt(node)))
+            _note(bad, Bad(raw.offset, f"{keys[0]} is not a list", _excerpt(node)), room)
         elif len(keys) > 1:
             for child in inner:
                 walk(child, keys[1:], found)

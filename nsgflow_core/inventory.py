@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -47,7 +48,7 @@ class Subnet(msgspec.Struct, frozen=True, array_like=True, gc=False):
     nsg: int
 
 
-class Acl(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Acl(NamedTuple):
     """What a GUID in a flow log stands for: an NSG, or something of a network manager."""
 
     id: str

@@ -20,17 +20,17 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from nsgflow_core import blob_path, flows, records
+from nsgflow_core import alerts, blob_path, flows
 from nsgflow_core.blob_path import LogPath
 from nsgflow_core.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, BlockList, digest
 from nsgflow_core.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
+from nsgflow_core.flows import Reading
 from nsgflow_core.knowledge import Knowing, nothing
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
-from nsgflow_core.records import RawRecord, Stretch
 from nsgflow_core.sinks import Delivery, Refusal, Sink
 
-WINDOW = 4 * 1024 * 1024
+WINDOW = 8 * 1024 * 1024
 """Bytes read at once; progress is committed after each."""
 
 LARGEST_RECORD = 64 * 1024 * 1024
@@ -73,16 +73,22 @@ class DeadLetterStore(Protocol):
 class Report:
     """What one run did, for the summary line; sizes in bytes, times in seconds.
 
-    `errors` has what failed, by sink; `lagging` the sinks left behind, and since when at worst;
-    `too_old` counts flows that no longer alert; `busy` says that another worker has the blob.
+    `flows` counts the flows that were read, allowed ones only where a sink wants some. By sink
+    there are those that were `wanted`, were `accepted`, were `refused` or are `too_old` to alert,
+    and the `retries` of its requests. `errors` has what failed, by sink; `lagging` the sinks left
+    behind, and since when at worst; `busy` says that another worker has the blob.
     """
 
     ref: BlobRef
     bytes_read: int = 0
     records: int = 0
+    flows: int = 0
+    wanted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
-    dead_letters: int = 0
-    too_old: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    too_old: dict[str, int] = field(default_factory=dict)
+    retries: dict[str, int] = field(default_factory=dict)
+    bad: int = 0
     rewritten: int = 0
     errors: dict[str, NsgflowError] = field(default_factory=dict)
     lagging: tuple[str, ...] = ()
@@ -90,6 +96,11 @@ class Report:
     busy: bool = False
     out_of_time: bool = False
     seconds: float = 0.0
+
+    @property
+    def dead_letters(self) -> int:
+        """Pieces and rows or alerts that were put aside."""
+        return self.bad + sum(self.refused.values())
 
     @property
     def unfinished(self) -> bool:
@@ -171,6 +182,7 @@ class _Run:
         self._held = False
         self._overtime = dict.fromkeys(self._sinks, 0.0)
         self._left: set[str] = set()
+        self._alerts = checkpoint.alerts
         self.report = Report(checkpoint.ref)
 
     def until_nothing_new(self) -> None:
@@ -197,8 +209,9 @@ class _Run:
             more = bool(self._due(cursors, blocks))
             self.report.out_of_time = more and self._parts.now() >= self._deadline
             self._commit(cursors, blocks, release=not more or self.report.out_of_time)
-            # A sink that catches up alone must not keep new data from those that are current.
-            if not self._held or len(window) < len(self._sinks):
+            # While it is held, the next read tells when the blob has grown; a long list costs
+            # more than a window, so it is not made anew for each.
+            if not self._held:
                 blocks = None
         lagging = [name for name, cursor in cursors.items() if _behind(cursor, blocks)]
         self.report.lagging = tuple(sorted(lagging))
@@ -272,17 +285,27 @@ class _Run:
         self.report.bytes_read += len(data)
         return data
 
-    def _read_window(self, start: int, blocks: BlockList) -> tuple[bytes, Stretch]:
+    def _read_window(
+        self, start: int, blocks: BlockList, *, denied_only: bool
+    ) -> tuple[bytes, Reading]:
         """Read from `start` as far as a window goes, further if not one record ends in it."""
         size = WINDOW
         end = blocks.window_end(start, size)
         data = self._read(start, end, blocks)
         while True:
-            stretch = records.split(data, start, last=end == blocks.size)
-            if stretch.end > start or end == blocks.size:
-                return data, stretch
+            last = end == blocks.size
+            reading = flows.read_stretch(
+                data,
+                start,
+                self._log,
+                last=last,
+                denied_only=denied_only,
+                inventory=self._knowledge.inventory,
+            )
+            if reading.end > start or last:
+                return data, reading
             if size >= LARGEST_RECORD:
-                return data, Stretch([], [Bad(start, "no record ends in 64 MiB", data)], end)
+                return data, Reading([], [Bad(start, "no record ends in 64 MiB", data)], 0, end)
             size = min(4 * size, LARGEST_RECORD)
             begin, end = end, min(start + size, blocks.size)
             data += self._read(begin, end, blocks)
@@ -292,21 +315,21 @@ class _Run:
     ) -> dict[str, Cursor]:
         """Read the next window for sinks that stand at one place, deliver it, move them on."""
         start = next(iter(window.values())).position
-        data, stretch = self._read_window(start.offset, blocks)
-        bad = list(stretch.bad)
-        found = self._flows(stretch.records, bad, [self._sinks[name] for name in window])
-        self.report.records += len(stretch.records)
+        denied_only = all(self._sinks[name].filter.denied_only for name in window)
+        data, reading = self._read_window(start.offset, blocks, denied_only=denied_only)
+        self.report.records += reading.records
+        self.report.flows += len(reading.flows)
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
         examined = max(at.offset for at in cursors.values() if _matches(at, blocks))
-        if fresh := [piece for piece in bad if piece.offset >= examined]:
+        if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
             self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh)
-            self.report.dead_letters += len(fresh)
+            self.report.bad += len(fresh)
         if self._checkpoint.until - self._parts.now() < _CLAIM_RESERVE:
             self._write(replace(self._checkpoint, until=self._parts.now() + CLAIM_SECONDS))
-        end = Position(stretch.end)
+        end = Position(reading.end)
         last = start.offset + len(data) == blocks.size
         moved: dict[str, Cursor] = {}
-        for name, delivery in self._deliver(window, found, start, end).items():
+        for name, delivery in self._deliver(window, reading.flows, start, end).items():
             self._account(name, delivery)
             cursor = _moved(window[name], delivery, data, start.offset, blocks)
             if delivery.reached == end and delivery.error is None and last:
@@ -319,31 +342,22 @@ class _Run:
             moved[name] = cursor
         return moved
 
-    def _flows(self, raw: Sequence[RawRecord], bad: list[Bad], sinks: Sequence[Sink]) -> list[Flow]:
-        denied_only = all(sink.filter.denied_only for sink in sinks)
-        inventory = self._knowledge.inventory
-        return [
-            flow
-            for record in raw
-            for flow in flows.read(
-                record, self._log, bad, denied_only=denied_only, inventory=inventory
-            )
-        ]
-
     def _deliver(
         self, window: Mapping[str, Cursor], found: Sequence[Flow], start: Position, end: Position
     ) -> dict[str, Delivery]:
         """Deliver to the sinks side by side, each in its own time."""
         deliveries: dict[str, Delivery] = {}
+        # Only of a record that was left half delivered can flows lie before the start.
+        ahead = [flow for flow in found if flow.position >= start] if start.ordinal else found
         begun = time.monotonic()
         futures: dict[str, Future[tuple[Delivery, float]]] = {}
         for name in window:
             sink = self._sinks[name]
-            accepts = sink.filter.knowing(self._knowledge)
-            wanted = [flow for flow in found if flow.position >= start and accepts(flow)]
+            wanted = list(filter(sink.filter.knowing(self._knowledge), ahead))
             if not wanted:
                 deliveries[name] = Delivery(end)
                 continue
+            _count(self.report.wanted, name, len(wanted))
             seconds = SINK_SECONDS - self._overtime[name]
             futures[name] = self._parts.executor.submit(
                 _timed, sink, self._checkpoint.ref, wanted, start, end, seconds
@@ -360,12 +374,14 @@ class _Run:
         return deliveries
 
     def _account(self, name: str, delivery: Delivery) -> None:
-        if delivery.accepted:
-            self.report.accepted[name] = self.report.accepted.get(name, 0) + delivery.accepted
-        self.report.too_old += delivery.too_old
+        _count(self.report.accepted, name, delivery.accepted)
+        _count(self.report.too_old, name, delivery.too_old)
+        _count(self.report.retries, name, delivery.retries)
+        if delivery.counted:
+            self._alerts = alerts.add(self._alerts, delivery.counted)
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
-            self.report.dead_letters += len(delivery.refused)
+            _count(self.report.refused, name, len(delivery.refused))
         if delivery.error is not None:
             self.report.errors[name] = delivery.error
             self._left.add(name)
@@ -385,9 +401,15 @@ class _Run:
                 owner="" if release else self._checkpoint.owner,
                 until=until,
                 pending=not release or any(_behind(at, blocks) for at in cursors.values()),
+                alerts=self._alerts,
             )
         )
         self._held = not release
+
+
+def _count(counts: dict[str, int], name: str, number: int) -> None:
+    if number:
+        counts[name] = counts.get(name, 0) + number
 
 
 def _matches(cursor: Cursor, blocks: BlockList) -> bool:

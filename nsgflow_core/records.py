@@ -12,7 +12,8 @@ it is not lost: reading goes on at the next place where a record begins.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -32,14 +33,23 @@ _RECORD_KEYS = (
 )
 _RECORD_START = re.compile(rb'\{\s*"(?:' + _RECORD_KEYS + rb')"\s*:')
 
+_COMMA, _BRACE = b",}"
+_MARK = 20
+"""Bytes of a record's start to search for; the longer, the faster a search is."""
+
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 # Numbers stay text: only the extent of a value is wanted, and a number of a million digits must
 # not cost more than its bytes.
 _EXTENT = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
+_TEXT_CUTS = 64
+_TEXT_LEAST = 64 * 1024
 _EFFORT_PER_BYTE = 8
 _EFFORT_PER_TRY = 1000
+_LEAST_EFFORT = 100 * _EFFORT_PER_TRY
 """Bounds of the search for the next record behind bytes that are none, in bytes looked at."""
+
+_Document = TypeVar("_Document")
 
 
 class RawRecord(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +75,52 @@ class Stretch(msgspec.Struct, frozen=True):
     records: list[RawRecord]
     bad: list[Bad]
     end: int
+
+
+def alike(
+    data: bytes, decode: Callable[[memoryview], _Document]
+) -> Iterator[tuple[int, int, _Document]]:
+    """Records as Azure writes them, decoded in the same pass: begin, end and document of each.
+
+    `split` reads every byte to find where a record ends, and whoever wants its content reads it
+    again. But all records of a log begin alike (`{"time":"2026-…`), so a search for the next
+    such beginning cuts the bytes into pieces, and `decode` tells whether a piece is one whole
+    JSON object. If it is, it is the record that `split` would find: a beginning that stands
+    inside a record, or one that was missed, leaves pieces that do not decode.
+
+    It ends, for good, before the first piece that does not decode: `split` reads the rest. So it
+    yields nothing for records that begin otherwise than the known keys say, and stops at one that
+    begins otherwise than the first, at whatever is wrapped, cut short, or no record, and at values
+    of unexpected types.
+    """
+    begin = _end_of(_BETWEEN, data, 0)
+    start = _RECORD_START.match(data, begin)
+    if start is None or b'"records"' in start[0]:
+        return
+    mark = data[begin : begin + max(start.end() - begin, _MARK)]
+    find = data.find
+    stop = len(data) - 2 if data.endswith(b"]}") else len(data)
+    view = memoryview(data)
+    # Most records are about as long as the one before: begin the search for the end not far from
+    # where that one had it. A stride too far shows (two records are not one) and is the last.
+    stride, strides = 1, True
+    while begin >= 0:
+        following = find(mark, begin + stride, stop)
+        if following > 0 and data[following - 1] == _COMMA and data[following - 2] == _BRACE:
+            end = following - 1
+        else:
+            end = _before_separators(data, following if following > 0 else stop)
+        try:
+            document = decode(view[begin:end])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if stride == 1:
+                return
+            stride, strides = 1, False
+            continue
+        yield begin, end, document
+        if strides:
+            stride = (end - begin) * 3 // 4
+        begin = following
 
 
 def split(data: bytes, at: int, *, last: bool) -> Stretch:
@@ -157,13 +213,13 @@ def _other(element: bytes, offset: int, *, nested: bool) -> Stretch:
 
 def _search(data: bytes, start: int, stop: int, at: int, *, closed: bool, nested: bool) -> Stretch:
     """Read value by value and step over what is no record; slower, for what `split` refused."""
-    text = data.decode("latin-1")  # one character a byte, so that offsets agree
+    text = _Text(data)
     records: list[RawRecord] = []
     bad: list[Bad] = []
     end = 0
     pos = _end_of(_BETWEEN, data, start)
     while pos < stop:
-        if (value_end := _value_end(text, pos)) is not None:
+        if (value_end := text.value_end(pos)) is not None:
             end = value_end
             if _is_record(data, pos):
                 records.append(RawRecord(at + pos, data[pos:end]))
@@ -182,21 +238,52 @@ def _search(data: bytes, start: int, stop: int, at: int, *, closed: bool, nested
     return Stretch(records, bad, at + end)
 
 
-def _value_end(text: str, pos: int) -> int | None:
-    try:
-        return _EXTENT.raw_decode(text, pos)[1]
-    except (ValueError, RecursionError):
-        return None
+class _Text:
+    """Bytes as the decoder of single values wants them: text, one character a byte.
+
+    An error of that decoder counts the lines from the beginning of its text, which in a large
+    text costs far more than the look. So the text begins anew every so often.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._begin = 0
+        self._text = data.decode("latin-1")
+        self._reach = max(len(data) // _TEXT_CUTS, _TEXT_LEAST)
+
+    def decode(self, pos: int) -> int:
+        """Where the value at `pos` ends.
+
+        Raises:
+            json.JSONDecodeError: there is none; its `pos` counts from `pos`.
+            RecursionError: it is nested too deep.
+        """
+        if pos - self._begin > self._reach:
+            self._begin = pos
+            self._text = self._data[pos:].decode("latin-1")
+        start = pos - self._begin
+        try:
+            return self._begin + _EXTENT.raw_decode(self._text, start)[1]
+        except json.JSONDecodeError as exc:
+            exc.pos -= start
+            raise
+
+    def value_end(self, pos: int) -> int | None:
+        """Where the value at `pos` ends, None when there is none."""
+        try:
+            return self.decode(pos)
+        except (ValueError, RecursionError):
+            return None
 
 
-def _next_record(data: bytes, text: str, pos: int) -> int | None:
+def _next_record(data: bytes, text: _Text, pos: int) -> int | None:
     """Where the next whole record begins behind `pos`, None when none is in sight."""
-    effort = _EFFORT_PER_BYTE * len(data) + _EFFORT_PER_TRY
+    effort = _EFFORT_PER_BYTE * len(data) + _LEAST_EFFORT
     for start in _starts(data, pos + 1):
         try:
-            _EXTENT.raw_decode(text, start)
+            text.decode(start)
         except json.JSONDecodeError as exc:
-            effort -= exc.pos - start
+            effort -= exc.pos
         except RecursionError:
             pass
         else:

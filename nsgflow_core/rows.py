@@ -22,6 +22,11 @@ from nsgflow_core.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome
 
 _RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
+MAX_FIELD = 64 * 1024
+"""Largest text in bytes that Log Analytics keeps; it would cut longer ones without a word
+(https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
+CUT = "…[cut]"
 _NO_ENDS = (
     '"SrcVm":"","DestVm":"","SrcSubnet":"","DestSubnet":"","SrcServiceTags":"","DestServiceTags":""'
 )
@@ -54,7 +59,7 @@ def _flow_id(record_hash: hashlib.blake2b, flow: Flow) -> str:
 def flow_time(milliseconds: int) -> str:
     """A time as ISO 8601 in UTC, to the millisecond."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z"
+    return _second(seconds) + _MILLISECONDS[rest]
 
 
 @lru_cache(maxsize=4096)
@@ -116,24 +121,26 @@ def encoder(ref: BlobRef, knowledge: Knowledge = NOTHING) -> Callable[[Flow], by
     # ten fields would cost more than the rest of the row. The object is kept so that its id is.
     outcomes: dict[int, tuple[Outcome, str]] = {}
     last_group: Group | None = None
-    group_text = ""
+    rule = group_text = ""
     record_hash = hashlib.blake2b()
 
     def encode(flow: Flow) -> bytes:
-        nonlocal last_group, group_text, record_hash
-        if flow.group is not last_group:
-            last_group = flow.group
-            group_text = _fields(_group_columns(ref, last_group))
-            record_hash = _record_hash(ref, last_group)
-        if (known := outcomes.get(id(flow.outcome))) is None:
-            known = (flow.outcome, _fields(_outcome_columns(flow.outcome)))
-            outcomes[id(flow.outcome)] = known
+        nonlocal last_group, rule, group_text, record_hash
+        group, outcome, port = flow.group, flow.outcome, flow.src_port
+        if group is not last_group:
+            last_group = group
+            rule = group.rule
+            group_text = _fields(_group_columns(ref, group))
+            record_hash = _record_hash(ref, group)
+        if (known := outcomes.get(id(outcome))) is None:
+            known = outcomes[id(outcome)] = (outcome, _fields(_outcome_columns(outcome)))
+        own = record_hash.copy()
+        own.update(f"\0{flow.ordinal}\0{rule}\0{flow.text}".encode())  # as in _flow_id
         when = flow_time(flow.time_ms)
-        port = "null" if flow.src_port is None else flow.src_port
         return (
-            f'{{"TimeGenerated":"{when}","FlowTime":"{when}",'
-            f'"FlowId":"{_flow_id(record_hash, flow)}",'
-            f'"SrcIp":"{flow.src}","DestIp":"{flow.dst}","SrcPort":{port},'
+            f'{{"TimeGenerated":"{when}","FlowTime":"{when}","FlowId":"{own.hexdigest()}",'
+            f'"SrcIp":"{flow.src}","DestIp":"{flow.dst}",'
+            f'"SrcPort":{"null" if port is None else port},'
             f"{ends(flow, knowledge)},{known[1]},{group_text}}}"
         ).encode()
 
@@ -160,4 +167,14 @@ def _text(value: str) -> str:
 
 
 def _fields(values: dict[str, Any]) -> str:
-    return msgspec.json.encode(values)[1:-1].decode()
+    return msgspec.json.encode({key: _cut(value) for key, value in values.items()})[1:-1].decode()
+
+
+def _cut(value: Any) -> Any:
+    """A text no longer than a field may be, marked where it was cut; anything else as it is."""
+    if not isinstance(value, str) or 4 * len(value) <= MAX_FIELD:
+        return value
+    data = value.encode()
+    if len(data) <= MAX_FIELD:
+        return value
+    return data[: MAX_FIELD - len(CUT.encode())].decode(errors="ignore") + CUT

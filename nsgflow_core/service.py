@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from msgspec.structs import replace
+from azure.storage.blob import BlobServiceClient
 
-from nsgflow_core import blob_path
+from nsgflow_core import blob_path, portal
 from nsgflow_core.arm import CLOUDS, Cloud
 from nsgflow_core.blocks import FlowLogs
-from nsgflow_core.checkpoint import Checkpoints, SweepState
+from nsgflow_core.checkpoint import Checkpoints
 from nsgflow_core.config import Settings
 from nsgflow_core.dead_letters import DeadLetters
+from nsgflow_core.digest import Digests, Ledgers, watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.knowledge import Knowing
 from nsgflow_core.library import Library, Sources
@@ -26,6 +27,7 @@ from nsgflow_core.telemetry import Telemetry
 DEADLINE_SECONDS = 8 * 60.0
 """An invocation commits and returns after this; host.json lets it run for ten minutes."""
 
+_WATCH_SECONDS = 2 * DEADLINE_SECONDS
 _KNOWLEDGE_SECONDS = 10.0
 """How long a delivery whose filters ask for knowledge waits for its first load."""
 
@@ -44,12 +46,14 @@ class Service:
         """Make the clients; `cloud` stands in for the one that the settings name."""
         self._settings = settings
         self._now = now
+        self._watched: dict[datetime, float] = {}
         services = {name: blob_service(at) for name, at in settings.connections.items()}
         self._accounts = {name: str(at.account_name) for name, at in services.items()}
         self._services = services
         host = blob_service(settings.host_storage)
         self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
         self._telemetry = Telemetry()
+        self._digests = _digests(settings, self._checkpoints, host, now)
         state = host.get_container_client(settings.state_container)
         sources = Sources(
             settings.service_tags, settings.inventory, cloud or CLOUDS[settings.cloud]
@@ -83,16 +87,20 @@ class Service:
         self._wait_for_knowledge()
         now = self._now()
         try:
-            report = self._pipeline.run(ref, now + DEADLINE_SECONDS)
+            report = self._run(ref, now + DEADLINE_SECONDS)
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
             return Report(ref)
+        except NsgflowError as exc:
+            self._telemetry.failed(ref, exc)
+            # It may have left a claim behind, which the next try would take for somebody's work.
+            self._keep_open(connection, path, now)
+            raise
         self._telemetry.report(report)
         self._library.check()
-        hour = blob_path.parse(path).hour
-        if report.lagging and hour < datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
-            self._keep_open(connection, hour)
+        if report.unfinished:
+            self._keep_open(connection, path, now, busy=report.busy)
         if error := report.error():
             raise error
         return report
@@ -105,13 +113,44 @@ class Service:
         if self._patience:
             self._library.wait(self._patience)
 
-    def _keep_open(self, connection: str, hour: datetime) -> None:
+    def _keep_open(self, connection: str, path: str, now: float, *, busy: bool = False) -> None:
         """Let the sweep look at an hour that it would not look at by itself any more."""
+        hour = blob_path.parse(path).hour
+        if hour >= datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
+            return
+        if busy:  # sixty events may find one blob so: they need not all write the same
+            state = self._checkpoints.read_sweep(connection)
+            if hour in state.open_hours or hour in state.asked.values():
+                return
+        self._checkpoints.ask_sweep(connection, [hour])
 
-        def opened(state: SweepState) -> SweepState:
-            return replace(state, open_hours=tuple(sorted({*state.open_hours, hour})))
+    def _run(self, ref: BlobRef, deadline: float) -> Report:
+        if self._digests is not None:
+            self._watch(blob_path.parse(ref.path).hour)
+        return self._pipeline.run(ref, deadline)
 
-        self._checkpoints.update_sweep(connection, opened)
+    def _watch(self, hour: datetime) -> None:
+        """Let digests look at an hour that is over, before more is counted in it."""
+        now = self._now()
+        if hour >= watch_from(now) or self._watched.get(hour, 0.0) > now:
+            return
+        # Longer than the mark is trusted here and an invocation lasts: no count escapes it.
+        self._checkpoints.watch(hour, now + 2 * _WATCH_SECONDS)
+        self._watched = {at: until for at, until in self._watched.items() if until > now}
+        self._watched[hour] = now + _WATCH_SECONDS
+
+    def digest(self) -> None:
+        """Post the digest that is due, if the webhook takes digests and one is due.
+
+        Raises:
+            NsgflowError: it was not accepted, or the storage failed; it will be tried again.
+        """
+        if self._digests is None:
+            return
+        report = self._digests.run()
+        self._telemetry.digest(report)
+        if report.error is not None:
+            raise report.error
 
     def sweep(self) -> None:
         """Deliver what events missed, in all connections.
@@ -138,10 +177,11 @@ class Service:
                 swept = sweep(
                     Account(connection, account, containers),
                     self._checkpoints,
-                    lambda ref: self._pipeline.run(ref, deadline),
+                    lambda ref: self._run(ref, deadline),
                     window,
                 )
             except NsgflowError as exc:
+                self._telemetry.warn(f"the sweep of {connection} failed: {exc}")
                 errors.append(exc)
                 continue
             # Logged here because the host files lines by the thread of the invocation.
@@ -155,9 +195,15 @@ class Service:
                 blobs=swept.blobs,
                 run=len(swept.reports),
                 errors=len(swept.errors) + len(failed),
+                unreached=len(swept.errors),
+                firstError=str(swept.errors[0]) if swept.errors else "",
             )
         if now.minute < 5:  # noqa: PLR2004 - once an hour, in the timer's first run of it
             self._checkpoints.delete_before(now - timedelta(days=self._settings.state_days))
+        try:
+            self.digest()
+        except NsgflowError as exc:
+            errors.append(exc)
         for made in self._library.refresh(deadline - self._now()):
             self._telemetry.made(made)
         self._library.check()
@@ -174,7 +220,33 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
 
         sinks.append(LogAnalyticsSink(settings.logs, credential(), knowledge))
     if settings.webhook is not None:
+        from nsgflow_core.sinks.digest import DigestSink  # noqa: PLC0415
         from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
 
-        sinks.append(WebhookSink(settings.webhook))
+        sink = DigestSink if settings.webhook.digest_schedule else WebhookSink
+        sinks.append(sink(settings.webhook))
     return sinks
+
+
+def _digests(
+    settings: Settings, ledgers: Ledgers, host: BlobServiceClient, now: Callable[[], float]
+) -> Digests | None:
+    webhook = settings.webhook
+    if webhook is None or not webhook.digest_schedule:
+        return None
+    from nsgflow_core.digest_state import DigestState  # noqa: PLC0415
+    from nsgflow_core.sinks.digest import Poster  # noqa: PLC0415
+
+    host_url = portal.portal(settings.logs.endpoint if settings.logs else "")
+    table_name = (settings.logs.stream if settings.logs else "NSGFlow_CL").removeprefix("Custom-")
+    return Digests(
+        DigestState(host.get_container_client(settings.state_container)),
+        ledgers,
+        Poster(
+            webhook, lambda digest: portal.link(digest, settings.workspace_id, table_name, host_url)
+        ),
+        webhook.interval_seconds,
+        webhook.repeat_minutes * 60,
+        settings.state_days,
+        now,
+    )

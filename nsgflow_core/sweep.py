@@ -85,7 +85,7 @@ def sweep(
     """
     state = checkpoints.read_sweep(account.connection)
     listed = [*hours_to_list(state, window), *state.unlisted]
-    hours = sorted({*listed, *state.open_hours}, reverse=True)
+    hours = sorted({*listed, *state.open_hours, *state.asked.values()}, reverse=True)
     oldest = window.now - timedelta(days=window.state_days)
     unlisted: set[datetime] = set()
     still_open: set[datetime] = set()
@@ -121,15 +121,32 @@ def sweep(
             errors += failed + broken
 
     def written(latest: SweepState) -> SweepState:
-        added = set(latest.open_hours) - set(state.open_hours)  # by others, in the meantime
+        asked = {name: hour for name, hour in latest.asked.items() if name not in state.asked}
+        # An hour may have been opened by others in the meantime, perhaps once more: it is closed
+        # only if nothing in it is marked now. Who marks and opens later makes this write fail.
+        doubtful = {hour for hour in latest.open_hours if hour > oldest} - still_open
+        reopened = {
+            hour
+            for hour in doubtful
+            if hour not in state.open_hours or _has_pending(checkpoints, account, hour)
+        }
+        missed = set(latest.unlisted) - set(state.unlisted)  # by a sweep at the same time
         return SweepState(
             window.now,
-            tuple(sorted(hour for hour in still_open | added if hour > oldest)),
-            tuple(sorted(hour for hour in unlisted if hour > oldest)),
+            tuple(sorted(hour for hour in still_open | reopened if hour > oldest)),
+            tuple(sorted(hour for hour in unlisted | missed if hour > oldest)),
+            asked,
         )
 
     checkpoints.update_sweep(account.connection, written)
     return Swept(len(hours), blobs, tuple(reports), tuple(errors))
+
+
+def _has_pending(checkpoints: Checkpoints, account: Account, hour: datetime) -> bool:
+    return any(
+        checkpoint.pending and checkpoint.ref.account == account.name
+        for checkpoint in checkpoints.in_hour(hour)
+    )
 
 
 def _gather(

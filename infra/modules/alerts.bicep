@@ -169,7 +169,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
     kind: 'LogAlert'
     properties: {
       displayName: rule.displayName
-      description: 'One of nsgflow\'s rules; docs/deployment.md says what to do about it.'
+      description: 'One of nsgflow\'s rules; docs/operations.md says what to do about it.'
       enabled: true
       severity: rule.severity
       scopes: [workspaceId]
@@ -213,7 +213,7 @@ resource simpleAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (w
   kind: 'SimpleLogAlert'
   properties: {
     displayName: 'nsgflow: denied flows to a watched port or NSG, each minute'
-    description: 'One of nsgflow\'s rules; docs/deployment.md says what to do about it.'
+    description: 'One of nsgflow\'s rules; docs/operations.md says what to do about it.'
     enabled: true
     severity: 2
     scopes: [workspaceId]

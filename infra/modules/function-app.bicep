@@ -58,9 +58,9 @@ param options nsgflowOptions
 param subnetId string
 
 // The threads of a worker: one for each blob that the host hands over at a time
-// (maxDegreeOfParallelism in host.json), and one for the sweep.
+// (maxDegreeOfParallelism in host.json), one for the sweep and one for the timer of digests.
 var host = loadJsonContent('../../host.json')
-var workerThreads = host.extensions.blobs.maxDegreeOfParallelism + 1
+var workerThreads = host.extensions.blobs.maxDegreeOfParallelism + 2
 
 var platformSettings = {
   AzureWebJobsStorage__credential: 'managedidentity'
@@ -89,6 +89,8 @@ var nsgflowSettings = {
   NSGFLOW_WEBHOOK_SECRET: options.webhookSecret
   NSGFLOW_WEBHOOK_FILTER: options.webhookFilter
   NSGFLOW_WEBHOOK_MAX_AGE_MINUTES: options.webhookMaxAgeMinutes > 0 ? string(options.webhookMaxAgeMinutes) : ''
+  NSGFLOW_WEBHOOK_INTERVAL_SECONDS: string(options.webhookIntervalSeconds)
+  NSGFLOW_WEBHOOK_REPEAT_MINUTES: string(options.webhookRepeatMinutes)
   NSGFLOW_SWEEP_HOURS: string(options.sweepHours)
   NSGFLOW_SERVICE_TAGS: options.serviceTags
   NSGFLOW_INVENTORY: options.inventory

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli import options
+from nsgflow_core.cli import dead_letter_commands, operate, options
 
 _ENVIRONMENT = """Sign-in: AZURE_STORAGE_CONNECTION_STRING, or STORAGE_ACCOUNT_KEY with
 --account-name, else whoever is signed in here (az login, managed identity).
@@ -112,9 +112,10 @@ def flows(
     ] = "text",
     verbose: options.Verbose = False,
 ) -> None:
-    """Show flows: denied inbound ones of the last hour, if nothing else is asked for.
+    """Show flows of the newest logs, or of a span of time.
 
-    Takes the flags of get_nsg_logs and prints its lines. With --display-hours the newest hour
+    Denied inbound ones of the newest hour, if nothing else is asked for. Takes the flags of
+    get_nsg_logs and prints its lines. With --display-hours the newest hour
     comes first, as there; with --since the oldest. Within an hour flows are in the order of
     their times. A --filter that names action, direction or lb replaces the default for it.
     """
@@ -142,3 +143,113 @@ def flows(
         accounts = sign_in(account_name or (), os.environ)
         when = When(display_hours, since, until)
         show_flows(accounts, choice, when, output, aggregate=aggregate)
+
+
+@app.command()
+def denied(
+    *,
+    account_name: options.Accounts = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="KEYS",
+            help="Group by these, separated by commas: nsg, rule, direction, protocol, source, "
+            "destination, port, mac, account.  "
+            "[default: nsg,rule,direction,protocol,destination,port]",
+        ),
+    ] = "",
+    suggest: Annotated[
+        bool,
+        typer.Option(
+            "--suggest",
+            help="Propose for each group the rule that would let it through, as an az command "
+            "to review.",
+        ),
+    ] = False,
+    nsg_name: Annotated[
+        str, typer.Option("--nsg-name", metavar="NSG", help="Only flows of this NSG.")
+    ] = "",
+    display_lb: Annotated[
+        bool, typer.Option("--display-lb", help="Count probes of the Azure load balancer as well.")
+    ] = False,
+    filter_terms: options.Filter = "",
+    display_hours: options.Hours = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="table|json|csv", help="How to show them.")
+    ] = "table",
+    verbose: options.Verbose = False,
+) -> None:
+    """Show which NSG, rule and port deny the most.
+
+    The denied flows of the newest hour, if nothing else is asked for, in groups, the busiest on
+    top: how many, from how many sources, when first and last.
+    """
+    from nsgflow_core.cli.session import session
+
+    with session(verbose=verbose):
+        import os
+
+        from nsgflow_core.cli.accounts import sign_in
+        from nsgflow_core.cli.denied import DEFAULT_BY, show_denied
+        from nsgflow_core.cli.flows import When
+        from nsgflow_core.cli.query import Choice
+
+        choice = Choice(
+            terms=f"action=denied {filter_terms}".strip(), probes=display_lb, nsg=nsg_name
+        )
+        accounts = sign_in(account_name or (), os.environ)
+        when = When(display_hours, since, until)
+        show_denied(accounts, choice, when, by or DEFAULT_BY, output, suggest=suggest)
+
+
+@app.command()
+def tail(
+    *,
+    account_name: options.Accounts = None,
+    filter_terms: options.Filter = "",
+    nsg_name: Annotated[
+        str, typer.Option("--nsg-name", metavar="NSG", help="Only flows of this NSG.")
+    ] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Begin with flows from then on: ISO 8601 (UTC), or 30m, 2h ago.  [default: now]",
+        ),
+    ] = "",
+    interval: Annotated[
+        float,
+        typer.Option("--interval", metavar="SECONDS", min=1, help="Look for new flows so often."),
+    ] = 10,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="text|json", help="How to show them.")
+    ] = "text",
+    verbose: options.Verbose = False,
+) -> None:
+    """Follow denied flows as they are written.
+
+    All NSGs of the accounts, until Ctrl-C; on a terminal denied flows are red, allowed ones
+    green, and the last line says how old the newest record is. A --filter that names action
+    shows others than denied ones.
+    """
+    from nsgflow_core.cli.session import session
+
+    with session(verbose=verbose):
+        import os
+
+        from nsgflow_core.cli.accounts import sign_in
+        from nsgflow_core.cli.query import Choice
+        from nsgflow_core.cli.tail import Follow
+        from nsgflow_core.cli.tail import tail as run
+
+        choice = Choice(terms=filter_terms, allowed=False, nsg=nsg_name)
+        run(sign_in(account_name or (), os.environ), Follow(choice, since, output, interval))
+
+
+for command in (operate.checkpoints, operate.replay, operate.run, operate.check):
+    app.command()(command)
+app.add_typer(dead_letter_commands.app, name="dead-letters")

@@ -43,3 +43,11 @@ Until = Annotated[
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Tell more, on stderr: what was read, causes of errors.")
 ]
+LogName = Annotated[
+    str,
+    typer.Option(
+        "--nsg",
+        metavar="NAME",
+        help="Only logs of this NSG, or VNet flow log, as their paths name it; takes *.",
+    ),
+]

@@ -6,6 +6,7 @@ what is held is a window of each log of two hours, however long the logs are.
 """
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,15 +16,16 @@ from typing import NamedTuple, Self
 
 from nsgflow_core import flows, records
 from nsgflow_core.blob_path import LogPath
-from nsgflow_core.blocks import BlobChangedError, FlowLogs
+from nsgflow_core.blocks import BlobChangedError
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.filter import Filter
 from nsgflow_core.model import Bad, BlobRef, Flow
-from nsgflow_core.pipeline import LARGEST_RECORD
+from nsgflow_core.pipeline import LARGEST_RECORD, Source
 
 _DOWNLOADS = 8
-_WINDOWS = 64 * 1024 * 1024
+_WINDOWS = 32 * 1024 * 1024
 """Bytes that the windows of an hour's logs share."""
+_AHEAD = 2
 _WINDOW = (128 * 1024, 4 * 1024 * 1024)
 _CLOSING = 512
 """Bytes at the end that are fetched at once: half a closing would not fit a log that grew."""
@@ -64,7 +66,7 @@ class Reader:
 
     def __init__(
         self,
-        source: FlowLogs,
+        source: Source,
         wanted: Filter,
         progress: Callable[[Tally], None],
     ) -> None:
@@ -160,24 +162,26 @@ class Reader:
 
 
 class Download:
-    """One log on its way: the next window is fetched while the one before is parsed."""
+    """One log on its way: the next windows are fetched while the one before is parsed."""
 
-    def __init__(self, source: FlowLogs, pool: Executor, log: Log, window: int) -> None:
+    def __init__(self, source: Source, pool: Executor, log: Log, window: int) -> None:
         self._source = source
         self._pool = pool
         self._ref = log.ref
         self._window = window
         self._size, self._etag = log.size, log.etag
-        self._at = 0
-        self._next = self._fetch()
+        self._at = self._asked = 0
+        self._ahead: deque[Future[bytes]] = deque()
+        self._fetch()
 
-    def _fetch(self) -> Future[bytes] | None:
-        if self._at >= self._size:
-            return None
-        end = self._at + self._window
-        if end > self._size - _CLOSING:
-            end = self._size
-        return self._pool.submit(self._source.read, self._ref, self._at, end, self._etag)
+    def _fetch(self) -> None:
+        while self._asked < self._size and len(self._ahead) < _AHEAD:
+            end = self._asked + self._window
+            if end > self._size - _CLOSING:
+                end = self._size
+            read = self._source.read
+            self._ahead.append(self._pool.submit(read, self._ref, self._asked, end, self._etag))
+            self._asked = end
 
     def widen(self, *, unfinished: bool) -> None:
         """Fetch more at once when a window holds no whole record."""
@@ -190,15 +194,15 @@ class Download:
         Raises:
             NsgflowError: the rest cannot be read.
         """
-        while self._next is not None:
+        while self._ahead:
             try:
-                piece = self._next.result()
+                piece = self._ahead.popleft().result()
             except BlobChangedError:
                 self._list_again()
                 continue
             self._at += len(piece)
-            self._next = self._fetch()
-            yield piece, self._next is None
+            self._fetch()
+            yield piece, not self._ahead
 
     def _list_again(self) -> None:
         """The log has grown: what was read stands, since Azure inserts before the closer."""
@@ -206,7 +210,9 @@ class Download:
         if listed.size < self._at:
             raise BadInputError(f"{self._ref} was rewritten while it was read")
         self._size, self._etag = listed.size, listed.etag
-        self._next = self._fetch()
+        self._ahead.clear()
+        self._asked = self._at
+        self._fetch()
 
 
 def _time(flow: Flow) -> int:

@@ -70,6 +70,8 @@ def session(*, verbose: bool) -> Iterator[None]:
         level=logging.INFO if verbose else logging.CRITICAL,
         format="%(asctime)s %(name)s %(message)s",
     )
+    # It logs every request and answer; what matters of them is in our own errors.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
     try:
         yield
         sys.stdout.flush()

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
+from nsgflow_core.alerts import Tally
 from nsgflow_core.errors import (
     BadInputError,
     DataRefusedError,
@@ -45,18 +46,36 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
 
 
+class Sendable(Protocol):
+    """What has the attributes of an `Item`; its payload may be made when it is asked for."""
+
+    @property
+    def payload(self) -> bytes: ...  # noqa: D102
+    @property
+    def after(self) -> Position: ...  # noqa: D102
+    @property
+    def flows(self) -> int: ...  # noqa: D102
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """An item that was refused alone while others were accepted: a dead letter."""
 
-    item: Item
+    item: Sendable
     reason: str
+
+
+_Sent = TypeVar("_Sent", bound=Sendable)
 
 
 class Delivery(msgspec.Struct, frozen=True):
     """How far a sink got: everything before `reached` is accepted, refused for good, or unwanted.
 
     `error` is set when the sink failed; without one and short of the end its time ran out.
-    `too_old` counts the flows that were left out because of their age.
+    `too_old` counts the flows that were left out because of their age, `retries` the requests
+    that were made again. `counted` is what the checkpoint has to add to its ledger when the cursor
+    moves.
     """
 
     reached: Position
@@ -64,6 +83,8 @@ class Delivery(msgspec.Struct, frozen=True):
     refused: Sequence[Refusal] = ()
     error: NsgflowError | None = None
     too_old: int = 0
+    counted: Sequence[Tally] = ()
+    retries: int = 0
 
 
 class Sink(Protocol):
@@ -82,8 +103,8 @@ class Sink(Protocol):
 
 
 def deliver_in_order(
-    batches: Iterable[Sequence[Item]],
-    post: Callable[[Sequence[Item]], None],
+    batches: Iterable[Sequence[_Sent]],
+    post: Callable[[Sequence[_Sent]], None],
     start: Position,
     end: Position,
     deadline: float,
@@ -122,8 +143,8 @@ class _Account:
 
 
 def _post_halving(
-    batch: Sequence[Item],
-    post: Callable[[Sequence[Item]], None],
+    batch: Sequence[_Sent],
+    post: Callable[[Sequence[_Sent]], None],
     account: _Account,
     deadline: float,
 ) -> bool:
@@ -160,11 +181,13 @@ def _post_halving(
     return True
 
 
-def with_retries(attempt: Callable[[float], None], deadline: float) -> None:
+def with_retries(
+    attempt: Callable[[float], None], deadline: float, waits: list[float] | None = None
+) -> None:
     """Call `attempt` with the seconds left until it succeeds, waiting between transient errors.
 
     Waits grow from 0.2 s, with jitter, and are as long as the service asked for; a wait that
-    would pass the deadline (on the monotonic clock) is not begun.
+    would pass the deadline (on the monotonic clock) is not begun. Each is added to `waits`.
 
     Raises:
         TransientError: the last one, when tries or time ran out.
@@ -177,6 +200,8 @@ def with_retries(attempt: Callable[[float], None], deadline: float) -> None:
             wait = max(exc.retry_after, _FIRST_WAIT * 2 ** (tries - 1) * random.uniform(0.5, 1))  # noqa: S311 - jitter
             if tries == _MAX_TRIES or time.monotonic() + wait >= deadline:
                 raise
+            if waits is not None:
+                waits.append(wait)
             time.sleep(wait)
         else:
             return

@@ -4,13 +4,19 @@ Limits: 1 MB a call, of the body as sent and as unpacked
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api).
 The SDK's own batching overshoots that, since it does not count separators, and encodes each row
 twice; so batches are made here and handed over as streams, which it sends as they are.
+
+Each row is encoded once, packed at once and forgotten: a batch that is accepted, as nearly all
+are, needs no more than its packed body. A row is encoded again only where a refusal asks for the
+bytes: for the halves of a batch, and for a dead letter.
 """
 
 import io
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import ClassVar
 
+import msgspec
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
     AzureError,
@@ -19,19 +25,32 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.monitor.ingestion import LogsIngestionClient
+from msgspec.structs import replace
 
 from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import BadInputError, RefusedError, TransientError
 from nsgflow_core.knowledge import NOTHING, Knowing, Knowledge, nothing
 from nsgflow_core.model import BlobRef, Flow, Position
-from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, with_retries
+from nsgflow_core.sinks import (
+    Delivery,
+    Item,
+    Sendable,
+    deliver_in_order,
+    status_error,
+    with_retries,
+)
 
 MAX_BODY = 1_000_000
 """Largest body in bytes before compression: under 1 MB whether mega means 1000 or 1024."""
 
+_ROWS_AGAIN = 15
+"""Rows of dead letters, of up to 64 KiB each, that surely fit into one body."""
+
 _GZIP = 16 + zlib.MAX_WBITS
 _FAST = 1  # rows repeat so much that slower levels gain nothing worth their CPU
+_ROWS_AT_ONCE = 32
+"""Rows handed to zlib together: enough to spare calls, few enough to still lie in the cache."""
 
 
 class LogAnalyticsSink:
@@ -49,7 +68,7 @@ class LogAnalyticsSink:
         self._client = LogsIngestionClient(
             settings.endpoint,
             credential,
-            credential_scopes=[_scope(settings.endpoint)],
+            credential_scopes=[token_scope(settings.endpoint)],
             retry_total=0,
             permit_redirects=False,
         )
@@ -59,13 +78,25 @@ class LogAnalyticsSink:
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
         deadline = time.monotonic() + seconds
-        batches = _batches(ref, flows, self._knowledge())
+        return self._send(_batches(ref, flows, self._knowledge()), start, end, deadline)
 
-        def post(batch: Sequence[Item]) -> None:
+    def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
+        """Send rows of dead letters again, as they are: few enough at once to fit a call."""
+        batches = (items[at : at + _ROWS_AGAIN] for at in range(0, len(items), _ROWS_AGAIN))
+        end = items[-1].after
+        return self._send(batches, end, end, time.monotonic() + seconds)
+
+    def _send(
+        self, batches: Iterable[Sequence[Sendable]], start: Position, end: Position, deadline: float
+    ) -> Delivery:
+        waits: list[float] = []
+
+        def post(batch: Sequence[Sendable]) -> None:
             body = _gzip(batch)
-            with_retries(lambda left: self._upload(body, left), deadline)
+            with_retries(lambda left: self._upload(body, left), deadline, waits)
 
-        return deliver_in_order(batches, post, start, end, deadline)
+        delivery = deliver_in_order(batches, post, start, end, deadline)
+        return replace(delivery, retries=len(waits))
 
     def _upload(self, body: bytes, seconds: float) -> None:
         try:
@@ -90,7 +121,7 @@ class LogAnalyticsSink:
             raise RefusedError(f"Logs Ingestion: {exc.message}") from exc
 
 
-def _scope(endpoint: str) -> str:
+def token_scope(endpoint: str) -> str:
     """The token scope of the cloud that the endpoint is in."""
     for suffix in ("us", "cn"):
         if endpoint.lower().rstrip("/").endswith(f".azure.{suffix}"):
@@ -98,26 +129,93 @@ def _scope(endpoint: str) -> str:
     return "https://monitor.azure.com/.default"
 
 
+class _Row(msgspec.Struct, frozen=True, gc=False):
+    """The `Item` of one flow; its payload is encoded when it is asked for, which is rare."""
+
+    flow: Flow
+    encode: Callable[[Flow], bytes]
+
+    flows: ClassVar[int] = 1
+    id: ClassVar[str] = ""
+
+    @property
+    def payload(self) -> bytes:
+        """The row as JSON."""
+        return self.encode(self.flow)
+
+    @property
+    def after(self) -> Position:
+        """The place behind the flow's tuple."""
+        return Position(self.flow.group.record.offset, self.flow.ordinal + 1)
+
+
+class _Batch(list[_Row]):
+    """The rows of one call with their body, packed; slices of it are lists without one.
+
+    `size` is the body's before it was packed.
+    """
+
+    body = b""
+    size = 0
+
+
+class _Packer:
+    """A body in the making: takes rows as they come, so that none need be kept."""
+
+    def __init__(self) -> None:
+        self._lead = b"["
+        self._packed: list[bytes] = []
+        self._deflate = zlib.compressobj(_FAST, wbits=_GZIP)
+
+    def add(self, some: list[bytes]) -> None:
+        """Pack some rows, and forget them."""
+        if some:
+            self._packed.append(self._deflate.compress(self._lead + b",".join(some)))
+            self._lead = b","
+            some.clear()
+
+    def body(self) -> bytes:
+        """The body of all rows added; the packer is used up."""
+        return b"".join((*self._packed, self._deflate.compress(b"]"), self._deflate.flush()))
+
+
 def _batches(
     ref: BlobRef, flows: Sequence[Flow], knowledge: Knowledge = NOTHING
-) -> Iterator[list[Item]]:
+) -> Iterator[_Batch]:
     encode = rows.encoder(ref, knowledge)
-    batch: list[Item] = []
+    packer = _Packer()
+    some: list[bytes] = []
     size = 1  # of the body: brackets, and a comma behind every row but the last
-    for flow in flows:
+    first = 0
+    for number, flow in enumerate(flows):
         row = encode(flow)
-        if batch and size + len(row) + 1 > MAX_BODY:
-            yield batch
-            batch, size = [], 1
-        batch.append(Item(row, Position(flow.group.record.offset, flow.ordinal + 1)))
+        if number > first and size + len(row) + 1 > MAX_BODY:
+            packer.add(some)
+            yield _closed(flows[first:number], encode, packer, size)
+            packer, size, first = _Packer(), 1, number
+        some.append(row)
         size += len(row) + 1
-    if batch:
-        yield batch
+        if len(some) == _ROWS_AT_ONCE:
+            packer.add(some)
+    if first < len(flows):
+        packer.add(some)
+        yield _closed(flows[first:], encode, packer, size)
 
 
-def _gzip(batch: Sequence[Item]) -> bytes:
-    body = b"[%b]" % b",".join([item.payload for item in batch])
-    if len(body) > MAX_BODY:
-        raise BadInputError(f"a row of {len(body)} bytes is more than one call may carry")
-    packer = zlib.compressobj(_FAST, wbits=_GZIP)
-    return packer.compress(body) + packer.flush()
+def _closed(
+    flows: Sequence[Flow], encode: Callable[[Flow], bytes], packer: _Packer, size: int
+) -> _Batch:
+    batch = _Batch([_Row(flow, encode) for flow in flows])
+    batch.body, batch.size = packer.body(), size
+    return batch
+
+
+def _gzip(batch: Sequence[Sendable]) -> bytes:
+    """The body of rows: as packed when the batch was made, or made now for a part of one."""
+    if not isinstance(batch, _Batch):
+        packer = _Packer()
+        packer.add([row.payload for row in batch])
+        return packer.body()
+    if batch.size > MAX_BODY:  # of a single row: no other was let in beside it
+        raise BadInputError(f"a row of {batch.size} bytes is more than one call may carry")
+    return batch.body

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http.cookiejar import DefaultCookiePolicy
 from itertools import groupby
 from typing import Any
@@ -23,6 +23,7 @@ from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow, Position, Record
 from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, with_retries
+from nsgflow_core.sinks.guarded import GuardedAdapter
 
 MAX_ALERT = 64 * 1024
 """Largest alert in bytes; what intermediaries of CloudEvents must be able to forward."""
@@ -39,57 +40,90 @@ class WebhookSink:
     def __init__(self, settings: WebhookSettings) -> None:
         self.filter = settings.filter
         self._settings = settings
-        self._session = requests.Session()
-        # No credentials from ~/.netrc and no cookies go to whoever the URL names.
-        self._session.auth = lambda request: request
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._session = new_session()
 
     def deliver(
         self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
     ) -> Delivery:
         """Post the alerts one by one; see `Sink.deliver`."""
         deadline = time.monotonic() + seconds
-        young = flows
-        if self._settings.max_age_minutes is not None:
-            oldest = (time.time() - self._settings.max_age_minutes * 60) * 1000
-            young = [flow for flow in flows if flow.time_ms >= oldest]
+        young = young_enough(flows, self._settings)
+
+        delivery = self._send(_alerts(ref, young), start, end, deadline)
+        return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
+
+    def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
+        """Post alerts of dead letters again, as they are and with their ids."""
+        end = items[-1].after
+        return self._send(([item] for item in items), end, end, time.monotonic() + seconds)
+
+    def _send(
+        self, alerts: Iterable[Sequence[Item]], start: Position, end: Position, deadline: float
+    ) -> Delivery:
+        waits: list[float] = []
 
         def post(alert: Sequence[Item]) -> None:
             (item,) = alert
-            with_retries(lambda left: self._post(item, left), deadline)
+            with_retries(lambda left: self._post(item, left), deadline, waits)
 
-        delivery = deliver_in_order(_alerts(ref, young), post, start, end, deadline)
-        return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
+        delivery = deliver_in_order(alerts, post, start, end, deadline)
+        return msgspec.structs.replace(delivery, retries=len(waits))
 
     def _post(self, alert: Item, seconds: float) -> None:
-        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+        headers = {"Content-Type": "application/cloudevents+json"}
         if self._settings.secret:
-            headers |= _signature(self._settings.secret, alert)
-        try:
-            response = self._session.post(
-                self._settings.url,
-                data=alert.payload,
-                headers=headers,
-                timeout=(min(seconds, 5), seconds),
-                allow_redirects=False,
-                stream=True,
-            )
-            _finish(response)
-        except requests.exceptions.SSLError as exc:
-            raise RefusedError("the webhook's certificate is not trusted") from exc
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as exc:
-            raise RefusedError("the webhook's URL cannot be used") from exc
-        except (requests.exceptions.RequestException, OSError) as exc:
-            # Its text may hold the URL, and that is a secret: name the kind only.
-            raise TransientError(f"the webhook: {type(exc).__name__}") from exc
-        error = status_error(
-            response.status_code, response.headers.get("Retry-After"), "the webhook"
+            headers |= signature(self._settings.secret, alert.id, alert.payload)
+        send(self._session, self._settings.url, alert.payload, headers, seconds)
+
+
+def young_enough(flows: Sequence[Flow], settings: WebhookSettings) -> Sequence[Flow]:
+    """The flows that are not too old to alert."""
+    if settings.max_age_minutes is None:
+        return flows
+    oldest = (time.time() - settings.max_age_minutes * 60) * 1000
+    return [flow for flow in flows if flow.time_ms >= oldest]
+
+
+def new_session() -> requests.Session:
+    """A session for posts to a webhook, for the life of the process."""
+    session = requests.Session()
+    # No credentials from ~/.netrc and no cookies go to whoever the URL names.
+    session.auth = lambda request: request
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = GuardedAdapter(pool_maxsize=_CONNECTIONS)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def send(
+    session: requests.Session, url: str, payload: bytes, headers: dict[str, str], seconds: float
+) -> None:
+    """Post to a webhook and wait for the answer, `seconds` at most between its bytes.
+
+    Raises:
+        TransientError, RefusedError: it did not accept; neither tells the URL.
+    """
+    try:
+        response = session.post(
+            url,
+            data=payload,
+            headers=headers,
+            timeout=(min(seconds, 5), seconds),
+            allow_redirects=False,
+            stream=True,
         )
-        if error is not None:
-            raise error
+        _finish(response)
+    except requests.exceptions.SSLError as exc:
+        raise RefusedError("the webhook's certificate is not trusted") from exc
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as exc:
+        raise RefusedError("the webhook's URL cannot be used") from exc
+    except (requests.exceptions.RequestException, OSError) as exc:
+        # Its text may hold the URL, and that is a secret: name the kind only.
+        raise TransientError(f"the webhook: {type(exc).__name__}") from exc
+    error = status_error(response.status_code, response.headers.get("Retry-After"), "the webhook")
+    if error is not None:
+        raise error
 
 
 def _finish(response: requests.Response) -> None:
@@ -103,12 +137,13 @@ def _finish(response: requests.Response) -> None:
                 response.raw.close()  # the status line has said all that matters
 
 
-def _signature(secret: bytes, alert: Item) -> dict[str, str]:
+def signature(secret: bytes, name: str, payload: bytes) -> dict[str, str]:
+    """The headers that sign a message per Standard Webhooks; `name` is its id."""
     stamp = str(int(time.time()))
-    signed = b"%b.%b.%b" % (alert.id.encode(), stamp.encode(), alert.payload)
+    signed = b"%b.%b.%b" % (name.encode(), stamp.encode(), payload)
     digest = base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
     return {
-        "webhook-id": alert.id,
+        "webhook-id": name,
         "webhook-timestamp": stamp,
         "webhook-signature": f"v1,{digest}",
     }
@@ -130,7 +165,6 @@ def alert_id(ref: BlobRef, record: Record) -> str:
 def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
     """The CloudEvent of one record, its smallest groups cut off where it would be too large."""
     groups = _groups(flows)
-    encoded = [msgspec.json.encode(group) for group in groups]
     envelope = {
         "specversion": "1.0",
         "type": "nsgflow.flows.denied",
@@ -142,8 +176,8 @@ def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
     }
     room = MAX_ALERT - len(msgspec.json.encode(envelope))
     kept = 0
-    for group in encoded:
-        room -= len(group) + 1
+    for group in groups:
+        room -= len(msgspec.json.encode(group)) + 1
         if room < 0:
             break
         kept += 1

@@ -1,7 +1,11 @@
 """What can go wrong at a terminal: one sentence with the mend, and an exit status that tells."""
 
+import contextlib
+import os
+import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,10 +185,13 @@ def test_log_that_grows_while_it_is_read(store: Store, meter: Meter) -> None:
         writer.append(*(denied(NIC, first + 500 * n, 500) for n in range(20)))
     writer.append(b'{"filler":"%b"}' % (b"x" * 9_000_000))
     added = iter((60_000, 60_001, 60_002))
+    one_at_a_time = threading.Lock()
 
     def grow(request: Request) -> Fault | None:
-        if request.method == "GET" and not request.query and (port := next(added, None)):
-            writer.append(denied(NIC, port, 1))
+        if request.method == "GET" and not request.query:
+            with one_at_a_time:
+                if port := next(added, None):
+                    writer.append(denied(NIC, port, 1))
         return None
 
     meter.blobs.faults = grow
@@ -259,3 +266,24 @@ def test_without_the_extra_the_mend_is_named(tmp_path: Path) -> None:
         1,
         "nsgflow: the command line is an extra, install it: pip install 'nsgflow[cli]'",
     )
+
+
+def test_long_reads_show_their_progress_on_a_terminal(store: Store, meter: Meter) -> None:
+    """A bar on stderr, which is no part of what goes to the pipe."""
+    store.log(nsg_path(NIC, HOUR), [denied(NIC, 1, 1)])
+    meter.blobs.faults = lambda _: Fault(delay=0.5)
+    controller, terminal = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "nsgflow_core", "flows"],
+        env=through(store, meter) | {"TERM": "xterm"}, cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    out, _ = running.communicate(timeout=60)
+    assert (running.returncode, ports(out)) == (0, [1])
+    drawn = b""
+    with contextlib.suppress(OSError):  # how Linux says that the terminal is closed
+        while piece := os.read(controller, 65536):
+            drawn += piece
+    os.close(controller)
+    assert b"reading 1 logs" in drawn

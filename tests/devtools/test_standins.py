@@ -76,6 +76,8 @@ def test_rows_are_accepted_and_counted_by_id(client: Client) -> None:
     assert client.post(body).status_code == 204
     assert client.post(gzip.compress(body), Content_Encoding="gzip").status_code == 204
     assert (client.logs.accepted, client.logs.duplicates, client.logs.rows) == (2, 1, [ROW, ROW])
+    place = (ROW.get("SourceBlob"), ROW.get("RecordTime"))
+    assert client.logs.records == {place: client.logs.times[0]}
 
 
 @pytest.mark.parametrize(

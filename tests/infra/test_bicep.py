@@ -19,7 +19,7 @@ INFRA = ROOT / "infra"
 FILES = sorted(INFRA.rglob("*.bicep"))
 MODULES = sorted((INFRA / "modules").iterdir())
 
-KNOWN_AHEAD = frozenset(("NSGFLOW_INVENTORY", "NSGFLOW_SERVICE_TAGS", "NSGFLOW_WORKSPACE_ID"))
+KNOWN_AHEAD = frozenset(("NSGFLOW_INVENTORY", "NSGFLOW_SERVICE_TAGS"))
 """Settings of the contract that the Bicep sets and the code may not read yet."""
 
 NOT_ON_FLEX = re.compile(
@@ -236,7 +236,8 @@ def test_the_code_takes_the_settings_as_given() -> None:
         "WEBHOOK_FORMAT": re.findall(r"param webhookFormat string = '(\w+)'", main())[0],
         "SERVICE_TAGS": "",
         "INVENTORY": "resourcegraph",
-        "WORKSPACE_ID": "/subscriptions/0/resourceGroups/r/providers/x/workspaces/w",
+        "WORKSPACE_ID": "/subscriptions/0/resourceGroups/r/providers"
+        "/Microsoft.OperationalInsights/workspaces/w",
         "STATE_TABLE": re.findall(r"var stateTable = '(.*)'", main())[0],
         "STATE_CONTAINER": re.findall(r"var stateContainer = '(.*)'", main())[0],
     }
@@ -373,9 +374,9 @@ def test_worker_threads_match_the_blobs_that_the_host_hands_over() -> None:
 
     assert parallel == 16
     assert "var host = loadJsonContent('../../host.json')" in text
-    assert "var workerThreads = host.extensions.blobs.maxDegreeOfParallelism + 1" in text
+    assert "var workerThreads = host.extensions.blobs.maxDegreeOfParallelism + 2" in text
     assert "PYTHON_THREADPOOL_THREAD_COUNT: string(workerThreads)" in text
-    assert sample["Values"]["PYTHON_THREADPOOL_THREAD_COUNT"] == str(parallel + 1)
+    assert sample["Values"]["PYTHON_THREADPOOL_THREAD_COUNT"] == str(parallel + 2)
 
 
 def test_summary_lines_of_every_connection_are_let_through() -> None:

@@ -292,6 +292,16 @@ def test_rules_over_rows_look_at_when_they_were_ingested() -> None:
         assert minutes >= [int(rule["frequency"].removeprefix("PT").removesuffix("M"))]
 
 
+def test_every_rule_has_a_runbook() -> None:
+    """A heading of docs/operations.md has the name that the alert has."""
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    headings = " ".join(re.findall(r"^### (.*)$", operations, re.MULTILINE))
+    names = set(re.findall(r"name: '(nsgflow-[a-z-]+)'", ALERTS))
+
+    assert len(names) == len(rules()) + 1
+    assert names <= set(re.findall(r"[a-z-]+", headings))
+
+
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 def test_lines_are_looked_up_by_names_that_the_code_logs(query: str) -> None:
     """Events and fields of summary lines are those of telemetry.py."""

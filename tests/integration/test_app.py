@@ -12,7 +12,11 @@ import pytest
 
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 from devtools.functions_host import FunctionsHost, index_app
-from nsgflow_core.service import DEADLINE_SECONDS
+from devtools.http_server import Fault
+from devtools.supply import lock_problems
+from nsgflow_core.config import from_env
+from nsgflow_core.errors import NsgflowError
+from nsgflow_core.service import DEADLINE_SECONDS, Service
 from tests.functional.logs import records
 from tests.integration.conftest import ROOT, Deployment
 
@@ -83,22 +87,21 @@ def test_the_local_settings_work_as_they_stand(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_host_json_fits_the_code() -> None:
-    """The host waits longer than our own deadline, and one thread more than blobs is asked for."""
+    """The host waits past our own deadline, with two threads more than blobs at once."""
     host = json.loads((ROOT / "host.json").read_text())
     sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
     hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
     assert hours * 3600 + minutes * 60 + seconds >= DEADLINE_SECONDS + 60
     parallel = host["extensions"]["blobs"]["maxDegreeOfParallelism"]
-    assert int(sample["PYTHON_THREADPOOL_THREAD_COUNT"]) == parallel + 1
+    assert int(sample["PYTHON_THREADPOOL_THREAD_COUNT"]) == parallel + 2
 
 
-def test_requirements_are_the_dependencies() -> None:
-    """The deployed app installs what pyproject.toml asks for."""
+def test_requirements_lock_the_dependencies() -> None:
+    """The deployed app installs what pyproject.toml asks for, by version and hash."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    wanted = [line for line in lines if line and not line.startswith("#")]
+    text = (ROOT / "requirements.txt").read_text()
 
-    assert sorted(wanted) == sorted(project["dependencies"])
+    assert list(lock_problems(text, project["dependencies"])) == []
 
 
 def test_one_summary_line_per_delivery_and_no_addresses(
@@ -118,9 +121,35 @@ def test_one_summary_line_per_delivery_and_no_addresses(
     summary = json.loads(line)
     denied = deployment.denied(writer).total()
     assert summary["event"] == "nsgflow.delivery"
-    assert summary["accepted"] == {"table": denied, "webhook": denied}
+    sent = summary["component_sent_events_total"]
+    assert (sent["table"], sent["webhook"]) == (denied, denied)
+    assert summary["component_received_events_total"]["source"] == 2
     assert not re.search(r"\d+\.\d+\.\d+\.\d+", caplog.text.replace("127.0.0.1", ""))
     assert not [at for at in caplog.records if at.name.startswith("azure")]
+
+
+def test_retries_and_a_storage_that_fails_show_in_the_lines(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a sink needed again is counted under its name; so is a run without a report."""
+    writer = deployment.nsg_log()
+    writer.append(*records(2))
+    away = deployment.storage.connection_string_through(1, 1)
+    caplog.set_level(logging.INFO, "nsgflow")
+    with pytest.raises(NsgflowError):
+        Service(from_env(deployment.environment | {"FlowLogs": away})).deliver(
+            "FlowLogs", NSG_CONTAINER, writer.path
+        )
+    faults = iter([Fault(status=503), Fault(status=429)])
+    deployment.table.faults = lambda _: next(faults, None)
+    deployment.service().deliver("FlowLogs", NSG_CONTAINER, writer.path)
+    failed, delivered = (
+        json.loads(at.getMessage()) for at in caplog.records if at.name == "nsgflow"
+    )
+
+    assert failed["component_errors_total"] == {"storage": 1}
+    assert delivered["retries"] == {"table": 2}
+    assert delivered["component_errors_total"] == {}
 
 
 def test_no_import_of_the_stand_ins() -> None:

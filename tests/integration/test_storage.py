@@ -15,7 +15,9 @@ from nsgflow_core.checkpoint import Checkpoints, ClaimLostError, Cursor, SweepSt
 from nsgflow_core.config import Storage
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.model import BlobRef, Block
+from nsgflow_core.pipeline import Report
 from nsgflow_core.storage import blob_service, table
+from nsgflow_core.sweep import Account, Window, sweep
 from tests.functional.logs import records
 from tests.integration.conftest import HOUR, Deployment
 
@@ -168,6 +170,27 @@ def test_old_checkpoints_are_deleted_in_batches(checkpoints: Checkpoints) -> Non
 
     assert checkpoints.delete_before(HOUR + timedelta(hours=1)) == 130
     assert checkpoints.read_sweep("FlowLogs") == SweepState(HOUR)
+
+
+def test_an_hour_asked_for_during_a_sweep_is_for_the_next(checkpoints: Checkpoints) -> None:
+    """The sweep forgets what it was asked for before it began, and nothing later."""
+    old = HOUR - timedelta(days=2)
+    checkpoints.ask_sweep("FlowLogs", [old])
+
+    def meanwhile() -> bool:
+        if len(checkpoints.read_sweep("FlowLogs").asked) == 1:
+            checkpoints.ask_sweep("FlowLogs", [old])
+        return False
+
+    window = Window(HOUR, 3, 30, meanwhile)
+    swept = sweep(Account("FlowLogs", "account", ()), checkpoints, _no_run, window)
+
+    assert swept.hours == 3
+    assert list(checkpoints.read_sweep("FlowLogs").asked.values()) == [old]
+
+
+def _no_run(ref: BlobRef) -> Report:
+    raise AssertionError(ref)
 
 
 def test_the_state_of_the_sweep_is_changed_by_one_at_a_time(checkpoints: Checkpoints) -> None:

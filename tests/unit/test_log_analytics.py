@@ -15,6 +15,7 @@ from azure.core.exceptions import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
@@ -119,10 +120,12 @@ def test_batches_are_filled() -> None:
 
 def test_batch_of_exactly_the_limit() -> None:
     """Separators and brackets are counted: one byte over the limit is another batch."""
-    pad = LIMIT - 3 - 2 * len(rows.encoder(REF)(flow(0, "")))
+    size = len(rows.encoder(REF)(flow(0, "")))
+    most = [flow(number, "r" * 62_000) for number in range(15)]
+    pad = LIMIT - 2 - len(most) * (size + 62_001) - size
 
-    exact = list(log_analytics._batches(REF, [flow(0, "r" * pad), flow(1, "", offset=13)]))
-    over = list(log_analytics._batches(REF, [flow(0, "r" * (pad + 1)), flow(1, "", offset=13)]))
+    exact = list(log_analytics._batches(REF, [*most, flow(15, "r" * pad)]))
+    over = list(log_analytics._batches(REF, [*most, flow(15, "r" * (pad + 1))]))
     assert len(exact) == 1
     assert len(b",".join(item.payload for item in exact[0])) + 2 == LIMIT
     assert len(over) == 2
@@ -159,7 +162,11 @@ def test_no_flows_make_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_row_over_the_limit_is_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that no call may carry is refused without asking, and its neighbours go."""
     sink = Sink(monkeypatch)
-    done = sink.deliver(flow(0), flow(1, "r" * LIMIT, 13), flow(2, offset=14))
+    # No field is over its own limit; escaped, they are six times as long.
+    text = "\x01" * rows.MAX_FIELD
+    large = replace(flow(1, text, 13), group=replace(flow(1, text, 13).group, acl_name=text))
+    large = replace(large, group=replace(large.group, acl_group=text))
+    done = sink.deliver(flow(0), large, flow(2, offset=14))
 
     assert (done.reached, done.accepted, done.error) == (END, 2, None)
     assert [one.item.after for one in done.refused] == [Position(13, 2)]
@@ -234,4 +241,4 @@ def test_no_token_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_scope_is_of_the_endpoints_cloud(endpoint: str, scope: str) -> None:
     """Tokens are asked for in the cloud that the endpoint is in."""
-    assert log_analytics._scope(endpoint) == scope
+    assert log_analytics.token_scope(endpoint) == scope

@@ -290,13 +290,22 @@ def test_hostile_names_stay_inside_their_strings(rule: str, group: str, name: st
 
 
 @pytest.mark.parametrize(
-    "rule", ['","FlowStatus":"Allowed', "\\", "\x00\x1f\u2028", "r" * 1_000_000]
+    "rule", ['","FlowStatus":"Allowed', "\\", "\x00\x1f\u2028", "r" * rows.MAX_FIELD]
 )
 def test_hostile_rules(rule: str) -> None:
-    """Quotes, backslashes, control characters and a megabyte come through unchanged."""
+    """Quotes, backslashes, control characters and a full field come through unchanged."""
     made = row(with_group(V2, rule=rule))
 
     assert (made["AclRule"], made["FlowStatus"]) == (rule, "Allowed")
+
+
+@pytest.mark.parametrize("letter", ["r", "\u00e4", "\U0001f600"])
+def test_a_field_over_the_limit_is_cut_and_marked(letter: str) -> None:
+    """The table keeps 64 KiB of a text: we cut it between two letters, and say so."""
+    made = row(with_group(V2, rule=letter * 1_000_000))["AclRule"]
+
+    assert rows.MAX_FIELD - 4 < len(made.encode()) <= rows.MAX_FIELD
+    assert made == letter * (len(made) - len(rows.CUT)) + rows.CUT
 
 
 def test_row_is_one_line_of_utf8() -> None:

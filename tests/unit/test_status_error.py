@@ -144,6 +144,17 @@ def test_transient_errors_are_tried_again_with_growing_waits(clock: Clock) -> No
     assert all(low <= w <= 2 * low for low, w in zip([0.1, 0.2, 0.4], clock.waits, strict=True))
 
 
+def test_waits_are_told_whether_or_not_it_succeeds(clock: Clock) -> None:
+    """Their number is that of the retries, also where the last try failed."""
+    waits: list[float] = []
+    sinks.with_retries(Service(*[TransientError("busy")] * 2), clock.now + 100, waits)
+    assert (len(waits), waits) == (2, clock.waits)
+
+    with pytest.raises(TransientError):
+        sinks.with_retries(Service(*[TransientError("busy")] * 9), clock.now + 100, waits)
+    assert len(waits) == 6
+
+
 def test_retry_after_is_honoured(clock: Clock) -> None:
     """A wait is never shorter than the service asked for."""
     service = Service(TransientError("busy", retry_after=3), TransientError("busy", retry_after=4))

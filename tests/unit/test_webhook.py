@@ -140,7 +140,7 @@ def test_signature_of_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     alert = Item(b'{"test": 2432232314}', END, 1, "msg_p5jXN8AQM9LWM0D4loKWxJek")
 
-    assert webhook._signature(secret, alert) == {
+    assert webhook.signature(secret, alert.id, alert.payload) == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",

@@ -1,0 +1,63 @@
+"""`nsgflow run`: the pipeline in a loop, without the Functions host.
+
+The sweep is all it takes: it looks at this hour and the one before every time, and finds by
+listing what the function hears of by events. Same settings, same state: either may go on where
+the other stopped, or both may run at once.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from nsgflow_core.cli.session import note, sentence
+from nsgflow_core.cli.state import settings_of
+from nsgflow_core.errors import BadInputError, NsgflowError
+from nsgflow_core.service import Service
+
+
+def run(environ: Mapping[str, str], interval: float) -> None:
+    """Sweep every `interval` seconds until SIGTERM or Ctrl-C; the sweep under way is finished.
+
+    Raises:
+        BadInputError: the settings cannot work.
+    """
+    settings = settings_of(environ)
+    if settings.logs is None and settings.webhook is None:
+        raise BadInputError(
+            "there is nothing to deliver to: set NSGFLOW_LOGS_ENDPOINT and NSGFLOW_LOGS_RULE_ID, "
+            "or NSGFLOW_WEBHOOK_URL"
+        )
+    try:
+        service = Service(settings)
+    except ValueError as exc:
+        raise BadInputError(f"a storage setting cannot be used: {exc}") from exc
+    with _asked_to_stop() as stop:
+        note(f"running, a sweep every {interval:g} s")
+        while not stop.is_set():
+            try:
+                service.sweep()
+            except NsgflowError as exc:
+                note(f"{sentence(exc)}; trying again")
+            stop.wait(interval)
+    note("stopped")
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """An event that the first SIGTERM or Ctrl-C sets; the second ends the process at once."""
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def ask(_number: int, _frame: object) -> None:
+        stop.set()
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

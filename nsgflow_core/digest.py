@@ -1,0 +1,311 @@
+"""Digests: what was denied in the whole app, told to people, one message an interval at most.
+
+    ledgers of all blobs ─▶ what is new ─▶ waiting ─▶ digest ─▶ stored ─▶ posted ─▶ forgotten
+
+Ledgers only grow, so what is new in one is what it counts beyond what was read before. That, the
+groups that wait, and a digest with its content and id are one state, written before the digest
+is posted, and only over the state that was read. Whoever dies at any point leaves a state from
+which the next run goes on: a digest that may have been posted is posted again as it was, and
+nothing is counted twice or left out.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from nsgflow_core import alerts
+from nsgflow_core.alerts import Ledger, Seen, Tally
+from nsgflow_core.checkpoint import Watched, partition
+from nsgflow_core.errors import DataRefusedError, NsgflowError, TransientError
+
+MAX_SHOWN = 25
+"""The most groups that a digest names; a format shows fewer where they do not fit."""
+
+_MAX_WAITING = 2000
+_MAX_TOLD = 20_000
+_LATE = timedelta(minutes=75)
+"""How long behind the end of the hour after its own a log is read without being watched."""
+_KEPT = timedelta(hours=24)
+_MARK_SECONDS = 600.0
+_LONGEST_WAIT = 600.0
+_SHORT_WAIT = 5.0
+_TRIES = 5
+_OTHERS = ""
+
+
+class StateChangedError(NsgflowError):
+    """Somebody else wrote the state: the digest is theirs to post."""
+
+
+class Digest(msgspec.Struct, frozen=True):
+    """One message: its groups, what matters first in front, and what it does not show.
+
+    `made` is in seconds since the epoch. `more_groups` and `more_flows` were cut, `others` are
+    flows of groups that no ledger had room for. `held_flows` of `held_groups` repeat what was
+    told before; a later digest tells them.
+    """
+
+    id: str
+    made: float
+    groups: tuple[Tally, ...]
+    more_groups: int = 0
+    more_flows: int = 0
+    others: int = 0
+    held_groups: int = 0
+    held_flows: int = 0
+
+    @property
+    def flows(self) -> int:
+        """All flows that this digest tells of, shown or not."""
+        return sum(tally.flows for tally in self.groups) + self.more_flows + self.others
+
+    def cut(self, shown: int) -> "Digest":
+        """The same with only its first groups shown."""
+        cut = self.groups[shown:]
+        return replace(
+            self,
+            groups=self.groups[:shown],
+            more_groups=self.more_groups + len(cut),
+            more_flows=self.more_flows + sum(tally.flows for tally in cut),
+        )
+
+
+class State(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything that one run tells the next; times are seconds since the epoch.
+
+    `completed` is when ledgers were last read, and `seen` how far, by hour and row. `waiting`
+    and `others` are counted and in no digest yet. `told` says when each group was last told.
+    `pending` is the digest that may not have been accepted yet, with the ids of all groups it
+    tells in `telling`. `attempted` is when a digest was last posted; none is before `not_before`.
+    `trusted` says that the receiver took something since it last refused everything; then a
+    digest whose content it refuses is posted with only `shown` groups (-1 is all).
+    """
+
+    completed: float = 0.0
+    seen: dict[str, dict[str, Seen]] = {}
+    waiting: tuple[Tally, ...] = ()
+    others: int = 0
+    told: dict[str, float] = {}
+    pending: Digest | None = None
+    telling: tuple[str, ...] = ()
+    attempted: float = 0.0
+    not_before: float = 0.0
+    trusted: bool = False
+    shown: int = -1
+
+    @property
+    def to_post(self) -> Digest | None:
+        """The pending digest, as it is to be posted."""
+        if self.pending is None or self.shown < 0:
+            return self.pending
+        return self.pending.cut(self.shown)
+
+
+class StateStore(Protocol):
+    """Where the state is; `digest_state.DigestState` is the real one."""
+
+    def read(self) -> tuple[State, str]:
+        """The state and its ETag; an empty one and "" where there is none."""
+
+    def write(self, state: State, etag: str) -> str:
+        """Write the state over the one that was read; its new ETag.
+
+        Raises:
+            StateChangedError: it is not as it was read.
+        """
+
+
+class Ledgers(Protocol):
+    """Where ledgers are; `checkpoint.Checkpoints` is the real one and documents the methods."""
+
+    def ledgers(self, hour: datetime) -> Iterable[tuple[str, Ledger]]: ...  # noqa: D102
+    def watched(self) -> Iterable[Watched]: ...  # noqa: D102
+    def unwatch(self, watched: Watched) -> None: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class DigestReport:
+    """What one run did; `busy` says that another was at it."""
+
+    digest: Digest | None = None
+    posted: bool = False
+    waiting: int = 0
+    busy: bool = False
+    error: NsgflowError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Makes digests and posts them; times in seconds, `now` since the epoch."""
+
+    store: StateStore
+    ledgers: Ledgers
+    post: Callable[[Digest], None]
+    interval: float
+    repeat: float
+    state_days: int
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
+
+    def run(self) -> DigestReport:
+        """Read what is new, and post the digest that is due, if one is.
+
+        What the receiver answers is in the report.
+
+        Raises:
+            TransientError, RefusedError: the storage failed; the next run begins where this did.
+        """
+        read, etag = self.store.read()
+        state, expired = self._gather(read)
+        wait = state.attempted + self.interval - self.now()
+        if 0 < wait <= _SHORT_WAIT and (state.pending or state.waiting or state.others):
+            # A timer that fires a little early must not leave out a whole interval.
+            self.sleep(wait)
+        now = self.now()
+        free = now >= max(state.attempted + self.interval, state.not_before)
+        if free and state.pending is None:
+            state = self._make(state, now)
+        report = DigestReport(state.to_post, waiting=len(state.waiting))
+        if posting := free and state.pending is not None:
+            state = replace(state, attempted=now)
+        try:
+            if state != read:
+                etag = self.store.write(state, etag)
+            for watched in expired:
+                self.ledgers.unwatch(watched)
+            if posting:
+                self._post(state, etag, report)
+        except StateChangedError:
+            report.busy = True
+        return report
+
+    def _gather(self, state: State) -> tuple[State, list[Watched]]:
+        """The state with what is new in the ledgers, and the marks of hours that it is done with.
+
+        An hour is read while its logs are written, from where the last run stopped, and when it
+        is marked as watched.
+        """
+        begun = self.now()
+        this = datetime.fromtimestamp(begun, UTC)
+        marks = list(self.ledgers.watched())
+        hours = {*self._recent(state, this), *(mark.hour for mark in marks)}
+        names = {partition(hour) for hour in hours}
+        oldest = partition(this - _KEPT)
+        seen = {name: rows for name, rows in state.seen.items() if name >= oldest or name in names}
+        waiting = list(state.waiting)
+        others = state.others
+        for hour in sorted(hours):
+            rows = dict(seen.get(partition(hour), {}))
+            for row, ledger in self.ledgers.ledgers(hour):
+                fresh, fresh_others = alerts.unseen(ledger, rows.get(row, Seen()))
+                waiting += fresh
+                others += fresh_others
+                rows[row] = alerts.read_to(ledger)
+            if rows:
+                seen[partition(hour)] = rows
+        kept, dropped = _bounded(waiting)
+        gathered = replace(state, seen=seen, waiting=kept, others=others + dropped)
+        # The state is written when something has changed, and now and then for the time alone.
+        if gathered != state or begun >= state.completed + _MARK_SECONDS:
+            gathered = replace(gathered, completed=begun)
+        return gathered, [mark for mark in marks if mark.until < begun]
+
+    def _recent(self, state: State, now: datetime) -> Iterator[datetime]:
+        since = datetime.fromtimestamp(state.completed, UTC) if state.completed else now
+        oldest = max(min(since, now) - _LATE, now - timedelta(days=self.state_days))
+        hour = oldest.replace(minute=0, second=0, microsecond=0)
+        while hour <= now:
+            yield hour
+            hour += timedelta(hours=1)
+
+    def _make(self, state: State, now: float) -> State:
+        """The state with a digest of all groups that are due, if there are any."""
+        told = {group: at for group, at in state.told.items() if now - at < self.repeat}
+        due = sorted((at for at in state.waiting if at.key.id not in told), key=alerts.rank)
+        if not due and (not state.others or _OTHERS in told):
+            return state if told == state.told else replace(state, told=told)
+        held = tuple(at for at in state.waiting if at.key.id in told)
+        whole = Digest(
+            self.new_id(),
+            now,
+            tuple(due),
+            others=state.others,
+            held_groups=len(held),
+            held_flows=sum(at.flows for at in held),
+        )
+        return replace(
+            state,
+            waiting=held,
+            others=0,
+            told=told,
+            pending=whole.cut(MAX_SHOWN),
+            telling=(*(at.key.id for at in due), *([_OTHERS] if state.others else [])),
+        )
+
+    def _post(self, state: State, etag: str, report: DigestReport) -> None:
+        digest = state.to_post
+        if digest is None:
+            return
+        try:
+            self.post(digest)
+        except NsgflowError as exc:
+            report.error = exc
+        report.posted = report.error is None
+        # Another run may have read ledgers meanwhile, and that must not make this one repeat.
+        for _ in range(_TRIES):
+            after = _after(state, report.error, self.now())
+            if after == state:
+                return
+            try:
+                self.store.write(after, etag)
+            except StateChangedError:
+                state, etag = self.store.read()
+                if state.to_post != digest:
+                    return
+            else:
+                return
+
+
+def _after(state: State, error: NsgflowError | None, now: float) -> State:
+    """The state behind a post.
+
+    A digest whose content was refused has been seen by nobody, so it may be tried with fewer
+    groups. When even the totals are refused, the configuration is at fault: all of it waits.
+    """
+    if error is None:
+        told = state.told | dict.fromkeys(state.telling, now)
+        newest = sorted(told.items(), key=lambda entry: -entry[1])[:_MAX_TOLD]
+        return replace(
+            state,
+            pending=None,
+            telling=(),
+            told=dict(newest),
+            not_before=0.0,
+            trusted=True,
+            shown=-1,
+        )
+    if isinstance(error, DataRefusedError) and state.trusted and state.to_post:
+        groups = len(state.to_post.groups)
+        return replace(state, trusted=groups > 0, shown=groups // 2 if groups else -1)
+    if isinstance(error, TransientError) and error.retry_after:
+        return replace(state, not_before=now + min(error.retry_after, _LONGEST_WAIT))
+    return state
+
+
+def _bounded(waiting: Iterable[Tally]) -> tuple[tuple[Tally, ...], int]:
+    """Groups merged, the most important ones if they are too many, and the flows of the rest."""
+    merged = sorted(alerts.merge(waiting).values(), key=alerts.rank)
+    dropped = sum(tally.flows for tally in merged[_MAX_WAITING:])
+    return tuple(merged[:_MAX_WAITING]), dropped
+
+
+def watch_from(now: float) -> datetime:
+    """Logs of hours before this one must be marked as watched before they are delivered."""
+    return datetime.fromtimestamp(now - 3600, UTC).replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,69 @@
+"""The state of the digests: one blob in the state container, written only as it was read."""
+
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import ContainerClient
+
+from nsgflow_core.digest import State, StateChangedError
+from nsgflow_core.storage import error_code, errors_of
+
+NAME = "digest/state.json"
+
+_STATE = msgspec.json.Decoder(State)
+
+
+class DigestState:
+    """The blob with the state; the container is made if it is missing."""
+
+    def __init__(self, container: ContainerClient) -> None:
+        self._container = container
+
+    def read(self) -> tuple[State, str]:
+        """The state and its ETag; an empty one and "" where there is none."""
+        with errors_of("read the state of the digests"):
+            try:
+                download = self._container.download_blob(NAME)
+                return _STATE.decode(download.readall()), str(download.properties.etag)
+            except ResourceNotFoundError:
+                return State(), ""
+
+    def write(self, state: State, etag: str) -> str:
+        """Write the state over the one that was read, or as the first; its new ETag.
+
+        Raises:
+            StateChangedError: it is not as it was read.
+        """
+        content = msgspec.json.encode(state)
+        with errors_of("write the state of the digests"):
+            try:
+                return self._upload(content, etag)
+            except (ResourceModifiedError, ResourceExistsError) as exc:
+                raise StateChangedError("the state of the digests has changed") from exc
+            except ResourceNotFoundError as exc:
+                if etag or error_code(exc) != "ContainerNotFound":
+                    raise StateChangedError("the state of the digests is gone") from exc
+            with suppress(ResourceExistsError):  # another worker was as early
+                self._container.create_container()
+            try:
+                return self._upload(content, etag)
+            except ResourceExistsError as exc:
+                raise StateChangedError("the state of the digests has changed") from exc
+
+    def _upload(self, content: bytes, etag: str) -> str:
+        condition: dict[str, Any] = {"overwrite": False}
+        if etag:
+            condition = {
+                "overwrite": True,
+                "etag": etag,
+                "match_condition": MatchConditions.IfNotModified,
+            }
+        blob = self._container.get_blob_client(NAME)
+        return str(blob.upload_blob(content, **condition)["etag"])

@@ -1,0 +1,73 @@
+"""The webhook for people: flows are counted here, and posted as digests by `digest.Digests`.
+
+Nothing is sent while a blob is delivered. What was counted is committed with the cursor, in the
+write that is made anyway.
+"""
+
+from collections.abc import Callable, Sequence
+
+from nsgflow_core import alerts
+from nsgflow_core.alerts import Labels, by_address
+from nsgflow_core.config import WebhookSettings
+from nsgflow_core.digest import Digest
+from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.sinks import Delivery, pagerduty, slack, teams
+from nsgflow_core.sinks.webhook import new_session, send, signature, young_enough
+
+_SECONDS = 10.0
+
+
+class DigestSink:
+    """Counts the flows of a blob; the name and cursor are the webhook's."""
+
+    name = "webhook"
+
+    def __init__(self, settings: WebhookSettings, labels: Labels = by_address) -> None:
+        self.filter = settings.filter
+        self._settings = settings
+        self._labels = labels
+
+    def deliver(
+        self,
+        ref: BlobRef,  # noqa: ARG002 - groups are the same in every blob
+        flows: Sequence[Flow],
+        start: Position,  # noqa: ARG002 - nothing here can fail half-way
+        end: Position,
+        seconds: float,  # noqa: ARG002 - nothing here waits
+    ) -> Delivery:
+        """Count the flows; see `Sink.deliver`."""
+        young = young_enough(flows, self._settings)
+        counted = alerts.count(young, self._labels)
+        return Delivery(end, len(young), too_old=len(flows) - len(young), counted=counted)
+
+
+class Poster:
+    """Posts digests to one URL, once each time it is asked."""
+
+    def __init__(self, settings: WebhookSettings, link: Callable[[Digest], str]) -> None:
+        self._settings = settings
+        self._link = link
+        self._session = new_session()
+
+    def __call__(self, digest: Digest) -> None:
+        """Post a digest.
+
+        Raises:
+            TransientError, RefusedError: it was not accepted.
+        """
+        payload = self.render(digest)
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        if self._settings.secret:
+            headers |= signature(self._settings.secret, digest.id, payload)
+        send(self._session, self._settings.url, payload, headers, _SECONDS)
+
+    def render(self, digest: Digest) -> bytes:
+        """The body of the POST: the same for the same digest and settings."""
+        link = self._link(digest)
+        match self._settings.format:
+            case "slack":
+                return slack.render(digest, link)
+            case "teams":
+                return teams.render(digest, link)
+            case _:
+                return pagerduty.render(digest, link, self._settings.routing_key)

@@ -1,0 +1,263 @@
+"""`nsgflow checkpoints` and `nsgflow replay`, on the state of a service that runs for real."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from devtools.flowlogs import BlobWriter, Group, Nic, nsg_path, nsg_record
+from devtools.nic import NSG_CONTAINER
+from devtools.webhook import Webhook, webhook
+from nsgflow_core.checkpoint import Checkpoint, Checkpoints, Cursor, SweepState
+from nsgflow_core.config import Storage, from_env
+from nsgflow_core.model import BlobRef
+from nsgflow_core.service import Service
+from nsgflow_core.storage import table
+from tests.cli.conftest import Store
+
+HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+THIS = f"--since {HOUR:%Y-%m-%dT%H}"
+OLD = HOUR - timedelta(hours=50)
+WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
+DB = Nic(nsg="DB-NSG", mac="000D3A0000A2")
+TABLE = "nsgflowcheckpoints"
+
+
+@pytest.fixture
+def alerts() -> Iterator[Webhook]:
+    """A webhook's receiver."""
+    with webhook() as running:
+        yield running
+
+
+@pytest.fixture
+def state(store: Store) -> Checkpoints:
+    """An empty table of checkpoints."""
+    made = table(Storage(store.azurite.connection_string), TABLE)
+    made.create_table() if TABLE not in _tables(store) else None
+    for entity in made.list_entities():
+        made.delete_entity(entity)
+    return Checkpoints(made)
+
+
+def _tables(store: Store) -> list[str]:
+    from azure.data.tables import TableServiceClient  # noqa: PLC0415
+
+    with TableServiceClient.from_connection_string(store.azurite.connection_string) as service:
+        return [str(found.name) for found in service.list_tables()]
+
+
+def environ(store: Store, alerts: Webhook, **more: str) -> dict[str, str]:
+    """The settings of an app with a webhook."""
+    return store.environ(NSGFLOW_WEBHOOK_URL=alerts.url, **more)
+
+
+def service(store: Store, alerts: Webhook) -> Service:
+    """The function's own service, with the same settings."""
+    connection = store.azurite.connection_string
+    return Service(
+        from_env(
+            {
+                "FlowLogs": connection,
+                "AzureWebJobsStorage": connection,
+                "NSGFLOW_WEBHOOK_URL": alerts.url,
+            }
+        )
+    )
+
+
+def log(store: Store, nic: Nic, hour: datetime, count: int) -> BlobRef:
+    """A log of so many records with a denied flow each, in blocks as Azure writes them."""
+    container = store.service.get_container_client(NSG_CONTAINER)
+    if not container.exists():
+        container.create_container()
+    writer = BlobWriter(container, nsg_path(nic, hour))
+    for number in range(count):
+        text = f"{int(hour.timestamp()) + number},192.0.2.1,10.5.16.4,5,22,T,I,D,B,,,,"
+        writer.append(nsg_record(nic, hour, [Group("UserRule_Deny", (text,))]).data)
+    return BlobRef("devstoreaccount1", NSG_CONTAINER, writer.path)
+
+
+def listed(store: Store, flags: str = "") -> list[dict[str, Any]]:
+    """The rows that `nsgflow checkpoints` shows."""
+    shown = store.output(f"checkpoints -o json {flags}")
+    return [json.loads(line) for line in shown.splitlines()]
+
+
+def test_checkpoints_show_lag_and_logs_nobody_looked_at(
+    store: Store, state: Checkpoints, alerts: Webhook
+) -> None:
+    """Each sink of each log with its bytes behind; --stale leaves out what is up to date."""
+    done, new = log(store, WEB, HOUR, 1), log(store, DB, HOUR, 1)
+    service(store, alerts).deliver("FlowLogs", done.container, done.path)
+    size = store.service.get_blob_client(new.container, new.path).get_blob_properties().size
+    rows = {row["log"]: row for row in listed(store)}
+    assert (rows["WEB-NSG"]["sink"], rows["WEB-NSG"]["lagBytes"]) == ("webhook", 0)
+    assert (rows["DB-NSG"]["sink"], rows["DB-NSG"]["lagBytes"]) == ("", size)
+    assert [row["log"] for row in listed(store, "--stale")] == ["DB-NSG"]
+    assert [row["log"] for row in listed(store, "--nsg 'web*'")] == ["WEB-NSG"]
+    table_lines = store.output("checkpoints").splitlines()
+    assert table_lines[0].split()[:5] == ["connection", "hour", "log", "mac", "sink"]
+    assert len(table_lines) == 3
+
+
+def test_growth_behind_a_checkpoint_is_lag(
+    store: Store, state: Checkpoints, alerts: Webhook
+) -> None:
+    """Bytes that were added since are what the sink is behind."""
+    ref = log(store, WEB, HOUR, 1)
+    service(store, alerts).deliver("FlowLogs", ref.container, ref.path)
+    before = store.service.get_blob_client(ref.container, ref.path).get_blob_properties().size
+    log(store, WEB, HOUR, 2)
+    size = store.service.get_blob_client(ref.container, ref.path).get_blob_properties().size
+    assert [row["lagBytes"] for row in listed(store, "--stale")] == [size - before]
+
+
+def test_replay_sends_old_hours_again_with_the_same_ids(
+    store: Store, state: Checkpoints, alerts: Webhook
+) -> None:
+    """The next sweep sends what was asked for, of that hour and NSG, with the ids it had."""
+    running = service(store, alerts)
+    for nic in (WEB, DB):
+        ref = log(store, nic, OLD, 3)
+        running.deliver("FlowLogs", ref.container, ref.path)
+    assert len(alerts.alerts) == 6
+    span = f"--since {OLD:%Y-%m-%dT%H} --until {OLD:%Y-%m-%dT%H}:59"
+    said = store.output(f"replay {span} --nsg WEB-NSG", environ(store, alerts))
+    assert said == "1 logs will be sent again by the next sweep, within 5 minutes\n"
+    running.sweep()
+    assert (len(alerts.alerts), len(alerts.unique)) == (9, 6)
+    assert {alert["data"]["groups"][0]["aclName"] for alert in alerts.alerts[6:]} == {"WEB-NSG"}
+    running.sweep()
+    assert len(alerts.alerts) == 9
+
+
+def test_replay_keeps_other_connections_and_open_hours(
+    store: Store, state: Checkpoints, alerts: Webhook
+) -> None:
+    """The hour is opened for the connection whose log it is, besides what was open."""
+    log(store, WEB, OLD, 1)
+    earlier = OLD - timedelta(hours=1)
+    state.update_sweep("FlowLogs", lambda _: SweepState(HOUR, (earlier,)))
+    store.output(f"replay --since {OLD:%Y-%m-%dT%H} --until {OLD:%Y-%m-%dT%H}:30")
+    after = state.read_sweep("FlowLogs")
+    assert (after.completed, after.open_hours) == (HOUR, (earlier,))
+    assert list(after.asked.values()) == [OLD]
+
+
+def test_replay_of_one_sink_leaves_the_other(store: Store, state: Checkpoints) -> None:
+    """Only the cursor of the sink that is named moves."""
+    ref = log(store, WEB, HOUR, 1)
+    there = Cursor(offset=100, seen=100)
+    state.write(Checkpoint(ref, HOUR, {"table": there, "webhook": there}))
+    store.output(f"replay {THIS} --sink webhook")
+    row = state.read(ref, HOUR)
+    assert row.cursors == {"table": there, "webhook": Cursor()}
+    assert row.pending
+
+
+def test_dry_run_counts_and_changes_nothing(
+    store: Store, state: Checkpoints, alerts: Webhook
+) -> None:
+    """--dry-run shows bytes and flows by log and sink, and writes no row."""
+    ref = log(store, WEB, HOUR, 3)
+    service(store, alerts).deliver("FlowLogs", ref.container, ref.path)
+    log(store, DB, HOUR, 1)
+    before = state.read(ref, HOUR)
+    shown = store.output(f"replay {THIS} --dry-run", environ(store, alerts)).splitlines()
+    hour = f"{HOUR:%Y-%m-%dT%H:00Z}"
+    offset = before.cursors["webhook"].offset
+    assert [line.split() for line in shown[1:]] == [
+        [hour, "DB-NSG", DB.mac, "none", "so", "far", "0", "0"],
+        [hour, "WEB-NSG", WEB.mac, "webhook", str(offset), "3"],
+    ]
+    assert state.read(ref, HOUR) == before
+
+
+def test_replay_waits_for_a_live_claim(store: Store, state: Checkpoints) -> None:
+    """A log that is being worked on is moved back when its worker is done."""
+    ref = log(store, WEB, HOUR, 1)
+    there = Cursor(offset=100, seen=100)
+    until = time.time() + 60
+    held = state.write(Checkpoint(ref, HOUR, {"table": there}, "worker", until, pending=True))
+
+    def release() -> None:
+        state.write(Checkpoint(ref, HOUR, {"table": there}, etag=held.etag))
+
+    timer = threading.Timer(4, release)
+    timer.start()
+    store.output(f"replay {THIS}")
+    timer.join()
+    assert state.read(ref, HOUR).cursors == {"table": Cursor()}
+
+
+def test_replay_takes_over_a_claim_that_ran_out(store: Store, state: Checkpoints) -> None:
+    """A dead worker's claim holds nobody up."""
+    ref = log(store, WEB, HOUR, 1)
+    state.write(Checkpoint(ref, HOUR, {"table": Cursor(offset=9)}, "dead", time.time() - 1))
+    store.output(f"replay {THIS}")
+    row = state.read(ref, HOUR)
+    assert (row.cursors, row.owner, row.pending) == ({"table": Cursor()}, "", True)
+
+
+def test_replay_while_the_function_sweeps_loses_nothing(
+    store: Store, state: Checkpoints, alerts: Webhook
+) -> None:
+    """Whatever the moment, what was asked for is sent again, and nothing stays pending."""
+    running = service(store, alerts)
+    ref = log(store, WEB, HOUR, 5)
+    running.sweep()
+    stop = threading.Event()
+
+    def keep_sweeping() -> None:
+        while not stop.is_set():
+            running.sweep()
+
+    sweeper = threading.Thread(target=keep_sweeping)
+    sweeper.start()
+    for _ in range(3):
+        store.output(f"replay {THIS}", environ(store, alerts))
+    time.sleep(1)
+    stop.set()
+    sweeper.join()
+    running.sweep()
+    assert (len(alerts.unique), len(alerts.alerts)) == (5, 20)
+    assert not state.read(ref, HOUR).pending
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("replay", "--since"),
+        ("replay --since 1h --sink pager", "'pager' is not one of table, webhook"),
+        ("replay --since 60d", "NSGFLOW_STATE_DAYS is 30"),
+        ("replay --since 1h --until 2h", "the time range is empty"),
+        ("checkpoints --output text", "'text' is not one of table, json, csv"),
+    ],
+)
+def test_wrong_usage_ends_with_status_2(store: Store, command: str, said: str) -> None:
+    """A wrong value is named in one sentence."""
+    done = store.nsgflow(command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_missing_settings_are_all_named(store: Store) -> None:
+    """Without settings or a connection string each one that is needed is named."""
+    done = store.nsgflow("checkpoints", {"PATH": "/usr/bin"})
+    assert done.returncode == 2
+    assert "FlowLogs: set it" in done.stderr
+    assert "AzureWebJobsStorage: set it" in done.stderr
+
+
+def test_nothing_to_replay_is_said(store: Store, state: Checkpoints) -> None:
+    """Hours without logs are no error, and nothing is marked."""
+    store.service.create_container(NSG_CONTAINER)
+    done = store.nsgflow("replay --since 3h")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing to send again" in done.stderr
+    assert state.read_sweep("FlowLogs") == SweepState()

@@ -1,0 +1,193 @@
+"""`nsgflow tail`: new flows as they are written, across hours, failures and Ctrl-C."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from devtools.flowlogs import BlobWriter, Group, Nic, nsg_path, nsg_record
+from devtools.http_server import Fault
+from devtools.meter import metered
+from devtools.nic import NSG_CONTAINER
+from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.query import Choice, flow_filter
+from nsgflow_core.cli.tail import Tailing
+from tests.cli.conftest import ROOT, Store, at
+
+WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
+OTHER = Nic(nsg="WEB-NSG", mac="000D3A0000A2")
+
+
+def record(moment: datetime, port: int, decision: str = "D", nic: Nic = WEB) -> bytes:
+    """A record of one inbound flow, told by its source port."""
+    text = f"{int(moment.timestamp())},192.0.2.1,10.5.16.4,{port},22,T,I,{decision},B,,,,"
+    return nsg_record(nic, moment, [Group("UserRule_Deny", (text,))]).data
+
+
+def writer(store: Store, nic: Nic, hour: datetime) -> BlobWriter:
+    """A writer of one log."""
+    container = store.service.get_container_client(NSG_CONTAINER)
+    if not container.exists():
+        container.create_container()
+    return BlobWriter(container, nsg_path(nic, hour))
+
+
+@contextmanager
+def tailing(
+    store: Store, *flags: str, environ: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """`nsgflow tail` with a round a second, ended by Ctrl-C if it is not over by then."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "nsgflow_core", "tail", "--verbose", "--interval", "1", *flags],
+        env=environ or store.environ(), cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stderr is not None
+    try:
+        assert " following " in running.stderr.readline()
+        yield running
+    finally:
+        if running.poll() is None:
+            running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+
+
+def next_line(running: subprocess.Popen[str]) -> str:
+    """The next line; the test's own timeout bounds the wait."""
+    assert running.stdout is not None
+    return running.stdout.readline().rstrip("\n")
+
+
+def test_new_denied_flows_are_shown_and_old_ones_not(store: Store) -> None:
+    """Only what is written after the start, only denied flows; Ctrl-C ends with status 130."""
+    now = datetime.now(UTC)
+    log = writer(store, WEB, now)
+    log.append(record(now, 1))
+    with tailing(store) as running:
+        log.append(record(now, 2, "A"), record(now, 3))
+        assert next_line(running).split()[1:8] == [
+            "WEB-NSG", "UserRule_Deny", "D", "I", "192.0.2.1", "tcp", "3",
+        ]  # fmt: skip
+        log.append(record(now, 4))
+        writer(store, OTHER, now).append(record(now, 5, nic=OTHER))
+        assert {next_line(running).split()[7] for _ in range(2)} == {"4", "5"}
+        running.send_signal(signal.SIGINT)
+        out, errors = running.communicate(timeout=30)
+        assert (running.returncode, out, errors) == (130, "", "")
+
+
+def test_since_filter_and_json(store: Store) -> None:
+    """--since begins earlier, --filter may show allowed flows, json has rows of the table."""
+    now = datetime.now(UTC)
+    log = writer(store, WEB, now)
+    log.append(record(now - timedelta(minutes=9), 1, "A"), record(now, 2, "A"), record(now, 3))
+    flags = ("--since", "5m", "--filter", "action=allowed", "-o", "json")
+    with tailing(store, *flags) as running:
+        assert json.loads(next_line(running))["SrcPort"] == 2
+
+
+def test_network_errors_are_survived(store: Store) -> None:
+    """A round that fails is told in a sentence, and what it missed is shown by the next."""
+    now = datetime.now(UTC)
+    log = writer(store, WEB, now)
+    log.open()
+    with metered(store.azurite) as meter:
+        environ = store.environ(AZURE_STORAGE_CONNECTION_STRING=meter.connection_string)
+        with tailing(store, environ=environ) as running:
+            meter.blobs.faults = lambda _: Fault(status=403)
+            log.append(record(now, 7))
+            assert running.stderr is not None
+            assert running.stderr.readline().endswith("; trying again\n")
+            meter.blobs.faults = None
+            assert next_line(running).split()[7] == "7"
+
+
+def test_first_round_that_fails_ends_it(store: Store) -> None:
+    """What is wrong from the start is an error, as with every other command."""
+    done = store.nsgflow("tail")
+    assert done.returncode == 1
+    assert "has no flow logs" in done.stderr
+
+
+def test_hours_change_under_way(store: Store) -> None:
+    """The last update of an hour is shown after its end, and the next hour from its start."""
+    hour = at("2026-03-04T05:00")
+    account = Account("devstoreaccount1", store.service)
+    choice = Choice(allowed=False)
+    follow = Tailing([account], choice, flow_filter(choice), None)
+    first, second = writer(store, WEB, hour), writer(store, WEB, hour + timedelta(hours=1))
+    first.append(record(hour, 1))
+    with ThreadPoolExecutor(2) as pool:
+
+        def shown(minute: int) -> list[int | None]:
+            found, error = follow.round(pool, hour + timedelta(minutes=minute))
+            assert error is None
+            return [one.flow.src_port for one in found]
+
+        assert shown(58) == []
+        first.append(record(hour, 2))
+        assert shown(59) == [2]
+        first.append(record(hour, 3))
+        second.append(record(hour + timedelta(minutes=60), 4))
+        assert shown(61) == [3, 4]
+        assert shown(62) == []
+        second.append(record(hour + timedelta(minutes=75), 5))
+        assert shown(75) == [5]
+        behind = follow.summary(hour + timedelta(minutes=76))
+        assert behind == "following 1 logs of 1 NSGs or VNets, the newest record is 60 s old"
+
+
+def on_terminal(store: Store, *flags: str, **more: str) -> bytes:
+    """What `nsgflow tail` draws on a terminal until its first flow is there."""
+    controller, terminal = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "nsgflow_core", "tail", "--interval", "1", *flags],
+        env=store.environ(TERM="xterm", COLUMNS="200", **more), cwd=ROOT,
+        stdout=terminal, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    drawn = b""
+    try:
+        while b"src2dst" not in drawn or b"s old" not in drawn:
+            drawn += os.read(controller, 65536)
+    finally:
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 130
+        os.close(controller)
+    return drawn
+
+
+@pytest.mark.parametrize(("decision", "colour"), [("D", b"\x1b[31m"), ("A", b"\x1b[32m")])
+def test_terminals_get_colours_and_the_lag(store: Store, decision: str, colour: bytes) -> None:
+    """On a terminal the outcome has a colour, unless NO_COLOR is set, and the lag is shown."""
+    now = datetime.now(UTC)
+    writer(store, WEB, now).append(record(now, 1, decision))
+    flags = ("--since", "5m", "--filter", "action=allowed,denied")
+    drawn = on_terminal(store, *flags)
+    assert colour in drawn
+    assert b"following 1 logs" in drawn
+    assert colour not in on_terminal(store, *flags, NO_COLOR="1")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("tail --output csv", "'csv' is not one of text, json"),
+        ("tail --since soon", "'soon' is no time"),
+        ("tail --interval 0", "--interval"),
+        ("tail --filter x", "'x' is not of the form"),
+    ],
+)
+def test_wrong_usage_ends_with_status_2(store: Store, command: str, said: str) -> None:
+    """A wrong value is named in one sentence."""
+    done = store.nsgflow(command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr

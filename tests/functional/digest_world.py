@@ -1,0 +1,245 @@
+"""Many network interfaces, one app with digests, and a receiver, all in memory."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path, random_record
+from devtools.truth import flows_of_log
+from nsgflow_core import alerts
+from nsgflow_core.alerts import Ledger
+from nsgflow_core.checkpoint import Watched
+from nsgflow_core.config import WebhookSettings
+from nsgflow_core.digest import Digest, DigestReport, Digests, State, StateChangedError
+from nsgflow_core.errors import NsgflowError
+from nsgflow_core.filter import compile_terms
+from nsgflow_core.model import BlobRef
+from nsgflow_core.pipeline import Parts, Pipeline
+from nsgflow_core.sinks.digest import DigestSink
+from tests.functional.world import Blobs, Clock, Fate, Inline, Killed, Letters, Table
+
+HOUR = datetime(2026, 11, 23, 8, tzinfo=UTC)
+INTERVAL = 30
+REPEAT = 15 * 60
+CONTAINER = "insights-logs-networksecuritygroupflowevent"
+SETTINGS = WebhookSettings("", b"", compile_terms("action=denied"), None, "slack")
+
+
+@dataclass
+class Rows(Table):
+    """Checkpoints whose ledgers can be read by hour."""
+
+    marks: dict[datetime, Watched] = field(default_factory=dict)
+
+    def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
+        """As `Checkpoints.ledgers`."""
+        self.fate()
+        self.requests["query"] += 1
+        for ref, row in list(self.rows.items()):
+            if row.hour == hour and row.alerts is not None:
+                yield str(ref), alerts.decode(alerts.encode(row.alerts))
+
+    def watch(self, hour: datetime, until: float) -> None:
+        """As `Checkpoints.watch`."""
+        self.fate()
+        self.marks[hour] = Watched(hour, until, str(next(self._numbers)))
+
+    def watched(self) -> list[Watched]:
+        """As `Checkpoints.watched`."""
+        self.fate()
+        return list(self.marks.values())
+
+    def unwatch(self, watched: Watched) -> None:
+        """As `Checkpoints.unwatch`."""
+        self.fate()
+        if self.marks.get(watched.hour) == watched:
+            del self.marks[watched.hour]
+
+
+@dataclass
+class Store:
+    """The state of the digests."""
+
+    state: State = field(default_factory=State)
+    etag: str = ""
+    writes: int = 0
+    fate: Fate = field(default_factory=Fate)
+
+    def read(self) -> tuple[State, str]:
+        """As `DigestState.read`."""
+        self.fate()
+        return self.state, self.etag
+
+    def write(self, state: State, etag: str) -> str:
+        """As `DigestState.write`."""
+        self.fate()
+        if etag != self.etag:
+            raise StateChangedError
+        self.writes += 1
+        self.state, self.etag = state, str(self.writes)
+        self.fate()
+        return self.etag
+
+
+@dataclass
+class Receiver:
+    """Keeps what it accepted, with the time; `down` is raised in place of an answer."""
+
+    clock: Clock
+    accepted: list[tuple[float, Digest]] = field(default_factory=list)
+    posts: list[float] = field(default_factory=list)
+    down: NsgflowError | None = None
+    fate: Fate = field(default_factory=Fate)
+
+    def __call__(self, digest: Digest) -> None:
+        """One post."""
+        self.fate()
+        self.posts.append(self.clock())
+        if self.down:
+            raise self.down
+        self.accepted.append((self.clock(), digest))
+        self.fate()
+
+    @property
+    def digests(self) -> dict[str, Digest]:
+        """What was accepted, without repeats; a repeat is identical."""
+        found: dict[str, Digest] = {}
+        for _, digest in self.accepted:
+            assert found.setdefault(digest.id, digest) == digest
+        return found
+
+
+@dataclass
+class App:
+    """Interfaces that log, workers that deliver, the timer, and the receiver."""
+
+    rng: random.Random = field(default_factory=lambda: random.Random(1))
+    clock: Clock = field(default_factory=lambda: Clock((HOUR + timedelta(minutes=5)).timestamp()))
+    blobs: Blobs = field(default_factory=Blobs)
+    table: Rows = field(default_factory=Rows)
+    store: Store = field(default_factory=Store)
+    logs: dict[BlobRef, list[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.receiver = Receiver(self.clock)
+        self.pipeline = Pipeline(
+            Parts(self.blobs, self.table, Letters(), [DigestSink(SETTINGS)], Inline(), self.clock)
+        )
+
+    def digests(self) -> Digests:
+        """The product's digests over this world, as a new process has them."""
+        return Digests(
+            self.store,
+            self.table,
+            self.receiver,
+            INTERVAL,
+            REPEAT,
+            30,
+            self.clock,
+            self.sleep,
+            lambda: f"{self.rng.getrandbits(64):016x}",
+        )
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.clock.seconds += seconds
+
+    def fate(self, steps: int | None) -> None:
+        """Let the process die after so many steps of I/O, or live."""
+        fate = Fate(steps)
+        self.blobs.fate = self.table.fate = self.store.fate = self.receiver.fate = fate
+
+    def write(self, nic: Nic, *texts: bytes, hour: datetime = HOUR) -> BlobRef:
+        """Azure appends records to the log of an interface."""
+        ref = BlobRef("logs", CONTAINER, nsg_path(nic, hour))
+        texts_of_log = self.logs.setdefault(ref, [])
+        texts_of_log += texts
+        data = [(f"d{n}", b"," * (n > 0) + text) for n, text in enumerate(texts_of_log)]
+        self.blobs.write(ref, [("head", HEAD), *data, ("tail", CLOSER)])
+        return ref
+
+    def random(self, nic: Nic, hour: datetime = HOUR, tuples: int = 6) -> BlobRef:
+        """Append a random record."""
+        at = hour + timedelta(minutes=self.rng.randrange(1, 59))
+        record = random_record(nic, at, self.rng, tuples=tuples, denied_share=0.5)
+        return self.write(nic, record.data, hour=hour)
+
+    def event(self, ref: BlobRef) -> None:
+        """An event of a blob."""
+        self.pipeline.run(ref, self.clock() + 480)
+
+    def timer(self) -> DigestReport:
+        """The timer fires."""
+        return self.digests().run()
+
+    def minutes(self, count: float) -> None:
+        """Let time pass, with the timer."""
+        for _ in range(round(count * 60 / INTERVAL)):
+            self.clock.seconds += INTERVAL
+            self.timer()
+
+    def heal(self) -> None:
+        """Everything works again, and time passes until all is told."""
+        self.fate(None)
+        self.receiver.down = None
+        self.clock.seconds += 120
+        for ref in self.logs:
+            self.event(ref)
+        for _ in range(200):
+            self.clock.seconds += REPEAT
+            self.timer()
+            state = self.store.state
+            if not state.waiting and not state.pending and not state.others:
+                return
+        raise AssertionError("something is never told")
+
+    def denied(self) -> Counter[str]:
+        """Every denied tuple of all logs."""
+        found: Counter[str] = Counter()
+        for texts in self.logs.values():
+            whole = HEAD + b",".join(texts) + CLOSER
+            found += Counter(flow.text for flow in flows_of_log(whole) if flow.denied)
+        return found
+
+    def groups(self) -> Counter[str]:
+        """Flows of each group as the ledgers have them."""
+        found: Counter[str] = Counter()
+        for row in self.table.rows.values():
+            if row.alerts is not None:
+                for tally in row.alerts.groups:
+                    found[tally.key.id] += tally.flows
+        return found
+
+    def told(self) -> Counter[str]:
+        """Flows of each group as the digests have them."""
+        found: Counter[str] = Counter()
+        for digest in self.receiver.digests.values():
+            for tally in digest.groups:
+                found[tally.key.id] += tally.flows
+        return found
+
+
+def nics(count: int, nsgs: int = 3) -> list[Nic]:
+    """Interfaces behind a few NSGs."""
+    return [
+        Nic(mac=f"000D3A{n:06X}", ip=f"10.5.{n // 250}.{n % 250 + 1}", nsg=f"NSG-{n % nsgs}")
+        for n in range(count)
+    ]
+
+
+def killed(steps: int, app: App, act: Sequence[BlobRef] | None) -> bool:
+    """Deliver these blobs, or run the timer, in a process that dies after so many steps."""
+    app.fate(steps)
+    try:
+        if act is None:
+            app.timer()
+        else:
+            for ref in act:
+                app.event(ref)
+    except Killed:
+        return True
+    finally:
+        app.fate(None)
+    return False

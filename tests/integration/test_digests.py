@@ -1,0 +1,278 @@
+"""Digests of the whole product, on a real table and blob store, to each kind of receiver."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+
+from devtools.chat import Chat, Kind, chat
+from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Nic
+from devtools.functions_host import FunctionsHost, index_app
+from devtools.http_server import Fault
+from nsgflow_core import storage
+from nsgflow_core.checkpoint import Checkpoints
+from nsgflow_core.config import from_env
+from nsgflow_core.digest import State, StateChangedError
+from nsgflow_core.digest_state import DigestState
+from nsgflow_core.errors import NsgflowError, TransientError
+from nsgflow_core.service import Service
+from tests.functional.logs import records
+from tests.integration.conftest import HOUR, ROOT, Deployment
+
+APP = ROOT / "function_app.py"
+KEY = "0123456789abcdef0123456789abcdef"
+WORKSPACE = (
+    "/subscriptions/0b1f6471-1bf0-4dda-aec3-111122223333/resourceGroups/ops"
+    "/providers/Microsoft.OperationalInsights/workspaces/logs"
+)
+
+
+@pytest.fixture(params=get_args(Kind))
+def receiver(
+    request: pytest.FixtureRequest, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Chat]:
+    """A receiver of each kind, with the deployment configured for it."""
+    with chat(request.param) as running:
+        configure(deployment, running, monkeypatch)
+        yield running
+
+
+@pytest.fixture
+def slack(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
+    """Slack alone, for what is the same for all."""
+    with chat("slack") as running:
+        configure(deployment, running, monkeypatch)
+        yield running
+
+
+def configure(deployment: Deployment, running: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the webhook at a receiver."""
+    settings = {
+        "NSGFLOW_WEBHOOK_URL": running.url,
+        "NSGFLOW_WEBHOOK_FORMAT": running.kind,
+        "NSGFLOW_WORKSPACE_ID": WORKSPACE,
+        "NSGFLOW_WEBHOOK_SECRET": KEY if running.kind == "pagerduty" else "",
+    }
+    deployment.environment |= settings
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+
+def interfaces(deployment: Deployment, count: int) -> list[BlobWriter]:
+    """Logs of so many interfaces, each with denied flows."""
+    writers = []
+    for number in range(count):
+        nic = Nic(mac=f"000D3A{number:06X}", ip=f"10.5.0.{number + 1}", nsg=f"NSG-{number % 2}")
+        writer = deployment.nsg_log(nic)
+        writer.append(*records(2, seed=number))
+        writers.append(writer)
+    return writers
+
+
+def deliver(service: Service, *writers: BlobWriter) -> None:
+    """An event of each log, side by side."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda at: service.deliver("FlowLogs", NSG_CONTAINER, at.path), writers))
+
+
+def text(messages: list[dict[str, Any]]) -> str:
+    """All that was said."""
+    return json.dumps(messages, ensure_ascii=False)
+
+
+def test_many_interfaces_are_one_message(deployment: Deployment, receiver: Chat) -> None:
+    """With the count of all flows, a link, and rows in the table as ever."""
+    service, writers = deployment.service(), interfaces(deployment, 12)
+    deliver(service, *writers)
+    assert not receiver.requests
+    service.digest()
+    service.digest()
+    deployment.clock.move(minutes=5)
+    service.digest()
+
+    assert not receiver.refusals
+    (message,) = receiver.messages
+    denied = deployment.denied(*writers).total()
+    assert f"{denied} denied flows in" in text([message])
+    assert "PROD-WEB-NSG" in text([message]).upper()
+    assert "Logs.ReactView/resourceId/%2Fsubscriptions" in text([message])
+    assert len(deployment.table.rows) == denied
+    assert not deployment.webhook.requests
+
+
+def test_repeats_are_held_over_restarts(deployment: Deployment, receiver: Chat) -> None:
+    """By a new process too, until their time is over; then they are told with their count."""
+    writers = interfaces(deployment, 2)
+    first = deployment.service()
+    deliver(first, *writers)
+    first.digest()
+    for number, writer in enumerate(writers):
+        writer.append(*records(2, seed=number))
+    deployment.clock.move(minutes=1)
+    second = deployment.service()
+    deliver(second, *writers)
+    for _ in range(13):
+        second.digest()
+        deployment.clock.move(minutes=1)
+    assert len(receiver.messages) == 1
+    deployment.clock.move(minutes=2)
+    deployment.service().digest()
+
+    assert len(receiver.messages) == 2
+    half = deployment.denied(*writers).total() // 2
+    for message in receiver.messages:
+        assert f"{half} denied flows in" in text([message])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(status=503), Fault(status=429, headers={"Retry-After": "120"}), Fault(status=403)],
+    ids=["down", "busy", "forbidden"],
+)
+def test_nothing_is_lost_while_the_receiver_is_down(
+    deployment: Deployment, receiver: Chat, fault: Fault
+) -> None:
+    """The failure shows, one try an interval, and then the digest that was stored arrives."""
+    service, writers = deployment.service(), interfaces(deployment, 3)
+    receiver.faults = lambda _: fault
+    deliver(service, *writers)
+    with pytest.raises(NsgflowError) as raised:
+        service.digest()
+    assert receiver.url not in str(raised.value)
+    service.digest()
+    assert receiver.requests == 1, "not before the interval is over"
+    later = interfaces(deployment, 5)[3:]
+    deliver(service, *later)
+    receiver.faults = None
+    for _ in range(8):
+        deployment.clock.move(seconds=30)
+        deployment.service().digest()
+
+    assert f"{deployment.denied(*writers).total()} denied flows in" in text(receiver.messages[:1])
+    assert not receiver.refusals
+
+
+def test_a_lost_acknowledgement_repeats_the_same_message(
+    deployment: Deployment, receiver: Chat
+) -> None:
+    """Byte for byte."""
+    service, writers = deployment.service(), interfaces(deployment, 2)
+    deliver(service, *writers)
+    receiver.faults = lambda _: Fault(accept_then_reset=True)
+    with pytest.raises(TransientError):
+        service.digest()
+    receiver.faults = None
+    deployment.clock.move(seconds=31)
+    deployment.service().digest()
+
+    assert len(receiver.bodies) == 2
+    assert receiver.bodies[0] == receiver.bodies[1]
+
+
+def test_the_sweep_tells_too(deployment: Deployment, slack: Chat) -> None:
+    """What it delivers is in a digest behind it, without waiting for the timer."""
+    writers = interfaces(deployment, 2)
+    deployment.service().sweep()
+
+    (message,) = slack.messages
+    assert f"{deployment.denied(*writers).total()} denied flows" in text([message])
+
+
+def test_a_log_of_an_old_hour(deployment: Deployment, slack: Chat) -> None:
+    """It is watched before it is delivered, and told."""
+    old = deployment.nsg_log(Nic(), HOUR - timedelta(hours=6))
+    service = deployment.service()
+    service.digest()
+    deployment.clock.move(minutes=5)
+    old.append(*records(2))
+    deliver(service, old)
+    deployment.service().digest()
+    assert len(slack.messages) == 1
+
+    table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
+    (watched,) = Checkpoints(table).watched()
+    assert watched.hour == HOUR - timedelta(hours=6)
+    deployment.clock.move(hours=1)
+    service.digest()
+    assert not list(Checkpoints(table).watched())
+
+
+def test_a_mark_that_was_renewed_stays(deployment: Deployment) -> None:
+    """The timer takes away only what it saw run out."""
+    table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
+    checkpoints = Checkpoints(table)
+    assert not list(checkpoints.watched())
+    checkpoints.watch(HOUR, 1.0)
+    (seen,) = checkpoints.watched()
+    checkpoints.watch(HOUR, 2.0)
+    checkpoints.unwatch(seen)
+
+    (still,) = checkpoints.watched()
+    assert (still.hour, still.until) == (HOUR, 2.0)
+    checkpoints.unwatch(still)
+    checkpoints.unwatch(still)
+    assert not list(checkpoints.watched())
+
+
+def test_the_state_is_written_only_as_it_was_read(deployment: Deployment) -> None:
+    """Also where there is none yet, and not even a container."""
+    service = storage.blob_service(from_env(deployment.environment).host_storage)
+    state = DigestState(service.get_container_client("nsgflow-state"))
+    assert state.read() == (State(), "")
+    etag = state.write(State(completed=1.0), "")
+    with pytest.raises(StateChangedError):
+        state.write(State(completed=2.0), "")
+    newer = state.write(State(completed=3.0), etag)
+    with pytest.raises(StateChangedError):
+        state.write(State(completed=4.0), etag)
+    assert state.read() == (State(completed=3.0), newer)
+    service.get_container_client("nsgflow-state").delete_blob("digest/state.json")
+    with pytest.raises(StateChangedError):
+        state.write(State(completed=5.0), newer)
+
+
+def test_cloudevents_leaves_no_trace_of_digests(deployment: Deployment) -> None:
+    """Who does not use them has no ledger in the checkpoint and no state."""
+    writers = interfaces(deployment, 1)
+    service = deployment.service()
+    deliver(service, *writers)
+    service.digest()
+    table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
+
+    assert deployment.webhook.alerts
+    assert not [row for row in table.list_entities() if "Alerts" in row]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "schedule"),
+    [
+        ("30", "*/30 * * * * *"),
+        ("7", "*/6 * * * * *"),
+        ("1", "*/1 * * * * *"),
+        ("60", "0 * * * * *"),
+    ],
+)
+def test_the_timer(
+    deployment: Deployment,
+    slack: Chat,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: str,
+    schedule: str,
+) -> None:
+    """It is registered for digests, fires once an interval at least, and tells."""
+    monkeypatch.setenv("NSGFLOW_WEBHOOK_INTERVAL_SECONDS", seconds)
+    _, timers = index_app(APP)
+    assert {(at.name, at.schedule) for at in timers} == {
+        ("sweep", "0 */5 * * * *"),
+        ("digest", schedule),
+    }
+    (writer,) = interfaces(deployment, 1)
+    with FunctionsHost(APP, ROOT / "host.json") as host:
+        host.blob_created(NSG_CONTAINER, writer.path)
+        host.drain()
+        assert not host.fire_timer("digest").error
+
+    assert len(slack.messages) == 1

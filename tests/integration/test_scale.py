@@ -1,0 +1,107 @@
+"""The sweep over more than anybody has: requests follow what it looks at, never history."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
+from devtools.history import ACCOUNT, ETAG, SIZE, History, history, nsg_resources
+from devtools.meter import metered
+from nsgflow_core import checkpoint, listing
+from nsgflow_core.checkpoint import Checkpoint, Checkpoints, Cursor
+from nsgflow_core.config import Storage
+from nsgflow_core.model import BlobRef
+from nsgflow_core.pipeline import Report
+from nsgflow_core.storage import table
+from nsgflow_core.sweep import Account, Swept, Window, sweep
+from tests.integration.conftest import HOUR, Deployment
+
+SUBSCRIPTIONS, GROUPS, NSGS = 2, 5, 20
+RESOURCES = SUBSCRIPTIONS * GROUPS * NSGS
+NICS = 5
+WALK = 3 + SUBSCRIPTIONS * 2 + SUBSCRIPTIONS * GROUPS * 4
+"""Requests down to the resources: each level once, of each subscription, of each group."""
+
+
+def swept(
+    logs: History, checkpoints: Checkpoints, runs: list[BlobRef], minutes: float = 30
+) -> Swept:
+    """One sweep of the NSG logs, and of VNet logs that nobody has turned on."""
+
+    def run(ref: BlobRef) -> Report:
+        runs.append(ref)
+        return Report(ref)
+
+    containers: Sequence[ContainerClient] = [
+        logs.container(NSG_CONTAINER),
+        logs.container(VNET_CONTAINER),
+    ]
+    window = Window(HOUR + timedelta(minutes=minutes), 3, 30, lambda: False)
+    return sweep(Account("FlowLogs", ACCOUNT, containers), checkpoints, run, window)
+
+
+@pytest.mark.parametrize("hours", [2, 5000], ids=["two hours", "5 million blobs"])
+def test_requests_follow_resources_and_hours_not_history(
+    deployment: Deployment, hours: int
+) -> None:
+    """A walk to each resource, one listing for each resource and hour, one for no container."""
+    checkpoints = Checkpoints(table(Storage(deployment.storage.connection_string), "checks"))
+    resources = nsg_resources(SUBSCRIPTIONS, GROUPS, NSGS)
+    with history(resources, HOUR, hours, NICS) as logs:
+        assert logs.blobs == RESOURCES * hours * NICS
+        requests = []
+        for minutes in (30, 35, 60):
+            before = logs.server.requests
+            runs: list[BlobRef] = []
+            result = swept(logs, checkpoints, runs, minutes)
+            requests.append((result.hours, logs.server.requests - before, len(set(runs))))
+            assert not result.errors
+
+    # The first sweep of all and any other look at two hours, the first one of an hour at four.
+    there = min(hours, 3)
+    assert requests == [
+        (2, WALK + 2 * RESOURCES + 1, 2 * RESOURCES * NICS),
+        (2, WALK + 2 * RESOURCES + 1, 2 * RESOURCES * NICS),
+        (4, WALK + 4 * RESOURCES + 1, there * RESOURCES * NICS),
+    ]
+
+
+def test_an_hour_of_many_nics_is_listed_in_pages() -> None:
+    """One request for each 5,000 NICs of a resource."""
+    (resource,) = nsg_resources(1, 1, 1)
+    with history([resource], HOUR, 5000, 5001) as logs:
+        found = listing.hour_blobs(logs.container(), resource, HOUR - timedelta(hours=100))
+        assert len({blob.path for blob in found}) == 5001
+        assert logs.server.requests == 2
+        assert not listing.hour_blobs(logs.container(), resource, HOUR - timedelta(hours=5000))
+
+
+def test_an_hour_of_checkpoints_is_read_in_pages(deployment: Deployment) -> None:
+    """A thousand at a time; blobs that are as their checkpoint says are not run.
+
+    `python -m benchmarks sweeping` has 10,000 of them.
+    """
+    resources = nsg_resources(SUBSCRIPTIONS, GROUPS, NSGS)
+    cursors = {"table": Cursor(SIZE, seen=SIZE, etag=f'"{ETAG}"')}
+    direct = table(Storage(deployment.storage.connection_string), "checks")
+    with direct, history(resources, HOUR, 1, 12) as logs, metered(deployment.storage) as meter:
+        direct.create_table()
+        found = [
+            BlobRef(ACCOUNT, NSG_CONTAINER, f"{resource}{rest}")
+            for resource in resources
+            for rest in logs.below_resource()
+        ]
+        rows = [checkpoint._entity(Checkpoint(ref, HOUR, cursors)) for ref in found]
+        for first in range(0, len(rows), 100):
+            direct.submit_transaction([("create", row) for row in rows[first : first + 100]])
+        runs: list[BlobRef] = []
+        metered_table = table(Storage(meter.connection_string), "checks")
+        result = swept(logs, Checkpoints(metered_table), runs)
+
+    assert result.blobs == len(rows) == 2400
+    assert not runs
+    assert not result.errors
+    # The state of the sweep, three pages of this hour and one of the hour before.
+    assert meter.requests.pop("GET entity") == 2 + 3 + 1

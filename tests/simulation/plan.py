@@ -1,0 +1,83 @@
+"""What a schedule is made of, drawn from its seed."""
+
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many of what, and how likely each mishap is at a step.
+
+    Attributes:
+        calm: no mishap at all, and every update has an event: nothing may wait for a sweep.
+        stall: a task pauses, perhaps for longer than its claim lasts.
+        death: the process dies, at most `deaths` times.
+        redelivered: an event whose process died comes again.
+        withheld: an update has no event.
+        sick: a sink that never heals.
+        window: bytes read at once; deadline: seconds of an invocation.
+        asleep: hours that the app is stopped for in the end.
+    """
+
+    calm: bool
+    processes: int
+    blobs: int
+    updates: int
+    batch: int
+    window: int
+    deadline: float
+    skew: float = 0.0
+    stall: float = 0.0
+    death: float = 0.0
+    deaths: int = 0
+    redelivered: float = 1.0
+    withheld: float = 0.0
+    storage_fault: float = 0.0
+    sink_fault: float = 0.0
+    replay: float = 0.0
+    sweep: float = 0.0
+    reblock: float = 0.0
+    sick: str | None = None
+    asleep: int = 0
+
+
+def draw(rng: random.Random) -> Plan:
+    """A plan: calm, or with any of the mishaps."""
+    calm = rng.random() < 0.25
+    shape = Plan(
+        calm=calm,
+        processes=rng.randint(1, 3),
+        blobs=rng.choice((1, 1, 2)),
+        updates=rng.randint(1, 4),
+        batch=rng.randint(1, 3),
+        window=rng.choice((4 * 1024 * 1024, 4 * 1024 * 1024, 700)),
+        deadline=480.0,
+    )
+    if calm:
+        return shape
+
+    def some(*rates: float) -> float:
+        return rng.choice((0.0, *rates))
+
+    return Plan(
+        calm=False,
+        processes=shape.processes,
+        blobs=shape.blobs,
+        updates=shape.updates,
+        batch=shape.batch,
+        window=shape.window,
+        deadline=rng.choice((480.0, 480.0, 0.3)),
+        skew=some(0.5, 10.0),
+        stall=some(0.01, 0.05),
+        death=some(0.02, 0.08),
+        deaths=rng.randint(1, 4),
+        redelivered=some(0.5, 1.0),
+        withheld=some(0.3),
+        storage_fault=some(0.02, 0.1),
+        sink_fault=some(0.1, 0.4),
+        replay=some(0.3),
+        sweep=some(0.3, 0.6),
+        reblock=some(0.2),
+        sick=rng.choice((None, None, None, None, "table", "webhook")),
+        asleep=rng.choice((0, 0, 0, 2, 7)),
+    )

@@ -1,0 +1,106 @@
+"""What the schedules, or the thought that went into them, have found in the product: each once."""
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+import pytest
+from msgspec.structs import replace
+
+from nsgflow_core import sweep
+from nsgflow_core.checkpoint import Cursor
+from tests.simulation.plan import Plan
+from tests.simulation.scheduler import Process
+from tests.simulation.world import START, World, blob_ref, simulated
+
+OLD = START.replace(minute=0) - timedelta(hours=9)
+"""An hour that no sweep looks at by itself."""
+Enter = Callable[[World], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def world() -> Any:
+    """A world after its first sweep, with one blob of an old hour that holds two records."""
+    plan = Plan(calm=False, processes=1, blobs=1, updates=1, batch=3, window=2**22, deadline=480.0)
+    with simulated() as enter:
+        world = World(plan, random.Random(1))
+        with enter(world):
+            world.sweep()
+            world.scheduler.run()
+            world.grow(blob_ref(0, OLD), 2)
+            yield world
+
+
+def failing_writes(world: World, broken: Callable[[Any], bool]) -> Any:
+    """The storage fails writes of checkpoints for which this holds."""
+    put = world.table._put
+
+    def maybe(entity: dict[str, Any]) -> dict[str, Any]:
+        if "Cursors" in entity and broken(entity):
+            world.blobs.wire.draw = lambda _: True
+            try:
+                world.blobs.wire.request()
+            finally:
+                world.blobs.wire.draw = lambda _: False
+        return put(entity)
+
+    return mock.patch.object(world.table, "_put", maybe)
+
+
+def test_a_retry_that_meets_its_own_claim_in_an_old_hour(world: World) -> None:
+    """The first try fails and leaves its claim, the second finds the blob busy: the sweep knows."""
+    ref = blob_ref(0, OLD)
+    with failing_writes(world, lambda entity: not entity["Owner"]):
+        world.event(ref)
+        world.scheduler.run()
+    assert world.table.rows, "the claim was left behind"
+    world.heal()
+
+    assert not world.judge.missing("table")
+
+
+def test_an_event_that_meets_a_dead_workers_claim_in_an_old_hour(world: World) -> None:
+    """Nobody will finish what the dead one held, so who finds it busy tells the sweep."""
+    ref = blob_ref(0, OLD)
+    store = world.checkpoints()
+
+    def die() -> None:
+        row = store.read(ref, OLD)
+        store.write(replace(row, owner="dead", until=world.scheduler.now + 60, pending=True))
+
+    world.scheduler.spawn(Process(-1), die)
+    world.scheduler.run()
+    world.event(ref)
+    world.scheduler.run()
+    world.heal()
+
+    assert not world.judge.missing("table")
+
+
+def test_a_replay_of_an_old_hour_while_a_sweep_closes_it(world: World) -> None:
+    """The hour was open when the sweep began and is opened again: the sweep must not close it."""
+    ref = blob_ref(0, OLD)
+    world.replay(ref, OLD)
+    world.scheduler.run()
+    run_in_time = sweep._run_in_time
+    store = world.checkpoints()
+
+    def and_replay(*args: Any) -> Any:
+        done = run_in_time(*args)
+        row = store.read(ref, OLD)
+        world.judge.replayed(ref)
+        again: dict[str, Cursor] = dict.fromkeys(row.cursors, Cursor())
+        store.write(replace(row, cursors=again, pending=True))
+        store.update_sweep("FlowLogs", lambda s: replace(s, open_hours=(OLD,)))
+        return done
+
+    with mock.patch.object(sweep, "_run_in_time", and_replay):
+        world.sweep()
+        world.scheduler.run()
+    assert not world.judge.missing("table"), "the sweep delivered before the replay"
+    world.heal()
+
+    assert world.judge.repeats == len(world.judge.accepted)

@@ -1,0 +1,83 @@
+"""A bug seeded into the product must be found: each of these breaks one rule of the protocol."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from unittest import mock
+
+import pytest
+from msgspec.structs import replace
+
+from nsgflow_core import pipeline, records
+from nsgflow_core.checkpoint import Checkpoint, Checkpoints, Cursor
+from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.records import Stretch
+from tests.simulation.judge import BrokenPromiseError
+from tests.simulation.schedules import run_all
+from tests.simulation.world import simulated
+
+ENOUGH = 1000
+"""A bug that so many schedules do not show would slip through a gate of twenty times as many."""
+
+
+def found(owner: Any, name: str, bug: Any) -> str:
+    """What the schedules find when a part of the product is replaced by one with a bug."""
+    with (
+        simulated() as enter,
+        mock.patch.object(owner, name, bug),
+        pytest.raises(BrokenPromiseError) as raised,
+    ):
+        run_all(enter, range(ENOUGH))
+    return str(raised.value)
+
+
+def test_commit_before_send() -> None:
+    """A cursor that moves before its flows are accepted is ahead of acceptance."""
+    deliver = pipeline._Run._deliver
+
+    def too_early(
+        run: Any,
+        window: Mapping[str, Cursor],
+        flows: Sequence[Flow],
+        start: Position,
+        end: Position,
+    ) -> Any:
+        ahead = {name: replace(at, offset=end.offset, ordinal=0) for name, at in window.items()}
+        cursors = run._checkpoint.cursors | ahead
+        run._write(replace(run._checkpoint, cursors=cursors))
+        return deliver(run, window, flows, start, end)
+
+    assert "not accepted" in found(pipeline._Run, "_deliver", too_early)
+
+
+def test_no_second_listing() -> None:
+    """An event that found the blob claimed has gone: without the last listing nobody looks."""
+    commit = pipeline._Run._commit
+
+    def and_leave(run: Any, cursors: Any, blocks: Any, *, release: bool) -> None:
+        commit(run, cursors, blocks, release=release)
+        if release:
+            run._left = set(run._sinks)
+
+    assert "nobody looked again" in found(pipeline._Run, "_commit", and_leave)
+
+
+def test_claim_ignored() -> None:
+    """Two workers on one blob deliver the same flows."""
+    read = Checkpoints.read
+
+    def unclaimed(store: Checkpoints, ref: BlobRef, hour: datetime) -> Checkpoint:
+        return replace(read(store, ref, hour), owner="", until=0.0)
+
+    assert "repeated without a reason" in found(Checkpoints, "read", unclaimed)
+
+
+def test_closer_block_counted() -> None:
+    """A cursor behind the closer stands inside of what is written before it next."""
+    split = records.split
+
+    def closer_too(data: bytes, at: int, *, last: bool) -> Stretch:
+        stretch = split(data, at, last=last)
+        return replace(stretch, end=at + len(data)) if last else stretch
+
+    assert "not accepted" in found(records, "split", closer_too)

@@ -1,0 +1,359 @@
+"""One schedule: the product's own service over simulated storage, sinks, clock and threads."""
+
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from msgspec.structs import replace
+
+from devtools.flowlogs import CLOSER, HEAD
+from devtools.truth import flows_of_log
+from nsgflow_core import pipeline, service, sinks, sweep, telemetry
+from nsgflow_core.blob_path import NSG_CONTAINER, VNET_CONTAINER
+from nsgflow_core.checkpoint import Checkpoints, ClaimLostError, Cursor
+from nsgflow_core.config import from_env
+from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
+from nsgflow_core.filter import compile_terms
+from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.service import Service
+from nsgflow_core.sinks import Delivery, Item, deliver_in_order, with_retries
+from tests.functional.logs import records
+from tests.simulation.judge import Acceptance, BrokenPromiseError, Judge
+from tests.simulation.plan import Plan
+from tests.simulation.scheduler import Killed, Process, Scheduler, SimulatedExecutor, Task
+from tests.simulation.storage import ACCOUNT, Blobs, Table, Wire
+
+START = datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
+SINKS = ("table", "webhook")
+HERE = "UseDevelopmentStorage=true"
+SETTINGS = from_env({"FlowLogs": HERE, "AzureWebJobsStorage": HERE})
+HEAL_SWEEPS = 4
+"""A blob that so many sweeps have left behind is stuck; the longest wait takes two of them."""
+
+
+@cache
+def texts(version: int) -> list[tuple[bytes, list[tuple[int, str]]]]:
+    """Records, each with the ordinal and text of its denied tuples by an independent reader."""
+    made = [text for seed in range(6) for text in records(2, seed, 2 + seed % 3, 0.5, version)]  # type: ignore[arg-type]  # 2 and 4 are versions
+    return [
+        (text, [(flow.ordinal, flow.text) for flow in flows_of_log(text) if flow.denied])
+        for text in made
+    ]
+
+
+def blob_ref(number: int, hour: datetime) -> BlobRef:
+    """A blob of an hour: NSG and VNet logs in turn."""
+    end = f"y={hour:%Y}/m={hour:%m}/d={hour:%d}/h={hour:%H}/m=00/macAddress={number:012X}/PT1H.json"
+    if number % 2:
+        return BlobRef(ACCOUNT, VNET_CONTAINER, f"flowLogResourceID=/S_G/NETWORKWATCHER_W_F/{end}")
+    nsg = "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/N"
+    return BlobRef(ACCOUNT, NSG_CONTAINER, f"resourceId={nsg}/{end}")
+
+
+@dataclass
+class SimulatedSink:
+    """A sink that accepts, fails, hangs or loses its answers as the world draws."""
+
+    name: str
+    world: "World"
+    batch: int
+
+    def __post_init__(self) -> None:
+        self.filter = compile_terms("action=denied")
+
+    def deliver(
+        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+    ) -> Delivery:
+        """As the real ones, through the product's own retries and accounting."""
+        world, scheduler = self.world, self.world.scheduler
+        task = scheduler.current
+        run = task.parent if task else None
+        tenure = world.judge.current(ref, run)
+        future = task.about.get("future") if task else None
+        deadline = scheduler.now + seconds
+
+        def attempt(posted: list[tuple[Position, str]]) -> None:
+            scheduler.step()
+            fault = world.sink_fault(self.name)
+            if fault == "hang":
+                scheduler.sleep(40)
+            elif isinstance(fault, NsgflowError):
+                world.judge.disturbed.add(ref)
+                raise fault
+            lost = fault in ("lost", "hang")
+            one = Acceptance(tenure, world.judge.replays.get(ref, 0), future, lost)
+            world.judge.accept(self.name, ref, posted, one)
+            if lost:
+                world.judge.disturbed.add(ref)
+                raise TransientError("the answer was lost")
+
+        def post(batch: Sequence[Item]) -> None:
+            posted = [(flow.position, flow.text) for flow in (by_item[item.id] for item in batch)]
+            with_retries(lambda _: attempt(posted), deadline)
+
+        by_item = {str(number): flow for number, flow in enumerate(flows)}
+        items = [
+            Item(b"", Position(flow.group.record.offset, flow.ordinal + 1), 1, number)
+            for number, flow in by_item.items()
+        ]
+        batches = [items[at : at + self.batch] for at in range(0, len(items), self.batch)]
+        return deliver_in_order(batches, post, start, end, deadline)
+
+
+@dataclass
+class World:
+    """Storage, processes and sinks of one schedule, and what happens to them."""
+
+    plan: Plan
+    rng: random.Random
+    kills: int = 0
+    healing: bool = False
+    blobs: Blobs = field(init=False)
+    table: Table = field(init=False)
+    judge: Judge = field(init=False)
+    scheduler: Scheduler = field(init=False)
+    processes: list[Process] = field(default_factory=list)
+    services: dict[int, Service] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.scheduler = Scheduler(self.rng, START.timestamp())
+        self.scheduler.before_step = self.fate
+        self.blobs = Blobs(Wire(self.scheduler.step, self.storage_fault))
+        self.table = Table(self.blobs.wire, self.watch)
+        self.judge = Judge(SINKS)
+        self.processes = [self.process() for _ in range(self.plan.processes)]
+
+    def process(self) -> Process:
+        """A fresh process with a clock of its own."""
+        skew = self.rng.uniform(-self.plan.skew, self.plan.skew)
+        return Process(len(self.services) + len(self.processes), skew)
+
+    def service(self, process: Process) -> Service:
+        """The product in a process."""
+        if process.number not in self.services:
+            self.services[process.number] = Service(
+                SETTINGS, lambda: self.scheduler.now + process.skew
+            )
+        return self.services[process.number]
+
+    def checkpoints(self) -> Checkpoints:
+        """The product's table of checkpoints."""
+        return Checkpoints(self.table)  # type: ignore[arg-type]  # has what is used of it
+
+    def anyone(self) -> Process:
+        """A living process; one that died is started anew."""
+        index = self.rng.randrange(len(self.processes))
+        if not self.processes[index].alive:
+            self.processes[index] = self.process()
+        return self.processes[index]
+
+    def fate(self, task: Task) -> None:
+        """Before a step: nothing, a pause, or the death of the process."""
+        if self.healing or task.process.number < 0:
+            return
+        draw = self.rng.random()
+        if draw < self.plan.stall:
+            self.scheduler.sleep(self.rng.choice((5.0, 20.0, 61.0, 130.0)))
+        elif draw < self.plan.stall + self.plan.death and self.kills < self.plan.deaths:
+            self.kills += 1
+            self.judge.died(task.process)
+            self.scheduler.kill(task.process)
+
+    def storage_fault(self, kind: str) -> bool:
+        """Whether the storage fails here."""
+        if self.healing or self.rng.random() >= self.plan.storage_fault:
+            return False
+        if self.scheduler.current is not None:
+            self.judge.failed(self.scheduler.current)
+        return True
+
+    def sink_fault(self, sink: str) -> NsgflowError | str | None:
+        """What a sink does to a post: None accepts it."""
+        if sink == self.plan.sick:
+            return RefusedError("403")
+        if self.healing or self.rng.random() >= self.plan.sink_fault:
+            return None
+        after = self.rng.choice((0.0, 1.0, 90.0))
+        busy = TransientError("429", retry_after=after)
+        return self.rng.choice((busy, busy, RefusedError("401"), "lost", "hang"))
+
+    def watch(self, before: Any, after: Any) -> None:
+        """A row was written."""
+        task = self.scheduler.current
+        if "Cursors" in after and task is not None:
+            now = self.scheduler.now + task.process.skew
+            self.judge.checkpoint(before, after, task, now)
+
+    def grow(self, ref: BlobRef, count: int) -> None:
+        """Azure appends records to a blob, each in a block of its own, before the closer."""
+        key = (ref.container, ref.path)
+        blocks = self.blobs.blocks.get(key) or [("head", HEAD), ("tail", CLOSER)]
+        version = 4 if ref.container == VNET_CONTAINER else 2
+        flows: list[tuple[Position, str]] = []
+        for _ in range(count):
+            text, denied = self.rng.choice(texts(version))
+            comma = b"," * (len(blocks) > 2)
+            offset = sum(len(data) for _, data in blocks) - len(CLOSER) + len(comma)
+            blocks = [*blocks[:-1], (f"d{len(blocks)}", comma + text), blocks[-1]]
+            flows += [(Position(offset, ordinal), written) for ordinal, written in denied]
+        if self.rng.random() < self.plan.reblock:
+            content = b"".join(data for _, data in blocks)
+            blocks = [(f"r{self.rng.random()}", content[:-2]), ("tail", content[-2:])]
+        self.judge.wrote(ref, flows)
+        self.blobs.write(key, blocks)
+
+    def event(self, ref: BlobRef, after: float = 0.0, *, certain: bool = False) -> None:
+        """The host delivers an event, up to five times; a death may lose it or bring it again.
+
+        One that is `certain` comes until it was taken without an error.
+        """
+        process = self.anyone()
+        tries = 10**6 if certain else 5
+        redelivered = 1.0 if certain else self.plan.redelivered
+
+        def call() -> None:
+            try:
+                for _ in range(tries):
+                    try:
+                        self.service(process).deliver("FlowLogs", ref.container, ref.path)
+                    except NsgflowError:
+                        self.judge.disturbed.add(ref)
+                        self.scheduler.sleep(self.rng.choice((0.0, 3.0)))
+                    else:
+                        return
+            except Killed:
+                self.judge.disturbed.add(ref)
+                if self.rng.random() < redelivered:
+                    self.event(ref, self.rng.choice((1.0, 30.0, 90.0)), certain=certain)
+                raise
+
+        self.scheduler.spawn(process, call, after)
+
+    def sweep(self) -> None:
+        """The timer fires."""
+        process = self.anyone()
+
+        def call() -> None:
+            with contextlib.suppress(NsgflowError):
+                self.service(process).sweep()
+
+        self.scheduler.spawn(process, call)
+
+    def replay(self, ref: BlobRef, hour: datetime) -> None:
+        """Somebody puts a blob's cursors back, conditionally, and tells the sweep of its hour."""
+        patient = self.rng.random() < 0.5
+
+        def opened(state: Any) -> Any:
+            return replace(state, open_hours=tuple(sorted({*state.open_hours, hour})))
+
+        def call() -> None:
+            checkpoints = self.checkpoints()
+            row = checkpoints.read(ref, hour)
+            for _ in range(3):
+                if patient and row.owner and row.until > self.scheduler.now:
+                    self.scheduler.sleep(5)
+                    row = checkpoints.read(ref, hour)
+                    continue
+                again = dict.fromkeys(row.cursors, Cursor())
+                asked = replace(row, cursors=again, owner="", until=0.0, pending=True)
+                self.judge.replayed(ref)
+                with contextlib.suppress(ClaimLostError):
+                    checkpoints.write(asked)
+                    checkpoints.update_sweep("FlowLogs", opened)
+                return
+
+        def until_done() -> None:
+            done = False
+            while not done:
+                with contextlib.suppress(NsgflowError):
+                    call()
+                    done = True
+
+        self.scheduler.spawn(Process(-1), until_done)
+
+    def heal(self) -> None:
+        """Let everything be well from now on, and only the timer fire."""
+        self.healing = True
+        service.DEADLINE_SECONDS = 480.0
+        for _ in range(HEAL_SWEEPS):
+            self.scheduler.now += 300
+            self.sweep()
+            self.scheduler.run()
+            if self.settled():
+                return
+        self.settled(explain=True)
+
+    def settled(self, *, explain: bool = False) -> bool:
+        """Whether each healthy sink has everything and no checkpoint is left marked."""
+        healthy = [sink for sink in SINKS if sink != self.plan.sick]
+        missing = [(sink, at) for sink in healthy for at in self.judge.missing(sink)]
+        marked = [
+            entity["Path"]
+            for entity, _ in self.table.rows.values()
+            if "Cursors" in entity and (entity["Pending"] or entity["Owner"])
+        ]
+        stuck = marked if self.plan.sick is None else []
+        if explain and not self.judge.broken:
+            raise BrokenPromiseError(f"stuck: missing {missing}, marked {stuck}")
+        return not missing and not stuck
+
+
+@contextlib.contextmanager
+def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[None]]]:
+    """Put simulated storage, sinks, threads and time under the product; enter a world to use it."""
+    here: dict[str, World] = {}
+
+    def scheduler() -> Scheduler:
+        return here["world"].scheduler
+
+    def executor(*args: Any, **options: Any) -> SimulatedExecutor:
+        return SimulatedExecutor(
+            scheduler(), lambda fn: fn not in (pipeline._timed, sweep._run_in_time)
+        )
+
+    clock = SimpleNamespace(
+        monotonic=lambda: scheduler().now,
+        time=lambda: scheduler().now,
+        sleep=lambda seconds: scheduler().sleep(seconds),
+    )
+
+    def made_sinks(_: Any) -> list[SimulatedSink]:
+        world = here["world"]
+        return [SimulatedSink("table", world, world.plan.batch), SimulatedSink("webhook", world, 1)]
+
+    @contextlib.contextmanager
+    def enter(world: World) -> Iterator[None]:
+        here["world"] = world
+        with (
+            mock.patch.object(pipeline, "WINDOW", world.plan.window),
+            mock.patch.object(service, "DEADLINE_SECONDS", world.plan.deadline),
+        ):
+            yield
+
+    with contextlib.ExitStack() as stack:
+        for module in (pipeline, sinks, telemetry):
+            stack.enter_context(mock.patch.object(module, "time", clock))
+
+        def uniform(low: float, high: float) -> float:
+            return here["world"].rng.uniform(low, high)
+
+        jitter = SimpleNamespace(uniform=uniform)
+        stack.enter_context(mock.patch.object(sinks, "random", jitter))
+        for module, name, thing in (
+            (service, "blob_service", lambda _: here["world"].blobs),
+            (service, "table", lambda *_: here["world"].table),
+            (service, "_sinks", made_sinks),
+            (service, "ThreadPoolExecutor", executor),
+            (sweep, "ThreadPoolExecutor", executor),
+        ):
+            stack.enter_context(mock.patch.object(module, name, thing))
+        logging.disable(logging.CRITICAL)
+        stack.callback(logging.disable, logging.NOTSET)
+        yield enter

@@ -1,0 +1,341 @@
+"""What people are sent: within each service's limits, whatever the names in it are."""
+
+import base64
+import gzip
+import json
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+from urllib.parse import unquote
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsgflow_core import portal
+from nsgflow_core.alerts import INSIDE, INTERNET, MANY_PORTS, SCOPES, Key, Sample, Tally
+from nsgflow_core.config import WebhookSettings
+from nsgflow_core.digest import MAX_SHOWN, Digest
+from nsgflow_core.filter import compile_terms
+from nsgflow_core.sinks import pagerduty, slack, teams, wording
+from nsgflow_core.sinks.digest import Poster
+
+AT = 1_795_421_000_000
+KEY = "0123456789abcdefABCDEF0123456789"
+WORKSPACE = (
+    "/subscriptions/0b1f6471-1bf0-4dda-aec3-111122223333/resourceGroups/ops"
+    "/providers/Microsoft.OperationalInsights/workspaces/logs"
+)
+HOSTILE = [
+    "<!channel> & <https://evil.example|click>",
+    "`code` *bold* _it_ ~no~ @here #general :smile:",
+    "**bold** [click](https://evil.example) ![](https://evil.example/i.png)",
+    "{{DATE(2020-01-01T00:00:00Z)}} ${x} @{y}",
+    "line\nbreak\r\n\ttab\0nul\x1b[31m\u2028\u202eright-to-left\u200b",
+    'quote " and \\ backslash',
+    "😀" * 300,
+    "x" * 5000,
+    "",
+]
+SCHEMA = json.loads(files("adaptive_cards").joinpath("schemas/schema-1.4.json").read_text())
+
+
+def tally(
+    number: int = 0, name: str = "WEB-NSG", scope: str = INSIDE, port: int | None = 1433
+) -> Tally:
+    """A group."""
+    return Tally(
+        Key(
+            f"/nsgs/{number}",
+            name,
+            f"UserRule_{name}",
+            inbound=True,
+            protocol="TCP",
+            port=port,
+            scope=scope,
+        ),
+        number + 1,
+        AT,
+        AT + 61_000,
+        Sample((f"10.0.0.{number}", name)),
+        Sample(("10.1.0.1",)),
+        {22: 5, 3389: 2} if port == MANY_PORTS else {},
+    )
+
+
+def digest(*tallies: Tally, **more: Any) -> Digest:
+    """A digest of these groups."""
+    return Digest("0f" * 16, AT / 1000, tallies, **more)
+
+
+texts = st.sampled_from(HOSTILE) | st.text(max_size=300)
+tallies = st.builds(
+    Tally,
+    st.builds(
+        Key,
+        texts,
+        texts,
+        texts,
+        st.booleans(),
+        st.sampled_from(["TCP", "UDP", "ICMP", "47"]) | texts,
+        st.sampled_from([None, MANY_PORTS, 0, 443, 65535]),
+        st.sampled_from(SCOPES),
+    ),
+    st.integers(1, 10**12),
+    st.integers(0, 10**13),
+    st.integers(0, 10**13),
+    st.builds(Sample, st.lists(texts, max_size=12).map(tuple), st.booleans()),
+    st.builds(Sample, st.lists(texts, max_size=12).map(tuple), st.booleans()),
+    st.dictionaries(st.integers(0, 65535), st.integers(1, 9), max_size=12),
+)
+digests = st.builds(
+    Digest,
+    st.just("0f" * 16),
+    st.floats(0, 4e9),
+    st.lists(tallies, max_size=MAX_SHOWN).map(tuple),
+    *([st.integers(0, 10**9)] * 5),
+)
+links = st.sampled_from(
+    ["", "https://portal.azure.com/#blade/x/q/abc%252B", "https://p/" + "x" * 2900]
+)
+
+
+def check_slack(body: bytes) -> dict[str, Any]:
+    """The message, if Slack would take it."""
+    message: dict[str, Any] = json.loads(body)
+    blocks = message["blocks"]
+    assert message.keys() == {"text", "blocks"}
+    assert len(blocks) <= 50
+    assert len(json.dumps(blocks, ensure_ascii=False, separators=(",", ":"))) <= 13_200
+    assert blocks[0]["type"] == "header"
+    assert 1 <= len(blocks[0]["text"]["text"]) <= 150
+    for block in blocks[1:]:
+        elements = block["elements"] if block["type"] == "context" else [block["text"]]
+        assert block["type"] in ("section", "context")
+        assert 1 <= len(elements) <= 10
+        for element in elements:
+            assert element["type"] == "mrkdwn"
+            assert element["verbatim"] is True
+            assert 1 <= len(element["text"]) <= 3000
+            # What is left of < and > is our own link, and nothing but entities begins with &.
+            bare = re.sub(r"<https://p[^|<> ]*\|[A-Za-z ]+>", "", element["text"])
+            assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", bare)
+    return message
+
+
+def check_teams(body: bytes) -> dict[str, Any]:
+    """The card, if Teams would take it: by Microsoft's schema of version 1.4."""
+    assert len(json.dumps(body.decode(), ensure_ascii=False).encode()) <= 28_672 * 0.9
+    message = json.loads(body)
+    (attachment,) = message["attachments"]
+    assert message["type"] == "message"
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card: dict[str, Any] = attachment["content"]
+    jsonschema.Draft6Validator(SCHEMA).validate(card)
+    assert "{{" not in json.dumps(card)
+    return card
+
+
+def check_pagerduty(body: bytes) -> dict[str, Any]:
+    """The event, if PagerDuty would take it (the constraints of its OpenAPI document)."""
+    event: dict[str, Any] = json.loads(body)
+    assert len(body) <= 512_000
+    assert event["routing_key"] == KEY
+    assert event["event_action"] == "trigger"
+    assert 1 <= len(event["dedup_key"]) <= 255
+    payload = event["payload"]
+    assert 1 <= len(payload["summary"]) <= 1024
+    assert payload["severity"] in ("critical", "error", "warning", "info")
+    assert payload["source"]
+    assert isinstance(payload["custom_details"], dict)
+    assert all(set(each) == {"href", "text"} for each in event.get("links", []))
+    return event
+
+
+FORMATS: list[tuple[Callable[[Digest, str], bytes], Callable[[bytes], dict[str, Any]]]] = [
+    (slack.render, check_slack),
+    (teams.render, check_teams),
+    (lambda made, link: pagerduty.render(made, link, KEY), check_pagerduty),
+]
+NAMES = ["slack", "teams", "pagerduty"]
+
+
+@pytest.mark.parametrize(("render", "check"), FORMATS, ids=NAMES)
+@settings(deadline=None)  # of what it takes to make up such digests
+@given(made=digests, link=links)
+def test_any_digest_is_taken(
+    render: Callable[[Digest, str], bytes],
+    check: Callable[[bytes], dict[str, Any]],
+    made: Digest,
+    link: str,
+) -> None:
+    """Whatever names, counts and samples there are, and the same each time."""
+    body = render(made, link)
+    check(body)
+    assert body == render(made, link)
+
+
+@pytest.mark.parametrize(("render", "check"), FORMATS, ids=NAMES)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names(
+    render: Callable[[Digest, str], bytes], check: Callable[[bytes], dict[str, Any]], name: str
+) -> None:
+    """Names stay on their line, without what does not show."""
+    message = check(render(digest(tally(name=name)), ""))
+
+    for text in strings(message):
+        assert not re.search("[\0-\x09\x0b-\x1f\x7f\u2028\u2029\u202a-\u202e\u200b]", text)
+
+
+def strings(value: Any) -> list[str]:
+    """Every string in a JSON value."""
+    if isinstance(value, dict):
+        return [text for each in value.values() for text in strings(each)]
+    if isinstance(value, list):
+        return [text for each in value for text in strings(each)]
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize(("render", "check"), FORMATS, ids=NAMES)
+def test_every_group_says_what_it_is(
+    render: Callable[[Digest, str], bytes], check: Callable[[bytes], dict[str, Any]]
+) -> None:
+    """NSG, rule, port with its service, direction, count, ends, times and totals."""
+    made = digest(
+        tally(3),
+        tally(4, "EDGE-NSG", INTERNET, MANY_PORTS),
+        more_groups=2,
+        more_flows=1234,
+        others=5,
+        held_groups=1,
+        held_flows=7,
+    )
+    said = " ".join(strings(check(render(made, "https://portal.azure.com/x"))))
+
+    for words in (
+        "WEB-NSG",
+        "UserRule_WEB-NSG",
+        "TCP 1433 (ms-sql-s)",
+        "inbound, inside the network",
+        "4 flows from 2 sources to 1 destination",
+        "10.0.0.3",
+        "10.1.0.1",
+        "2026-11-23 08:03:20 to 08:04:21 UTC",
+        "TCP ports 22, 3389",
+        "inbound, from the internet",
+        "1,248 denied flows in 4 groups",
+        "2 more groups with 1,234 flows are not shown.",
+        "5 flows in groups too many to name.",
+        "1 group told before went on, with 7 flows so far",
+        "https://portal.azure.com/x",
+    ):
+        assert words in said
+
+
+@pytest.mark.parametrize(("render", "check"), FORMATS, ids=NAMES)
+def test_groups_that_do_not_fit_are_in_the_totals(
+    render: Callable[[Digest, str], bytes], check: Callable[[bytes], dict[str, Any]]
+) -> None:
+    """The first ones are shown, and all are counted."""
+    made = digest(*(tally(number, "N" * 300) for number in range(MAX_SHOWN)))
+    said = " ".join(strings(check(render(made, ""))))
+    shown = said.count("ms-sql-s") - (1 if '"dedup_key"' in render(made, "").decode() else 0)
+
+    assert 5 <= shown <= MAX_SHOWN
+    if shown < MAX_SHOWN:
+        flows = sum(each.flows for each in made.groups[shown:])
+        assert f"{MAX_SHOWN - shown} more groups with {flows} flows are not shown." in said
+    assert f"{made.flows} denied flows in {MAX_SHOWN} groups" in said
+
+
+@pytest.mark.parametrize(("render", "check"), FORMATS, ids=NAMES)
+def test_totals_alone(
+    render: Callable[[Digest, str], bytes], check: Callable[[bytes], dict[str, Any]]
+) -> None:
+    """A digest without a group to show still says how much there was."""
+    said = strings(check(render(digest(others=9), "")))
+    assert "9 denied flows" in said
+
+
+def test_severity_follows_what_matters_most() -> None:
+    """What is denied inside is worth a page; what the internet tries is not."""
+    severities = [
+        check_pagerduty(pagerduty.render(digest(tally(scope=scope)), "", KEY))["payload"][
+            "severity"
+        ]
+        for scope in SCOPES
+    ]
+    assert severities == ["error", "warning", "info"]
+
+
+def test_a_digest_is_one_event_under_its_id() -> None:
+    """Posted again it is the same alert."""
+    made = digest(tally())
+    assert check_pagerduty(pagerduty.render(made, "", KEY))["dedup_key"] == made.id
+
+
+def test_slack_code_spans_cannot_be_left() -> None:
+    """A backtick in a name does not end the span that it stands in."""
+    assert slack.code("a`<b>&`") == "`a\u02bc&lt;b&gt;&amp;\u02bc`"
+
+
+def test_estimates_say_so() -> None:
+    """A sample that is not complete gives two digits and no list of all."""
+    sample = Sample()
+    for number in range(5000):
+        sample = sample.union(Sample((f"10.{number >> 8}.{number & 255}.1",)))
+    said = wording.flows(Tally(tally().key, 5000, AT, AT, sample, Sample((), complete=False)))
+
+    assert re.fullmatch(r"5,000 flows from about \d,\d00 sources to many destinations", said)
+    assert wording.sources(Tally(tally().key, 1, AT, AT, sample)).endswith(", …")
+    assert wording.targets(tally()) == "10.1.0.1"
+
+
+def test_the_link_opens_the_query() -> None:
+    """The portal's own form: gzip, base64, escaped twice."""
+    made = digest(tally(name='a"b\\c\n'), tally(1))
+    link = portal.link(made, WORKSPACE, "NSGFlow_CL", portal.portal(""))
+    found = re.fullmatch(
+        r"https://portal\.azure\.com/#blade/Microsoft_OperationsManagementSuite_Workspace"
+        r"/Logs\.ReactView/resourceId/([^/]+)/source/LogsBlade\.AnalyticsShareLinkToQuery/q/([^/]+)",
+        link,
+    )
+    assert found is not None
+    assert unquote(found[1]) == WORKSPACE
+    query = gzip.decompress(base64.b64decode(unquote(unquote(found[2])))).decode()
+    assert query == portal.query(made, "NSGFlow_CL")
+    lines = query.splitlines()
+    assert lines[0] == "NSGFlow_CL"
+    assert "datetime(2026-11-23T08:02:20.000Z)" in query
+    assert lines[3] == r'| where AclRule in ("UserRule_a\"b\\c\u000a", "UserRule_WEB-NSG")'
+    assert len(link) < 2900
+
+
+def test_no_workspace_no_link() -> None:
+    """Nothing to look into."""
+    assert portal.link(digest(tally()), "", "T", "https://p") == ""
+
+
+def test_the_portal_of_each_cloud() -> None:
+    """As the ingestion endpoint says."""
+    assert portal.portal("https://x.ingest.monitor.azure.us/") == "https://portal.azure.us"
+    assert portal.portal("https://x.ingest.monitor.azure.cn") == "https://portal.azure.cn"
+    assert portal.portal("https://x.ingest.monitor.azure.com") == "https://portal.azure.com"
+
+
+@pytest.mark.parametrize("form", NAMES)
+def test_the_poster_renders_its_format(form: str) -> None:
+    """By the setting; the routing key is nowhere but in PagerDuty's event."""
+    webhook = WebhookSettings(
+        "https://x",
+        b"",
+        compile_terms("action=denied"),
+        None,
+        form,
+        KEY if form == NAMES[2] else "",
+    )
+    body = Poster(webhook, lambda _: "").render(digest(tally()))
+    dict(zip(NAMES, (check for _, check in FORMATS), strict=True))[form](body)
+    assert (KEY in body.decode()) == (form == "pagerduty")
