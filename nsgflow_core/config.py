@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from nsgflow_core.errors import BadInputError, ConfigError
@@ -23,6 +24,7 @@ _WORKSPACE = (
     r"/providers/microsoft\.operationalinsights/workspaces/[\w-]+)"
 )
 _MAX_DIGITS = 10
+_CLOUDS = ("AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _KNOWN = frozenset(
     (
@@ -44,6 +46,8 @@ _KNOWN = frozenset(
         "NSGFLOW_WEBHOOK_REPEAT_MINUTES",
         "NSGFLOW_WORKSPACE_ID",
         "NSGFLOW_SWEEP_HOURS",
+        "NSGFLOW_SERVICE_TAGS",
+        "NSGFLOW_INVENTORY",
     )
 )
 
@@ -120,6 +124,9 @@ class Settings:
     sweep_hours: int
     unknown: tuple[str, ...]
     workspace_id: str = ""
+    service_tags: str = ""
+    inventory: str = ""
+    cloud: str = _CLOUDS[0]
 
 
 def from_env(environ: Mapping[str, str]) -> Settings:
@@ -173,6 +180,9 @@ def from_env(environ: Mapping[str, str]) -> Settings:
             (f"|{_WORKSPACE}", "a workspace's resource id"),
             problems,
         ),
+        service_tags=_service_tags(env, problems),
+        inventory=_choice(env, "NSGFLOW_INVENTORY", ("", "resourcegraph"), problems),
+        cloud=_choice(env, "AZURE_CLOUD", _CLOUDS, problems),
     )
     if problems:
         raise ConfigError(problems)
@@ -270,6 +280,19 @@ def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | N
     return WebhookSettings(url, secret, denied, max_age, form, routing_key, interval, repeat)
 
 
+def _service_tags(env: Mapping[str, str], problems: list[str]) -> str:
+    key = "NSGFLOW_SERVICE_TAGS"
+    value = env.get(key, "")
+    if value.lower() == "arm":
+        return "arm"
+    if "://" in value:
+        # It may hold a signature, and its content decides what alerts: keep it secret, and safe.
+        _check_url(key, value, problems, secret_url=True, loopback=False)
+    elif value and not Path(value).is_file():
+        problems.append(f"{key}: {value!r} is neither arm, an https URL nor a file that is there")
+    return value
+
+
 def _filter(env: Mapping[str, str], key: str, problems: list[str]) -> Filter:
     try:
         return compile_terms(env.get(key, "action=denied"))
@@ -281,7 +304,7 @@ def _filter(env: Mapping[str, str], key: str, problems: list[str]) -> Filter:
 def _choice(env: Mapping[str, str], key: str, choices: tuple[str, ...], problems: list[str]) -> str:
     value = env.get(key, choices[0])
     if value not in choices:
-        problems.append(f"{key}: {value!r} is not one of {', '.join(choices)}")
+        problems.append(f"{key}: {value!r} is not one of {', '.join(filter(None, choices))}")
     return value
 
 

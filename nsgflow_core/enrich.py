@@ -1,6 +1,7 @@
-"""What ids, ports and addresses alone tell about a flow.
+"""What a flow means: names, services, places, its type.
 
-Pure and cached; nothing here asks a service. The registry of service names is IANA's
+Pure: ids, ports and addresses tell some of it, a snapshot of knowledge the rest; nothing here
+asks a service. The registry of service names is IANA's
 (https://www.iana.org/assignments/service-names-port-numbers), the first name listed for a
 port; it is read at the first row, not at start-up.
 """
@@ -11,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from nsgflow_core import addresses
+from nsgflow_core.inventory import CLIENTS, SITE, Place
+from nsgflow_core.knowledge import NOTHING, FarEnd, Knowledge
 from nsgflow_core.model import Flow
 
 FLOW_TYPES = (
@@ -24,6 +27,9 @@ FLOW_TYPES = (
     "Unknown",
 )
 
+_BEHIND_GATEWAY = {SITE: "S2S", CLIENTS: "P2S"}
+_MOST_SEEN = 32_768
+_ROUTED = frozenset((addresses.INTERNET, addresses.PRIVATE, addresses.CGNAT))
 _SERVICES = Path(__file__).with_name("services.json")
 
 
@@ -46,26 +52,109 @@ def service_name(protocol: str, port: int | None) -> str:
     return _services()[protocol.lower()].get(port, "")
 
 
-@lru_cache(maxsize=65536)
-def _type_by_other_side(address: str) -> str:
-    match addresses.address_class(address):
-        case addresses.INTERNET:
-            return "ExternalPublic"
-        case addresses.PRIVATE | addresses.CGNAT:
-            return "UnknownPrivate"
-        case addresses.AZURE_PLATFORM:
-            return "AzurePublic"
-        case _:
-            return "Unknown"
+class Ends(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a flow's two ends, and what that makes the flow; "" where unknown.
+
+    VMs are `group/name`, subnets `group/vnet/subnet`; service tags are joined by commas.
+    """
+
+    flow_type: str
+    src_vm: str
+    dest_vm: str
+    src_subnet: str
+    dest_subnet: str
+    src_tags: str
+    dest_tags: str
 
 
-def flow_type(flow: Flow) -> str:
-    """FlowType as Traffic Analytics defines it, as far as addresses tell.
+def ends(flow: Flow, knowledge: Knowledge = NOTHING) -> Ends:
+    """What is known of the ends of a flow.
 
-    The log's own interface is one side: the destination of an inbound flow, the source of an
-    outbound one. The type says what the other side is. Without service tags Azure's public
-    addresses cannot be told from others: all but its platform addresses are `ExternalPublic`;
-    without an inventory every private address is `UnknownPrivate`.
+    The log's own interface is one end: the destination of an inbound flow, the source of an
+    outbound one.
+    """
+    inbound = flow.outcome.inbound
+    here, there = (flow.dst, flow.src) if inbound else (flow.src, flow.dst)
+    local = _local(flow, here, knowledge)
+    far = _far(there, local.vnet if local is not None else "", knowledge)
+    tags = _tags(here, knowledge)
+    vm, subnet = (local.vm, local.subnet) if local is not None else ("", "")
+    if inbound:
+        return Ends(far.flow_type, far.vm, vm, far.subnet, subnet, far.tags, tags)
+    return Ends(far.flow_type, vm, far.vm, subnet, far.subnet, tags, far.tags)
+
+
+def flow_type(flow: Flow, knowledge: Knowledge = NOTHING) -> str:
+    """FlowType as Traffic Analytics defines it, as far as it can be told.
+
+    The type says what the far end is. Without service tags Azure's public addresses cannot be
+    told from others: all but its platform addresses are `ExternalPublic`; without an inventory
+    every private address is `UnknownPrivate`.
     https://learn.microsoft.com/azure/network-watcher/traffic-analytics-schema
     """
-    return _type_by_other_side(flow.src if flow.outcome.inbound else flow.dst)
+    here, there = (flow.dst, flow.src) if flow.outcome.inbound else (flow.src, flow.dst)
+    if knowledge is NOTHING:
+        return _type_alone(there)
+    local = _local(flow, here, knowledge)
+    return _far(there, local.vnet if local is not None else "", knowledge).flow_type
+
+
+@lru_cache(maxsize=65536)
+def _type_alone(address: str) -> str:
+    return _type_of(addresses.address_class(address), 0, "")
+
+
+def _local(flow: Flow, here: str, knowledge: Knowledge) -> Place | None:
+    inventory = knowledge.inventory
+    if inventory is None:
+        return None
+    return inventory.local(flow.group.mac, flow.group.record.target, here)
+
+
+def _tags(address: str, knowledge: Knowledge) -> str:
+    """Service tags; only what is on the internet has any."""
+    tags = knowledge.tags
+    if tags is None or addresses.address_class(address) != addresses.INTERNET:
+        return ""
+    return tags.of(address)
+
+
+def _far(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
+    """The far end of a flow, as seen from a VNet ("" where that is not known)."""
+    far = knowledge.seen.get((vnet, address))
+    if far is None:
+        far = _look_up(address, vnet, knowledge)
+        if len(knowledge.seen) >= _MOST_SEEN:
+            knowledge.seen.clear()
+        knowledge.seen[vnet, address] = far
+    return far
+
+
+def _look_up(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
+    inventory = knowledge.inventory
+    kind = addresses.address_class(address)
+    place = inventory.remote(vnet, address) if inventory is not None else None
+    tags = ""
+    if kind == addresses.INTERNET and knowledge.tags is not None:
+        tags = knowledge.tags.of(address)
+    if place is None:
+        behind = inventory.gateway(address) if inventory is not None and kind in _ROUTED else 0
+        return FarEnd(_type_of(kind, behind, tags), "", "", tags)
+    if vnet and kind != addresses.AZURE_PLATFORM:
+        flow_type = "IntraVNet" if place.vnet == vnet else "InterVNet"
+    else:
+        flow_type = _type_of(kind, 0, tags)
+    return FarEnd(flow_type, place.vm, place.subnet, tags)
+
+
+def _type_of(kind: str, behind: int, tags: str) -> str:
+    """The type by a far end in no VNet we know: its class, gateway and service tags."""
+    if kind == addresses.AZURE_PLATFORM:
+        return "AzurePublic"
+    if kind not in _ROUTED:
+        return "Unknown"
+    if behind:
+        return _BEHIND_GATEWAY[behind]
+    if kind != addresses.INTERNET:
+        return "UnknownPrivate"
+    return "AzurePublic" if tags else "ExternalPublic"

@@ -2,7 +2,7 @@
 
 Terms are separated by spaces and all must hold; the values of a term are separated by commas
 and any may hold; `!` in front negates the term. A flow that lacks the value a term asks for
-matches no positive term. The keys are the keys of `_KEYS`.
+matches no positive term. `KEYS` has the keys.
 """
 
 import ipaddress
@@ -13,9 +13,11 @@ import msgspec
 
 from nsgflow_core import addresses, enrich
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import Flow
 
 Predicate = Callable[[Flow], bool]
+Judge = Callable[[Knowledge], Predicate]
 
 _TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z]+)=(?P<values>.+)")
 _ACTIONS = {"allowed": False, "denied": True}
@@ -27,12 +29,25 @@ _LAST_PROTOCOL = 255
 class Filter(msgspec.Struct, frozen=True):
     """A compiled filter: its terms as written, and what they ask of a flow.
 
-    `decisions` are those that can pass: True for denied flows, False for allowed ones.
+    `decisions` are those that can pass: True for denied flows, False for allowed ones. `accepts`
+    judges by what flows alone tell; `knowing` says how to judge with a snapshot of knowledge,
+    None where that makes no difference. `keys` are those of the terms.
     """
 
     terms: str
     decisions: frozenset[bool]
     accepts: Predicate
+    judge: Judge | None = None
+    keys: frozenset[str] = frozenset()
+
+    def knowing(self, knowledge: Knowledge) -> Predicate:
+        """The predicate of whoever has this knowledge."""
+        return self.accepts if self.judge is None else self.judge(knowledge)
+
+    @property
+    def asks_knowledge(self) -> bool:
+        """Whether what passes depends on service tags or the inventory."""
+        return not self.keys.isdisjoint(_KNOWING_KEYS)
 
     @property
     def denied_only(self) -> bool:
@@ -47,6 +62,8 @@ def compile_terms(terms: str) -> Filter:
         BadInputError: names every unknown key and bad value.
     """
     predicates: list[Predicate] = []
+    judges: list[tuple[Judge, bool]] = []
+    keys: set[str] = set()
     problems: list[str] = []
     decisions = {True, False}
     for term in terms.split():
@@ -55,22 +72,40 @@ def compile_terms(terms: str) -> Filter:
             problems.append(f"{term!r} is not of the form key=value[,value…]")
             continue
         key, negated = found["key"].lower(), bool(found["negated"])
-        if key not in _KEYS:
-            problems.append(f"unknown key {key!r} in {term!r} (keys: {', '.join(_KEYS)})")
+        if key not in KEYS:
+            problems.append(f"unknown key {key!r} in {term!r} (keys: {', '.join(KEYS)})")
             continue
         values = found["values"].split(",")
+        keys.add(key)
         try:
-            predicate = _KEYS[key](values)
+            if key in _LATE_KEYS:
+                judges.append((_LATE_KEYS[key](values), negated))
+            else:
+                predicate = _KEYS[key](values)
+                predicates.append(_negation(predicate) if negated else predicate)
         except ValueError as exc:
             problems.append(f"bad value in {term!r}: {exc}")
             continue
-        predicates.append(_negation(predicate) if negated else predicate)
         if key == "action":
             named = _one_of(values, _ACTIONS)
             decisions -= named if negated else {True, False} - named
     if problems:
         raise BadInputError("; ".join(problems))
-    return Filter(" ".join(terms.split()), frozenset(decisions), _conjunction(predicates))
+
+    def judge(knowledge: Knowledge) -> Predicate:
+        # Terms that need no enrichment come first: what they throw away costs nothing more.
+        late = [
+            _negation(make(knowledge)) if negated else make(knowledge) for make, negated in judges
+        ]
+        return _conjunction([*predicates, *late])
+
+    return Filter(
+        " ".join(terms.split()),
+        frozenset(decisions),
+        judge(NOTHING),
+        judge if judges else None,
+        frozenset(keys),
+    )
 
 
 def all_of(first: Filter, second: Filter) -> Filter:
@@ -79,6 +114,10 @@ def all_of(first: Filter, second: Filter) -> Filter:
         f"{first.terms} {second.terms}".strip(),
         first.decisions & second.decisions,
         _conjunction([first.accepts, second.accepts]),
+        None
+        if first.judge is None and second.judge is None
+        else lambda knowledge: _conjunction([first.knowing(knowledge), second.knowing(knowledge)]),
+        first.keys | second.keys,
     )
 
 
@@ -147,12 +186,18 @@ def _state(values: list[str]) -> Predicate:
     return lambda flow: flow.outcome.state in wanted
 
 
-def _flow_type(values: list[str]) -> Predicate:
+def _flow_type(values: list[str]) -> Judge:
     known = {name.lower(): name for name in enrich.FLOW_TYPES}
     for value in values:
         if "*" not in value and value.lower() not in known:
             raise ValueError(f"{value!r} is not one of {', '.join(enrich.FLOW_TYPES)}")
-    return _names(enrich.flow_type)(values)
+    pattern = re.compile("|".join(map(_wildcard, values)), re.IGNORECASE)
+    wanted = {name for name in enrich.FLOW_TYPES if pattern.fullmatch(name)}
+
+    def judge(knowledge: Knowledge) -> Predicate:
+        return lambda flow: enrich.flow_type(flow, knowledge) in wanted
+
+    return judge
 
 
 def _ports(get: Callable[[Flow], int | None]) -> Callable[[list[str]], Predicate]:
@@ -237,7 +282,11 @@ _KEYS: dict[str, Callable[[list[str]], Predicate]] = {
     "rule": _names(lambda flow: flow.group.rule),
     "state": _state,
     "mac": _mac,
-    "type": _flow_type,
     "lb": _load_balancer,
     "nonzero": _nonzero,
 }
+_LATE_KEYS: dict[str, Callable[[list[str]], Judge]] = {"type": _flow_type}
+"""These need enrichment: they are asked last, and with knowledge."""
+_KNOWING_KEYS = frozenset((*_LATE_KEYS, "nsg"))  # the NSG of a v4 log may be named by a GUID
+KEYS = (*_KEYS, *_LATE_KEYS)
+"""Every key of a term."""

@@ -22,6 +22,7 @@ import msgspec
 
 from nsgflow_core import addresses, blob_path, enrich, records
 from nsgflow_core.blob_path import LogPath
+from nsgflow_core.inventory import Inventory
 from nsgflow_core.model import Bad, Flow, Group, Outcome, Record
 from nsgflow_core.records import RawRecord
 
@@ -118,7 +119,15 @@ class Reading(msgspec.Struct, frozen=True):
     end: int
 
 
-def read_stretch(data: bytes, at: int, log: LogPath, *, last: bool, denied_only: bool) -> Reading:
+def read_stretch(
+    data: bytes,
+    at: int,
+    log: LogPath,
+    *,
+    last: bool,
+    denied_only: bool,
+    inventory: Inventory | None = None,
+) -> Reading:
     """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster.
 
     Records that `records.alike` knows are decoded once instead of twice. From the first one on
@@ -130,22 +139,32 @@ def read_stretch(data: bytes, at: int, log: LogPath, *, last: bool, denied_only:
     for begin, end, doc in records.alike(data, _RECORD.decode):
         try:
             place = (at + begin, at + end)
-            flows += _flows(doc, _tuple_lists(doc), place, log, bad, denied_only=denied_only)
+            flows += _flows(
+                doc, _tuple_lists(doc), place, log, bad, inventory, denied_only=denied_only
+            )
         except _UnreadableError as exc:
             bad.append(Bad(at + begin, str(exc), data[begin:end]))
         count += 1
         done = end
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
-        flows += read(raw, log, bad, denied_only=denied_only)
+        flows += read(raw, log, bad, denied_only=denied_only, inventory=inventory)
     return Reading(flows, rest.bad + bad, count + len(rest.records), rest.end)
 
 
-def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> list[Flow]:
+def read(
+    raw: RawRecord,
+    log: LogPath,
+    bad: list[Bad],
+    *,
+    denied_only: bool,
+    inventory: Inventory | None = None,
+) -> list[Flow]:
     """The flows of a record, in its order.
 
     With `denied_only` allowed flows are left out, most of them unread. What cannot be read is
-    added to `bad`, and the rest of the record is read all the same.
+    added to `bad`, and the rest of the record is read all the same. An inventory tells which NSG
+    the GUID of a v4 log stands for.
     """
     try:
         doc = _RECORD.decode(raw.data)
@@ -157,7 +176,8 @@ def read(raw: RawRecord, log: LogPath, bad: list[Bad], *, denied_only: bool) -> 
             doc, lists = _read_leniently(raw, bad, room)
         else:
             lists = _tuple_lists(doc)
-        return _flows(doc, lists, (raw.offset, raw.end), log, bad, denied_only=denied_only)
+        place = (raw.offset, raw.end)
+        return _flows(doc, lists, place, log, bad, inventory, denied_only=denied_only)
     except (_UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
         return []
@@ -169,6 +189,7 @@ def _flows(
     place: tuple[int, int],
     log: LogPath,
     bad: list[Bad],
+    inventory: Inventory | None,
     *,
     denied_only: bool,
 ) -> list[Flow]:
@@ -191,7 +212,8 @@ def _flows(
         if record is None:
             resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
             record = Record(*place, doc.time, version, _lower(resource))
-        group_id, name = _acl(acl if version == 4 else resource)  # noqa: PLR2004
+        known = inventory.acl(acl) if inventory is not None and version == 4 else None  # noqa: PLR2004
+        group_id, name = known or _acl(acl if version == 4 else resource)  # noqa: PLR2004
         group = Group(record, group_id, name, rule, blob_path.mac(mac or doc.macAddress) or log.mac)
         ordinal += _read_tuples(group, tuples, ordinal, flows, bad, room, denied_only=denied_only)
     return flows

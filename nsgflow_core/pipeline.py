@@ -26,6 +26,7 @@ from nsgflow_core.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, Bl
 from nsgflow_core.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
 from nsgflow_core.flows import Reading
+from nsgflow_core.knowledge import Knowing, nothing
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
 from nsgflow_core.sinks import Delivery, Refusal, Sink
 
@@ -119,7 +120,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the pipeline is made of; `now` is the wall clock in seconds since the epoch."""
+    """What the pipeline is made of; `now` is the wall clock in seconds since the epoch.
+
+    `knowledge` gives the newest snapshot; a run keeps to the one it began with.
+    """
 
     source: Source
     checkpoints: CheckpointStore
@@ -127,6 +131,7 @@ class Parts:
     sinks: Sequence[Sink]
     executor: Executor
     now: Callable[[], float] = time.time
+    knowledge: Knowing = nothing
 
 
 class Pipeline:
@@ -173,6 +178,7 @@ class _Run:
         self._log = log
         self._checkpoint = checkpoint
         self._deadline = deadline
+        self._knowledge = parts.knowledge()
         self._held = False
         self._overtime = dict.fromkeys(self._sinks, 0.0)
         self._left: set[str] = set()
@@ -288,7 +294,14 @@ class _Run:
         data = self._read(start, end, blocks)
         while True:
             last = end == blocks.size
-            reading = flows.read_stretch(data, start, self._log, last=last, denied_only=denied_only)
+            reading = flows.read_stretch(
+                data,
+                start,
+                self._log,
+                last=last,
+                denied_only=denied_only,
+                inventory=self._knowledge.inventory,
+            )
             if reading.end > start or last:
                 return data, reading
             if size >= LARGEST_RECORD:
@@ -340,7 +353,7 @@ class _Run:
         futures: dict[str, Future[tuple[Delivery, float]]] = {}
         for name in window:
             sink = self._sinks[name]
-            wanted = list(filter(sink.filter.accepts, ahead))
+            wanted = list(filter(sink.filter.knowing(self._knowledge), ahead))
             if not wanted:
                 deliveries[name] = Delivery(end)
                 continue

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from nsgflow_core import enrich
+from nsgflow_core.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome
 
 _RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -26,6 +27,9 @@ MAX_FIELD = 64 * 1024
 """Largest text in bytes that Log Analytics keeps; it would cut longer ones without a word
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
 CUT = "…[cut]"
+_NO_ENDS = (
+    '"SrcVm":"","DestVm":"","SrcSubnet":"","DestSubnet":"","SrcServiceTags":"","DestServiceTags":""'
+)
 _SCHEMA = Path(__file__).with_name("schema.json")
 
 
@@ -89,12 +93,6 @@ def _group_columns(ref: BlobRef, group: Group) -> dict[str, Any]:
         "AclRule": group.rule,
         "MacAddress": group.mac,
         "TargetResourceId": group.record.target,
-        "SrcVm": "",
-        "DestVm": "",
-        "SrcSubnet": "",
-        "DestSubnet": "",
-        "SrcServiceTags": "",
-        "DestServiceTags": "",
         "RecordTime": record_time(group.record.time),
         "SourceBlob": ref.source,
     }
@@ -116,8 +114,9 @@ def _outcome_columns(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def encoder(ref: BlobRef) -> Callable[[Flow], bytes]:
+def encoder(ref: BlobRef, knowledge: Knowledge = NOTHING) -> Callable[[Flow], bytes]:
     """A function that encodes flows of one blob, fastest when called in their order."""
+    ends = _known_ends if knowledge is not NOTHING else _ends_by_address
     # By identity: flows.read makes one object for all tuples that share an outcome, and comparing
     # ten fields would cost more than the rest of the row. The object is kept so that its id is.
     outcomes: dict[int, tuple[Outcome, str]] = {}
@@ -142,10 +141,29 @@ def encoder(ref: BlobRef) -> Callable[[Flow], bytes]:
             f'{{"TimeGenerated":"{when}","FlowTime":"{when}","FlowId":"{own.hexdigest()}",'
             f'"SrcIp":"{flow.src}","DestIp":"{flow.dst}",'
             f'"SrcPort":{"null" if port is None else port},'
-            f'"FlowType":"{enrich.flow_type(flow)}",{known[1]},{group_text}}}'
+            f"{ends(flow, knowledge)},{known[1]},{group_text}}}"
         ).encode()
 
     return encode
+
+
+def _ends_by_address(flow: Flow, _: Knowledge) -> str:
+    return f'"FlowType":"{enrich.flow_type(flow)}",{_NO_ENDS}'
+
+
+def _known_ends(flow: Flow, knowledge: Knowledge) -> str:
+    seen = enrich.ends(flow, knowledge)
+    return (
+        f'"FlowType":"{seen.flow_type}","SrcVm":{_text(seen.src_vm)},'
+        f'"DestVm":{_text(seen.dest_vm)},"SrcSubnet":{_text(seen.src_subnet)},'
+        f'"DestSubnet":{_text(seen.dest_subnet)},"SrcServiceTags":{_text(seen.src_tags)},'
+        f'"DestServiceTags":{_text(seen.dest_tags)}'
+    )
+
+
+@lru_cache(maxsize=16_384)
+def _text(value: str) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _fields(values: dict[str, Any]) -> str:

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from azure.storage.blob import BlobServiceClient
 
 from nsgflow_core import blob_path, portal
+from nsgflow_core.arm import CLOUDS, Cloud
 from nsgflow_core.blocks import FlowLogs
 from nsgflow_core.checkpoint import Checkpoints
 from nsgflow_core.config import Settings
 from nsgflow_core.dead_letters import DeadLetters
 from nsgflow_core.digest import Digests, Ledgers, watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
+from nsgflow_core.knowledge import Knowing
+from nsgflow_core.library import Library, Sources
 from nsgflow_core.model import BlobRef
 from nsgflow_core.pipeline import Parts, Pipeline, Report
 from nsgflow_core.sinks import Sink
@@ -25,13 +28,22 @@ DEADLINE_SECONDS = 8 * 60.0
 """An invocation commits and returns after this; host.json lets it run for ten minutes."""
 
 _WATCH_SECONDS = 2 * DEADLINE_SECONDS
+_KNOWLEDGE_SECONDS = 10.0
+"""How long a delivery whose filters ask for knowledge waits for its first load."""
+
 _SINK_THREADS = 64  # two sinks for each of the most deliveries a worker runs at once
 
 
 class Service:
     """Delivers blobs and sweeps, with clients that live as long as the process."""
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float] = time.time,
+        cloud: Cloud | None = None,
+    ) -> None:
+        """Make the clients; `cloud` stands in for the one that the settings name."""
         self._settings = settings
         self._now = now
         self._watched: dict[datetime, float] = {}
@@ -42,14 +54,22 @@ class Service:
         self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
         self._telemetry = Telemetry()
         self._digests = _digests(settings, self._checkpoints, host, now)
+        state = host.get_container_client(settings.state_container)
+        sources = Sources(
+            settings.service_tags, settings.inventory, cloud or CLOUDS[settings.cloud]
+        )
+        self._library = Library(state, sources, self._telemetry.warn, now)
+        sinks = _sinks(settings, self._library.current)
+        self._patience = _KNOWLEDGE_SECONDS * any(at.filter.asks_knowledge for at in sinks)
         self._pipeline = Pipeline(
             Parts(
                 FlowLogs({self._accounts[name]: at for name, at in services.items()}),
                 self._checkpoints,
-                DeadLetters(host.get_container_client(settings.state_container)),
-                _sinks(settings),
+                DeadLetters(state),
+                sinks,
                 ThreadPoolExecutor(_SINK_THREADS, thread_name_prefix="sink"),
                 now,
+                self._library.current,
             )
         )
         if settings.unknown:
@@ -64,6 +84,7 @@ class Service:
             NsgflowError: a sink or the storage failed; what others accepted is committed.
         """
         ref = BlobRef(self._accounts[connection], container, path)
+        self._wait_for_knowledge()
         now = self._now()
         try:
             report = self._run(ref, now + DEADLINE_SECONDS)
@@ -77,11 +98,20 @@ class Service:
             self._keep_open(connection, path, now)
             raise
         self._telemetry.report(report)
+        self._library.check()
         if report.unfinished:
             self._keep_open(connection, path, now, busy=report.busy)
         if error := report.error():
             raise error
         return report
+
+    def _wait_for_knowledge(self) -> None:
+        """Wait for the first load where a filter depends on it: what it lets go is gone.
+
+        Rows can do without, so that nobody else waits.
+        """
+        if self._patience:
+            self._library.wait(self._patience)
 
     def _keep_open(self, connection: str, path: str, now: float, *, busy: bool = False) -> None:
         """Let the sweep look at an hour that it would not look at by itself any more."""
@@ -128,6 +158,7 @@ class Service:
         Raises:
             NsgflowError: something failed; everything else was looked at all the same.
         """
+        self._wait_for_knowledge()
         deadline = self._now() + DEADLINE_SECONDS
         now = datetime.fromtimestamp(self._now(), UTC)
         window = Window(
@@ -173,18 +204,21 @@ class Service:
             self.digest()
         except NsgflowError as exc:
             errors.append(exc)
+        for made in self._library.refresh(deadline - self._now()):
+            self._telemetry.made(made)
+        self._library.check()
         if errors:
             message = f"the sweep failed {len(errors)} times, first: {errors[0]}"
             raise TransientError(message) from errors[0]
 
 
-def _sinks(settings: Settings) -> Sequence[Sink]:
+def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
     # Imported here because only deployments that use a sink should pay for its client.
     sinks: list[Sink] = []
     if settings.logs is not None:
         from nsgflow_core.sinks.log_analytics import LogAnalyticsSink  # noqa: PLC0415
 
-        sinks.append(LogAnalyticsSink(settings.logs, credential()))
+        sinks.append(LogAnalyticsSink(settings.logs, credential(), knowledge))
     if settings.webhook is not None:
         from nsgflow_core.sinks.digest import DigestSink  # noqa: PLC0415
         from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415

@@ -114,6 +114,10 @@ class Telemetry:
         }
         _log(logging.ERROR if report.error else logging.INFO, "nsgflow.digest", fields)
 
+    def made(self, what: str) -> None:
+        """Log that the sweep made something anew in the state container."""
+        _log(logging.INFO, "nsgflow.made", {"what": what})
+
     def warn(self, message: str) -> None:
         """Log something that a person should look at."""
         _log(logging.WARNING, "nsgflow.warning", {"message": message})

@@ -30,6 +30,7 @@ from msgspec.structs import replace
 from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import BadInputError, RefusedError, TransientError
+from nsgflow_core.knowledge import NOTHING, Knowing, Knowledge, nothing
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks import (
     Delivery,
@@ -57,8 +58,11 @@ class LogAnalyticsSink:
 
     name = "table"
 
-    def __init__(self, settings: LogsSettings, credential: TokenCredential) -> None:
+    def __init__(
+        self, settings: LogsSettings, credential: TokenCredential, knowledge: Knowing = nothing
+    ) -> None:
         self.filter = settings.filter
+        self._knowledge = knowledge
         self._settings = settings
         # Retries are counted against the time of the whole delivery, so they are made here.
         self._client = LogsIngestionClient(
@@ -74,7 +78,7 @@ class LogAnalyticsSink:
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
         deadline = time.monotonic() + seconds
-        return self._send(_batches(ref, flows), start, end, deadline)
+        return self._send(_batches(ref, flows, self._knowledge()), start, end, deadline)
 
     def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
         """Send rows of dead letters again, as they are: few enough at once to fit a call."""
@@ -175,8 +179,10 @@ class _Packer:
         return b"".join((*self._packed, self._deflate.compress(b"]"), self._deflate.flush()))
 
 
-def _batches(ref: BlobRef, flows: Sequence[Flow]) -> Iterator[_Batch]:
-    encode = rows.encoder(ref)
+def _batches(
+    ref: BlobRef, flows: Sequence[Flow], knowledge: Knowledge = NOTHING
+) -> Iterator[_Batch]:
+    encode = rows.encoder(ref, knowledge)
     packer = _Packer()
     some: list[bytes] = []
     size = 1  # of the body: brackets, and a comma behind every row but the last

@@ -1,0 +1,246 @@
+"""The inventory: which VM and subnet an address belongs to, and what an ACL's GUID stands for.
+
+resource_graph.py fills it; here it is looked up, without I/O. Addresses are canonical, MACs are 12
+upper-case hex digits, resource ids and the names made from them are lower case, since Azure's
+services do not agree on the case of one id.
+"""
+
+import sys
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from nsgflow_core import addresses
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.ranges import NOTHING, Network, PackedRanges, Ranges, network, pack
+from nsgflow_core.security_rules import Rule
+
+SITE, CLIENTS = 1, 2
+"""Values of the ranges behind gateways: sites of a VPN, and the pools of its clients."""
+AMBIGUOUS = 1
+"""Value of the range of subnets for what lies in more than one VNet; subnet i has i + 2."""
+
+_VNET = "/virtualnetworks/"
+
+
+class Nic(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A network interface.
+
+    `vm` is `group/name`, "" where none is attached; `subnet` counts the subnets and `nsg` the
+    NSGs of the inventory (-1: none); `addresses` are private and public.
+    """
+
+    mac: str
+    vm: str
+    subnet: int
+    nsg: int
+    addresses: tuple[str, ...]
+
+
+class Subnet(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A subnet: `name` is `group/vnet/subnet`, `vnet` the id of its VNet, `nsg` as of a NIC."""
+
+    name: str
+    vnet: str
+    nsg: int
+
+
+class Acl(NamedTuple):
+    """What a GUID in a flow log stands for: an NSG, or something of a network manager."""
+
+    id: str
+    name: str
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The inventory as it is kept.
+
+    `prefixes` maps VNets to their prefixes and the subnet of each; `subnet_ranges` and
+    `gateway_ranges` say which subnet or gateway alone has an address; `rules` is packed apart
+    because only people ask for it.
+    """
+
+    nics: list[Nic]
+    subnets: list[Subnet]
+    nsgs: list[str]
+    prefixes: dict[str, dict[str, int]]
+    subnet_ranges: PackedRanges
+    gateway_ranges: PackedRanges
+    acls: dict[str, Acl]
+    rules: bytes
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where an address is: `vm` and `subnet` are "" where only the VNet is known."""
+
+    vm: str
+    subnet: str
+    vnet: str
+
+
+class Inventory:
+    """A loaded inventory."""
+
+    def __init__(self, packed: bytes) -> None:
+        """Load what `pack_inventory` made.
+
+        Raises:
+            BadInputError: these bytes are something else.
+        """
+        try:
+            self._stored = msgspec.msgpack.decode(packed, type=Stored)
+        except msgspec.DecodeError as exc:
+            raise BadInputError(f"not an inventory: {exc}") from exc
+        stored = self._stored
+        # Few VNets are named by many subnets: one text for each makes comparing them cheap.
+        self._subnets = [
+            Subnet(subnet.name, sys.intern(subnet.vnet), subnet.nsg) for subnet in stored.subnets
+        ]
+        self._by_mac = {nic.mac: nic for nic in stored.nics}
+        self._local: dict[str, Place] = {}
+        self._by_address: dict[str, Nic] = {}
+        self._sharing: dict[str, list[Nic]] = {}
+        for nic in stored.nics:
+            for address in nic.addresses:
+                first = self._by_address.setdefault(address, nic)
+                if first is not nic:
+                    self._sharing.setdefault(address, [first]).append(nic)
+        self._subnet_ranges = Ranges(stored.subnet_ranges)
+        self._gateway_ranges = Ranges(stored.gateway_ranges)
+        self._vnet_ranges = lru_cache(maxsize=1024)(self._ranges_of_vnet)
+
+    def __len__(self) -> int:
+        """The number of network interfaces."""
+        return len(self._stored.nics)
+
+    def local(self, mac: str, target: str, address: str) -> Place | None:
+        """The side of a flow that the log is of.
+
+        By MAC where it is known; else by address, in the VNet that the log covers if it names
+        one (`target` is a lower-case resource id).
+        """
+        place = self._local.get(mac)
+        if place is not None:
+            return place
+        nic = self._by_mac.get(mac) if mac else None
+        if nic is not None:
+            return self._local.setdefault(mac, self._place(nic))
+        vnet = _vnet(target)
+        found = self.remote(vnet, address)
+        if vnet and (found is None or found.vnet != vnet):
+            return Place("", "", vnet)
+        return found
+
+    def remote(self, vnet: str, address: str) -> Place | None:
+        """The side of a flow that is seen from a VNet ("": from one that is not known).
+
+        What lies in that VNet comes first; elsewhere an address counts only when it is in one
+        place alone, since VNets may use the same addresses.
+        """
+        nic, subnets = self._by_address.get(address), self._subnets
+        sharing: Sequence[Nic] = ()
+        if nic is not None:
+            if subnets[nic.subnet].vnet == vnet:
+                return self._place(nic)
+            sharing = self._sharing.get(address, ())
+            for other in sharing:
+                if subnets[other.subnet].vnet == vnet:
+                    return self._place(other)
+        number = addresses.value(address)
+        at = self._subnet_ranges.at(*number)
+        if at == AMBIGUOUS and vnet in self._stored.prefixes:
+            at = self._vnet_ranges(vnet).at(*number) or at
+        if at > AMBIGUOUS and (subnets[at - 2].vnet == vnet or nic is None):
+            return Place("", subnets[at - 2].name, subnets[at - 2].vnet)
+        return self._place(nic) if nic is not None and not sharing else None
+
+    def gateway(self, address: str) -> int:
+        """`SITE` or `CLIENTS` when the address lies behind a gateway, else 0."""
+        return self._gateway_ranges.at(*addresses.value(address))
+
+    def acl(self, acl_id: str) -> Acl | None:
+        """What v4's `aclID` stands for, when it is a GUID that the inventory has."""
+        return self._stored.acls.get(acl_id.lower())
+
+    def nsgs(self, mac: str) -> tuple[str, ...]:
+        """The ids of the NSGs that a network interface is under: its own and its subnet's."""
+        nic = self._by_mac.get(mac)
+        if nic is None:
+            return ()
+        found = (nic.nsg, self._subnets[nic.subnet].nsg)
+        return tuple(self._stored.nsgs[at] for at in found if at >= 0)
+
+    def rules(self, acl_group: str) -> tuple[Rule, ...]:
+        """The rules of an NSG, or below a resource of a network manager, by its id.
+
+        They are unpacked at every call: for people, not for deliveries.
+        """
+        kept = msgspec.msgpack.decode(
+            zlib.decompress(self._stored.rules), type=dict[str, tuple[Rule, ...]]
+        )
+        wanted = acl_group.lower()
+        return tuple(
+            rule
+            for owner, rules in kept.items()
+            if owner == wanted or owner.startswith(f"{wanted}/")
+            for rule in rules
+        )
+
+    def _place(self, nic: Nic) -> Place:
+        subnet = self._subnets[nic.subnet]
+        return Place(nic.vm, subnet.name, subnet.vnet)
+
+    def _ranges_of_vnet(self, vnet: str) -> Ranges:
+        prefixes = self._stored.prefixes[vnet]
+        return Ranges(pack({network(text): at + 2 for text, at in prefixes.items()}))
+
+
+@lru_cache(maxsize=4096)
+def _vnet(target: str) -> str:
+    """The VNet of a resource id that is one, or lies in one."""
+    head, mark, rest = target.partition(_VNET)
+    return f"{head}{mark}{rest.partition('/')[0]}" if mark else ""
+
+
+def pack_inventory(
+    nics: list[Nic],
+    subnets: list[tuple[Subnet, tuple[str, ...]]],
+    nsgs: list[str],
+    gateways: dict[str, int],
+    acls: dict[str, Acl],
+    rules: dict[str, tuple[Rule, ...]],
+) -> bytes:
+    """Pack an inventory; `subnets` come with their prefixes, `gateways` are prefixes too."""
+    prefixes: dict[str, dict[str, int]] = {}
+    everywhere: dict[Network, int] = {}
+    for at, (subnet, texts) in enumerate(subnets):
+        for text in texts:
+            net = network(text)
+            prefixes.setdefault(subnet.vnet, {})[text] = at
+            everywhere[net] = AMBIGUOUS if net in everywhere else at + 2
+
+    def nested(outer: int, inner: int) -> int:
+        if AMBIGUOUS in (outer, inner):
+            return AMBIGUOUS
+        if outer == NOTHING:
+            return inner
+        same = subnets[outer - 2][0].vnet == subnets[inner - 2][0].vnet
+        return inner if same else AMBIGUOUS
+
+    return msgspec.msgpack.encode(
+        Stored(
+            nics,
+            [subnet for subnet, _ in subnets],
+            nsgs,
+            prefixes,
+            pack(everywhere, nested),
+            pack(
+                {net: kind for text, kind in gateways.items() if (net := network(text)).prefixlen}
+            ),
+            acls,
+            zlib.compress(msgspec.msgpack.encode(rules)),
+        )
+    )

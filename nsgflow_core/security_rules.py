@@ -1,0 +1,93 @@
+"""Security rules: which one a flow log names, and where a new one could stand before it.
+
+Priorities: https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules
+(100 to 4096 for one's own; the lower number is asked first). Inbound and outbound rules are
+counted apart.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+FIRST_PRIORITY, LAST_PRIORITY = 100, 4096
+
+_PREFIXES = ("UserRule_", "DefaultRule_")
+_CUT_NAME = 65
+"""A rule's name may be cut in a flow log, to no less than this many characters."""
+
+
+class Rule(msgspec.Struct, frozen=True, array_like=True):
+    """A security rule, with its values as Azure writes them.
+
+    `access` is Allow, Deny, or (of a security admin rule) AlwaysAllow; application security
+    groups stand among the prefixes by their ids; `built_in` marks Azure's default rules.
+    """
+
+    name: str
+    priority: int
+    inbound: bool
+    access: str
+    protocol: str
+    sources: tuple[str, ...]
+    source_ports: tuple[str, ...]
+    destinations: tuple[str, ...]
+    destination_ports: tuple[str, ...]
+    built_in: bool = False
+
+
+class Denial(msgspec.Struct, frozen=True):
+    """What stood in a flow's way.
+
+    `rule` is the rule that denied, None where the inventory does not know it; `priority` a free
+    one at which a new rule is asked before it, None where there is none to be had.
+    """
+
+    rule: Rule | None
+    priority: int | None
+
+
+class Rulebook(Protocol):
+    """Where rules are looked up by the id of their NSG; `Inventory` is the real one."""
+
+    def rules(self, acl_group: str) -> Sequence[Rule]: ...  # noqa: D102
+
+
+def denial(book: Rulebook, acl_group: str, logged: str, *, inbound: bool) -> Denial:
+    """The rule that a flow log names, by the NSG's id and as logged, and a priority before it.
+
+    A security admin rule has no such priority: a rule in an NSG cannot overrule it.
+    """
+    rules = book.rules(acl_group)
+    rule = find(rules, logged, inbound=inbound)
+    if rule is None or "/networksecuritygroups/" not in acl_group.lower():
+        return Denial(rule, None)
+    return Denial(rule, free_priority(rules, rule))
+
+
+def find(rules: Sequence[Rule], logged: str, *, inbound: bool) -> Rule | None:
+    """The rule that a flow log names; None where there is none, or more than one could be meant."""
+    prefix = next((prefix for prefix in _PREFIXES if logged.startswith(prefix)), "")
+    name = logged.removeprefix(prefix).casefold()
+    same_way = [
+        rule
+        for rule in rules
+        if rule.inbound == inbound and (not prefix or rule.built_in == (prefix == _PREFIXES[1]))
+    ]
+    exact = [rule for rule in same_way if rule.name.casefold() == name]
+    if len(exact) == 1:
+        return exact[0]
+    if exact or len(logged) < _CUT_NAME:
+        return None
+    longer = [rule for rule in same_way if rule.name.casefold().startswith(name)]
+    return longer[0] if len(longer) == 1 else None
+
+
+def free_priority(rules: Sequence[Rule], before: Rule) -> int | None:
+    """The highest priority that no rule of that direction has and that comes before a rule.
+
+    The highest, because it changes least: every rule already asked earlier still is.
+    """
+    taken = {rule.priority for rule in rules if rule.inbound == before.inbound}
+    start = min(before.priority - 1, LAST_PRIORITY)
+    return next((at for at in range(start, FIRST_PRIORITY - 1, -1) if at not in taken), None)
