@@ -8,16 +8,18 @@ from datetime import UTC, datetime, timedelta
 from azure.storage.blob import BlobServiceClient
 
 from nsgflow_core import blob_path, portal
+from nsgflow_core.alerts import Labels
 from nsgflow_core.arm import CLOUDS, Cloud
 from nsgflow_core.blocks import FlowLogs
 from nsgflow_core.checkpoint import Checkpoints
 from nsgflow_core.config import Settings
 from nsgflow_core.dead_letters import DeadLetters
 from nsgflow_core.digest import Digests, Ledgers, watch_from
+from nsgflow_core.enrich import ends
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.knowledge import Knowing
 from nsgflow_core.library import Library, Sources
-from nsgflow_core.model import BlobRef
+from nsgflow_core.model import BlobRef, Flow
 from nsgflow_core.pipeline import Parts, Pipeline, Report
 from nsgflow_core.sinks import Sink
 from nsgflow_core.storage import blob_service, credential, table
@@ -223,9 +225,21 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
         from nsgflow_core.sinks.digest import DigestSink  # noqa: PLC0415
         from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
 
-        sink = DigestSink if settings.webhook.digest_schedule else WebhookSink
-        sinks.append(sink(settings.webhook))
+        if settings.webhook.digest_schedule:
+            sinks.append(DigestSink(settings.webhook, _labels(knowledge)))
+        else:
+            sinks.append(WebhookSink(settings.webhook))
     return sinks
+
+
+def _labels(knowledge: Knowing) -> Labels:
+    """Hosts called by the names of their VMs, by their addresses where those are not known."""
+
+    def label(flow: Flow) -> tuple[str, str]:
+        seen = ends(flow, knowledge())
+        return seen.src_vm or flow.src, seen.dest_vm or flow.dst
+
+    return label
 
 
 def _digests(

@@ -14,6 +14,8 @@ from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.suggest import Proposal, proposal
 from nsgflow_core.cli.text import nsg_name
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.inventory import Inventory
+from nsgflow_core.security_rules import Denial, denial
 
 OUTPUTS = ("table", "json", "csv")
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
@@ -92,8 +94,11 @@ def show_denied(
     output: str,
     *,
     suggest: bool,
+    inventory: Inventory | None = None,
 ) -> None:
     """Write the groups of denied flows, and for each the rule that would let it through.
+
+    With an inventory the proposals name the rule that denied and a free priority before it.
 
     Raises:
         NsgflowError: nothing could be read at all.
@@ -105,7 +110,7 @@ def show_denied(
         raise BadInputError("--suggest needs the default grouping: leave out --by")
     with reading(accounts, choice, when) as (_, found):
         groups = group(found, keys)
-    proposals = [_proposal(keys, *entry) for entry in groups] if suggest else []
+    proposals = [_proposal(keys, *entry, inventory) for entry in groups] if suggest else []
     if output == "table":
         _write_table(keys, groups)
         for number, made in enumerate(proposals, 1):
@@ -122,10 +127,18 @@ def show_denied(
         write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
 
 
-def _proposal(keys: Sequence[str], values: Key, denials: Denials) -> Proposal:
-    return proposal(
-        dict(zip(keys, values, strict=True)), denials.acl_group, sorted(denials.sources)
-    )
+def _proposal(
+    keys: Sequence[str], values: Key, denials: Denials, inventory: Inventory | None
+) -> Proposal:
+    group = dict(zip(keys, values, strict=True))
+    acl_group = denials.acl_group
+    known: Denial | None = None
+    if inventory is not None:
+        if acl := inventory.acl(acl_group):
+            acl_group = acl.id
+        inbound = group["direction"] == "in"
+        known = denial(inventory, acl_group, str(group["rule"]), inbound=inbound)
+    return proposal(group, acl_group, sorted(denials.sources), known)
 
 
 def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def denied(
         typer.Option(
             "--suggest",
             help="Propose for each group the rule that would let it through, as an az command "
-            "to review.",
+            "to review; with the function's settings in the environment, by its inventory.",
         ),
     ] = False,
     nsg_name: Annotated[
@@ -202,7 +202,14 @@ def denied(
         )
         accounts = sign_in(account_name or (), os.environ)
         when = When(display_hours, since, until)
-        show_denied(accounts, choice, when, by or DEFAULT_BY, output, suggest=suggest)
+        inventory = None
+        if suggest:
+            from nsgflow_core.cli.state import inventory_of
+
+            inventory = inventory_of(os.environ)
+        show_denied(
+            accounts, choice, when, by or DEFAULT_BY, output, suggest=suggest, inventory=inventory
+        )
 
 
 @app.command()

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import translate
+
+from azure.core.exceptions import ResourceNotFoundError
 
 from nsgflow_core.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.cli.accounts import Account
@@ -13,8 +16,10 @@ from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.times import HOUR, Span, floor
 from nsgflow_core.config import Settings, from_env
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.inventory import Inventory
+from nsgflow_core.library import INVENTORY_BLOB
 from nsgflow_core.model import BlobRef
-from nsgflow_core.storage import blob_service, table
+from nsgflow_core.storage import blob_service, errors_of, table
 
 SINKS = ("table", "webhook")
 _HOST = "AzureWebJobsStorage"
@@ -72,6 +77,21 @@ def open_state(environ: Mapping[str, str]) -> State:
     except ValueError as exc:
         raise BadInputError(f"a storage setting cannot be used: {exc}") from exc
     return State(settings, checkpoints, connections)
+
+
+def inventory_of(environ: Mapping[str, str]) -> Inventory | None:
+    """The inventory that the deployed function keeps; None where the settings name no function.
+
+    Raises:
+        NsgflowError: it is there and cannot be read.
+    """
+    if not any(key.partition("__")[0] == _HOST for key, value in environ.items() if value.strip()):
+        return None
+    settings = settings_of(environ)
+    container = blob_service(settings.host_storage).get_container_client(settings.state_container)
+    with errors_of(f"read {INVENTORY_BLOB}"), suppress(ResourceNotFoundError):
+        return Inventory(container.download_blob(INVENTORY_BLOB).readall())
+    return None
 
 
 def whole_hours(span: Span) -> list[datetime]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nsgflow_core import addresses
 from nsgflow_core.cli.text import printable
+from nsgflow_core.security_rules import Denial
 
 PRIORITY = "PRIORITY-TO-CHOOSE"
 _PROTOCOLS = {"TCP": "Tcp", "UDP": "Udp", "ICMP": "Icmp", "50": "Esp", "51": "Ah"}
@@ -51,11 +52,15 @@ class Proposal:
 
 
 def proposal(
-    group: Mapping[str, str | int | None], acl_group: str, sources: Sequence[str]
+    group: Mapping[str, str | int | None],
+    acl_group: str,
+    sources: Sequence[str],
+    known: Denial | None = None,
 ) -> Proposal:
     """The allow rule that one group of denied flows would need.
 
-    `group` has the default keys of `nsgflow denied`, `sources` every source address of it.
+    `group` has the default keys of `nsgflow denied`, `sources` every source address of it, and
+    `known` what the inventory knows of the rule that denied.
     """
     rule = str(group["rule"])
     if not rule.startswith(("DefaultRule", "UserRule")):
@@ -92,15 +97,23 @@ def proposal(
             f"the log names the NSG only as {printable(acl_group) or 'nothing'}: fill in its name, "
             "resource group and subscription"
         )
-    warnings.append(
-        f"{PRIORITY} must be a free number from 100 to 4096, below that of {printable(rule)!r}"
-    )
+    priority = PRIORITY
+    if known is not None and known.rule is not None and known.priority is not None:
+        priority = str(known.priority)
+        warnings.append(
+            f"denied by {printable(known.rule.name)!r} with priority {known.rule.priority}; "
+            f"{priority} was free before it when the inventory was made"
+        )
+    else:
+        warnings.append(
+            f"{PRIORITY} must be a free number from 100 to 4096, below that of {printable(rule)!r}"
+        )
     name = f"nsgflow-allow-{'in' if inbound else 'out'}-{str(group['protocol']).lower()}"
     command = [
         *("az", "network", "nsg", "rule", "create"),
         *("--subscription", subscription, "--resource-group", resource_group, "--nsg-name", nsg),
         *("--name", f"{name}-{'any' if port is None else port}"),
-        *("--priority", PRIORITY, "--access", "Allow"),
+        *("--priority", priority, "--access", "Allow"),
         *("--direction", "Inbound" if inbound else "Outbound", "--protocol", protocol),
         *("--source-address-prefixes", *prefixes, "--source-port-ranges", "*"),
         *("--destination-address-prefixes", str(group["destination"])),

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from devtools.flowlogs import Group, Nic, nsg_path, nsg_record, vnet_path, vnet_record
+from nsgflow_core.inventory import Acl, pack_inventory
+from nsgflow_core.library import INVENTORY_BLOB
+from nsgflow_core.security_rules import Rule
 from tests.cli.conftest import Store, at
 
 HOUR = at("2026-03-04T05:00")
@@ -112,6 +115,33 @@ def test_proposal_is_a_command_marked_for_review(store: Store) -> None:
         "--source-port-ranges '*' --destination-address-prefixes 10.5.16.4 "
         "--destination-port-ranges 5432"),
     ]  # fmt: skip
+
+
+def security_rule(name: str, priority: int, access: str) -> Rule:
+    """An inbound rule about everything."""
+    every = ("*",)
+    return Rule(name, priority, inbound=True, access=access, protocol="*", sources=every,
+        source_ports=every, destinations=every, destination_ports=every)  # fmt: skip
+
+
+def test_the_inventory_names_the_rule_and_a_free_priority(store: Store) -> None:
+    """With the function's inventory a GUID becomes the NSG and the priority is a number."""
+    group = "/subscriptions/s/resourcegroups/shop-rg/providers/microsoft.network"
+    nsg = f"{group}/networksecuritygroups/web-nsg"
+    rules = (
+        security_rule("DenyDb", 200, "Deny"),
+        security_rule("Ssh", 199, "Allow"),
+    )
+    packed = pack_inventory([], [], [nsg], {}, {NET.acl.lower(): Acl(nsg, "web-nsg")}, {nsg: rules})
+    store.service.create_container("nsgflow-state").upload_blob(INVENTORY_BLOB, packed)
+    text = f"{SECONDS}000,10.9.9.9,10.5.16.4,5000,5432,6,I,D,NX,0,0,0,0"
+    record = vnet_record(NET, HOUR, [Group("UserRule_DenyDb", (text,))])
+    store.log(vnet_path(NET, HOUR), [record.data])
+    environ = store.environ(AzureWebJobsStorage=store.azurite.connection_string)
+    shown = store.output("denied --suggest", environ)
+    assert "denied by 'DenyDb' with priority 200; 198 was free before it" in shown
+    assert "--resource-group shop-rg --nsg-name web-nsg" in shown
+    assert "--priority 198 " in shown
 
 
 def test_management_port_is_warned_of(store: Store) -> None:
