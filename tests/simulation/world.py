@@ -324,7 +324,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
         sleep=lambda seconds: scheduler().sleep(seconds),
     )
 
-    def made_sinks(_: Any) -> list[SimulatedSink]:
+    def made_sinks(*_: Any) -> list[SimulatedSink]:
         world = here["world"]
         return [SimulatedSink("table", world, world.plan.batch), SimulatedSink("webhook", world, 1)]
 
