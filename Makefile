@@ -29,8 +29,9 @@ bench: $(VENV)/ready devtools/node_modules/ready ## Measure, as ratios against b
 format: $(VENV)/ready ## Check the format (ruff format . mends it)
 	@$(BIN)/ruff format --check $(SOURCES)
 
-lint: $(VENV)/ready ## Check the style
+lint: $(VENV)/ready ## Check the style, and that imports point one way
 	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/ready ## Check the types
 	@$(BIN)/mypy

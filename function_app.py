@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 import azurefunctions.extensions.bindings.blob as blob_binding
 
-from nsgflow_core.blob_path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.config import from_env
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 
 if TYPE_CHECKING:
     from nsgflow_core.service import Service

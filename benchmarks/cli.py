@@ -20,13 +20,13 @@ from devtools.azurite import ACCOUNT, Azurite, azurite
 from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
 from devtools.meter import Meter, metered
 from devtools.nic import NSG_CONTAINER
-from nsgflow_core import blob_path
-from nsgflow_core.blocks import BlockList, FlowLogs
 from nsgflow_core.cli.query import Choice, flow_filter
 from nsgflow_core.cli.read import Download, Log, Reader
 from nsgflow_core.cli.text import Lines
+from nsgflow_core.delivery.pipeline import WINDOW, Source
+from nsgflow_core.logs.blocks import BlockList, FlowLogs
+from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
-from nsgflow_core.pipeline import WINDOW, Source
 
 _NSGS = 20
 _DAYS = (0, 1, 10, 100)
@@ -265,7 +265,7 @@ def _container(storage: Azurite, name: str) -> ContainerClient:
 
 
 def _log(path: str, data: bytes, etag: str = "") -> Log:
-    return Log(BlobRef(ACCOUNT, NSG_CONTAINER, path), blob_path.parse(path), len(data), etag)
+    return Log(BlobRef(ACCOUNT, NSG_CONTAINER, path), parse_path(path), len(data), etag)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from benchmarks.figures import Figure, ratio
 from benchmarks.local_azure import container_name
 from benchmarks.parsing import denied_flows
 from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
-from nsgflow_core import blob_path, rows
+from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.log_analytics import _batches, _gzip
 
 _ROWS = 10_000
@@ -30,7 +31,7 @@ def _figure(version: Literal[2, 4]) -> Figure:
     path = vnet_path(Nic(), _HOUR) if version == 4 else nsg_path(Nic(), _HOUR)
     ref = BlobRef("account", container_name(version), path)
     data = large_log(_ROWS // _RECORD, _RECORD, 1.0, version, seed=version)
-    found = denied_flows(data, blob_path.parse(path))
+    found = denied_flows(data, parse_path(path))
     encode = rows.encoder(ref)
     as_dicts: list[Any] = [msgspec.json.decode(encode(flow)) for flow in found]
     if len(as_dicts) != _ROWS:

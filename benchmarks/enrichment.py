@@ -23,13 +23,14 @@ from benchmarks.fresh import in_fresh_process
 from benchmarks.local_azure import container_name
 from benchmarks.parsing import denied_flows
 from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
-from nsgflow_core import blob_path, rows
-from nsgflow_core.inventory import Acl, Inventory, Subnet, pack_inventory
-from nsgflow_core.inventory import Nic as KnownNic
-from nsgflow_core.knowledge import NOTHING, Knowledge
+from nsgflow_core.estate.inventory import Acl, Inventory, Subnet, pack_inventory
+from nsgflow_core.estate.inventory import Nic as KnownNic
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.estate.rules import Rule
+from nsgflow_core.estate.service_tags import ServiceTags, compile_tags
+from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.model import BlobRef
-from nsgflow_core.security_rules import Rule
-from nsgflow_core.service_tags import ServiceTags, compile_tags
+from nsgflow_core.sinks import rows
 
 _PREFIXES = 100_000
 _NICS = 50_000
@@ -133,7 +134,7 @@ def packed_inventory(rng: random.Random) -> bytes:
 def _rows_figure(version: Literal[2, 4], tags: bytes, inventory: bytes, times: int) -> Figure:
     """Rows whose far ends come so many times each: who is denied tries again."""
     path = vnet_path(Nic(), _HOUR) if version == 4 else nsg_path(Nic(), _HOUR)
-    log, ref = blob_path.parse(path), BlobRef("account", container_name(version), path)
+    log, ref = parse_path(path), BlobRef("account", container_name(version), path)
     known = Knowledge(ServiceTags(tags), Inventory(inventory))
     ends = _far_ends(inventory)
     logs = [_log(version, seed, ends, times) for seed in range(_LOGS)]
@@ -150,7 +151,7 @@ def _rows_figure(version: Literal[2, 4], tags: bytes, inventory: bytes, times: i
     return Figure(name, measured - 1, "parsing and encoding without", target)
 
 
-def _rows(data: bytes, log: blob_path.LogPath, ref: BlobRef, knowledge: Knowledge) -> list[bytes]:
+def _rows(data: bytes, log: LogPath, ref: BlobRef, knowledge: Knowledge) -> list[bytes]:
     encode = rows.encoder(ref, knowledge)
     return [encode(flow) for flow in denied_flows(data, log)]
 

@@ -7,10 +7,11 @@ import orjson
 
 from benchmarks.figures import Figure, ratio
 from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
-from nsgflow_core import blob_path, flows
+from nsgflow_core.delivery.pipeline import WINDOW
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs import flows
+from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.model import Flow
-from nsgflow_core.pipeline import WINDOW
 
 _SIZE = WINDOW
 _LOGS = 2
@@ -43,7 +44,7 @@ def _figure(
     target: float | None = None,
 ) -> Figure:
     path = vnet_path(Nic(), _HOUR) if version == 4 else nsg_path(Nic(), _HOUR)
-    log = blob_path.parse(path)
+    log = parse_path(path)
     count = round(_SIZE / len(large_log(1, tuples, denied_share, version, 0, mixed=mixed)))
     logs = [
         large_log(count, tuples, denied_share, version, seed, mixed=mixed) for seed in range(_LOGS)
@@ -63,7 +64,7 @@ def _figure(
     return Figure(name, measured, "orjson.loads", target)
 
 
-def denied_flows(data: bytes, log: blob_path.LogPath) -> list[Flow]:
+def denied_flows(data: bytes, log: LogPath) -> list[Flow]:
     """The denied flows of a whole log, found as the pipeline finds them."""
     stretch = flows.read_stretch(data, 0, log, last=True, denied_only=True)
     return list(filter(_DENIED.accepts, stretch.flows))

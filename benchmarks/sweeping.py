@@ -9,13 +9,12 @@ from devtools.azurite import azurite
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 from devtools.history import ACCOUNT, ETAG, SIZE, history, history_container, nsg_resources
 from devtools.meter import metered
-from nsgflow_core import checkpoint
-from nsgflow_core.checkpoint import Checkpoint, Checkpoints, Cursor
-from nsgflow_core.config import Storage
-from nsgflow_core.model import BlobRef
-from nsgflow_core.pipeline import Report
+from nsgflow_core.delivery import checkpoint
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, Cursor
+from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.sweep import Account, Window, sweep
+from nsgflow_core.model import BlobRef, Storage
 from nsgflow_core.storage import table
-from nsgflow_core.sweep import Account, Window, sweep
 
 _SUBSCRIPTIONS, _GROUPS, _NSGS = 2, 5, 20
 _NICS = 50

@@ -20,8 +20,9 @@ from benchmarks.figures import Figure, cpu_seconds, percentile
 from benchmarks.local_azure import CONNECTION, ROOT, LocalAzure, local_azure
 from devtools.flowlogs import CLOSER, HEAD, BlobWriter, Nic, nsg_path, random_record
 from devtools.functions_host import FunctionsHost
-from nsgflow_core import blob_path, flows, records
 from nsgflow_core.config import LogsSettings, Settings, WebhookSettings, from_env
+from nsgflow_core.logs import flows, records
+from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.service import Service
 from nsgflow_core.sinks import log_analytics, webhook
@@ -139,7 +140,7 @@ def _updates(local: LocalAzure, settings: Settings, nic: Nic, count: int) -> Ite
         writer.append(record.data)
         data = (HEAD if minute == 0 else b",") + record.data + CLOSER
         stretch = records.split(data, start, last=True)
-        found = flows.read(stretch.records[0], blob_path.parse(path), [], denied_only=True)
+        found = flows.read(stretch.records[0], parse_path(path), [], denied_only=True)
         (batch,) = log_analytics._batches(ref, found)  # noqa: SLF001  # the same bytes are wanted
         ((alert,),) = webhook._alerts(ref, found)  # noqa: SLF001
         headers = webhook.signature(_webhook(settings).secret, alert.id, alert.payload)

@@ -14,12 +14,12 @@ from datetime import datetime
 import msgspec
 
 from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path
-from nsgflow_core.blocks import BlobChangedError, BlockList
-from nsgflow_core.checkpoint import Checkpoint, ClaimLostError
+from nsgflow_core.delivery.checkpoint import Checkpoint, ClaimLostError
+from nsgflow_core.delivery.pipeline import Parts, Pipeline
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.blocks import BlobChangedError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position
-from nsgflow_core.pipeline import Parts, Pipeline
-from nsgflow_core.sinks import Delivery, Refusal
+from nsgflow_core.sinks.sink import Delivery, Refusal
 
 
 @dataclasses.dataclass

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from nsgflow_core.errors import BadInputError, ConfigError
 from nsgflow_core.filter import Filter, all_of, compile_terms
+from nsgflow_core.model import Storage
 
 _HOST = "AzureWebJobsStorage"
 _TRIGGER_SOURCES = ("EventGrid", "LogsAndContainerScan")
@@ -50,19 +51,6 @@ _KNOWN = frozenset(
         "NSGFLOW_INVENTORY",
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """How to reach a storage account: a connection string, or service URLs and an identity.
-
-    `client_id` names a user-assigned identity, "" the default one.
-    """
-
-    connection_string: str = ""
-    blob_url: str = ""
-    table_url: str = ""
-    client_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from nsgflow_core import addresses, enrich
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.knowledge import NOTHING, Knowledge
+from nsgflow_core.estate import addresses, enrich
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import Flow
 
 Predicate = Callable[[Flow], bool]

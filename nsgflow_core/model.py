@@ -4,7 +4,13 @@ These are msgspec Structs because hundreds of thousands are made a second. They 
 by the step that makes them, and hold no cycles, so the garbage collector need not look at them.
 """
 
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+
 import msgspec
+
+_MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 
 
 class BlobRef(msgspec.Struct, frozen=True, gc=False):
@@ -122,3 +128,29 @@ class Bad(msgspec.Struct, frozen=True, gc=False):
     offset: int
     reason: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How to reach a storage account: a connection string, or service URLs and an identity.
+
+    `client_id` names a user-assigned identity, "" the default one.
+    """
+
+    connection_string: str = ""
+    blob_url: str = ""
+    table_url: str = ""
+    client_id: str = ""
+
+
+def flow_time(milliseconds: int) -> str:
+    """A time as ISO 8601 in UTC, to the millisecond."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return _second(seconds) + _MILLISECONDS[rest]
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    # Padded by hand: strftime leaves years before 1000 short, and platforms differ.
+    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"

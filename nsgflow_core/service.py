@@ -7,23 +7,24 @@ from datetime import UTC, datetime, timedelta
 
 from azure.storage.blob import BlobServiceClient
 
-from nsgflow_core import blob_path, portal
-from nsgflow_core.alerts import Labels
-from nsgflow_core.arm import CLOUDS, Cloud
-from nsgflow_core.blocks import FlowLogs
-from nsgflow_core.checkpoint import Checkpoints
 from nsgflow_core.config import Settings
-from nsgflow_core.dead_letters import DeadLetters
-from nsgflow_core.digest import Digests, Ledgers, watch_from
-from nsgflow_core.enrich import ends
+from nsgflow_core.delivery.checkpoint import Checkpoints
+from nsgflow_core.delivery.dead_letters import DeadLetters
+from nsgflow_core.delivery.pipeline import Parts, Pipeline, Report
+from nsgflow_core.delivery.sweep import Account, Window, sweep
+from nsgflow_core.digests import portal
+from nsgflow_core.digests.digest import Digests, Ledgers, watch_from
+from nsgflow_core.digests.groups import Labels
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
-from nsgflow_core.knowledge import Knowing
-from nsgflow_core.library import Library, Sources
+from nsgflow_core.estate.arm import CLOUDS, Cloud
+from nsgflow_core.estate.enrich import ends
+from nsgflow_core.estate.knowledge import Knowing
+from nsgflow_core.estate.library import Library, Sources
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
 from nsgflow_core.model import BlobRef, Flow
-from nsgflow_core.pipeline import Parts, Pipeline, Report
-from nsgflow_core.sinks import Sink
+from nsgflow_core.sinks.sink import Sink
 from nsgflow_core.storage import blob_service, credential, table
-from nsgflow_core.sweep import Account, Window, sweep
 from nsgflow_core.telemetry import Telemetry
 
 DEADLINE_SECONDS = 8 * 60.0
@@ -117,7 +118,7 @@ class Service:
 
     def _keep_open(self, connection: str, path: str, now: float, *, busy: bool = False) -> None:
         """Let the sweep look at an hour that it would not look at by itself any more."""
-        hour = blob_path.parse(path).hour
+        hour = parse_path(path).hour
         if hour >= datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
             return
         if busy:  # sixty events may find one blob so: they need not all write the same
@@ -128,7 +129,7 @@ class Service:
 
     def _run(self, ref: BlobRef, deadline: float) -> Report:
         if self._digests is not None:
-            self._watch(blob_path.parse(ref.path).hour)
+            self._watch(parse_path(ref.path).hour)
         return self._pipeline.run(ref, deadline)
 
     def _watch(self, hour: datetime) -> None:
@@ -173,7 +174,7 @@ class Service:
         for connection, account in self._accounts.items():
             containers = [
                 self._services[connection].get_container_client(name)
-                for name in (blob_path.NSG_CONTAINER, blob_path.VNET_CONTAINER)
+                for name in (NSG_CONTAINER, VNET_CONTAINER)
             ]
             try:
                 swept = sweep(
@@ -248,7 +249,7 @@ def _digests(
     webhook = settings.webhook
     if webhook is None or not webhook.digest_schedule:
         return None
-    from nsgflow_core.digest_state import DigestState  # noqa: PLC0415
+    from nsgflow_core.digests.state import DigestState  # noqa: PLC0415
     from nsgflow_core.sinks.digest import Poster  # noqa: PLC0415
 
     host_url = portal.portal(settings.logs.endpoint if settings.logs else "")

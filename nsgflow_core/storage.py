@@ -16,8 +16,8 @@ from azure.core.exceptions import (
 from azure.data.tables import TableClient
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
-from nsgflow_core.config import Storage
 from nsgflow_core.errors import RefusedError, TransientError
+from nsgflow_core.model import Storage
 
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 20}
 _THROTTLED = (408, 429, 500, 502, 503, 504)

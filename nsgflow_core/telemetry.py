@@ -19,10 +19,10 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core.digest import DigestReport
+from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.digests.digest import DigestReport
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.model import BlobRef
-from nsgflow_core.pipeline import Report
 
 _LOGGER = logging.getLogger("nsgflow")
 _MINUTE = 60.0

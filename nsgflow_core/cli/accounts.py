@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from azure.storage.blob import BlobServiceClient
 
-from nsgflow_core.config import Storage
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.model import Storage
 from nsgflow_core.storage import blob_service
 
 _NAME = re.compile(r"[a-z0-9]{3,24}")

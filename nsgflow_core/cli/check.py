@@ -22,19 +22,20 @@ import typer
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core import alerts, listing, rows
-from nsgflow_core.blob_path import NSG_CONTAINER, VNET_CONTAINER
-from nsgflow_core.blocks import FlowLogs
 from nsgflow_core.cli.query import Resource
 from nsgflow_core.cli.session import Status
 from nsgflow_core.cli.state import settings_of
-from nsgflow_core.config import LogsSettings, Settings, Storage, WebhookSettings
-from nsgflow_core.digest import Digest
+from nsgflow_core.config import LogsSettings, Settings, WebhookSettings
+from nsgflow_core.digests import groups
+from nsgflow_core.digests.digest import Digest
 from nsgflow_core.errors import ConfigError, NsgflowError, RefusedError, TransientError
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
-from nsgflow_core.sinks import Sink
+from nsgflow_core.logs import listing
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
+from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record, Storage, flow_time
 from nsgflow_core.sinks.digest import Poster
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink, token_scope
+from nsgflow_core.sinks.sink import Sink
 from nsgflow_core.sinks.webhook import WebhookSink
 from nsgflow_core.storage import blob_service, credential, errors_of, table
 
@@ -254,8 +255,8 @@ def _send_alert(webhook: WebhookSettings) -> None:
     if not webhook.digest_schedule:
         _send(WebhookSink(webhook))
         return
-    groups = tuple(alerts.count([_test_flow()]))
-    Poster(webhook, lambda _: "")(Digest(uuid.uuid4().hex, time.time(), groups))
+    counted = tuple(groups.count([_test_flow()]))
+    Poster(webhook, lambda _: "")(Digest(uuid.uuid4().hex, time.time(), counted))
 
 
 def _send(sink: Sink) -> None:
@@ -272,7 +273,7 @@ def _send(sink: Sink) -> None:
 def _test_flow() -> Flow:
     """One flow, marked as a test by its rule, between addresses set aside for examples."""
     milliseconds = round(time.time() * 1000)
-    record = Record(0, 1, rows.flow_time(milliseconds), 4, "")
+    record = Record(0, 1, flow_time(milliseconds), 4, "")
     group = Group(record, "nsgflow-check", "nsgflow-check", TEST_RULE, "")
     outcome = Outcome(0, "TCP", True, True, "D", "NX", 0, 0, 0, 0)  # noqa: FBT003 - fields of a tuple
     text = f"{milliseconds},192.0.2.1,192.0.2.2,0,0,6,I,D,NX,0,0,0,0"

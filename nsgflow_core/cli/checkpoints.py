@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nsgflow_core import blob_path, rows
-from nsgflow_core.checkpoint import Cursor
 from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
 from nsgflow_core.cli.session import note
 from nsgflow_core.cli.state import Entry, entries, open_state, whole_hours
 from nsgflow_core.cli.times import span
+from nsgflow_core.delivery.checkpoint import Cursor
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.logs.path import parse_path
+from nsgflow_core.model import flow_time
 
 OUTPUTS = ("table", "json", "csv")
 _COLUMNS = (
@@ -74,7 +75,7 @@ def _cell(value: object) -> str:
 
 def _rows(entry: Entry, now: float) -> Iterator[dict[str, Any]]:
     """A row for each sink; one without a sink for a log that nobody has looked at."""
-    log = entry.log.path if entry.log else blob_path.parse(entry.ref.path)
+    log = entry.log.path if entry.log else parse_path(entry.ref.path)
     size = entry.log.size if entry.log else None
     checkpoint = entry.checkpoint
     common = {
@@ -108,4 +109,4 @@ def _cursor_columns(sink: str, cursor: Cursor, size: int | None) -> dict[str, An
 
 
 def _time(seconds: float) -> str | None:
-    return rows.flow_time(round(seconds * 1000)) if seconds else None
+    return flow_time(round(seconds * 1000)) if seconds else None

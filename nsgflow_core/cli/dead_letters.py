@@ -17,16 +17,15 @@ from typing import Any
 
 import typer
 
-from nsgflow_core import blob_path
-from nsgflow_core.blob_path import LogPath
-from nsgflow_core.blocks import FlowLogs
 from nsgflow_core.cli.formats import write_csv, write_table
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import moment
 from nsgflow_core.config import Settings, from_env
-from nsgflow_core.dead_letters import INPUT, PREFIX, DeadLetters, Letter, Listed
+from nsgflow_core.delivery.dead_letters import INPUT, PREFIX, DeadLetters, Letter, Listed
+from nsgflow_core.delivery.resend import Plan, ResendingSink, plan, send
 from nsgflow_core.errors import BadInputError, NsgflowError
-from nsgflow_core.resend import Plan, ResendingSink, plan, send
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, LogPath, parse_path
 from nsgflow_core.storage import blob_service, credential
 
 OUTPUTS = ("table", "json", "csv")
@@ -177,7 +176,7 @@ class _Resending:
         """
         if letter.kind == INPUT and letter.account not in self.accounts:
             raise BadInputError(f"no connection reads the account {letter.account[:40]!r}")
-        if letter.container not in (blob_path.NSG_CONTAINER, blob_path.VNET_CONTAINER):
+        if letter.container not in (NSG_CONTAINER, VNET_CONTAINER):
             raise BadInputError(f"{letter.container[:80]!r} holds no flow logs")
 
     def _say(self, found: Found, letter: Letter, made: Plan, what: str) -> None:
@@ -243,7 +242,7 @@ def _found(listed: Listed) -> Found | None:
     if named is None:
         return None
     try:
-        return Found(listed, blob_path.parse(named["path"]), named["kind"])
+        return Found(listed, parse_path(named["path"]), named["kind"])
     except BadInputError:
         return None
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nsgflow_core import rows
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.flows import When, reading
 from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
@@ -14,8 +13,9 @@ from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.suggest import Proposal, proposal
 from nsgflow_core.cli.text import nsg_name
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.inventory import Inventory
-from nsgflow_core.security_rules import Denial, denial
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.rules import Denial, denial
+from nsgflow_core.model import flow_time
 
 OUTPUTS = ("table", "json", "csv")
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
@@ -145,8 +145,8 @@ def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
     return dict(zip(keys, values, strict=True)) | {
         "flows": denials.flows,
         "sources": len(denials.sources),
-        "first": rows.flow_time(denials.first),
-        "last": rows.flow_time(denials.last),
+        "first": flow_time(denials.first),
+        "last": flow_time(denials.last),
     }
 
 

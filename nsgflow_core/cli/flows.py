@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nsgflow_core.blocks import FlowLogs
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.formats import OUTPUTS, write_flows
 from nsgflow_core.cli.query import Choice, Logs, flow_filter
@@ -15,6 +14,7 @@ from nsgflow_core.cli.session import finish, progress
 from nsgflow_core.cli.text import Totals
 from nsgflow_core.cli.times import Span, span
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.logs.blocks import FlowLogs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core import rows
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import Lines, nsg_name, printable
-from nsgflow_core.model import BlobRef
+from nsgflow_core.model import BlobRef, flow_time
+from nsgflow_core.sinks import rows
 
 OUTPUTS = ("text", "table", "json", "csv")
 _PAGE = 500
@@ -68,7 +68,7 @@ def _cells(found: Found) -> list[str]:
     log, flow = found
     seen = flow.outcome
     return [
-        rows.flow_time(flow.time_ms),
+        flow_time(flow.time_ms),
         nsg_name(log.path, flow.group),
         flow.group.rule,
         "denied" if seen.denied else "allowed",

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core import blob_path, listing
-from nsgflow_core.blob_path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.times import Span
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.filter import Filter, all_of, compile_terms
+from nsgflow_core.logs import listing
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
 from nsgflow_core.model import BlobRef, Flow
 
 _LISTINGS = 8
@@ -146,7 +146,7 @@ class Resource:
         return [
             Log(
                 BlobRef(self.account, str(self.container.container_name), blob.path),
-                blob_path.parse(blob.path),
+                parse_path(blob.path),
                 blob.size,
                 blob.etag,
             )

@@ -14,13 +14,13 @@ from datetime import datetime
 from heapq import merge
 from typing import NamedTuple, Self
 
-from nsgflow_core import flows, records
-from nsgflow_core.blob_path import LogPath
-from nsgflow_core.blocks import BlobChangedError
+from nsgflow_core.delivery.pipeline import LARGEST_RECORD, Source
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.filter import Filter
+from nsgflow_core.logs import flows, records
+from nsgflow_core.logs.blocks import BlobChangedError
+from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Bad, BlobRef, Flow
-from nsgflow_core.pipeline import LARGEST_RECORD, Source
 
 _DOWNLOADS = 8
 _WINDOWS = 32 * 1024 * 1024

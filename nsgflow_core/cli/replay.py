@@ -16,17 +16,17 @@ from datetime import UTC, datetime, timedelta
 import typer
 from msgspec.structs import replace
 
-from nsgflow_core import blob_path
-from nsgflow_core.blocks import FlowLogs
-from nsgflow_core.checkpoint import CLAIM_SECONDS, ClaimLostError, Cursor
 from nsgflow_core.cli.formats import write_table
 from nsgflow_core.cli.read import Reader
 from nsgflow_core.cli.session import Status, note
 from nsgflow_core.cli.state import SINKS, Entry, State, entries, open_state, whole_hours
 from nsgflow_core.cli.times import span
 from nsgflow_core.config import Settings
+from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, ClaimLostError, Cursor
 from nsgflow_core.errors import BadInputError, TransientError
 from nsgflow_core.filter import Filter, compile_terms
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import Position
 
 _PATIENCE = 2.5 * CLAIM_SECONDS
@@ -78,7 +78,7 @@ def _move(state: State, chosen: Sequence[Entry], ask: Ask) -> None:
     busy = 0
     deadline = time.monotonic() + _PATIENCE
     for entry in chosen:
-        hour = blob_path.parse(entry.ref.path).hour
+        hour = parse_path(entry.ref.path).hour
         try:
             move_back(state, entry, ask.sinks, deadline)
         except TransientError as exc:
@@ -106,7 +106,7 @@ def move_back(state: State, entry: Entry, sinks: Sequence[str], deadline: float)
     Raises:
         BusyError: it was worked on until the deadline, which is on the monotonic clock.
     """
-    hour = blob_path.parse(entry.ref.path).hour
+    hour = parse_path(entry.ref.path).hour
     while True:
         row = state.checkpoints.read(entry.ref, hour)
         if not row.owner or row.until <= time.time():

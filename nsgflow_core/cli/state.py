@@ -9,15 +9,15 @@ from fnmatch import translate
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from nsgflow_core.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.query import Logs, Resource
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.times import HOUR, Span, floor
 from nsgflow_core.config import Settings, from_env
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.inventory import Inventory
-from nsgflow_core.library import INVENTORY_BLOB
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.library import INVENTORY_BLOB
 from nsgflow_core.model import BlobRef
 from nsgflow_core.storage import blob_service, errors_of, table
 

@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nsgflow_core import addresses
 from nsgflow_core.cli.text import printable
-from nsgflow_core.security_rules import Denial
+from nsgflow_core.estate import addresses
+from nsgflow_core.estate.rules import Denial
 
 PRIORITY = "PRIORITY-TO-CHOOSE"
 _PROTOCOLS = {"TCP": "Tcp", "UDP": "Udp", "ICMP": "Icmp", "50": "Esp", "51": "Ah"}

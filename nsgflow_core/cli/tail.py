@@ -17,8 +17,6 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from nsgflow_core import flows, records, rows
-from nsgflow_core.blocks import BlobChangedError, BlobGoneError, FlowLogs
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.query import Choice, Logs, Resource, flow_filter
 from nsgflow_core.cli.read import Found, Log
@@ -27,7 +25,10 @@ from nsgflow_core.cli.text import Lines
 from nsgflow_core.cli.times import HOUR, Span, floor, moment
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.filter import Filter
+from nsgflow_core.logs import flows, records
+from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, FlowLogs
 from nsgflow_core.model import Bad, BlobRef, Flow
+from nsgflow_core.sinks import rows
 
 OUTPUTS = ("text", "json")
 _WORKERS = 8

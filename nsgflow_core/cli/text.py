@@ -4,7 +4,7 @@ v1      time NSG rule A|D I|O source port destination port
 v2, v4  time NSG rule A|D I|O source protocol port destination port state counters
 """
 
-from nsgflow_core.blob_path import LogPath
+from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow, Group
 
 

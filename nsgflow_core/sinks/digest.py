@@ -6,12 +6,12 @@ write that is made anyway.
 
 from collections.abc import Callable, Sequence
 
-from nsgflow_core import alerts
-from nsgflow_core.alerts import Labels, by_address
 from nsgflow_core.config import WebhookSettings
-from nsgflow_core.digest import Digest
+from nsgflow_core.digests import groups, pagerduty, slack, teams
+from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.groups import Labels, by_address
 from nsgflow_core.model import BlobRef, Flow, Position
-from nsgflow_core.sinks import Delivery, pagerduty, slack, teams
+from nsgflow_core.sinks.sink import Delivery
 from nsgflow_core.sinks.webhook import new_session, send, signature, young_enough
 
 _SECONDS = 10.0
@@ -37,7 +37,7 @@ class DigestSink:
     ) -> Delivery:
         """Count the flows; see `Sink.deliver`."""
         young = young_enough(flows, self._settings)
-        counted = alerts.count(young, self._labels)
+        counted = groups.count(young, self._labels)
         return Delivery(end, len(young), too_old=len(flows) - len(young), counted=counted)
 
 

@@ -27,19 +27,14 @@ from azure.core.exceptions import (
 from azure.monitor.ingestion import LogsIngestionClient
 from msgspec.structs import replace
 
-from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import BadInputError, RefusedError, TransientError
-from nsgflow_core.knowledge import NOTHING, Knowing, Knowledge, nothing
+from nsgflow_core.estate.knowledge import NOTHING, Knowing, Knowledge, nothing
 from nsgflow_core.model import BlobRef, Flow, Position
-from nsgflow_core.sinks import (
-    Delivery,
-    Item,
-    Sendable,
-    deliver_in_order,
-    status_error,
-    with_retries,
-)
+from nsgflow_core.sinks import rows
+from nsgflow_core.sinks.answers import status_error, with_retries
+from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.sink import Delivery, Item, Sendable
 
 MAX_BODY = 1_000_000
 """Largest body in bytes before compression: under 1 MB whether mega means 1000 or 1024."""

@@ -18,12 +18,14 @@ import msgspec
 import requests
 import urllib3
 
-from nsgflow_core import rows
 from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError, TransientError
-from nsgflow_core.model import BlobRef, Flow, Position, Record
-from nsgflow_core.sinks import Delivery, Item, deliver_in_order, status_error, with_retries
+from nsgflow_core.model import BlobRef, Flow, Position, Record, flow_time
+from nsgflow_core.sinks import rows
+from nsgflow_core.sinks.answers import status_error, with_retries
 from nsgflow_core.sinks.guarded import GuardedAdapter
+from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.sink import Delivery, Item
 
 MAX_ALERT = 64 * 1024
 """Largest alert in bytes; what intermediaries of CloudEvents must be able to forward."""
@@ -170,7 +172,7 @@ def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
         "type": "nsgflow.flows.denied",
         "source": str(ref),
         "id": alert_id(ref, record),
-        "time": rows.record_time(record.time) or rows.flow_time(flows[-1].time_ms),
+        "time": rows.record_time(record.time) or flow_time(flows[-1].time_ms),
         "datacontenttype": "application/json",
         "data": {"flows": len(flows), "truncated": len(flows), "groups": []},
     }
@@ -223,8 +225,8 @@ def _groups(flows: Sequence[Flow]) -> list[dict[str, Any]]:
         dict(zip(names, key, strict=True))
         | {
             "flows": len(times),
-            "firstSeen": rows.flow_time(min(times)),
-            "lastSeen": rows.flow_time(max(times)),
+            "firstSeen": flow_time(min(times)),
+            "lastSeen": flow_time(max(times)),
         }
         for key, times in ordered
     ]

@@ -16,10 +16,10 @@ from devtools.identity import identity
 from devtools.ingestion import Ingestion, ingestion
 from devtools.tls import Certificate, make_certificate
 from devtools.webhook import Webhook, webhook
-from nsgflow_core.config import Storage, from_env
-from nsgflow_core.dead_letters import PREFIX, DeadLetters
-from nsgflow_core.model import Bad, BlobRef
-from nsgflow_core.records import RawRecord, split
+from nsgflow_core.config import from_env
+from nsgflow_core.delivery.dead_letters import PREFIX, DeadLetters
+from nsgflow_core.logs.records import RawRecord, split
+from nsgflow_core.model import Bad, BlobRef, Storage
 from nsgflow_core.service import Service
 from nsgflow_core.storage import credential, table
 from tests.cli.conftest import ROOT, Store, at

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from devtools.flowlogs import Group, Nic, nsg_path, nsg_record, vnet_path, vnet_record
-from nsgflow_core.inventory import Acl, pack_inventory
-from nsgflow_core.library import INVENTORY_BLOB
-from nsgflow_core.security_rules import Rule
+from nsgflow_core.estate.inventory import Acl, pack_inventory
+from nsgflow_core.estate.library import INVENTORY_BLOB
+from nsgflow_core.estate.rules import Rule
 from tests.cli.conftest import Store, at
 
 HOUR = at("2026-03-04T05:00")

@@ -8,15 +8,21 @@ from datetime import UTC, datetime, timedelta
 
 from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path, random_record
 from devtools.truth import flows_of_log
-from nsgflow_core import alerts
-from nsgflow_core.alerts import Ledger
-from nsgflow_core.checkpoint import Watched
 from nsgflow_core.config import WebhookSettings
-from nsgflow_core.digest import Digest, DigestReport, Digests, State, StateChangedError
+from nsgflow_core.delivery.pipeline import Parts, Pipeline
+from nsgflow_core.digests import groups
+from nsgflow_core.digests.digest import (
+    Digest,
+    DigestReport,
+    Digests,
+    State,
+    StateChangedError,
+    Watched,
+)
+from nsgflow_core.digests.groups import Ledger
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import BlobRef
-from nsgflow_core.pipeline import Parts, Pipeline
 from nsgflow_core.sinks.digest import DigestSink
 from tests.functional.world import Blobs, Clock, Fate, Inline, Killed, Letters, Table
 
@@ -39,7 +45,7 @@ class Rows(Table):
         self.requests["query"] += 1
         for ref, row in list(self.rows.items()):
             if row.hour == hour and row.alerts is not None:
-                yield str(ref), alerts.decode(alerts.encode(row.alerts))
+                yield str(ref), groups.decode(groups.encode(row.alerts))
 
     def watch(self, hour: datetime, until: float) -> None:
         """As `Checkpoints.watch`."""

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from nsgflow_core import digest as digest_module
-from nsgflow_core.digest import Digest
+from nsgflow_core.digests import digest as digest_module
+from nsgflow_core.digests.digest import Digest
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from tests.functional.digest_world import (
     HOUR,

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from benchmarks.fresh import in_fresh_process
 from benchmarks.large import BLOCKS, GIGABYTE, deliver, large_and_denied
-from nsgflow_core.checkpoint import Cursor
-from nsgflow_core.pipeline import WINDOW
+from nsgflow_core.delivery.checkpoint import Cursor
+from nsgflow_core.delivery.pipeline import WINDOW
 
 MIB = 1024 * 1024
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from nsgflow_core import pipeline
-from nsgflow_core.checkpoint import Checkpoint
+from nsgflow_core.delivery import pipeline
+from nsgflow_core.delivery.checkpoint import Checkpoint
+from nsgflow_core.delivery.pipeline import Report
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow
-from nsgflow_core.pipeline import Report
 from tests.functional.logs import azure_blocks, cut, denied_texts, log, records
 from tests.functional.world import REF, MemorySink, World
 

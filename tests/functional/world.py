@@ -10,15 +10,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from nsgflow_core import rows
-from nsgflow_core.blob_path import parse
-from nsgflow_core.blocks import BlobChangedError, BlobGoneError, BlockList
-from nsgflow_core.checkpoint import Checkpoint, ClaimLostError
+from nsgflow_core.delivery.checkpoint import Checkpoint, ClaimLostError
+from nsgflow_core.delivery.pipeline import Parts, Pipeline
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
+from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position
-from nsgflow_core.pipeline import Parts, Pipeline
-from nsgflow_core.sinks import Delivery, Item, Refusal, deliver_in_order
+from nsgflow_core.sinks import rows
+from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.sink import Delivery, Item, Refusal
 
 REF = BlobRef(
     "logs",
@@ -232,7 +233,7 @@ class World:
 
     def clock_hour(self) -> datetime:
         """The hour of `REF`."""
-        return parse(REF.path).hour
+        return parse_path(REF.path).hour
 
     def event(self, ref: BlobRef = REF, seconds: float = 480.0) -> Any:
         """One event: the report of its run."""

@@ -4,16 +4,18 @@ import json
 import re
 from typing import Any
 
-from nsgflow_core import blob_path, flows, records, rows
+from nsgflow_core.logs import flows, records
+from nsgflow_core.logs.path import NSG_CONTAINER, parse_path
 from nsgflow_core.model import Bad, BlobRef
+from nsgflow_core.sinks import rows
 
 REF = BlobRef(
     "logs",
-    blob_path.NSG_CONTAINER,
+    NSG_CONTAINER,
     "resourceId=/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.NETWORK"
     "/NETWORKSECURITYGROUPS/WEB/y=2026/m=11/d=23/h=08/m=00/macAddress=000D3AF87856/PT1H.json",
 )
-LOG = blob_path.parse(REF.path)
+LOG = parse_path(REF.path)
 ROW_LIMIT = 64 * 1024
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _LIMITS = {"int": 2**31, "long": 2**63}

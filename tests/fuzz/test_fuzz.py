@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core import flows, records
+from nsgflow_core.logs import flows, records
 from nsgflow_core.model import Bad
 from nsgflow_core.sinks.webhook import MAX_ALERT, encode_alert
 from tests.fuzz.generate import CORPUS, corpus

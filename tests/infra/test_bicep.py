@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nsgflow_core import config, rows
+from nsgflow_core import config
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Record
+from nsgflow_core.sinks import rows
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -400,7 +401,7 @@ def test_default_connection_is_the_codes_default() -> None:
 
 def test_dead_letters_are_deleted_where_they_are_written() -> None:
     """The lifecycle rule is on the prefix that dead letters have."""
-    from nsgflow_core import dead_letters  # noqa: PLC0415
+    from nsgflow_core.delivery import dead_letters  # noqa: PLC0415
 
     text = (INFRA / "modules" / "host-storage.bicep").read_text()
 

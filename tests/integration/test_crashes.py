@@ -24,7 +24,7 @@ from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic, ra
 from devtools.http_server import Fault, Faults, Request, Server
 from devtools.meter import Meter, metered
 from devtools.truth import FlowKey, compare, compare_alerts, flow_key
-from nsgflow_core.checkpoint import Checkpoint
+from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.errors import NsgflowError
 from tests.integration.conftest import HOUR, ROOT, Deployment
 

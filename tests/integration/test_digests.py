@@ -13,10 +13,10 @@ from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Nic
 from devtools.functions_host import FunctionsHost, index_app
 from devtools.http_server import Fault
 from nsgflow_core import storage
-from nsgflow_core.checkpoint import Checkpoints
 from nsgflow_core.config import from_env
-from nsgflow_core.digest import State, StateChangedError
-from nsgflow_core.digest_state import DigestState
+from nsgflow_core.delivery.checkpoint import Checkpoints
+from nsgflow_core.digests.digest import State, StateChangedError
+from nsgflow_core.digests.state import DigestState
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.service import Service
 from tests.functional.logs import records

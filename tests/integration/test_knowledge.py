@@ -15,16 +15,16 @@ from devtools.flowlogs import VNET_CONTAINER, Nic
 from devtools.http_server import Fault, Request, Response, serve
 from devtools.resource_manager import RESOURCE, ResourceManager, resource_manager
 from devtools.tls import Certificate
-from nsgflow_core import library as library_module
 from nsgflow_core import storage as product_storage
-from nsgflow_core.arm import Cloud
-from nsgflow_core.arm import ResourceManager as Client
 from nsgflow_core.config import from_env
 from nsgflow_core.errors import RefusedError, TransientError
-from nsgflow_core.inventory import Inventory
-from nsgflow_core.knowledge import NOTHING
-from nsgflow_core.library import INVENTORY_BLOB, TAGS_BLOB, Library, Sources
-from nsgflow_core.resource_graph import read_inventory
+from nsgflow_core.estate import library as library_module
+from nsgflow_core.estate.arm import Cloud
+from nsgflow_core.estate.arm import ResourceManager as Client
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import NOTHING
+from nsgflow_core.estate.library import INVENTORY_BLOB, TAGS_BLOB, Library, Sources
+from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.service import Service
 from tests.integration.conftest import Deployment
 from tests.unit.test_service_tags import document

@@ -9,13 +9,13 @@ from azure.storage.blob import ContainerClient
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 from devtools.history import ACCOUNT, ETAG, SIZE, History, history, nsg_resources
 from devtools.meter import metered
-from nsgflow_core import checkpoint, listing
-from nsgflow_core.checkpoint import Checkpoint, Checkpoints, Cursor
-from nsgflow_core.config import Storage
-from nsgflow_core.model import BlobRef
-from nsgflow_core.pipeline import Report
+from nsgflow_core.delivery import checkpoint
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, Cursor
+from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.sweep import Account, Swept, Window, sweep
+from nsgflow_core.logs import listing
+from nsgflow_core.model import BlobRef, Storage
 from nsgflow_core.storage import table
-from nsgflow_core.sweep import Account, Swept, Window, sweep
 from tests.integration.conftest import HOUR, Deployment
 
 SUBSCRIPTIONS, GROUPS, NSGS = 2, 5, 20

@@ -9,15 +9,14 @@ from msgspec.structs import replace
 
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic, nsg_path, vnet_path
 from devtools.meter import metered
-from nsgflow_core import listing
-from nsgflow_core.blocks import BlobChangedError, BlobGoneError, FlowLogs
-from nsgflow_core.checkpoint import Checkpoints, ClaimLostError, Cursor, SweepState
-from nsgflow_core.config import Storage
+from nsgflow_core.delivery.checkpoint import Checkpoints, ClaimLostError, Cursor, SweepState
+from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.errors import RefusedError
-from nsgflow_core.model import BlobRef, Block
-from nsgflow_core.pipeline import Report
+from nsgflow_core.logs import listing
+from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, FlowLogs
+from nsgflow_core.model import BlobRef, Block, Storage
 from nsgflow_core.storage import blob_service, table
-from nsgflow_core.sweep import Account, Window, sweep
 from tests.functional.logs import records
 from tests.integration.conftest import HOUR, Deployment
 

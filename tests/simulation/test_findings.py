@@ -10,8 +10,8 @@ from unittest import mock
 import pytest
 from msgspec.structs import replace
 
-from nsgflow_core import sweep
-from nsgflow_core.checkpoint import Cursor
+from nsgflow_core.delivery import sweep
+from nsgflow_core.delivery.checkpoint import Cursor
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Process
 from tests.simulation.world import START, World, blob_ref, simulated

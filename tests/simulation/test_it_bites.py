@@ -8,10 +8,11 @@ from unittest import mock
 import pytest
 from msgspec.structs import replace
 
-from nsgflow_core import pipeline, records
-from nsgflow_core.checkpoint import Checkpoint, Checkpoints, Cursor
+from nsgflow_core.delivery import pipeline
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, Cursor
+from nsgflow_core.logs import records
+from nsgflow_core.logs.records import Stretch
 from nsgflow_core.model import BlobRef, Flow, Position
-from nsgflow_core.records import Stretch
 from tests.simulation.judge import BrokenPromiseError
 from tests.simulation.schedules import run_all
 from tests.simulation.world import simulated

@@ -15,15 +15,18 @@ from msgspec.structs import replace
 
 from devtools.flowlogs import CLOSER, HEAD
 from devtools.truth import flows_of_log
-from nsgflow_core import pipeline, service, sinks, sweep, telemetry
-from nsgflow_core.blob_path import NSG_CONTAINER, VNET_CONTAINER
-from nsgflow_core.checkpoint import Checkpoints, ClaimLostError, Cursor
+from nsgflow_core import service, sinks, telemetry
 from nsgflow_core.config import from_env
+from nsgflow_core.delivery import pipeline, sweep
+from nsgflow_core.delivery.checkpoint import Checkpoints, ClaimLostError, Cursor
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.service import Service
-from nsgflow_core.sinks import Delivery, Item, deliver_in_order, with_retries
+from nsgflow_core.sinks.answers import with_retries
+from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.sink import Delivery, Item
 from tests.functional.logs import records
 from tests.simulation.judge import Acceptance, BrokenPromiseError, Judge
 from tests.simulation.plan import Plan

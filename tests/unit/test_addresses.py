@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core import addresses
+from nsgflow_core.estate import addresses
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nsgflow_core import blob_path
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.addresses import canonical_mac
+from nsgflow_core.logs.path import (
+    NSG_CONTAINER,
+    VNET_CONTAINER,
+    hour_prefix,
+    is_flow_log,
+    parse_path,
+)
 
 NSG_ID = "/SUBSCRIPTIONS/S1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/WEB"
 FLOW_LOG_ID = (
@@ -28,9 +35,9 @@ HOUR = datetime(2024, 3, 9, 23, tzinfo=UTC)
 )
 def test_forms(path: str, kind: str, resource: str) -> None:
     """One NSG form and both VNet forms give kind, resource, UTC hour and MAC."""
-    found = blob_path.parse(path)
+    found = parse_path(path)
 
-    assert blob_path.is_flow_log(path)
+    assert is_flow_log(path)
     assert (found.kind, found.resource, found.hour, found.mac) == (
         kind,
         resource,
@@ -43,19 +50,19 @@ def test_month_is_the_first_m() -> None:
     """`m=` comes twice: the month before the day, the minute behind the hour."""
     path = f"resourceId={NSG_ID}/y=2024/m=11/d=05/h=07/m=30/macAddress=000D3AF87856/PT1H.json"
 
-    assert blob_path.parse(path).hour == datetime(2024, 11, 5, 7, tzinfo=UTC)
+    assert parse_path(path).hour == datetime(2024, 11, 5, 7, tzinfo=UTC)
 
 
 def test_single_digits() -> None:
     """Months, days and hours without padding are read."""
     path = f"resourceId={NSG_ID}/y=2024/m=1/d=5/h=7/m=0/macAddress=000D3AF87856/PT1H.json"
 
-    assert blob_path.parse(path).hour == datetime(2024, 1, 5, 7, tzinfo=UTC)
+    assert parse_path(path).hour == datetime(2024, 1, 5, 7, tzinfo=UTC)
 
 
 def test_case_of_keys_is_folded_and_of_resources_kept() -> None:
     """Keys match in any case; the resource stays as written."""
-    found = blob_path.parse(f"RESOURCEID={NSG_ID.lower()}{TAIL}")
+    found = parse_path(f"RESOURCEID={NSG_ID.lower()}{TAIL}")
 
     assert (found.kind, found.resource) == ("nsg", NSG_ID.lower())
 
@@ -65,7 +72,7 @@ def test_hours_of_the_day(hour: int) -> None:
     """Every hour from 0 to 23 is one."""
     path = f"resourceId={NSG_ID}{TAIL}".replace("h=23", f"h={hour:02d}")
 
-    assert blob_path.parse(path).hour == datetime(2024, 3, 9, hour, tzinfo=UTC)
+    assert parse_path(path).hour == datetime(2024, 3, 9, hour, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +91,9 @@ def test_hours_of_the_day(hour: int) -> None:
 )
 def test_not_a_flow_log(path: str) -> None:
     """A path of any other form is refused, and the error names it."""
-    assert not blob_path.is_flow_log(path)
+    assert not is_flow_log(path)
     with pytest.raises(BadInputError, match="not the path of a flow log") as caught:
-        blob_path.parse(path)
+        parse_path(path)
     assert path in str(caught.value)
 
 
@@ -96,7 +103,7 @@ def test_no_such_hour(old: str, new: str) -> None:
     path = f"resourceId={NSG_ID}{TAIL}".replace(old, new).replace("m=03/d=31", "m=02/d=31")
 
     with pytest.raises(BadInputError, match="no such hour"):
-        blob_path.parse(path)
+        parse_path(path)
 
 
 @pytest.mark.parametrize(
@@ -114,24 +121,24 @@ def test_no_such_hour(old: str, new: str) -> None:
 )
 def test_mac(text: str, expected: str) -> None:
     """A MAC in any spelling is 12 upper-case digits; anything else is none."""
-    assert blob_path.mac(text) == expected
+    assert canonical_mac(text) == expected
 
 
 def test_unreadable_mac_in_a_path() -> None:
     """A path whose MAC is none is still the path of a flow log."""
     path = f"resourceId={NSG_ID}{TAIL}".replace("000D3AF87856", "unknown")
 
-    assert blob_path.parse(path).mac == ""
+    assert parse_path(path).mac == ""
 
 
 def test_hour_prefix() -> None:
     """The prefix of an hour's blobs is padded as Azure pads it."""
-    prefix = blob_path.hour_prefix(f"resourceId={NSG_ID}/", datetime(2024, 3, 9, 5, tzinfo=UTC))
+    prefix = hour_prefix(f"resourceId={NSG_ID}/", datetime(2024, 3, 9, 5, tzinfo=UTC))
 
     assert prefix == f"resourceId={NSG_ID}/y=2024/m=03/d=09/h=05/"
 
 
 def test_containers() -> None:
     """The containers are the two that Azure writes flow logs to."""
-    assert blob_path.NSG_CONTAINER == "insights-logs-networksecuritygroupflowevent"
-    assert blob_path.VNET_CONTAINER == "insights-logs-flowlogflowevent"
+    assert NSG_CONTAINER == "insights-logs-networksecuritygroupflowevent"
+    assert VNET_CONTAINER == "insights-logs-flowlogflowevent"

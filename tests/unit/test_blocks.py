@@ -6,7 +6,7 @@ from itertools import accumulate
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nsgflow_core.blocks import BlockList
+from nsgflow_core.logs.blocks import BlockList
 from nsgflow_core.model import Block
 
 MOST_BLOCKS = 50_000

@@ -5,7 +5,8 @@ import base64
 import pytest
 
 from nsgflow_core import config
-from nsgflow_core.config import Settings, Storage
+from nsgflow_core.config import Settings
+from nsgflow_core.model import Storage
 
 KEY = "c2VjcmV0LWtleS1vZi10aGUtYWNjb3VudA=="
 CONNECTION = (

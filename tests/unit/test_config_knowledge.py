@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nsgflow_core import config
-from nsgflow_core.arm import CLOUDS
+from nsgflow_core.estate.arm import CLOUDS
 from tests.unit.test_config_problems import REQUIRED, problems
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from nsgflow_core.model import Position
-from nsgflow_core.sinks import Delivery, Item, deliver_in_order
+from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.sink import Delivery, Item
 
 START = Position(0)
 END = Position(10_000)

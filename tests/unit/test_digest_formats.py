@@ -14,12 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core import portal
-from nsgflow_core.alerts import INSIDE, INTERNET, MANY_PORTS, SCOPES, Key, Sample, Tally
 from nsgflow_core.config import WebhookSettings
-from nsgflow_core.digest import MAX_SHOWN, Digest
+from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
+from nsgflow_core.digests.digest import MAX_SHOWN, Digest
+from nsgflow_core.digests.groups import INSIDE, INTERNET, MANY_PORTS, SCOPES, Key, Sample, Tally
 from nsgflow_core.filter import compile_terms
-from nsgflow_core.sinks import pagerduty, slack, teams, wording
 from nsgflow_core.sinks.digest import Poster
 
 AT = 1_795_421_000_000

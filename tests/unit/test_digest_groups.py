@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsgflow_core import alerts
-from nsgflow_core.alerts import (
+from nsgflow_core.digests import groups
+from nsgflow_core.digests.groups import (
     INSIDE,
     INTERNET,
     MANY_PORTS,
@@ -64,7 +64,7 @@ def tally(port: int, flows: int = 1, acl: str = "a") -> Tally:
 
 def test_what_makes_a_group() -> None:
     """NSG, rule, direction, protocol, port and scope; not the hosts."""
-    (only,) = alerts.count([flow(), flow(src="10.0.0.9", at=5), flow(dst="10.0.0.8", at=9)])
+    (only,) = groups.count([flow(), flow(src="10.0.0.9", at=5), flow(dst="10.0.0.8", at=9)])
 
     assert only.key == key(443, INSIDE, "/g/networksecuritygroups/web", "web", "UserRule_Deny")
     assert (only.flows, only.first, only.last) == (3, 5, 1000)
@@ -75,7 +75,7 @@ def test_what_makes_a_group() -> None:
 def test_what_comes_from_the_internet_is_one_group_for_all_ports() -> None:
     """With the busiest of them."""
     scan = [flow("8.8.8.8", port=port) for port in range(100)] + [flow("1.1.1.1", port=22)] * 5
-    (only,) = alerts.count(scan)
+    (only,) = groups.count(scan)
 
     assert (only.key.port, only.key.scope, only.flows) == (MANY_PORTS, INTERNET, 105)
     assert only.ports[22] == 6
@@ -95,13 +95,13 @@ def test_what_comes_from_the_internet_is_one_group_for_all_ports() -> None:
 )
 def test_scope(src: str, dst: str, scope: str) -> None:
     """By the classes of both ends."""
-    (only,) = alerts.count([flow(src, dst)])
+    (only,) = groups.count([flow(src, dst)])
     assert only.key.scope == scope
 
 
 def test_hosts_are_called_what_the_inventory_calls_them() -> None:
     """Labels are names where there are any."""
-    (only,) = alerts.count([flow()], lambda each: ("client-vm", each.dst))
+    (only,) = groups.count([flow()], lambda each: ("client-vm", each.dst))
     assert only.sources.values == ("client-vm",)
 
 
@@ -137,7 +137,7 @@ def test_an_estimate_survives_a_cut() -> None:
 
 def test_a_ledger_has_room_for_so_many_groups() -> None:
     """Then ports are folded into one group a rule, and nothing is lost."""
-    ledger = alerts.add(None, [tally(port, flows=port + 1) for port in range(500)])
+    ledger = groups.add(None, [tally(port, flows=port + 1) for port in range(500)])
 
     assert len(ledger.groups) == 65
     folded = ledger.groups[-1]
@@ -149,13 +149,13 @@ def test_a_ledger_has_room_for_so_many_groups() -> None:
 
 def test_what_finds_no_room_at_all_is_counted() -> None:
     """Groups of many NSGs in one blob, which Azure never writes."""
-    ledger = alerts.add(None, [tally(1, acl=str(number)) for number in range(500)])
+    ledger = groups.add(None, [tally(1, acl=str(number)) for number in range(500)])
 
     assert len(ledger.groups) == 80
     assert ledger.others == 420
 
 
-groups = st.builds(
+tallies = st.builds(
     Tally,
     st.builds(
         Key,
@@ -165,7 +165,7 @@ groups = st.builds(
         st.booleans(),
         st.just("TCP"),
         st.integers(0, 65535),
-        st.sampled_from(alerts.SCOPES),
+        st.sampled_from(groups.SCOPES),
     ),
     st.integers(1, 10**9),
     st.integers(0, 10**13),
@@ -177,16 +177,16 @@ groups = st.builds(
 )
 
 
-@given(st.lists(st.lists(groups, max_size=60), max_size=4))
+@given(st.lists(st.lists(tallies, max_size=60), max_size=4))
 def test_a_ledger_fits_into_its_property(batches: list[list[Tally]]) -> None:
     """Whatever was counted; groups stay where they are, and counts only grow."""
     ledger = Ledger("id")
     counted = 0
     for batch in batches:
         before = ledger
-        ledger = alerts.decode(alerts.encode(alerts.add(ledger, batch)))
+        ledger = groups.decode(groups.encode(groups.add(ledger, batch)))
         counted += sum(each.flows for each in batch)
-        assert len(alerts.encode(ledger).encode("utf-16-le")) // 2 <= MAX_LEDGER
+        assert len(groups.encode(ledger).encode("utf-16-le")) // 2 <= MAX_LEDGER
         for old, new in zip(before.groups, ledger.groups, strict=False):
             assert old.key == new.key
             assert old.flows <= new.flows
@@ -207,12 +207,12 @@ def test_the_largest_ledger_fits() -> None:
         )
         for port in range(60_000, 60_300)
     ]
-    ledger = alerts.add(None, many)
-    text = alerts.encode(ledger)
+    ledger = groups.add(None, many)
+    text = groups.encode(ledger)
 
     assert len(text) <= MAX_LEDGER
     assert len(ledger.groups) > 30
-    assert sum(each.flows for each in alerts.decode(text).groups) + ledger.others == 300 * 10**12
+    assert sum(each.flows for each in groups.decode(text).groups) + ledger.others == 300 * 10**12
 
 
 def test_reading_what_is_new() -> None:
@@ -223,15 +223,15 @@ def test_reading_what_is_new() -> None:
     others = 0
     for _ in range(50):
         batch = [tally(rng.randrange(90), rng.randrange(1, 5), rng.choice("ab")) for _ in range(3)]
-        ledger = alerts.add(ledger, batch)
+        ledger = groups.add(ledger, batch)
         if rng.random() < 0.4:
-            fresh, fresh_others = alerts.unseen(ledger, seen)
+            fresh, fresh_others = groups.unseen(ledger, seen)
             told.update({each.key: each.flows for each in fresh})
             others += fresh_others
-            seen = alerts.read_to(ledger)
-            assert alerts.unseen(ledger, seen) == ([], 0)
+            seen = groups.read_to(ledger)
+            assert groups.unseen(ledger, seen) == ([], 0)
     assert ledger is not None
-    fresh, fresh_others = alerts.unseen(ledger, seen)
+    fresh, fresh_others = groups.unseen(ledger, seen)
     told.update({each.key: each.flows for each in fresh})
     counted.update({each.key: each.flows for each in ledger.groups})
 
@@ -241,11 +241,11 @@ def test_reading_what_is_new() -> None:
 
 def test_another_ledger_is_read_from_its_beginning() -> None:
     """Counts of a ledger that is gone say nothing about a new one."""
-    first = alerts.add(None, [tally(1, 9)])
-    second = alerts.add(None, [tally(1, 3)])
+    first = groups.add(None, [tally(1, 9)])
+    second = groups.add(None, [tally(1, 3)])
     assert first.id != second.id
 
-    fresh, _ = alerts.unseen(second, alerts.read_to(first))
+    fresh, _ = groups.unseen(second, groups.read_to(first))
     assert [each.flows for each in fresh] == [3]
 
 
@@ -264,4 +264,4 @@ def test_what_matters_comes_first() -> None:
     shuffled = ranked[:]
     random.Random(1).shuffle(shuffled)
 
-    assert sorted(shuffled, key=alerts.rank) == ranked
+    assert sorted(shuffled, key=groups.rank) == ranked

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nsgflow_core import enrich
+from nsgflow_core.estate import enrich
 from nsgflow_core.model import Flow, Group, Outcome, Record
 
 

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from nsgflow_core import enrich
+from nsgflow_core.estate import enrich
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.filter import all_of, compile_terms
-from nsgflow_core.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import Flow
 from tests.unit.test_filter import flow
 from tests.unit.test_service_tags import load

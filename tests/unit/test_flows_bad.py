@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nsgflow_core import flows
-from nsgflow_core.blob_path import LogPath
+from nsgflow_core.logs import flows
+from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, Flow
-from nsgflow_core.records import RawRecord
 
 HOUR = datetime(2018, 11, 13, 12, tzinfo=UTC)
 LOG = LogPath("nsg", "/SUBSCRIPTIONS/S/NETWORKSECURITYGROUPS/WEB", HOUR, "00AA00AA00AA")

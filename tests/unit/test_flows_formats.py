@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nsgflow_core import flows
-from nsgflow_core.blob_path import LogPath
+from nsgflow_core.logs import flows
+from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, Flow, Outcome, Position
-from nsgflow_core.records import RawRecord
 
 NSG_ID = "/SUBSCRIPTIONS/S1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/WEB"
 VNET_ID = "/subscriptions/S1/resourceGroups/Rg/providers/Microsoft.Network/virtualNetworks/Shop"

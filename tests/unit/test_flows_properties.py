@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from devtools import flowlogs
 from devtools.nic import Nic
-from nsgflow_core import flows, rows
-from nsgflow_core.blob_path import LogPath
+from nsgflow_core.logs import flows
+from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, BlobRef, Flow
-from nsgflow_core.records import RawRecord
+from nsgflow_core.sinks import rows
 
 HOUR = datetime(2018, 11, 13, 12, tzinfo=UTC)
 LOG = LogPath("nsg", "/SUBSCRIPTIONS/S/NETWORKSECURITYGROUPS/WEB", HOUR, "00AA00AA00AA")

@@ -14,7 +14,8 @@ from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import Position
-from nsgflow_core.sinks import Item, guarded
+from nsgflow_core.sinks import guarded
+from nsgflow_core.sinks.sink import Item
 from nsgflow_core.sinks.webhook import WebhookSink
 
 ALERT = Item(b"{}", Position(1), 1, "id")

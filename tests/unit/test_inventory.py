@@ -6,14 +6,14 @@ import pytest
 
 from devtools.estate import Estate, rule
 from devtools.resource_manager import Row, run
-from nsgflow_core import enrich
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.inventory import Acl, Inventory, Place
-from nsgflow_core.knowledge import Knowledge
+from nsgflow_core.estate import enrich
+from nsgflow_core.estate.inventory import Acl, Inventory, Place
+from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.estate.resource_graph import read_inventory
+from nsgflow_core.estate.rules import denial, find, free_priority
+from nsgflow_core.estate.service_tags import ServiceTags
 from nsgflow_core.model import Flow, Group, Outcome, Record
-from nsgflow_core.resource_graph import read_inventory
-from nsgflow_core.security_rules import denial, find, free_priority
-from nsgflow_core.service_tags import ServiceTags
 from tests.unit.test_service_tags import load
 
 GUID = "1A2B3C4D-0000-0000-0000-000000000001"

@@ -17,12 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from nsgflow_core import rows
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
-from nsgflow_core.sinks import log_analytics
+from nsgflow_core.sinks import log_analytics, rows
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
 
 REF = BlobRef("acct", "container", "path/PT1H.json")

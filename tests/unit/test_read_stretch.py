@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devtools.flowlogs import large_log
-from nsgflow_core import flows, records
-from nsgflow_core.blob_path import LogPath
-from nsgflow_core.flows import Reading
+from nsgflow_core.logs import flows, records
+from nsgflow_core.logs.flows import Reading
+from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Bad
 
 LOG = LogPath(

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from nsgflow_core import records
-from nsgflow_core.records import Stretch
+from nsgflow_core.logs import records
+from nsgflow_core.logs.records import Stretch
 
 HEAD = b'{"records":['
 CLOSER = b"]}"

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core import records
+from nsgflow_core.logs import records
 
 HEAD = b'{"records":['
 CLOSER = b"]}"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from nsgflow_core import records
-from nsgflow_core.records import RawRecord, Stretch
+from nsgflow_core.logs import records
+from nsgflow_core.logs.records import RawRecord, Stretch
 
 HEAD = b'{"records":['
 CLOSER = b"]}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nsgflow_core.resource_graph import read_inventory
+from nsgflow_core.estate.resource_graph import read_inventory
 
 CHECK = Path(__file__).resolve().parents[2] / "devtools" / "kusto_check.cjs"
 COLUMNS = (

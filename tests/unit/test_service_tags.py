@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.ranges import Network, Ranges, pack
-from nsgflow_core.service_tags import ServiceTags, compile_tags
+from nsgflow_core.estate.ranges import Network, Ranges, pack
+from nsgflow_core.estate.service_tags import ServiceTags, compile_tags
 
 V4_BASE, V6_BASE = 20 << 24, 0x2603_1030 << 96
 

@@ -9,26 +9,26 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core import sinks
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
+from nsgflow_core.sinks import answers
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_success(status: int) -> None:
     """Every 2xx accepts."""
-    assert sinks.status_error(status, None, "x") is None
+    assert answers.status_error(status, None, "x") is None
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_transient(status: int) -> None:
     """Busy, away and too slow pass by themselves."""
-    assert isinstance(sinks.status_error(status, None, "x"), TransientError)
+    assert isinstance(answers.status_error(status, None, "x"), TransientError)
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_data_refused(status: int) -> None:
     """Refusals of what was sent are told apart, so that it can be halved."""
-    assert type(sinks.status_error(status, None, "x")) is DataRefusedError
+    assert type(answers.status_error(status, None, "x")) is DataRefusedError
 
 
 @pytest.mark.parametrize(
@@ -36,17 +36,17 @@ def test_data_refused(status: int) -> None:
 )
 def test_refused(status: int) -> None:
     """401, 403, 404, redirects and anything unknown wait for a person."""
-    assert type(sinks.status_error(status, "5", "x")) is RefusedError
+    assert type(answers.status_error(status, "5", "x")) is RefusedError
 
 
 def test_message_names_service_and_status() -> None:
     """The error says who answered what."""
-    assert str(sinks.status_error(403, None, "Logs Ingestion")) == "Logs Ingestion answered 403"
+    assert str(answers.status_error(403, None, "Logs Ingestion")) == "Logs Ingestion answered 403"
 
 
 def retry_after(header: str | None) -> float:
     """The wait that a 429 with this header asks for."""
-    error = sinks.status_error(429, header, "x")
+    error = answers.status_error(429, header, "x")
     assert isinstance(error, TransientError)
     return error.retry_after
 
@@ -130,7 +130,7 @@ class Service:
 def test_success_at_once_waits_for_nothing(clock: Clock) -> None:
     """What succeeds is tried once, with the time that is left."""
     service = Service()
-    sinks.with_retries(service, clock.now + 8)
+    answers.with_retries(service, clock.now + 8)
 
     assert (service.calls, clock.waits) == ([8], [])
 
@@ -138,7 +138,7 @@ def test_success_at_once_waits_for_nothing(clock: Clock) -> None:
 def test_transient_errors_are_tried_again_with_growing_waits(clock: Clock) -> None:
     """Waits begin at 0.2 s or less and double, with jitter between half and whole."""
     service = Service(*[TransientError("busy")] * 3)
-    sinks.with_retries(service, clock.now + 100)
+    answers.with_retries(service, clock.now + 100)
 
     assert len(service.calls) == 4
     assert all(low <= w <= 2 * low for low, w in zip([0.1, 0.2, 0.4], clock.waits, strict=True))
@@ -147,18 +147,18 @@ def test_transient_errors_are_tried_again_with_growing_waits(clock: Clock) -> No
 def test_waits_are_told_whether_or_not_it_succeeds(clock: Clock) -> None:
     """Their number is that of the retries, also where the last try failed."""
     waits: list[float] = []
-    sinks.with_retries(Service(*[TransientError("busy")] * 2), clock.now + 100, waits)
+    answers.with_retries(Service(*[TransientError("busy")] * 2), clock.now + 100, waits)
     assert (len(waits), waits) == (2, clock.waits)
 
     with pytest.raises(TransientError):
-        sinks.with_retries(Service(*[TransientError("busy")] * 9), clock.now + 100, waits)
+        answers.with_retries(Service(*[TransientError("busy")] * 9), clock.now + 100, waits)
     assert len(waits) == 6
 
 
 def test_retry_after_is_honoured(clock: Clock) -> None:
     """A wait is never shorter than the service asked for."""
     service = Service(TransientError("busy", retry_after=3), TransientError("busy", retry_after=4))
-    sinks.with_retries(service, clock.now + 100)
+    answers.with_retries(service, clock.now + 100)
 
     assert clock.waits == [3, 4]
 
@@ -168,7 +168,7 @@ def test_wait_past_the_deadline_is_not_begun(clock: Clock) -> None:
     service = Service(TransientError("busy", retry_after=60))
 
     with pytest.raises(TransientError) as caught:
-        sinks.with_retries(service, clock.now + 10)
+        answers.with_retries(service, clock.now + 10)
     assert (clock.waits, len(service.calls), caught.value.retry_after) == ([], 1, 60)
 
 
@@ -177,14 +177,14 @@ def test_tries_are_bounded(clock: Clock) -> None:
     service = Service(*[TransientError(f"busy {n}") for n in range(50)])
 
     with pytest.raises(TransientError, match=f"busy {4}"):
-        sinks.with_retries(service, clock.now + 1000)
+        answers.with_retries(service, clock.now + 1000)
     assert len(service.calls) == 5
 
 
 def test_time_left_shrinks(clock: Clock) -> None:
     """Each try is told the time that is left, and never none at all."""
     service = Service(TransientError("busy", retry_after=6), TransientError("x", retry_after=3.95))
-    sinks.with_retries(service, clock.now + 10)
+    answers.with_retries(service, clock.now + 10)
 
     assert service.calls == pytest.approx([10, 4, 0.1])
 
@@ -195,5 +195,5 @@ def test_refusals_are_not_tried_again(clock: Clock, error: RefusedError) -> None
     service = Service(error)
 
     with pytest.raises(RefusedError):
-        sinks.with_retries(service, clock.now + 10)
+        answers.with_retries(service, clock.now + 10)
     assert (len(service.calls), clock.waits) == (1, [])

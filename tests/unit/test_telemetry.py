@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from nsgflow_core.delivery.pipeline import Report
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import BlobRef
-from nsgflow_core.pipeline import Report
 from nsgflow_core.telemetry import Telemetry, counters
 
 ROOT = Path(__file__).resolve().parents[2]

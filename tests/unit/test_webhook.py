@@ -17,7 +17,8 @@ from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
-from nsgflow_core.sinks import Delivery, Item, webhook
+from nsgflow_core.sinks import webhook
+from nsgflow_core.sinks.sink import Delivery, Item
 from nsgflow_core.sinks.webhook import WebhookSink
 
 REF = BlobRef("acct", "container", "path/PT1H.json")

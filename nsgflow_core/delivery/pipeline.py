@@ -20,15 +20,16 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from nsgflow_core import alerts, blob_path, flows
-from nsgflow_core.blob_path import LogPath
-from nsgflow_core.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, BlockList, digest
-from nsgflow_core.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
+from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
+from nsgflow_core.digests import groups
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
-from nsgflow_core.flows import Reading
-from nsgflow_core.knowledge import Knowing, nothing
+from nsgflow_core.estate.knowledge import Knowing, nothing
+from nsgflow_core.logs import flows
+from nsgflow_core.logs.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, BlockList, digest
+from nsgflow_core.logs.flows import Reading
+from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
-from nsgflow_core.sinks import Delivery, Refusal, Sink
+from nsgflow_core.sinks.sink import Delivery, Refusal, Sink
 
 WINDOW = 8 * 1024 * 1024
 """Bytes read at once; progress is committed after each."""
@@ -151,7 +152,7 @@ class Pipeline:
             TransientError, RefusedError: the storage failed; the data waits in the blob.
         """
         begun = time.monotonic()
-        log = blob_path.parse(ref.path)
+        log = parse_path(ref.path)
         checkpoint = self._parts.checkpoints.read(ref, log.hour)
         run = _Run(self._parts, log, checkpoint, deadline)
         if checkpoint.owner and checkpoint.until > self._parts.now():
@@ -378,7 +379,7 @@ class _Run:
         _count(self.report.too_old, name, delivery.too_old)
         _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
-            self._alerts = alerts.add(self._alerts, delivery.counted)
+            self._alerts = groups.add(self._alerts, delivery.counted)
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
             _count(self.report.refused, name, len(delivery.refused))

@@ -3,10 +3,18 @@
 import unicodedata
 from collections.abc import Callable
 
-from nsgflow_core.alerts import INSIDE, INTERNET, MANY_PORTS, MAX_PORTS, OUTBOUND, Sample, Tally
-from nsgflow_core.digest import Digest
-from nsgflow_core.enrich import service_name
-from nsgflow_core.rows import flow_time
+from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.groups import (
+    INSIDE,
+    INTERNET,
+    MANY_PORTS,
+    MAX_PORTS,
+    OUTBOUND,
+    Sample,
+    Tally,
+)
+from nsgflow_core.estate.enrich import service_name
+from nsgflow_core.model import flow_time
 
 SCOPES = {
     INSIDE: "inside the network",

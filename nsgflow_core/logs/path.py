@@ -12,12 +12,12 @@ https://learn.microsoft.com/azure/network-watcher/flow-logs-read give them.
 
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.addresses import canonical_mac
 
 NSG_CONTAINER = "insights-logs-networksecuritygroupflowevent"
 VNET_CONTAINER = "insights-logs-flowlogflowevent"
@@ -39,12 +39,26 @@ class LogPath(msgspec.Struct, frozen=True):
     mac: str
 
 
+def hour_name(hour: datetime) -> str:
+    """An hour as state and partitions name it, for example `2026-11-23T08`."""
+    return f"{hour:%Y-%m-%dT%H}"
+
+
+def hour_named(name: str) -> datetime:
+    """The hour of such a name.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return datetime.strptime(name + "+0000", "%Y-%m-%dT%H%z")
+
+
 def is_flow_log(path: str) -> bool:
     """Whether a path has the form of a flow log's."""
     return _PATH.fullmatch(path) is not None
 
 
-def parse(path: str) -> LogPath:
+def parse_path(path: str) -> LogPath:
     """Read the path of a flow-log blob.
 
     Raises:
@@ -59,14 +73,7 @@ def parse(path: str) -> LogPath:
     except ValueError as exc:
         raise BadInputError(f"no such hour in the path of a flow log: {path}") from exc
     kind: Literal["nsg", "vnet"] = "nsg" if found["key"].lower() == "resourceid" else "vnet"
-    return LogPath(kind, found["resource"], hour, mac(found["mac"]))
-
-
-@lru_cache(maxsize=4096)
-def mac(text: str) -> str:
-    """A MAC address as 12 upper-case hex digits; "" when the text is none."""
-    digits = text.replace("-", "").replace(":", "").upper()
-    return digits if re.fullmatch(r"[0-9A-F]{12}", digits) else ""
+    return LogPath(kind, found["resource"], hour, canonical_mac(found["mac"]))
 
 
 def hour_prefix(resource_prefix: str, hour: datetime) -> str:

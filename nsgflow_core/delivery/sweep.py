@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core import listing
-from nsgflow_core.checkpoint import Checkpoint, Checkpoints, SweepState
-from nsgflow_core.listing import ListedBlob
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
+from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.logs import listing
+from nsgflow_core.logs.listing import ListedBlob
 from nsgflow_core.model import BlobRef
-from nsgflow_core.pipeline import Report
 
 Item = TypeVar("Item")
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from nsgflow_core import addresses
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.ranges import NOTHING, Network, PackedRanges, Ranges, network, pack
-from nsgflow_core.security_rules import Rule
+from nsgflow_core.estate import addresses
+from nsgflow_core.estate.ranges import NOTHING, Network, PackedRanges, Ranges, network, pack
+from nsgflow_core.estate.rules import Rule
 
 SITE, CLIENTS = 1, 2
 """Values of the ranges behind gateways: sites of a VPN, and the pools of its clients."""

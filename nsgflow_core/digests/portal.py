@@ -9,8 +9,8 @@ import gzip
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from nsgflow_core.digest import Digest
-from nsgflow_core.rows import flow_time
+from nsgflow_core.digests.digest import Digest
+from nsgflow_core.model import flow_time
 
 _PORTALS = {"us": "https://portal.azure.us", "cn": "https://portal.azure.cn"}
 _MAX_RULES = 10

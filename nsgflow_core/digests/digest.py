@@ -19,10 +19,10 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
-from nsgflow_core import alerts
-from nsgflow_core.alerts import Ledger, Seen, Tally
-from nsgflow_core.checkpoint import Watched, partition
+from nsgflow_core.digests import groups
+from nsgflow_core.digests.groups import Ledger, Seen, Tally
 from nsgflow_core.errors import DataRefusedError, NsgflowError, TransientError
+from nsgflow_core.logs.path import hour_name
 
 MAX_SHOWN = 25
 """The most groups that a digest names; a format shows fewer where they do not fit."""
@@ -105,6 +105,14 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.pending is None or self.shown < 0:
             return self.pending
         return self.pending.cut(self.shown)
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """An hour that digests look at until a time in seconds since the epoch."""
+
+    hour: datetime
+    until: float
+    etag: str
 
 
 class StateStore(Protocol):
@@ -196,20 +204,20 @@ class Digests:
         this = datetime.fromtimestamp(begun, UTC)
         marks = list(self.ledgers.watched())
         hours = {*self._recent(state, this), *(mark.hour for mark in marks)}
-        names = {partition(hour) for hour in hours}
-        oldest = partition(this - _KEPT)
+        names = {hour_name(hour) for hour in hours}
+        oldest = hour_name(this - _KEPT)
         seen = {name: rows for name, rows in state.seen.items() if name >= oldest or name in names}
         waiting = list(state.waiting)
         others = state.others
         for hour in sorted(hours):
-            rows = dict(seen.get(partition(hour), {}))
+            rows = dict(seen.get(hour_name(hour), {}))
             for row, ledger in self.ledgers.ledgers(hour):
-                fresh, fresh_others = alerts.unseen(ledger, rows.get(row, Seen()))
+                fresh, fresh_others = groups.unseen(ledger, rows.get(row, Seen()))
                 waiting += fresh
                 others += fresh_others
-                rows[row] = alerts.read_to(ledger)
+                rows[row] = groups.read_to(ledger)
             if rows:
-                seen[partition(hour)] = rows
+                seen[hour_name(hour)] = rows
         kept, dropped = _bounded(waiting)
         gathered = replace(state, seen=seen, waiting=kept, others=others + dropped)
         # The state is written when something has changed, and now and then for the time alone.
@@ -228,7 +236,7 @@ class Digests:
     def _make(self, state: State, now: float) -> State:
         """The state with a digest of all groups that are due, if there are any."""
         told = {group: at for group, at in state.told.items() if now - at < self.repeat}
-        due = sorted((at for at in state.waiting if at.key.id not in told), key=alerts.rank)
+        due = sorted((at for at in state.waiting if at.key.id not in told), key=groups.rank)
         if not due and (not state.others or _OTHERS in told):
             return state if told == state.told else replace(state, told=told)
         held = tuple(at for at in state.waiting if at.key.id in told)
@@ -301,7 +309,7 @@ def _after(state: State, error: NsgflowError | None, now: float) -> State:
 
 def _bounded(waiting: Iterable[Tally]) -> tuple[tuple[Tally, ...], int]:
     """Groups merged, the most important ones if they are too many, and the flows of the rest."""
-    merged = sorted(alerts.merge(waiting).values(), key=alerts.rank)
+    merged = sorted(groups.merge(waiting).values(), key=groups.rank)
     dropped = sum(tally.flows for tally in merged[_MAX_WAITING:])
     return tuple(merged[:_MAX_WAITING]), dropped
 

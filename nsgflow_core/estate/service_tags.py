@@ -15,9 +15,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from nsgflow_core import addresses
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.ranges import Network, PackedRanges, Ranges, network, pack
+from nsgflow_core.estate import addresses
+from nsgflow_core.estate.ranges import Network, PackedRanges, Ranges, network, pack
 
 _UMBRELLA = "AzureCloud"
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core.alerts import Tally
-from nsgflow_core.digest import Digest
-from nsgflow_core.sinks import wording
-from nsgflow_core.sinks.wording import fit
+from nsgflow_core.digests import wording
+from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.groups import Tally
+from nsgflow_core.digests.wording import fit
 
 MAX_BLOCKS = 50
 MAX_HEADER = 150

@@ -21,7 +21,7 @@ from azure.storage.blob import ContainerClient
 
 from nsgflow_core.errors import BadInputError, TransientError
 from nsgflow_core.model import Bad, BlobRef
-from nsgflow_core.sinks import Refusal
+from nsgflow_core.sinks.sink import Refusal
 from nsgflow_core.storage import error_code, errors_of
 
 PREFIX = "deadletter/"

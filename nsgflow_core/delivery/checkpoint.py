@@ -21,8 +21,10 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableClient, UpdateMode
 
-from nsgflow_core.alerts import Ledger, decode, encode
+from nsgflow_core.digests.digest import Watched
+from nsgflow_core.digests.groups import Ledger, decode, encode
 from nsgflow_core.errors import NsgflowError, TransientError
+from nsgflow_core.logs.path import hour_name, hour_named
 from nsgflow_core.model import BlobRef, Block, Position
 from nsgflow_core.storage import errors_of
 
@@ -97,7 +99,7 @@ class Checkpoints:
         """The checkpoint of a blob; an empty one where there is none yet."""
         with errors_of("read a checkpoint"):
             try:
-                entity = self._table.get_entity(partition(hour), _row_key(ref))
+                entity = self._table.get_entity(hour_name(hour), _row_key(ref))
             except ResourceNotFoundError:
                 return Checkpoint(ref, hour)
         return _checkpoint(entity)
@@ -137,13 +139,13 @@ class Checkpoints:
 
     def in_hour(self, hour: datetime) -> Iterator[Checkpoint]:
         """All checkpoints of an hour."""
-        yield from map(_checkpoint, self._query("PartitionKey eq @hour", {"hour": partition(hour)}))
+        yield from map(_checkpoint, self._query("PartitionKey eq @hour", {"hour": hour_name(hour)}))
 
     def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
         """What was counted for digests in the blobs of an hour, by the beginning of the row key."""
         rows = self._query(
             "PartitionKey eq @hour and Alerts gt ''",
-            {"hour": partition(hour)},
+            {"hour": hour_name(hour)},
             select=["RowKey", "Alerts"],
         )
         for entity in rows:
@@ -152,7 +154,7 @@ class Checkpoints:
 
     def watch(self, hour: datetime, until: float) -> None:
         """Mark an hour whose ledgers may change although it is long over."""
-        entity = {"PartitionKey": _WATCHED, "RowKey": partition(hour), "Until": until}
+        entity = {"PartitionKey": _WATCHED, "RowKey": hour_name(hour), "Until": until}
         with errors_of("mark an hour for digests"):
             try:
                 self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
@@ -164,7 +166,7 @@ class Checkpoints:
     def watched(self) -> "Iterator[Watched]":
         """The hours that are marked."""
         for entity in self._query("PartitionKey eq @watched", {"watched": _WATCHED}):
-            yield Watched(_hour(entity["RowKey"]), entity["Until"], entity.metadata["etag"])
+            yield Watched(hour_named(entity["RowKey"]), entity["Until"], entity.metadata["etag"])
 
     def unwatch(self, watched: "Watched") -> None:
         """Take away the mark of an hour, unless it was renewed."""
@@ -174,7 +176,7 @@ class Checkpoints:
         ):
             self._table.delete_entity(
                 _WATCHED,
-                partition(watched.hour),
+                hour_name(watched.hour),
                 etag=watched.etag,
                 match_condition=MatchConditions.IfNotModified,
             )
@@ -185,7 +187,7 @@ class Checkpoints:
         batch: list[tuple[str, Any]] = []
         old = self._query(
             "PartitionKey lt @hour",
-            {"hour": partition(hour)},
+            {"hour": hour_name(hour)},
             select=["PartitionKey", "RowKey"],
         )
         for entity in old:
@@ -263,29 +265,12 @@ class SweepState(msgspec.Struct, frozen=True):
     asked: dict[str, datetime] = {}
 
 
-class Watched(msgspec.Struct, frozen=True):
-    """An hour that digests look at until a time in seconds since the epoch."""
-
-    hour: datetime
-    until: float
-    etag: str
-
-
 _SWEEP = "~sweep"
 """Partition of the sweep's own rows; sorts behind every hour."""
 
 
 _WATCHED = "~watched"
 """Partition of the hours that digests look at although they are over."""
-
-
-def partition(hour: datetime) -> str:
-    """The partition of an hour's checkpoints, for example `2026-11-23T08`."""
-    return f"{hour:%Y-%m-%dT%H}"
-
-
-def _hour(name: str) -> datetime:
-    return datetime.strptime(name + "+0000", "%Y-%m-%dT%H%z")
 
 
 def _row_key(ref: BlobRef) -> str:
@@ -297,7 +282,7 @@ def _entity(checkpoint: Checkpoint) -> dict[str, Any]:
     ref = checkpoint.ref
     alerts = {} if checkpoint.alerts is None else {"Alerts": encode(checkpoint.alerts)}
     return alerts | {
-        "PartitionKey": partition(checkpoint.hour),
+        "PartitionKey": hour_name(checkpoint.hour),
         "RowKey": _row_key(ref),
         "Account": ref.account,
         "Container": ref.container,
@@ -312,7 +297,7 @@ def _entity(checkpoint: Checkpoint) -> dict[str, Any]:
 def _checkpoint(entity: Any) -> Checkpoint:
     return Checkpoint(
         BlobRef(entity["Account"], entity["Container"], entity["Path"]),
-        _hour(entity["PartitionKey"]),
+        hour_named(entity["PartitionKey"]),
         _CURSORS.decode(entity["Cursors"]),
         entity["Owner"],
         entity["Until"],

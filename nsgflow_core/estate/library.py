@@ -24,11 +24,11 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core.arm import Cloud, ResourceManager
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
-from nsgflow_core.inventory import Inventory
-from nsgflow_core.knowledge import NOTHING, Knowledge
-from nsgflow_core.service_tags import ServiceTags, compile_tags
+from nsgflow_core.estate.arm import Cloud, ResourceManager
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.estate.service_tags import ServiceTags, compile_tags
 from nsgflow_core.storage import credential, error_code, errors_of
 
 TAGS_BLOB = "knowledge/service-tags-1.msgpack"
@@ -261,7 +261,7 @@ def _download(url: str) -> bytes:
 
 
 def _inventory(sources: Sources, deadline: float) -> bytes:
-    from nsgflow_core.resource_graph import read_inventory  # noqa: PLC0415 - the sweep's alone
+    from nsgflow_core.estate.resource_graph import read_inventory  # noqa: PLC0415 - the sweep's alone
 
     manager = ResourceManager(sources.cloud, credential(), deadline)
     try:

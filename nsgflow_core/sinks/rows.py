@@ -8,7 +8,6 @@ once for all tuples that share it.
 
 import hashlib
 import re
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -17,12 +16,11 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core import enrich
-from nsgflow_core.knowledge import NOTHING, Knowledge
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome
+from nsgflow_core.estate import enrich
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.model import BlobRef, Flow, Group, Outcome, flow_time
 
 _RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
-_MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 MAX_FIELD = 64 * 1024
 """Largest text in bytes that Log Analytics keeps; it would cut longer ones without a word
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
@@ -30,7 +28,7 @@ CUT = "…[cut]"
 _NO_ENDS = (
     '"SrcVm":"","DestVm":"","SrcSubnet":"","DestSubnet":"","SrcServiceTags":"","DestServiceTags":""'
 )
-_SCHEMA = Path(__file__).with_name("schema.json")
+_SCHEMA = Path(__file__).parents[1] / "schema.json"
 
 
 @cache
@@ -54,19 +52,6 @@ def _flow_id(record_hash: hashlib.blake2b, flow: Flow) -> str:
     own = record_hash.copy()
     own.update(f"\0{flow.ordinal}\0{flow.group.rule}\0{flow.text}".encode())
     return own.hexdigest()
-
-
-def flow_time(milliseconds: int) -> str:
-    """A time as ISO 8601 in UTC, to the millisecond."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return _second(seconds) + _MILLISECONDS[rest]
-
-
-@lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
-    # Padded by hand: strftime leaves years before 1000 short, and platforms differ.
-    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
-    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""IP addresses: canonical form and class.
+"""Addresses of hosts: the canonical form of IPs and MACs, and the class of an IP.
 
 Classes follow the IANA special-purpose registries (RFC 6890 and its updates) and Azure's own
 platform addresses. The table is ours because `ipaddress` answers differently between Python
@@ -6,6 +6,7 @@ releases, and a filter must not change its meaning with the interpreter.
 """
 
 import ipaddress
+import re
 import socket
 from bisect import bisect_right
 from functools import lru_cache
@@ -123,3 +124,10 @@ def within(address: str, network: IPv4Network | IPv6Network) -> bool:
     return version == network.version and int(network.network_address) <= number <= int(
         network.broadcast_address
     )
+
+
+@lru_cache(maxsize=4096)
+def canonical_mac(text: str) -> str:
+    """A MAC address as 12 upper-case hex digits; "" when the text is none."""
+    digits = text.replace("-", "").replace(":", "").upper()
+    return digits if re.fullmatch(r"[0-9A-F]{12}", digits) else ""

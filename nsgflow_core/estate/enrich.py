@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from nsgflow_core import addresses
-from nsgflow_core.inventory import CLIENTS, SITE, Place
-from nsgflow_core.knowledge import NOTHING, FarEnd, Knowledge
+from nsgflow_core.estate import addresses
+from nsgflow_core.estate.inventory import CLIENTS, SITE, Place
+from nsgflow_core.estate.knowledge import NOTHING, FarEnd, Knowledge
 from nsgflow_core.model import Flow
 
 FLOW_TYPES = (

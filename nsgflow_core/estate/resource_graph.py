@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from nsgflow_core import addresses, blob_path
-from nsgflow_core.inventory import CLIENTS, SITE, Acl, Nic, Subnet, pack_inventory
-from nsgflow_core.ranges import network
-from nsgflow_core.security_rules import Rule
+from nsgflow_core.estate import addresses
+from nsgflow_core.estate.addresses import canonical_mac
+from nsgflow_core.estate.inventory import CLIENTS, SITE, Acl, Nic, Subnet, pack_inventory
+from nsgflow_core.estate.ranges import network
+from nsgflow_core.estate.rules import Rule
 
 _SCALE_SET = "microsoft.compute/virtualmachinescalesets/virtualmachines/networkinterfaces"
 _NICS = """{table}
@@ -142,7 +143,7 @@ class _Estate:
             text for row in rows for text in (row["address"], public.get(row["public"].lower()))
         ]
         return Nic(
-            blob_path.mac(first["mac"]),
+            canonical_mac(first["mac"]),
             _vm_name(first["vm"] or first["id"].lower().partition("/networkinterfaces/")[0]),
             self.subnet(first["subnet"]),
             self._nsg_number(first["nsg"]),

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from nsgflow_core.inventory import Inventory
-from nsgflow_core.service_tags import ServiceTags
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.service_tags import ServiceTags
 
 
 class FarEnd(msgspec.Struct, frozen=True, gc=False):

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core.alerts import INSIDE, OUTBOUND, Tally
-from nsgflow_core.digest import Digest
-from nsgflow_core.rows import flow_time
-from nsgflow_core.sinks import wording
-from nsgflow_core.sinks.wording import fit
+from nsgflow_core.digests import wording
+from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.groups import INSIDE, OUTBOUND, Tally
+from nsgflow_core.digests.wording import fit
+from nsgflow_core.model import flow_time
 
 MAX_BYTES = 500_000
 MAX_SUMMARY = 1024

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nsgflow_core import blob_path, flows, records
-from nsgflow_core.blocks import BlobChangedError, BlobGoneError, BlockList
-from nsgflow_core.dead_letters import INPUT, Entry, Letter, entry_of
+from nsgflow_core.delivery.dead_letters import INPUT, Entry, Letter, entry_of
+from nsgflow_core.delivery.pipeline import LARGEST_RECORD, DeadLetterStore, Source
 from nsgflow_core.errors import BadInputError, TransientError
+from nsgflow_core.logs import flows, records
+from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
+from nsgflow_core.logs.path import parse_path
+from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, Flow, Position
-from nsgflow_core.pipeline import LARGEST_RECORD, DeadLetterStore, Source
-from nsgflow_core.records import RawRecord
-from nsgflow_core.sinks import Delivery, Item, Refusal, Sink
+from nsgflow_core.sinks.sink import Delivery, Item, Refusal, Sink
 
 _SECONDS = 60.0
 """What one letter may spend on one sink."""
@@ -121,7 +122,7 @@ class _Rereading:
         self._letter = letter
         self._source = source
         self._sinks = sinks
-        self._log = blob_path.parse(letter.path)
+        self._log = parse_path(letter.path)
         self._denied_only = all(sink.filter.denied_only for sink in sinks.values())
         self._flows: dict[Position, Flow] = {}
         self._blocks: BlockList | None = None

@@ -20,11 +20,13 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core import addresses, blob_path, enrich, records
-from nsgflow_core.blob_path import LogPath
-from nsgflow_core.inventory import Inventory
+from nsgflow_core.estate import addresses, enrich
+from nsgflow_core.estate.addresses import canonical_mac
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.logs import records
+from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, Flow, Group, Outcome, Record
-from nsgflow_core.records import RawRecord
 
 _NSG_VERSIONS = frozenset((1, 2))
 _VNET_VERSIONS = frozenset((4,))
@@ -214,7 +216,7 @@ def _flows(
             record = Record(*place, doc.time, version, _lower(resource))
         known = inventory.acl(acl) if inventory is not None and version == 4 else None  # noqa: PLR2004
         group_id, name = known or _acl(acl if version == 4 else resource)  # noqa: PLR2004
-        group = Group(record, group_id, name, rule, blob_path.mac(mac or doc.macAddress) or log.mac)
+        group = Group(record, group_id, name, rule, canonical_mac(mac or doc.macAddress) or log.mac)
         ordinal += _read_tuples(group, tuples, ordinal, flows, bad, room, denied_only=denied_only)
     return flows
 

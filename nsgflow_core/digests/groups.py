@@ -18,8 +18,8 @@ from itertools import islice
 import msgspec
 from msgspec.structs import replace
 
-from nsgflow_core import addresses
-from nsgflow_core.enrich import acl_name
+from nsgflow_core.estate import addresses
+from nsgflow_core.estate.enrich import acl_name
 from nsgflow_core.model import Flow
 
 INSIDE = "inside"

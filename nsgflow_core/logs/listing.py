@@ -14,7 +14,7 @@ import msgspec
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobPrefix, ContainerClient
 
-from nsgflow_core import blob_path
+from nsgflow_core.logs.path import hour_prefix, is_flow_log
 from nsgflow_core.storage import errors_of
 
 _LEVEL = "/"
@@ -58,13 +58,13 @@ def resources(container: ContainerClient, prefix: str = "") -> Iterator[str]:
 
 def hour_blobs(container: ContainerClient, resource: str, hour: datetime) -> list[ListedBlob]:
     """The flow logs of one resource and hour: one request for up to 5,000 NICs."""
-    prefix = blob_path.hour_prefix(resource, hour)
+    prefix = hour_prefix(resource, hour)
     with errors_of(f"list {container.container_name}"):
         try:
             return [
                 ListedBlob(blob.name, blob.size, f'"{blob.etag.strip(chr(34))}"')
                 for blob in container.list_blobs(name_starts_with=prefix)
-                if blob_path.is_flow_log(blob.name)
+                if is_flow_log(blob.name)
             ]
         except ResourceNotFoundError:
             return []

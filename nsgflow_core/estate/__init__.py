@@ -1,0 +1,1 @@
+"""What is known of the network besides the logs, where it comes from and where it is kept."""

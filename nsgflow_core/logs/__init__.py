@@ -1,0 +1,1 @@
+"""What Azure wrote: paths, listings, block lists, records, flow tuples."""

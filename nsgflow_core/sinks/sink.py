@@ -1,0 +1,80 @@
+"""Where flows go: what a sink is, and what it says of a delivery.
+
+A sink takes the flows of a stretch of one blob in their order and says how far it got. It never
+raises for what a service answers: the pipeline has other sinks to look after.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from nsgflow_core.digests.groups import Tally
+from nsgflow_core.errors import NsgflowError
+from nsgflow_core.filter import Filter
+from nsgflow_core.model import BlobRef, Flow, Position
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """What is accepted or refused as one: a row, or an alert.
+
+    `after` is the place behind its last flow, `flows` their number, `id` the alert's id.
+    """
+
+    payload: bytes
+    after: Position
+    flows: int = 1
+    id: str = ""
+
+
+class Sendable(Protocol):
+    """What has the attributes of an `Item`; its payload may be made when it is asked for."""
+
+    @property
+    def payload(self) -> bytes: ...  # noqa: D102
+    @property
+    def after(self) -> Position: ...  # noqa: D102
+    @property
+    def flows(self) -> int: ...  # noqa: D102
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An item that was refused alone while others were accepted: a dead letter."""
+
+    item: Sendable
+    reason: str
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """How far a sink got: everything before `reached` is accepted, refused for good, or unwanted.
+
+    `error` is set when the sink failed; without one and short of the end its time ran out.
+    `too_old` counts the flows that were left out because of their age, `retries` the requests
+    that were made again. `counted` is what the checkpoint has to add to its ledger when the cursor
+    moves.
+    """
+
+    reached: Position
+    accepted: int = 0
+    refused: Sequence[Refusal] = ()
+    error: NsgflowError | None = None
+    too_old: int = 0
+    counted: Sequence[Tally] = ()
+    retries: int = 0
+
+
+class Sink(Protocol):
+    """A consumer of flows with its own cursor in every blob."""
+
+    name: str
+    filter: Filter
+
+    def deliver(
+        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+    ) -> Delivery:
+        """Deliver flows that pass the filter, in order, taking about `seconds` at most.
+
+        The flows lie between the places `start` and `end` of the blob.
+        """
