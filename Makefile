@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	&& echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := function_app.py nsgflow_core devtools benchmarks tests
+SOURCES := function_app.py nsgflow_core devtools benchmarks infra/hooks tests
 
 .PHONY: help demo test check bench format lint types docs supply lock sbom clean
 
