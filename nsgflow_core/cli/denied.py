@@ -23,11 +23,11 @@ DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
 _KEYS: dict[str, Callable[[Found], str | int | None]] = {
     "nsg": lambda found: nsg_name(found.log.path, found.flow.group),
     "rule": lambda found: found.flow.group.rule,
-    "direction": lambda found: "in" if found.flow.outcome.inbound else "out",
-    "protocol": lambda found: found.flow.outcome.protocol,
+    "direction": lambda found: "in" if found.flow.inbound else "out",
+    "protocol": lambda found: found.flow.protocol,
     "source": lambda found: found.flow.src,
     "destination": lambda found: found.flow.dst,
-    "port": lambda found: found.flow.outcome.dst_port,
+    "port": lambda found: found.flow.dst_port,
     "mac": lambda found: found.flow.group.mac,
     "account": lambda found: found.log.ref.account,
 }

@@ -66,21 +66,20 @@ def _rows(found: Iterable[Found]) -> Iterator[bytes]:
 
 def _cells(found: Found) -> list[str]:
     log, flow = found
-    seen = flow.outcome
     return [
         flow_time(flow.time_ms),
         nsg_name(log.path, flow.group),
         flow.group.rule,
-        "denied" if seen.denied else "allowed",
-        "in" if seen.inbound else "out",
-        seen.protocol,
+        "denied" if flow.denied else "allowed",
+        "in" if flow.inbound else "out",
+        flow.protocol,
         flow.src,
         _cell(flow.src_port),
         flow.dst,
-        _cell(seen.dst_port),
-        seen.state,
-        _counters(seen.packets_sent, seen.bytes_sent),
-        _counters(seen.packets_received, seen.bytes_received),
+        _cell(flow.dst_port),
+        flow.state,
+        _counters(flow.packets_sent, flow.bytes_sent),
+        _counters(flow.packets_received, flow.bytes_received),
     ]
 
 

@@ -107,7 +107,7 @@ def _predicates(choice: Choice, span: Span | None) -> list[Callable[[Flow], bool
     if choice.with_counters:
         found.append(_counters_present)
     if (port := choice.port) is not None:
-        found.append(lambda flow: port in (flow.src_port, flow.outcome.dst_port))
+        found.append(lambda flow: port in (flow.src_port, flow.dst_port))
     if choice.nsg:
         # The NSG of an NSG log is told by its path, so those were chosen when they were listed.
         wanted = choice.nsg.casefold()
@@ -121,16 +121,7 @@ def _predicates(choice: Choice, span: Span | None) -> list[Callable[[Flow], bool
 
 
 def _counters_present(flow: Flow) -> bool:
-    seen = flow.outcome
-    return any(
-        counter is not None
-        for counter in (
-            seen.packets_sent,
-            seen.bytes_sent,
-            seen.packets_received,
-            seen.bytes_received,
-        )
-    )
+    return any(counter is not None for counter in flow.counters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ def _writer(output: str) -> Callable[[Sequence[Found]], None]:
                 continue
             line = lines.line(log.path, flow)
             if colours:
-                line = f"{_RED if flow.outcome.denied else _GREEN}{line}{_PLAIN}"
+                line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
