@@ -282,23 +282,57 @@ def test_filtered_flow_logs(ready: World, filters: dict[str, str]) -> None:
     assert "Rule Impact Analyzer" in told.text
 
 
-def test_a_network_that_is_logged_twice(ready: World) -> None:
-    """NSG and VNet logs of one network, the NSG on the second page and in other letters."""
-    ready.graph["flowlogs"] += [
+NIC = NETWORK.replace("virtualNetworks/hub", "networkInterfaces/web-nic")
+
+
+def nic(nsg: str, subnet: str = f"{NETWORK}/subnets/web") -> dict[str, Any]:
+    """A NIC with an NSG of its own, as the query projects it."""
+    configuration = {"properties": {"subnet": {"id": subnet}}}
+    return {"id": NIC, "nsg": nsg, "configurations": [{"properties": None}, configuration]}
+
+
+@pytest.mark.parametrize(
+    ("target", "nsgs", "nics", "twice"),
+    [
+        (NETWORK, [{"id": NSG.upper(), "subnets": [{"id": f"{NETWORK}/subnets/web"}]}], [], True),
+        (
+            f"{NETWORK}/subnets/web",
+            [{"id": NSG, "subnets": [{"id": f"{NETWORK}/subnets/web"}]}],
+            [],
+            True,
+        ),
+        (
+            f"{NETWORK}/subnets/db",
+            [{"id": NSG, "subnets": [{"id": f"{NETWORK}/subnets/web"}]}],
+            [],
+            False,
+        ),
+        (NETWORK, [{"id": NSG, "subnets": None}], [nic(NSG)], True),
+        (NIC.upper(), [], [nic(NSG.upper())], True),
+        (NETWORK, [{"id": NSG, "subnets": []}], [nic(NSG + "2")], False),
+        (NETWORK + "2", [{"id": NSG, "subnets": [{"id": f"{NETWORK}/subnets/web"}]}], [], False),
+    ],
+    ids=["network", "subnet", "other subnet", "NIC in network", "NIC", "NIC of other", "other"],
+)
+def test_a_network_that_is_logged_twice(
+    ready: World, target: str, nsgs: list[Any], nics: list[Any], twice: bool
+) -> None:
+    """NSG and VNet logs of the same traffic, by network, subnet or NIC, in whatever letters."""
+    ready.graph["flowlogs"] = [
+        flow_log("hub-log", target=target),
         flow_log("web-log", target=NSG),
         flow_log("elsewhere", target=NSG, storage=FAR.replace("far", "other")),
     ]
     ready.has(f"{WATCHER}/web-log", properties={})
-    ready.graph["networksecuritygroups"] = [
-        {"id": "/x/networkSecurityGroups/a", "subnets": None},
-        {"id": NSG.replace("web", "b"), "subnets": [{"id": f"{NETWORK}/subnets/b"}]},
-        {"id": NSG.upper(), "subnets": [{"id": f"{NETWORK}/subnets/web"}]},
-    ]
-    (told,) = looked(ready, ACCOUNT)[0].misleads
+    ready.graph["networksecuritygroups"] = [{"id": "/a", "subnets": None}, {"id": "/b"}, *nsgs]
+    ready.graph["networkinterfaces"] = nics
+    told = looked(ready, ACCOUNT)[0].misleads
 
-    assert "web-log and hub-log" in told.text
-    command = f"az resource update --ids {WATCHER}/web-log"
-    assert told.command == f"{command} --set properties.enabled=false"
+    assert bool(told) == twice
+    if told:
+        assert "web-log and hub-log" in told[0].text
+        command = f"az resource update --ids {WATCHER}/web-log --set properties.enabled=false"
+        assert told[0].command == command
 
 
 def test_without_accounts_those_with_flow_logs_are_named(ready: World) -> None:

@@ -84,13 +84,11 @@ def unresolved(azure: Azure, deployed: Outputs) -> list[str]:
     ]
 
 
-def _references(answer: Any) -> list[tuple[str, str, str]]:
+def _references(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, status and details of each reference.
 
     The collection comes as value, and as properties.keyToReferenceStatuses in older versions.
     """
-    if not isinstance(answer, dict):
-        return []
     found = [
         (str(at.get("name")), at.get("properties"))
         for at in answer.get("value") or []
