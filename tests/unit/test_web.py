@@ -277,12 +277,12 @@ def test_a_download_that_breaks_off_is_transient() -> None:
 
     def talk(connection: socket.socket) -> None:
         connection.recv(65536)
-        head = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-99/100\r\nETag: \"1\"\r\n"
+        head = b'HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-99/100\r\nETag: "1"\r\n'
         connection.sendall(head + b"Content-Length: 100\r\n\r\nabc")
 
     with raw_server(talk) as port:
         place = f"http://127.0.0.1:{port}/logs"
-        text = f"DefaultEndpointsProtocol=http;AccountName=logs;AccountKey=a2V5;BlobEndpoint={place}"
+        text = f"AccountName=logs;AccountKey=a2V5;BlobEndpoint={place}"
         blob = blob_service(Storage(text)).get_blob_client("c", "b")
         with pytest.raises(TransientError, match="read it"), errors_of("read it"):
             blob.download_blob(0, 100).readall()
