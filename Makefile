@@ -5,7 +5,7 @@ SHELL := bash
 PYTHON ?= $(shell devtools/pythons | sed -n '1s/^[^ ]* //p')
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := function_app.py nsgflow_core devtools benchmarks tests
+SOURCES := function_app.py nsgflow_core devtools benchmarks infra/hooks tests
 
 .PHONY: help demo test check bench format lint types docs supply lock sbom clean
 

@@ -10,8 +10,9 @@ from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 from devtools.history import ACCOUNT, ETAG, SIZE, history, history_container, nsg_resources
 from devtools.meter import metered
 from nsgflow_core.delivery import checkpoint
-from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, Cursor
-from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
+from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.model import BlobRef, Storage
 from nsgflow_core.storage import table

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from devtools.http_server import Faults, Request, Response, Server, serve
+from devtools.http_server import Request, Response, Server, StandIn, serve
 
 Kind = Literal["slack", "teams", "pagerduty"]
 Message = dict[str, Any]
@@ -27,7 +27,7 @@ PAGERDUTY_BYTES = 512 * 1024
 
 
 @dataclasses.dataclass
-class Chat:
+class Chat(StandIn):
     """A running receiver and what it accepted.
 
     Attributes:
@@ -49,20 +49,6 @@ class Chat:
     def url(self) -> str:
         """Value of NSGFLOW_WEBHOOK_URL."""
         return f"{self.server.url}/hook"
-
-    @property
-    def requests(self) -> int:
-        """Requests that came in, refused and faulty ones included."""
-        return self.server.requests
-
-    @property
-    def faults(self) -> Faults | None:
-        """What to do to which request; may be set at any time."""
-        return self.server.faults
-
-    @faults.setter
-    def faults(self, faults: Faults | None) -> None:
-        self.server.faults = faults
 
     def answer(self, request: Request) -> Response:
         """Accept one message, or say why not."""

@@ -117,6 +117,26 @@ class Server:
         return faults(request) if faults is not None else None
 
 
+class StandIn:
+    """A service played on a server of its own, which counts requests and does faults to them."""
+
+    server: Server
+
+    @property
+    def requests(self) -> int:
+        """Requests that came in, refused and faulty ones included."""
+        return self.server.requests
+
+    @property
+    def faults(self) -> Faults | None:
+        """What to do to which request; may be set at any time."""
+        return self.server.faults
+
+    @faults.setter
+    def faults(self, faults: Faults | None) -> None:
+        self.server.faults = faults
+
+
 @contextlib.contextmanager
 def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """Serve on a free port of 127.0.0.1 while the context lasts."""

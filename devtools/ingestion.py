@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from devtools.http_server import Faults, Request, Response, Server, serve
+from devtools.http_server import Request, Response, Server, StandIn, serve
 from devtools.identity import Identity
 from devtools.tls import Certificate
 
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 
 
 @dataclasses.dataclass
-class Ingestion:
+class Ingestion(StandIn):
     """A running endpoint and what it accepted.
 
     Attributes:
@@ -79,20 +79,6 @@ class Ingestion:
     def endpoint(self) -> str:
         """Value of NSGFLOW_LOGS_ENDPOINT."""
         return self.server.url
-
-    @property
-    def requests(self) -> int:
-        """Requests that came in, refused and faulty ones included."""
-        return self.server.requests
-
-    @property
-    def faults(self) -> Faults | None:
-        """What to do to which request; may be set at any time."""
-        return self.server.faults
-
-    @faults.setter
-    def faults(self, faults: Faults | None) -> None:
-        self.server.faults = faults
 
     @property
     def accepted(self) -> int:

@@ -174,8 +174,8 @@ def lock() -> None:
 
 def sbom() -> None:
     """Write the SBOM and the licences, from an installation of what is locked."""
-    if (python := deployed()) != f"{sys.version_info.major}.{sys.version_info.minor}":
-        raise SystemExit(f"the app is deployed on Python {python}: make the SBOM with that")
+    if f"{sys.version_info.major}.{sys.version_info.minor}" != deployed():
+        raise SystemExit(f"the app is deployed on Python {deployed()}: make the SBOM with that")
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=False)
         python = Path(folder, "bin", "python")

@@ -10,7 +10,9 @@ import ipaddress
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+_Key = TypeVar("_Key")
 
 _PROTOCOLS = {"T": "TCP", "U": "UDP", "I": "ICMP", "6": "TCP", "17": "UDP", "1": "ICMP"}
 
@@ -190,14 +192,7 @@ def compare(expected: Iterable[FlowKey], rows: Iterable[Mapping[str, Any]]) -> C
             continue
         seen.add(row["FlowId"])
         came[row_key(row)] += 1
-    lost = (wanted - came).total()
-    return Comparison(
-        expected=wanted.total(),
-        delivered=wanted.total() - lost,
-        lost=lost,
-        duplicated=duplicated,
-        foreign=(came - wanted).total(),
-    )
+    return _compared(wanted, came, duplicated)
 
 
 def compare_alerts(expected: Iterable[FlowKey], alerts: Iterable[Mapping[str, Any]]) -> Comparison:
@@ -223,14 +218,7 @@ def compare_alerts(expected: Iterable[FlowKey], alerts: Iterable[Mapping[str, An
         # The source is account/container/path; keys have container/path.
         source_blob = alert["source"].split("/", 1)[1]
         came[source_blob, _whole_milliseconds(alert["time"])] += data["flows"]
-    lost = (wanted - came).total()
-    return Comparison(
-        expected=wanted.total(),
-        delivered=wanted.total() - lost,
-        lost=lost,
-        duplicated=duplicated,
-        foreign=foreign + (came - wanted).total(),
-    )
+    return _compared(wanted, came, duplicated, foreign)
 
 
 def canonical(address: str) -> str:
@@ -272,3 +260,17 @@ def _whole_milliseconds(time: str) -> str:
     """A time cut to milliseconds, which is what the table keeps, as ISO 8601 in UTC."""
     parsed = dt.datetime.fromisoformat(time).astimezone(dt.UTC)
     return parsed.replace(microsecond=parsed.microsecond // 1000 * 1000).isoformat()
+
+
+def _compared(
+    wanted: Counter[_Key], came: Counter[_Key], duplicated: int, foreign: int = 0
+) -> Comparison:
+    """What was wanted against what came, each without its repeats."""
+    lost = (wanted - came).total()
+    return Comparison(
+        expected=wanted.total(),
+        delivered=wanted.total() - lost,
+        lost=lost,
+        duplicated=duplicated,
+        foreign=foreign + (came - wanted).total(),
+    )

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from devtools.http_server import Faults, Request, Response, Server, serve
+from devtools.http_server import Request, Response, Server, StandIn, serve
 from devtools.tls import Certificate
 
 # What every intermediary must forward (CloudEvents 1.0, "Size Limits").
@@ -28,7 +28,7 @@ Alert = dict[str, Any]
 
 
 @dataclasses.dataclass
-class Webhook:
+class Webhook(StandIn):
     """A running receiver and what it accepted.
 
     Attributes:
@@ -52,20 +52,6 @@ class Webhook:
     def url(self) -> str:
         """Value of NSGFLOW_WEBHOOK_URL."""
         return f"{self.server.url}/alerts"
-
-    @property
-    def requests(self) -> int:
-        """Requests that came in, refused and faulty ones included."""
-        return self.server.requests
-
-    @property
-    def faults(self) -> Faults | None:
-        """What to do to which request; may be set at any time."""
-        return self.server.faults
-
-    @faults.setter
-    def faults(self, faults: Faults | None) -> None:
-        self.server.faults = faults
 
     @property
     def duplicates(self) -> int:

@@ -10,7 +10,8 @@ from azure.storage.blob import BlobServiceClient
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.dead_letters import DeadLetters
-from nsgflow_core.delivery.pipeline import Parts, Pipeline, Report
+from nsgflow_core.delivery.pipeline import Parts, Pipeline
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.digests import portal
 from nsgflow_core.digests.digest import Digests, Ledgers, watch_from

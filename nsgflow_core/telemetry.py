@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.digests.digest import DigestReport
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.model import BlobRef

@@ -9,7 +9,7 @@ from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
 from nsgflow_core.cli.session import note
 from nsgflow_core.cli.state import Entry, entries, open_state, whole_hours
 from nsgflow_core.cli.times import span
-from nsgflow_core.delivery.checkpoint import Cursor
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import flow_time

@@ -22,7 +22,8 @@ from nsgflow_core.cli.session import Status, note
 from nsgflow_core.cli.state import SINKS, Entry, State, entries, open_state, whole_hours
 from nsgflow_core.cli.times import span
 from nsgflow_core.config import Settings
-from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, ClaimLostError, Cursor
+from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, ClaimLostError
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.errors import BadInputError, TransientError
 from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.logs.blocks import FlowLogs

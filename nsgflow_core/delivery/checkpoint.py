@@ -21,11 +21,12 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableClient, UpdateMode
 
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.digests.digest import Watched
 from nsgflow_core.digests.groups import Ledger, decode, encode
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.logs.path import hour_name, hour_named
-from nsgflow_core.model import BlobRef, Block, Position
+from nsgflow_core.model import BlobRef
 from nsgflow_core.storage import errors_of
 
 CLAIM_SECONDS = 60
@@ -38,35 +39,6 @@ _DELETE_BATCH = 100  # the most operations of one table transaction
 
 class ClaimLostError(NsgflowError):
     """Somebody else wrote the checkpoint: the claim is theirs now."""
-
-
-class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far one sink got in one blob.
-
-    Everything before byte `offset`, and `ordinal` tuples of the record that begins there, is
-    delivered. `seen` is the size of the blob when its end was reached, and `etag` its ETag then.
-    `blocks` counts the blocks delivered whole; `block` is the one that holds the byte before
-    `offset`, and `anchor` the digest of the last `anchor_size` bytes there. After a failure
-    (`failures` in a row) the sink is left alone until `not_before`; `behind_since` says when it
-    fell behind. Times are seconds since the epoch.
-    """
-
-    offset: int = 0
-    ordinal: int = 0
-    seen: int = 0
-    etag: str = ""
-    blocks: int = 0
-    block: Block | None = None
-    anchor: str = ""
-    anchor_size: int = 0
-    failures: int = 0
-    not_before: float = 0.0
-    behind_since: float = 0.0
-
-    @property
-    def position(self) -> Position:
-        """Where the sink's next flow stands."""
-        return Position(self.offset, self.ordinal)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

@@ -14,18 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from msgspec.structs import replace
 
-from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError, Cursor
+from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError
+from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, matches, put_off
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.digests import groups
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.logs import flows
-from nsgflow_core.logs.blocks import ANCHOR_SIZE, BlobChangedError, BlobGoneError, BlockList, digest
+from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList, digest
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
@@ -41,10 +43,6 @@ SINK_SECONDS = 10.0
 """What an invocation may spend on one sink beyond what it spends on the others."""
 
 _HANG_GRACE = 3.0
-_MAX_WAIT = 60.0
-_MAX_DOUBLINGS = 10
-_LONGEST_WAIT = 600.0
-"""The longest a service may make us wait by its own word, in seconds."""
 _CLAIM_RESERVE = SINK_SECONDS + _HANG_GRACE + 7
 """Seconds of claim that must be left before a delivery begins, or it is extended first."""
 
@@ -68,55 +66,6 @@ class DeadLetterStore(Protocol):
 
     def put_bad(self, ref: BlobRef, bad: Sequence[Bad]) -> None: ...  # noqa: D102
     def put_refused(self, ref: BlobRef, sink: str, refused: Sequence[Refusal]) -> None: ...  # noqa: D102
-
-
-@dataclass(slots=True)
-class Report:
-    """What one run did, for the summary line; sizes in bytes, times in seconds.
-
-    `flows` counts the flows that were read, allowed ones only where a sink wants some. By sink
-    there are those that were `wanted`, were `accepted`, were `refused` or are `too_old` to alert,
-    and the `retries` of its requests. `errors` has what failed, by sink; `lagging` the sinks left
-    behind, and since when at worst; `busy` says that another worker has the blob.
-    """
-
-    ref: BlobRef
-    bytes_read: int = 0
-    records: int = 0
-    flows: int = 0
-    wanted: dict[str, int] = field(default_factory=dict)
-    accepted: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
-    too_old: dict[str, int] = field(default_factory=dict)
-    retries: dict[str, int] = field(default_factory=dict)
-    bad: int = 0
-    rewritten: int = 0
-    errors: dict[str, NsgflowError] = field(default_factory=dict)
-    lagging: tuple[str, ...] = ()
-    behind_since: float = 0.0
-    busy: bool = False
-    out_of_time: bool = False
-    seconds: float = 0.0
-
-    @property
-    def dead_letters(self) -> int:
-        """Pieces and rows or alerts that were put aside."""
-        return self.bad + sum(self.refused.values())
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether something is left that another run must look at."""
-        return bool(self.lagging or self.busy or self.out_of_time)
-
-    def error(self) -> NsgflowError | None:
-        """One error that stands for all, None when nothing failed."""
-        if not self.errors:
-            return None
-        message = "; ".join(f"{name}: {error}" for name, error in sorted(self.errors.items()))
-        message = f"{message} ({self.ref})"
-        if all(isinstance(error, TransientError) for error in self.errors.values()):
-            return TransientError(message)
-        return RefusedError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +163,7 @@ class _Run:
             # more than a window, so it is not made anew for each.
             if not self._held:
                 blocks = None
-        lagging = [name for name, cursor in cursors.items() if _behind(cursor, blocks)]
+        lagging = [name for name, cursor in cursors.items() if behind(cursor, blocks)]
         self.report.lagging = tuple(sorted(lagging))
         self.report.behind_since = min(
             (cursors[name].behind_since or self._parts.now() for name in lagging), default=0.0
@@ -239,16 +188,14 @@ class _Run:
     def _cursors(self) -> dict[str, Cursor]:
         """The cursor of every sink; one that is new begins where the furthest is."""
         known = self._checkpoint.cursors
-        furthest = max(known.values(), key=lambda cursor: cursor.position, default=Cursor())
-        begin = replace(furthest, failures=0, not_before=0.0, behind_since=0.0)
-        return {name: known.get(name, begin) for name in self._sinks}
+        return {name: known.get(name) or beginning(known) for name in self._sinks}
 
     def _due(self, cursors: Mapping[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
         now = self._parts.now()
         return {
             name: cursor
             for name, cursor in cursors.items()
-            if name not in self._left and cursor.not_before <= now and _behind(cursor, blocks)
+            if name not in self._left and cursor.not_before <= now and behind(cursor, blocks)
         }
 
     def _claim(self) -> None:
@@ -263,7 +210,7 @@ class _Run:
         """Cursors that still stand on the bytes they were left on, or at the beginning."""
         verified: dict[str, Cursor] = {}
         for name, cursor in due.items():
-            if _matches(cursor, blocks):
+            if matches(cursor, blocks):
                 verified[name] = cursor
             elif self._unchanged(cursor, blocks):
                 block = blocks.holding(cursor.offset - 1)
@@ -321,7 +268,7 @@ class _Run:
         self.report.records += reading.records
         self.report.flows += len(reading.flows)
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
-        examined = max(at.offset for at in cursors.values() if _matches(at, blocks))
+        examined = max(at.offset for at in cursors.values() if matches(at, blocks))
         if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
             self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh)
             self.report.bad += len(fresh)
@@ -332,14 +279,14 @@ class _Run:
         moved: dict[str, Cursor] = {}
         for name, delivery in self._deliver(window, reading.flows, start, end).items():
             self._account(name, delivery)
-            cursor = _moved(window[name], delivery, data, start.offset, blocks)
+            cursor = after(window[name], delivery, data, start.offset, blocks)
             if delivery.reached == end and delivery.error is None and last:
                 cursor = replace(cursor, seen=blocks.size, behind_since=0.0)
             elif not cursor.behind_since:
                 cursor = replace(cursor, behind_since=self._parts.now())
             if delivery.error is not None:
                 before = 0 if delivery.accepted else window[name].failures
-                cursor = self._put_off(cursor, delivery.error, before + 1)
+                cursor = put_off(cursor, delivery.error, before + 1, self._parts.now())
             moved[name] = cursor
         return moved
 
@@ -387,12 +334,6 @@ class _Run:
             self.report.errors[name] = delivery.error
             self._left.add(name)
 
-    def _put_off(self, cursor: Cursor, error: NsgflowError, failures: int) -> Cursor:
-        wait = min(2.0 ** min(failures, _MAX_DOUBLINGS), _MAX_WAIT)
-        if isinstance(error, TransientError):
-            wait = max(wait, min(error.retry_after, _LONGEST_WAIT))
-        return replace(cursor, failures=failures, not_before=self._parts.now() + wait)
-
     def _commit(self, cursors: dict[str, Cursor], blocks: BlockList, *, release: bool) -> None:
         until = 0.0 if release else self._parts.now() + CLAIM_SECONDS
         self._write(
@@ -401,7 +342,7 @@ class _Run:
                 cursors=dict(cursors),
                 owner="" if release else self._checkpoint.owner,
                 until=until,
-                pending=not release or any(_behind(at, blocks) for at in cursors.values()),
+                pending=not release or any(behind(at, blocks) for at in cursors.values()),
                 alerts=self._alerts,
             )
         )
@@ -411,46 +352,6 @@ class _Run:
 def _count(counts: dict[str, int], name: str, number: int) -> None:
     if number:
         counts[name] = counts.get(name, 0) + number
-
-
-def _matches(cursor: Cursor, blocks: BlockList) -> bool:
-    """Whether a listing shows the block that a cursor was left behind, where it was."""
-    if cursor.offset == 0:
-        return True
-    if cursor.block is None and not blocks.blocks:
-        return cursor.etag == blocks.etag
-    return cursor.block is not None and cursor.block == blocks.holding(cursor.offset - 1)
-
-
-def _behind(cursor: Cursor, blocks: BlockList) -> bool:
-    return cursor.seen != blocks.size or not _matches(cursor, blocks)
-
-
-def _moved(
-    cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: BlockList
-) -> Cursor:
-    """The cursor at the place that a delivery reached, with the bytes before it remembered."""
-    offset, ordinal = delivery.reached.offset, delivery.reached.ordinal
-    cursor = replace(
-        cursor,
-        offset=offset,
-        ordinal=ordinal,
-        seen=offset,
-        etag=blocks.etag,
-        failures=0,
-        not_before=0.0,
-    )
-    if offset == start:
-        return cursor
-    block = blocks.holding(offset - 1)
-    anchor_start = max(start, offset - ANCHOR_SIZE, block.offset if block else 0)
-    return replace(
-        cursor,
-        blocks=blocks.delivered(offset),
-        block=block,
-        anchor=digest(data[anchor_start - start : offset - start]),
-        anchor_size=offset - anchor_start,
-    )
 
 
 def _timed(

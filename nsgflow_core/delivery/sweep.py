@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from azure.storage.blob import ContainerClient
 
 from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
-from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.listing import ListedBlob
 from nsgflow_core.model import BlobRef

@@ -13,7 +13,8 @@ from devtools.flowlogs import BlobWriter, Group, Nic, nsg_path, nsg_record
 from devtools.nic import NSG_CONTAINER
 from devtools.webhook import Webhook, webhook
 from nsgflow_core.config import from_env
-from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, Cursor, SweepState
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.model import BlobRef, Storage
 from nsgflow_core.service import Service
 from nsgflow_core.storage import table

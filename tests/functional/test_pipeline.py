@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from nsgflow_core.delivery import pipeline
 from nsgflow_core.delivery.checkpoint import Checkpoint
-from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow
 from tests.functional.logs import azure_blocks, cut, denied_texts, log, records

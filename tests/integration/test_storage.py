@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic, nsg_path, vnet_path
 from devtools.meter import metered
-from nsgflow_core.delivery.checkpoint import Checkpoints, ClaimLostError, Cursor, SweepState
-from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.checkpoint import Checkpoints, ClaimLostError, SweepState
+from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing

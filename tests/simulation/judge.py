@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core.delivery.checkpoint import Cursor
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.model import BlobRef, Position
 from tests.simulation.scheduler import Process, SimulatedFuture, Task
 

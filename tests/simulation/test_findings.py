@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from nsgflow_core.delivery import sweep
-from nsgflow_core.delivery.checkpoint import Cursor
+from nsgflow_core.delivery.cursor import Cursor
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Process
 from tests.simulation.world import START, World, blob_ref, simulated

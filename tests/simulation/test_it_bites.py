@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from nsgflow_core.delivery import pipeline
-from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, Cursor
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.logs import records
 from nsgflow_core.logs.records import Stretch
 from nsgflow_core.model import BlobRef, Flow, Position

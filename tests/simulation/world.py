@@ -15,15 +15,17 @@ from msgspec.structs import replace
 
 from devtools.flowlogs import CLOSER, HEAD
 from devtools.truth import flows_of_log
-from nsgflow_core import service, sinks, telemetry
+from nsgflow_core import service, telemetry
 from nsgflow_core.config import from_env
 from nsgflow_core.delivery import pipeline, sweep
-from nsgflow_core.delivery.checkpoint import Checkpoints, ClaimLostError, Cursor
+from nsgflow_core.delivery.checkpoint import Checkpoints, ClaimLostError
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.service import Service
+from nsgflow_core.sinks import answers, in_order
 from nsgflow_core.sinks.answers import with_retries
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.sink import Delivery, Item
@@ -341,14 +343,14 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             yield
 
     with contextlib.ExitStack() as stack:
-        for module in (pipeline, sinks, telemetry):
+        for module in (pipeline, answers, in_order, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
 
         def uniform(low: float, high: float) -> float:
             return here["world"].rng.uniform(low, high)
 
         jitter = SimpleNamespace(uniform=uniform)
-        stack.enter_context(mock.patch.object(sinks, "random", jitter))
+        stack.enter_context(mock.patch.object(answers, "random", jitter))
         for module, name, thing in (
             (service, "blob_service", lambda _: here["world"].blobs),
             (service, "table", lambda *_: here["world"].table),

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devtools.flowlogs import large_log
-from nsgflow_core.logs import flows, records
+from nsgflow_core.logs import flows, records, tuples
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Bad
@@ -165,7 +165,7 @@ def logs(draw: st.DrawFn) -> bytes:
 @example(HEAD + GOOD + b"," + HEAD + GOOD + CLOSER + b"," + GOOD + CLOSER, 0, True, True)  # noqa: FBT003
 def test_finds_what_the_slow_way_finds(data: bytes, at: int, last: bool, denied_only: bool) -> None:
     """Flows with their places and texts, bad pieces, the count and the end: all are the same."""
-    with patch.object(flows, "_SMALL_GROUP", SMALL_GROUP):
+    with patch.object(tuples, "_SMALL_GROUP", SMALL_GROUP):
         found = flows.read_stretch(data, at, LOG, last=last, denied_only=denied_only)
         expected = general(data, at, last=last, denied_only=denied_only)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nsgflow_core.delivery.pipeline import Report
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import BlobRef
 from nsgflow_core.telemetry import Telemetry, counters

@@ -1,0 +1,200 @@
+"""What azd hands a hook: the variables of its environment, outputs of the deployment included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nsgflow_hooks.errors import HookError
+from nsgflow_hooks.names import Account, account
+
+ROOT = Path(__file__).parents[3]
+QUEUE = "Queue"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A system topic that the app is subscribed to: an element of NSGFLOW_EVENT_SOURCES."""
+
+    connection: str
+    subscription: str
+    group: str
+    topic: str
+    given: Mapping[str, object]
+
+    @property
+    def topic_id(self) -> str:
+        """Resource id of the topic."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+            f"/providers/Microsoft.EventGrid/systemTopics/{self.topic}"
+        )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What was deployed.
+
+    Attributes:
+        sources: every topic, with its connection.
+        queue: whether events come by queue.
+        workbook, workspace: resource ids; empty where there is none.
+    """
+
+    subscription: str
+    location: str
+    group: str
+    app: str
+    sources: tuple[Source, ...]
+    dead_letter_storage: str
+    dead_letter_container: str
+    queue: bool = False
+    events_queue: str = "nsgflow-events"
+    workbook: str = ""
+    workspace: str = ""
+
+    @property
+    def group_id(self) -> str:
+        """Resource id of the resource group."""
+        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+
+    @property
+    def app_id(self) -> str:
+        """Resource id of the app."""
+        return f"{self.group_id}/providers/Microsoft.Web/sites/{self.app}"
+
+    @property
+    def connections(self) -> list[str]:
+        """Names of the connections."""
+        return [source.connection for source in self.sources]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be deployed.
+
+    Attributes:
+        problems: what is wrong with the variables themselves.
+    """
+
+    subscription: str
+    location: str
+    name: str
+    accounts: tuple[Account, ...] = ()
+    group: str = ""
+    workspace: str = ""
+    private: bool = False
+    queue: bool = False
+    inventory: bool = True
+    problems: tuple[str, ...] = field(default=())
+
+
+def wishes(environ: Mapping[str, str]) -> Wishes:
+    """What azd is about to deploy.
+
+    Raises:
+        HookError: it was not azd that ran the hook.
+    """
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_LOCATION", "AZURE_ENV_NAME"):
+        if not environ.get(name):
+            raise HookError(f"{name} is not set. Run this with: azd hooks run preprovision")
+    accounts, problems = _accounts(environ.get("NSGFLOW_FLOW_LOG_ACCOUNTS", ""))
+    return Wishes(
+        subscription=environ["AZURE_SUBSCRIPTION_ID"],
+        location=environ["AZURE_LOCATION"],
+        name=environ["AZURE_ENV_NAME"],
+        accounts=tuple(accounts),
+        group=environ.get("NSGFLOW_RESOURCE_GROUP_NAME", ""),
+        workspace=environ.get("NSGFLOW_WORKSPACE", ""),
+        private=_true(environ.get("NSGFLOW_PRIVATE_NETWORKING")),
+        queue=environ.get("NSGFLOW_TRIGGER_SOURCE", "") == QUEUE,
+        inventory=environ.get("NSGFLOW_INVENTORY_ENABLED", "true").lower() != "false",
+        problems=tuple(problems),
+    )
+
+
+def _accounts(text: str) -> tuple[list[Account], list[str]]:
+    if not text.strip():
+        return [], []
+    try:
+        items = json.loads(text)
+    except ValueError as error:
+        return [], [f"it is no JSON ({error}); a shell may have eaten the quotes"]
+    if not isinstance(items, list):
+        return [], ["it is no JSON list"]
+    found = [account(item, index) for index, item in enumerate(items)]
+    accounts = [item for item in found if isinstance(item, Account)]
+    problems = [item for item in found if isinstance(item, str)]
+    names = [item.connection for item in accounts]
+    problems += [
+        f"two accounts are named {name}" for name in sorted(set(names)) if names.count(name) > 1
+    ]
+    return accounts, problems
+
+
+_REQUIRED = (
+    "AZURE_LOCATION",
+    "AZURE_RESOURCE_GROUP",
+    "AZURE_FUNCTION_APP_NAME",
+    "NSGFLOW_DEAD_LETTER_STORAGE_ID",
+    "NSGFLOW_DEAD_LETTER_CONTAINER",
+    "NSGFLOW_EVENT_SOURCES",
+)
+
+
+def outputs(values: Mapping[str, object], subscription: str, how: str) -> Outputs:
+    """What was deployed, from azd's variables or a deployment's outputs.
+
+    Args:
+        values: names and values; a list may be JSON text.
+        subscription: the deployment's.
+        how: what to run instead where something is missing.
+
+    Raises:
+        HookError: an output is missing, or is not as main.bicep writes it.
+    """
+    missing = [name for name in _REQUIRED if not values.get(name)]
+    if not subscription:
+        missing.append("AZURE_SUBSCRIPTION_ID")
+    if missing:
+        raise HookError(f"not set: {', '.join(missing)}. {how}")
+    text = {name: str(value or "") for name, value in values.items()}
+    return Outputs(
+        subscription=subscription,
+        location=text["AZURE_LOCATION"],
+        group=text["AZURE_RESOURCE_GROUP"],
+        app=text["AZURE_FUNCTION_APP_NAME"],
+        sources=tuple(_sources(values["NSGFLOW_EVENT_SOURCES"])),
+        dead_letter_storage=text["NSGFLOW_DEAD_LETTER_STORAGE_ID"],
+        dead_letter_container=text["NSGFLOW_DEAD_LETTER_CONTAINER"],
+        queue=text.get("NSGFLOW_TRIGGER_SOURCE") == QUEUE,
+        events_queue=text.get("NSGFLOW_EVENTS_QUEUE") or "nsgflow-events",
+        workbook=text.get("NSGFLOW_WORKBOOK_ID", ""),
+        workspace=text.get("NSGFLOW_WORKSPACE_RESOURCE_ID", ""),
+    )
+
+
+def _sources(value: object) -> list[Source]:
+    try:
+        items = json.loads(value) if isinstance(value, str) else value
+        return [
+            Source(
+                connection=str(item["connection"]),
+                subscription=str(item["subscriptionId"]),
+                group=str(item["resourceGroup"]),
+                topic=str(item["systemTopicName"]),
+                given=item,
+            )
+            for item in items  # type: ignore[union-attr]
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise HookError(
+            "NSGFLOW_EVENT_SOURCES is not as infra/main.bicep writes it "
+            f"({type(error).__name__}: {error}). Run azd provision again."
+        ) from error
+
+
+def _true(text: str | None) -> bool:
+    return (text or "").strip().lower() == "true"

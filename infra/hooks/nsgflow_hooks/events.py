@@ -1,0 +1,100 @@
+"""Deploys infra/events.json, the compiled infra/events.bicep: two subscriptions for each topic.
+
+The template reads the app's key itself (listKeys), so the key is never in this process, in a
+command line or in a log, and one right, that on the app's keys, is enough for whoever deploys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from nsgflow_hooks.arm import Azure, deepest
+from nsgflow_hooks.console import say
+from nsgflow_hooks.environment import ROOT, Outputs, Source
+from nsgflow_hooks.errors import AzureError, HookError
+
+TEMPLATE = ROOT / "infra" / "events.json"
+_VERSION = "2024-03-01"
+_PAUSE = 5.0
+_BETWEEN_TRIES = 30.0
+# What passes by itself: the host starts, its key is loaded, roles come into force.
+_PASSES = re.compile(
+    r"validat|handshake|blobs_extension|LinkedAuthorization|503|Host|timed? ?out", re.IGNORECASE
+)
+
+
+def deploy(azure: Azure, deployed: Outputs, sources: list[Source], patience: float) -> None:
+    """Subscribe the app to the topics of these accounts.
+
+    Raises:
+        HookError: Azure refuses, with its words and what may help.
+    """
+    say(f"Subscribing {deployed.app} to the events of the flow logs …")
+    waited = 0.0
+    while True:
+        failure = _deploy_once(azure, deployed, sources)
+        if not failure:
+            say(f"Subscribed: new flow logs reach {deployed.app} as they are written.")
+            return
+        if waited >= patience or not _PASSES.search(failure):
+            raise HookError(
+                f"the event subscriptions were not made. Azure says: {failure}\nRoles take minutes "
+                "to be in force and the app must answer Event Grid's handshake, so running this "
+                "again may be enough: azd hooks run postdeploy. What is there already stays as it "
+                "is, and the sweep delivers every five minutes."
+            )
+        say(f"Not yet ({failure[:120]}); trying again …")
+        azure.sleep(_BETWEEN_TRIES)
+        waited += _BETWEEN_TRIES
+
+
+def _deploy_once(azure: Azure, deployed: Outputs, sources: list[Source]) -> str:
+    """Why it failed, or nothing."""
+    name = f"nsgflow-events-{deployed.app}"[:64]
+    path = (
+        f"/subscriptions/{deployed.subscription}/providers/Microsoft.Resources/deployments/{name}"
+    )
+    body = {
+        "location": deployed.location,
+        "properties": {
+            "mode": "Incremental",
+            "template": json.loads(TEMPLATE.read_text(encoding="utf-8")),
+            "parameters": parameters(deployed, sources),
+        },
+    }
+    try:
+        deployment = azure.put(path, _VERSION, body)
+        while _state(deployment) not in {"Succeeded", "Failed", "Canceled"}:
+            azure.sleep(_PAUSE)
+            deployment = azure.get(path, _VERSION)
+    except AzureError as error:
+        return hide(str(error))
+    if _state(deployment) == "Succeeded":
+        return ""
+    told = deployment["properties"].get("error") or {}
+    return hide(deepest(told) or _state(deployment))
+
+
+def parameters(deployed: Outputs, sources: list[Source]) -> dict[str, Any]:
+    """The template's parameters."""
+    values = {
+        "appName": deployed.app,
+        "resourceGroupName": deployed.group,
+        "deadLetterStorageId": deployed.dead_letter_storage,
+        "deadLetterContainer": deployed.dead_letter_container,
+        "sources": [dict(source.given) for source in sources],
+    }
+    return {name: {"value": value} for name, value in values.items()}
+
+
+def _state(deployment: Any) -> str:
+    if not isinstance(deployment, dict) or not isinstance(deployment.get("properties"), dict):
+        raise AzureError(200, "", "the answer is no deployment")
+    return str(deployment["properties"].get("provisioningState"))
+
+
+def hide(text: str) -> str:
+    """The text without a key that stands in a URL in it."""
+    return re.sub(r"(?i)(code=)[^&\s\"']+", r"\1***", text)

@@ -1,0 +1,106 @@
+"""Before anything is made: look for all that would stop or mislead the deployment, and say it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+
+from nsgflow_hooks import check_accounts, check_flow_logs, check_place, check_rights
+from nsgflow_hooks.arm import Azure
+from nsgflow_hooks.console import complain, say
+from nsgflow_hooks.environment import ROOT, Wishes, wishes
+from nsgflow_hooks.errors import AzureError
+from nsgflow_hooks.findings import Findings
+from nsgflow_hooks.signin import CommandError, SignIn, run
+
+ACCOUNTS = "NSGFLOW_FLOW_LOG_ACCOUNTS"
+
+Keep = Callable[[str, str], None]
+
+
+def main(environ: Mapping[str, str] = os.environ, azure: Azure | None = None) -> int:
+    """Look, and say what was found. Exit status 1 where something would stop the deployment."""
+    if environ.get("NSGFLOW_PREFLIGHT", "").lower() == "off":
+        say("nsgflow: not looking before the deployment, as NSGFLOW_PREFLIGHT is off.")
+        return 0
+    wished = wishes(environ)
+    azure = azure or Azure(SignIn(environ.get("AZURE_TENANT_ID", "")))
+    findings = look(azure, wished, lambda name, value: keep(wished.name, name, value))
+    message = findings.message()
+    if findings.stops:
+        complain(
+            f"{message}\n\nNothing was made yet. Then run the same command again. If nsgflow is "
+            "wrong here: azd env set NSGFLOW_PREFLIGHT off"
+        )
+        return 1
+    say(f"nsgflow: looked before the deployment.\n\n{message}" if message else _ALL_WELL)
+    return 0
+
+
+_ALL_WELL = "nsgflow: looked before the deployment: nothing stands in its way."
+
+
+def look(azure: Azure, wished: Wishes, keep_value: Keep) -> Findings:
+    """Everything that would stop or mislead the deployment.
+
+    Args:
+        azure: who asks.
+        wished: what is to be deployed.
+        keep_value: keeps a variable in azd's environment.
+    """
+    findings = Findings()
+    if wished.problems:
+        for problem in wished.problems:
+            findings.stop(f"{ACCOUNTS}: {problem}.", _set_accounts(["…"]))
+        return findings
+    if not wished.accounts:
+        _suggest_accounts(azure, wished, findings)
+        return findings
+    check_place.look(azure, wished, findings)
+    accounts = check_accounts.look(azure, wished, findings)
+    check_rights.look(azure, wished, findings)
+    check_flow_logs.look(azure, wished.accounts, findings)
+    if accounts != [account.given for account in wished.accounts]:
+        keep_value(ACCOUNTS, json.dumps(accounts))
+    return findings
+
+
+def _suggest_accounts(azure: Azure, wished: Wishes, findings: Findings) -> None:
+    """Nobody said where the flow logs are: look."""
+    try:
+        logs = check_flow_logs.all_flow_logs(azure)
+    except AzureError as error:
+        logs = []
+        findings.not_known(f"Which flow logs there are: {error}")
+    found = sorted({log.storage_id for log in logs if log.enabled and log.storage_id})
+    here = [at for at in found if f"/{wished.subscription}/".lower() in at.lower()]
+    if found:
+        findings.stop(
+            f"{ACCOUNTS} is not set. {len(found)} storage accounts have flow logs; "
+            + ("these are in this subscription:" if here else "none is in this subscription:"),
+            _set_accounts(here or found),
+        )
+    else:
+        findings.stop(
+            f"{ACCOUNTS} is not set, and no flow log was found that you can read. Make one first: "
+            "docs/deployment.md, Prerequisites.",
+            _set_accounts(["…"]),
+        )
+
+
+def _set_accounts(resource_ids: list[str]) -> str:
+    value = json.dumps([{"resourceId": at} for at in resource_ids], ensure_ascii=False)
+    return f"azd env set {ACCOUNTS} '{value}'"
+
+
+def keep(environment: str, name: str, value: str) -> None:
+    """Set a variable of azd's environment.
+
+    Raises:
+        AzureError: azd would not.
+    """
+    try:
+        run(["azd", "env", "set", name, value, "--environment", environment], cwd=str(ROOT))
+    except CommandError as error:
+        raise AzureError(0, "", f"azd env set {name}: {error}") from error

@@ -1,0 +1,101 @@
+"""A cursor: how far one sink got in one blob, and how it moves. Pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from nsgflow_core.errors import NsgflowError, TransientError
+from nsgflow_core.logs.blocks import ANCHOR_SIZE, BlockList, digest
+from nsgflow_core.model import Block, Position
+from nsgflow_core.sinks.sink import Delivery
+
+_MAX_WAIT = 60.0
+_MAX_DOUBLINGS = 10
+_LONGEST_WAIT = 600.0
+"""The longest a service may make us wait by its own word, in seconds."""
+
+
+class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far one sink got in one blob.
+
+    Everything before byte `offset`, and `ordinal` tuples of the record that begins there, is
+    delivered. `seen` is the size of the blob when its end was reached, and `etag` its ETag then.
+    `blocks` counts the blocks delivered whole; `block` is the one that holds the byte before
+    `offset`, and `anchor` the digest of the last `anchor_size` bytes there. After a failure
+    (`failures` in a row) the sink is left alone until `not_before`; `behind_since` says when it
+    fell behind. Times are seconds since the epoch.
+    """
+
+    offset: int = 0
+    ordinal: int = 0
+    seen: int = 0
+    etag: str = ""
+    blocks: int = 0
+    block: Block | None = None
+    anchor: str = ""
+    anchor_size: int = 0
+    failures: int = 0
+    not_before: float = 0.0
+    behind_since: float = 0.0
+
+    @property
+    def position(self) -> Position:
+        """Where the sink's next flow stands."""
+        return Position(self.offset, self.ordinal)
+
+
+def beginning(known: Mapping[str, Cursor]) -> Cursor:
+    """The cursor of a sink that is new to a checkpoint: where the furthest one stands."""
+    furthest = max(known.values(), key=lambda cursor: cursor.position, default=Cursor())
+    return replace(furthest, failures=0, not_before=0.0, behind_since=0.0)
+
+
+def matches(cursor: Cursor, blocks: BlockList) -> bool:
+    """Whether a listing shows the block that a cursor was left behind, where it was."""
+    if cursor.offset == 0:
+        return True
+    if cursor.block is None and not blocks.blocks:
+        return cursor.etag == blocks.etag
+    return cursor.block is not None and cursor.block == blocks.holding(cursor.offset - 1)
+
+
+def behind(cursor: Cursor, blocks: BlockList) -> bool:
+    """Whether a blob has something that the sink has not got."""
+    return cursor.seen != blocks.size or not matches(cursor, blocks)
+
+
+def after(cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: BlockList) -> Cursor:
+    """The cursor at the place that a delivery reached, with the bytes before it remembered."""
+    offset, ordinal = delivery.reached.offset, delivery.reached.ordinal
+    cursor = replace(
+        cursor,
+        offset=offset,
+        ordinal=ordinal,
+        seen=offset,
+        etag=blocks.etag,
+        failures=0,
+        not_before=0.0,
+    )
+    if offset == start:
+        return cursor
+    block = blocks.holding(offset - 1)
+    anchor_start = max(start, offset - ANCHOR_SIZE, block.offset if block else 0)
+    return replace(
+        cursor,
+        blocks=blocks.delivered(offset),
+        block=block,
+        anchor=digest(data[anchor_start - start : offset - start]),
+        anchor_size=offset - anchor_start,
+    )
+
+
+def put_off(cursor: Cursor, error: NsgflowError, failures: int, now: float) -> Cursor:
+    """The cursor of a sink that failed so many times in a row: left alone for a while.
+
+    Waits double up to a minute; a service that asks for more gets up to ten.
+    """
+    wait = min(2.0 ** min(failures, _MAX_DOUBLINGS), _MAX_WAIT)
+    if isinstance(error, TransientError):
+        wait = max(wait, min(error.retry_after, _LONGEST_WAIT))
+    return replace(cursor, failures=failures, not_before=now + wait)
