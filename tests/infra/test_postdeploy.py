@@ -386,45 +386,51 @@ def test_whether_an_event_arrives(
     assert told in capsys.readouterr().out
 
 
-def write_to_queue(world: World, connection: str) -> str:
-    """A topic's subscription that writes to the app's queue; its id."""
+def write_to_queue(world: World, connection: str) -> None:
+    """The topic's subscriptions write to the app's queue, as the topic's identity."""
     subscription = OTHER if connection == "Hub_2" else SUBSCRIPTION
-    at = f"{topic(connection, subscription)}/eventSubscriptions/q"
     queue = {"resourceId": STORAGE.upper(), "queueName": "nsgflow-events"}
-    destination = {"endpointType": "StorageQueue", "properties": queue}
-    world.lists[at.rpartition("/")[0].lower()].append(
-        {"id": at, "name": "q", "properties": {"destination": destination}}
-    )
-    return at
+    delivery = {
+        "identity": {"type": "SystemAssigned"},
+        "destination": {"endpointType": "StorageQueue", "properties": queue},
+    }
+    path = f"{topic(connection, subscription)}/eventSubscriptions".lower()
+    for at in world.lists[path]:
+        at["properties"] = {"deliveryWithResourceIdentity": delivery}
 
 
-def deleted(world: World) -> list[str]:
-    """What was deleted."""
-    return [path for method, path in world.asked if method == "DELETE"]
-
-
-def test_by_queue_the_webhooks_go_once_the_queue_is_written_to(
+def test_by_queue_the_templates_subscribe(
     deployed: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The templates subscribe the queue; until a topic writes to it, its webhooks stay."""
+    """No sweep is waited for, the alert rules are made, and a topic left behind is told of."""
     deployed.lists[f"{APP}/functions".lower()] = [{"name": "f/events"}, {"name": "f/sweep"}]
+    deployed.logs.clear()
+    environ = {"NSGFLOW_TRIGGER_SOURCE": "Queue", "NSGFLOW_ALERT_RULES": '{"enabled": true}'}
     write_to_queue(deployed, "FlowLogs")
 
-    assert run(deployed, NSGFLOW_TRIGGER_SOURCE="Queue") == 1
-    assert puts(deployed) == []
-    assert "egst-hub_2 does not write to the app's queue" in capsys.readouterr().err
-    assert len(deleted(deployed)) == 2
+    assert run(deployed, **environ) == 1
+    (body,) = puts(deployed)
+    given = body["properties"]["parameters"]
+    assert (given["sources"], given["alertRules"]) == ({"value": []}, {"value": {"enabled": True}})
+    said = capsys.readouterr().err
+    assert "there is no event subscription func-abc-nsg-Hub-2 that writes to the queue" in said
+    assert "FlowLogs" not in said
     write_to_queue(deployed, "Hub_2")
+    assert run(deployed, **environ) == 0
+    assert not [path for method, path in deployed.asked if method == "DELETE"]
+
+
+def test_a_removed_connection_writes_to_the_queue_no_more(deployed: World) -> None:
+    """Also by queue."""
+    deployed.lists[f"{APP}/functions".lower()] = [{"name": "f/events"}, {"name": "f/sweep"}]
+    subscribe(deployed, "FlowLogs", "nsg", name="func-abc-nsg-Old")
+    for connection in ("FlowLogs", "Hub_2"):
+        write_to_queue(deployed, connection)
+
     assert run(deployed, NSGFLOW_TRIGGER_SOURCE="Queue") == 0
-    assert len(set(deleted(deployed))) == 4
-
-
-def test_back_from_the_queue_its_subscription_goes(deployed: World) -> None:
-    """What wrote to the queue is removed when events call the app again."""
-    at = write_to_queue(deployed, "FlowLogs")
-
-    assert run(deployed) == 0
-    assert deleted(deployed) == [at.lower()]
+    assert [path.rpartition("/")[2] for method, path in deployed.asked if method == "DELETE"] == [
+        "func-abc-nsg-old"
+    ]
 
 
 def test_the_outputs_of_a_named_deployment(deployed: World) -> None:

@@ -41,6 +41,7 @@ class Outputs:
         sources: every topic, with its connection.
         queue: whether events come by queue.
         workbook, workspace: resource ids; empty where there is none.
+        alert_rules: the rules to make after the code, as main.bicep puts them out; None for none.
     """
 
     subscription: str
@@ -54,6 +55,7 @@ class Outputs:
     events_queue: str = "nsgflow-events"
     workbook: str = ""
     workspace: str = ""
+    alert_rules: object = None
 
     @property
     def group_id(self) -> str:
@@ -173,7 +175,16 @@ def outputs(values: Mapping[str, object], subscription: str, how: str) -> Output
         events_queue=text.get("NSGFLOW_EVENTS_QUEUE") or "nsgflow-events",
         workbook=text.get("NSGFLOW_WORKBOOK_ID", ""),
         workspace=text.get("NSGFLOW_WORKSPACE_RESOURCE_ID", ""),
+        alert_rules=_json(values.get("NSGFLOW_ALERT_RULES")),
     )
+
+
+def _json(value: object) -> object:
+    """An output, which azd hands over as text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
 
 
 def _sources(value: object) -> list[Source]:

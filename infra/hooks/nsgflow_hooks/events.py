@@ -1,4 +1,6 @@
-"""Deploys infra/events.json, the compiled infra/events.bicep: two subscriptions for each topic.
+"""Deploys infra/events.json, the compiled infra/events.bicep: what must wait for the code.
+
+That is two event subscriptions for each topic, and the alert rules.
 
 The template reads the app's key itself (listKeys), so the key is never in this process, in a
 command line or in a log, and one right, that on the app's keys, is enough for whoever deploys.
@@ -26,17 +28,21 @@ _PASSES = re.compile(
 
 
 def deploy(azure: Azure, deployed: Outputs, sources: list[Source], patience: float) -> None:
-    """Subscribe the app to the topics of these accounts.
+    """Subscribe the app to the topics of these accounts, and make the alert rules.
 
     Raises:
         HookError: Azure refuses, with its words and what may help.
     """
-    say(f"Subscribing {deployed.app} to the events of the flow logs …")
+    if not sources and deployed.alert_rules is None:
+        return
+    if sources:
+        say(f"Subscribing {deployed.app} to the events of {len(sources)} account(s) …")
     waited = 0.0
     while True:
         failure = _deploy_once(azure, deployed, sources)
         if not failure:
-            say(f"Subscribed: new flow logs reach {deployed.app} as they are written.")
+            if sources:
+                say(f"Subscribed: new flow logs reach {deployed.app} as they are written.")
             return
         if waited >= patience or not _PASSES.search(failure):
             raise HookError(
@@ -85,8 +91,9 @@ def parameters(deployed: Outputs, sources: list[Source]) -> dict[str, Any]:
         "deadLetterStorageId": deployed.dead_letter_storage,
         "deadLetterContainer": deployed.dead_letter_container,
         "sources": [dict(source.given) for source in sources],
+        "alertRules": deployed.alert_rules,
     }
-    return {name: {"value": value} for name, value in values.items()}
+    return {name: {"value": value} for name, value in values.items() if value is not None}
 
 
 def _state(deployment: Any) -> str:
