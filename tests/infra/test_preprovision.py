@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from nsgflow_hooks import preprovision
 from nsgflow_hooks.environment import wishes
-from nsgflow_hooks.errors import HookError
+from nsgflow_hooks.errors import AzureError, HookError
 from nsgflow_hooks.findings import Findings
 
 from devtools.http_server import Response
@@ -387,3 +387,26 @@ def test_it_is_azd_that_runs_it() -> None:
     """Without azd's variables it says how to run it."""
     with pytest.raises(HookError, match="azd hooks run preprovision"):
         wishes({})
+
+
+def test_before_a_subscription_is_chosen(ready: World) -> None:
+    """Azd provision asks for it only after the hook."""
+    assert preprovision.main({"AZURE_ENV_NAME": "prod"}, ready.azure()) == 0
+    assert ready.asked == []
+
+
+def test_without_azd_a_topic_that_exists_is_printed(ready: World) -> None:
+    """Where azd cannot keep it, it is there to be pasted."""
+    ready.lists[TOPICS] = [topic(identity={"type": "SystemAssigned"})]
+    environ = {
+        "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
+        "AZURE_LOCATION": "westeurope",
+        "AZURE_ENV_NAME": "prod",
+        "NSGFLOW_FLOW_LOG_ACCOUNTS": json.dumps([{"resourceId": ACCOUNT}]),
+    }
+
+    def keep(name: str, value: str) -> None:
+        raise AzureError(0, "", f"azd env set {name}: not installed")
+
+    (stop,) = preprovision.look(ready.azure(), wishes(environ), keep).stops
+    assert json.loads(stop.command)[0]["systemTopicName"] == "theirs"

@@ -16,6 +16,9 @@ from nsgflow_hooks.signin import CommandError, SignIn, run
 
 ACCOUNTS = "NSGFLOW_FLOW_LOG_ACCOUNTS"
 
+# azd up asks for both before the hook runs; azd provision asks after it.
+_CHOSEN = ("AZURE_SUBSCRIPTION_ID", "AZURE_LOCATION")
+
 Keep = Callable[[str, str], None]
 
 
@@ -23,6 +26,9 @@ def main(environ: Mapping[str, str] = os.environ, azure: Azure | None = None) ->
     """Look, and say what was found. Exit status 1 where something would stop the deployment."""
     if environ.get("NSGFLOW_PREFLIGHT", "").lower() == "off":
         say("nsgflow: not looking before the deployment, as NSGFLOW_PREFLIGHT is off.")
+        return 0
+    if environ.get("AZURE_ENV_NAME") and not all(environ.get(name) for name in _CHOSEN):
+        say("nsgflow: no subscription or region is chosen yet, so there is nowhere to look.")
         return 0
     wished = wishes(environ)
     azure = azure or Azure(SignIn(environ.get("AZURE_TENANT_ID", "")))
@@ -62,7 +68,11 @@ def look(azure: Azure, wished: Wishes, keep_value: Keep) -> Findings:
     check_rights.look(azure, wished, findings)
     check_flow_logs.look(azure, wished.accounts, findings)
     if accounts != [account.given for account in wished.accounts]:
-        keep_value(ACCOUNTS, json.dumps(accounts))
+        value = json.dumps(accounts)
+        try:
+            keep_value(ACCOUNTS, value)
+        except AzureError as error:
+            findings.stop(f"Give the topic that exists with its account ({error}):", value)
     return findings
 
 
