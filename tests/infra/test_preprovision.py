@@ -252,8 +252,13 @@ def test_an_inventory_elsewhere_takes_rights_there(ready: World) -> None:
     (stop,) = looked(ready, ACCOUNT, FAR)[0].stops
 
     assert "Microsoft.Resources/deployments/write" in stop.text
-    assert stop.command == "azd env set NSGFLOW_INVENTORY_ENABLED false"
-    assert looked(ready, ACCOUNT, FAR, NSGFLOW_INVENTORY_ENABLED="false")[0].stops == []
+    assert stop.command == "azd env set NSGFLOW_INVENTORY_ROLES_ENABLED false"
+    for variables in (
+        {"NSGFLOW_INVENTORY_ROLES_ENABLED": "false"},
+        {"NSGFLOW_INVENTORY_ENABLED": "false"},
+        {"NSGFLOW_INVENTORY_SCOPES": json.dumps([SUBSCRIPTION, "/providers/x/managementGroups/y"])},
+    ):
+        assert looked(ready, ACCOUNT, FAR, **variables)[0].stops == []
 
 
 def test_flow_logs_that_are_not_there_or_off(ready: World) -> None:
@@ -359,6 +364,7 @@ def test_without_any_flow_log(ready: World) -> None:
         ('["x"]', "item 1 is no object"),
         ('[{"resourceId":"/subscriptions/1"}]', "is no storage account's"),
         (json.dumps([{"resourceId": ACCOUNT, "connection": "A"}] * 2), "two accounts are named A"),
+        (json.dumps([{"resourceId": ACCOUNT, "connection": "1-a"}]), "connection '1-a' is not"),
     ],
 )
 def test_accounts_that_cannot_be_read(ready: World, text: str, wrong: str) -> None:
@@ -412,9 +418,16 @@ def test_a_group_of_that_name_that_is_somebody_elses(ready: World) -> None:
 
     (stop,) = looked(ready, ACCOUNT)[0].stops
     assert stop.command == "azd env set NSGFLOW_RESOURCE_GROUP_NAME rg-prod"
-    assert looked(ready, ACCOUNT, NSGFLOW_RESOURCE_GROUP_NAME="rg-prod")[0].stops == []
+    findings, kept = looked(ready, ACCOUNT, NSGFLOW_RESOURCE_GROUP_NAME="rg-prod")
+    assert findings.stops == []
+    assert kept == {"NSGFLOW_RESOURCE_GROUP_EXISTS": "true"}
+    said = {"NSGFLOW_RESOURCE_GROUP_NAME": "rg-prod", "NSGFLOW_RESOURCE_GROUP_EXISTS": "true"}
+    assert (looked(ready, ACCOUNT, **said)[1]) == {}
     ready.has(group, tags={"azd-env-name": "prod"})
     assert looked(ready, ACCOUNT)[0].stops == []
+    del ready.things[group.lower()]
+    (stop,) = looked(ready, ACCOUNT, **said)[0].stops
+    assert stop.command.startswith("az group create --name rg-prod")
 
 
 def test_it_is_azd_that_runs_it() -> None:
@@ -443,4 +456,6 @@ def test_without_azd_a_topic_that_exists_is_printed(ready: World) -> None:
         raise AzureError(0, "", f"azd env set {name}: not installed")
 
     (stop,) = preprovision.look(ready.azure(), wishes(environ), keep).stops
-    assert json.loads(stop.command)[0]["systemTopicName"] == "theirs"
+    name, _, value = stop.command.partition("=")
+    assert name == "NSGFLOW_FLOW_LOG_ACCOUNTS"
+    assert json.loads(value)[0]["systemTopicName"] == "theirs"
