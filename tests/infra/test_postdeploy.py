@@ -236,6 +236,22 @@ def test_an_account_that_no_sweep_has_read_is_not_subscribed(
     assert "there is no event subscription" not in said
 
 
+def test_an_account_that_is_subscribed_and_refuses_now(
+    deployed: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its subscriptions stay, and that they are a danger to all is said, with the way out."""
+    deployed.logs["nsgflow.sweep"] = [
+        {"Connection": "FlowLogs", "Unreached": 1, "FirstError": "403"},
+        {"Connection": "Hub_2", "Unreached": 0, "FirstError": ""},
+    ]
+
+    assert run(deployed) == 1
+    said = capsys.readouterr().err
+    assert said.count("stop the host for all accounts") == 2
+    assert f"az resource delete --ids {topic('FlowLogs')}/eventSubscriptions/func-abc-nsg" in said
+    assert not [path for method, path in deployed.asked if method == "DELETE"]
+
+
 def test_a_sweep_is_waited_for(deployed: World) -> None:
     """Lines take minutes; before the first, the table itself is not there."""
     rows = [{"name": at} for at in ("Connection", "Unreached", "FirstError")]

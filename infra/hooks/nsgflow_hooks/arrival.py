@@ -82,4 +82,4 @@ def _counts(azure: Azure, source: Source, deployed: Outputs, since: datetime) ->
 def _of_app(series: dict[str, Any], deployed: Outputs) -> bool:
     """Whether the series is of one of our subscriptions; others may share the topic."""
     names = [str(at.get("value")).lower() for at in series.get("metadatavalues") or []]
-    return not names or any(name.startswith(deployed.app.lower()) for name in names)
+    return not names or any(name.startswith(f"{deployed.app.lower()}-") for name in names)
