@@ -44,7 +44,7 @@ def _none(counted: dict[str, float]) -> str:
         return (
             f"Events do not arrive: {counted[_FAILED]:.0f} deliveries failed. See the topic's "
             "metric Delivery Failed Events by Error Type; right after the first start some are "
-            "refused while the app loads its key, and Event Grid repeats them."
+            "refused while the app loads its key; the sweep delivers their blobs."
         )
     if counted[_MATCHED]:
         return "Events were matched and are on their way; metrics are minutes late."
