@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.inventory import CLIENTS, SITE, Place
 from nsgflow_core.estate.knowledge import NOTHING, FarEnd, Knowledge
@@ -33,7 +34,7 @@ _ROUTED = frozenset((addresses.INTERNET, addresses.PRIVATE, addresses.CGNAT))
 _SERVICES = Path(__file__).with_name("services.json")
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, LONGEST_ID)
 def acl_name(acl_id: str) -> str:
     """The name of an NSG from its resource id, as given; "" when the id is none."""
     head, _, name = acl_id.rstrip("/").rpartition("/")

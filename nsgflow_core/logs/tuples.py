@@ -45,6 +45,8 @@ _NSG_STATES = frozenset(("", "B", "C", "E", "D"))
 _V4_STATES = frozenset("BCED")
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _TEXTS = msgspec.json.Decoder(list[str])
+_LONGEST_KEPT = 256
+"""Characters of what is cached: no real tuple has as many, and a made-up one has any number."""
 _SMALL_GROUP = 16 * 1024
 """Up to this many bytes a list with a denied tuple has each of its tuples checked."""
 
@@ -80,7 +82,7 @@ def read_tuples(
                 addresses.canonical(src),
                 addresses.canonical(dst),
                 _port(src_port),
-                outcome(rest),
+                outcome(rest) if len(rest) <= _LONGEST_KEPT else outcome.__wrapped__(rest),
             )
         except ValueError as exc:
             reason = f"tuple {first + index} of the record, rule {group.rule[:80]!r}: {exc}"

@@ -482,3 +482,19 @@ def test_a_wait_that_is_no_number(deployed: World) -> None:
     """A bad setting is named."""
     with pytest.raises(HookError, match="NSGFLOW_WAIT_SECONDS is no number: 'long'"):
         run(deployed, NSGFLOW_WAIT_SECONDS="long")
+
+
+def test_application_insights_elsewhere_and_what_an_owner_is_to_run(
+    deployed: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that was there before is asked by its id; commands for an owner are printed."""
+    theirs = INSIGHTS.replace("rg-prod", "central")
+    command = "az role assignment create --role Reader …"
+    environ = {
+        "NSGFLOW_ALERT_RULES": json.dumps({"enabled": True, "insightsId": theirs}),
+        "NSGFLOW_INVENTORY_COMMANDS": json.dumps([command]),
+    }
+
+    assert run(deployed, **environ) == 0
+    assert ("POST", f"/v1{theirs}/query".lower()) in deployed.asked
+    assert command in capsys.readouterr().out

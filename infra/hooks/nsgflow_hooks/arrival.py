@@ -65,7 +65,7 @@ def _counts(azure: Azure, source: Source, deployed: Outputs, since: datetime) ->
         aggregation="Total",
         **{"$filter": "EventSubscriptionName eq '*'"},
     )
-    metrics = answer.get("value") if isinstance(answer, dict) else None
+    metrics = answer.get("value")
     if not isinstance(metrics, list):
         raise AzureError(200, "", "nothing that can be read")
     return {
