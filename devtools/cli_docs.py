@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
-_COMMANDS = ("flows", "denied", "tail", "checkpoints", "replay", "run", "check")
+_COMMANDS = (
+    *("", "flows", "denied", "tail", "checkpoints", "replay", "run", "check"),
+    *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
+)
 _INTRODUCTION = """\
 # The command line
 
@@ -28,9 +31,9 @@ logs are sent to, and sign in with the first of these that is there.
 `--account-name` may be given several times, and takes the URL of a blob service for clouds other
 than the public one.
 
-`checkpoints`, `replay`, `run` and `check` take the settings of the deployed function from the
-environment, by the same names; [configuration.md](configuration.md) has them. What is not set of
-its storage is `AZURE_STORAGE_CONNECTION_STRING`.
+`checkpoints`, `replay`, `run`, `check` and `dead-letters` take the settings of the deployed
+function from the environment, by the same names; [configuration.md](configuration.md) has them.
+What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 
 | exit status | |
 |---|---|
@@ -48,8 +51,8 @@ Progress bars and colours are for terminals only; `NO_COLOR` switches colours of
 def cli() -> str:
     """The text of docs/cli.md."""
     helps = "\n".join(
-        f"## {title}\n\n```\n{_help(arguments)}```\n"
-        for title, arguments in [("nsgflow", []), *((f"nsgflow {at}", [at]) for at in _COMMANDS)]
+        f"## {f'nsgflow {command}'.strip()}\n\n```\n{_help(command.split())}```\n"
+        for command in _COMMANDS
     )
     return f"{_INTRODUCTION}\n{helps}"
 

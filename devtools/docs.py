@@ -1,14 +1,16 @@
 """The parts of the docs that are made from the code: `python -m devtools.docs [--check]`.
 
-docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, and docs/cli.md
-from the command line's own --help.
+docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, docs/cli.md from
+the command line's own --help, and the table of costs in docs/deployment.md from devtools/cost.py.
 """
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
+from devtools import cost
 from devtools.cli_docs import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,13 +34,21 @@ def columns() -> str:
     return "\n".join(lines)
 
 
+def deployment() -> str:
+    """docs/deployment.md with the table of costs between its marks."""
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    between = re.compile(r"(<!-- cost: .*? -->\n).*(<!-- /cost -->)", re.DOTALL)
+    return between.sub(lambda at: f"{at[1]}\n{cost.table()}\n\n{at[2]}", text)
+
+
 def main() -> int:
     """Write what is made from the code, or with --check say whether it is current."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; 1 if not current")
     check = parser.parse_args().check
     stale = []
-    for name, text in {"columns.md": columns(), "cli.md": cli()}.items():
+    made = {"columns.md": columns(), "cli.md": cli(), "deployment.md": deployment()}
+    for name, text in made.items():
         path = ROOT / "docs" / name
         if check and (not path.exists() or path.read_text() != text):
             stale.append(name)

@@ -2,11 +2,11 @@
 
 `infra/events.json` is infra/events.bicep as Resource Manager takes it: the postdeploy hook deploys
 it in pipelines where nothing but azd is installed. It lies in the repository, and the gate compares
-it with its source. A release has both templates compiled.
+it with its source.
+A release has both templates compiled: devtools.release.
 
     python -m devtools.templates           write infra/events.json
     python -m devtools.templates --check   say whether it is current
-    python -m devtools.templates --to DIR  write both templates there
 """
 
 import argparse
@@ -58,17 +58,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--to", type=Path)
     arguments = parser.parse_args()
     bicep = compiler()
     if bicep is None:
         print("the Bicep CLI is needed: az bicep install, or name it in BICEP", file=sys.stderr)
         return 1
-    if arguments.to:
-        arguments.to.mkdir(parents=True, exist_ok=True)
-        for name in ("main", "events"):
-            (arguments.to / f"{name}.json").write_text(compiled(name, bicep))
-        return 0
     text = compiled("events", bicep)
     if arguments.check:
         if EVENTS.exists() and EVENTS.read_text() == text:

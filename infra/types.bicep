@@ -173,12 +173,21 @@ type alertOptions = {
     threshold: int?
   }?
 
-  @description('Optional. An event failed five times and went to the poison queue; the sweep still delivers its blob.')
+  @description('Optional. Events failed five times and went to the poison queue; the sweep still delivers their blobs.')
   poison: {
     @description('Optional. Whether the rule is on. The default is true.')
     enabled: bool?
 
-    @description('Optional. Poison messages in 15 minutes that alert. The default is 1.')
+    @description('Optional. Poison messages in 15 minutes that alert. The default is 5: five tries are over in a second, so a hiccup makes a few.')
+    threshold: int?
+  }?
+
+  @description('Optional. The Functions host stopped itself: it could not look at the blob of an event, or a run took too long.')
+  host: {
+    @description('Optional. Whether the rule is on. The default is true.')
+    enabled: bool?
+
+    @description('Optional. Stops in 15 minutes that alert. The default is 1.')
     threshold: int?
   }?
 }

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
     AzureError,
+    ClientAuthenticationError,
     HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
@@ -18,8 +18,9 @@ from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import Storage
+from nsgflow_core.web import azure_transport
 
-_TIMEOUTS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 20}
+_TIMEOUTS = {"connection_timeout": 5, "read_timeout": 20}
 _THROTTLED = (408, 429, 500, 502, 503, 504)
 
 
@@ -42,10 +43,13 @@ def blob_service(storage: Storage) -> BlobServiceClient:
     retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2)
     if storage.connection_string:
         return BlobServiceClient.from_connection_string(
-            storage.connection_string, retry_policy=retry, **_TIMEOUTS
+            storage.connection_string, retry_policy=retry, transport=azure_transport(**_TIMEOUTS)
         )
     return BlobServiceClient(
-        storage.blob_url, credential(storage.client_id), retry_policy=retry, **_TIMEOUTS
+        storage.blob_url,
+        credential(storage.client_id),
+        retry_policy=retry,
+        transport=azure_transport(**_TIMEOUTS),
     )
 
 
@@ -53,14 +57,14 @@ def table(storage: Storage, name: str) -> TableClient:
     """A table of an account."""
     if storage.connection_string:
         return TableClient.from_connection_string(
-            storage.connection_string, name, retry_total=2, **_TIMEOUTS
+            storage.connection_string, name, retry_total=2, transport=azure_transport(**_TIMEOUTS)
         )
     return TableClient(
         storage.table_url,
         name,
         credential=credential(storage.client_id),
         retry_total=2,
-        **_TIMEOUTS,
+        transport=azure_transport(**_TIMEOUTS),
     )
 
 
@@ -76,7 +80,10 @@ def errors_of(what: str) -> Iterator[None]:
         yield
     except HttpResponseError as exc:
         if exc.status_code is None:
-            raise RefusedError(f"{what}: {exc.message}") from exc
+            if isinstance(exc, ClientAuthenticationError):  # no token could be had
+                raise RefusedError(f"{what}: {exc.message}") from exc
+            # The answer broke off, for example in the middle of a download.
+            raise TransientError(f"{what}: {exc.message}") from exc
         message = f"{what}: {exc.status_code} {error_code(exc)}"
         if exc.status_code in _THROTTLED:
             raise TransientError(message) from exc

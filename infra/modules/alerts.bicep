@@ -44,6 +44,9 @@ var everyMinute = options.?watched.?everyMinute ?? false
 var portList = join(map(concat([-1], ports), port => string(port)), ', ')
 var nsgList = join(map(concat([''], nsgs), nsg => '\'${toLower(nsg)}\''), ', ')
 
+// How a rule's ISO 8601 duration is written in KQL.
+var spans = { PT30M: '30m', PT45M: '45m', PT1H: '1h', PT2H: '2h', PT3H: '3h', PT6H: '6h', P1D: '1d' }
+
 var values = {
   insightsId: insightsId
   ports: portList
@@ -53,6 +56,7 @@ var values = {
   failures: string(options.?delivery.?failures ?? 5)
   connections: string(connectionCount)
   lagMinutes: string(options.?delivery.?lagMinutes ?? 10)
+  quiet: spans[options.?quiet.?window ?? 'PT1H']
 }
 
 // Rows arrive one to three minutes after their own time, so rules over rows look at what was
@@ -68,7 +72,7 @@ var rules = [
     window: 'PT1H'
     query: loadTextContent('../queries/alert-denied-watched.kql')
     measure: 'Flows'
-    dimensions: ['AclName', 'AclRule', 'DestPort']
+    dimensions: ['Nsg', 'Rule', 'Port']
     threshold: options.?watched.?threshold ?? 1
   }
   {
@@ -80,7 +84,7 @@ var rules = [
     window: 'P1D'
     query: loadTextContent('../queries/alert-surge.kql')
     measure: 'Denied'
-    dimensions: ['AclName']
+    dimensions: ['Nsg']
     threshold: 1
   }
   {
@@ -89,7 +93,8 @@ var rules = [
     displayName: 'nsgflow: the pipeline has gone quiet'
     severity: 1
     frequency: 'PT15M'
-    window: options.?quiet.?window ?? 'PT1H'
+    // The longest that a rule may look back: whether the app has ever said anything.
+    window: 'P2D'
     query: loadTextContent('../queries/alert-quiet.kql')
     measure: 'Quiet'
     dimensions: []
@@ -129,7 +134,19 @@ var rules = [
     query: loadTextContent('../queries/alert-poison.kql')
     measure: 'Messages'
     dimensions: []
-    threshold: options.?poison.?threshold ?? 1
+    threshold: options.?poison.?threshold ?? 5
+  }
+  {
+    name: 'nsgflow-host'
+    enabled: options.?host.?enabled ?? true
+    displayName: 'nsgflow: the host stopped itself'
+    severity: 1
+    frequency: 'PT15M'
+    window: 'PT15M'
+    query: loadTextContent('../queries/alert-host.kql')
+    measure: 'Stops'
+    dimensions: []
+    threshold: options.?host.?threshold ?? 1
   }
 ]
 

@@ -1,280 +1,40 @@
-"""`nsgflow check`: what stands between this configuration and working, each with its mend.
+"""`nsgflow check`: what stands between this configuration and working, each with its mend."""
 
-Reads one byte of a log, writes and removes one row and one blob of state, asks for a token and
-connects to the webhook's host. Only with `--send-test` is anything sent.
-"""
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
 
-import os
-import socket
-import ssl
-import sys
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from typing import Annotated
 
-import certifi
-import requests
 import typer
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import ContainerClient
 
-from nsgflow_core.cli.query import Resource
-from nsgflow_core.cli.session import Status
-from nsgflow_core.cli.state import settings_of
-from nsgflow_core.config import LogsSettings, Settings, WebhookSettings
-from nsgflow_core.digests import groups
-from nsgflow_core.digests.digest import Digest
-from nsgflow_core.errors import ConfigError, NsgflowError, RefusedError, TransientError
-from nsgflow_core.logs import listing
-from nsgflow_core.logs.blocks import FlowLogs
-from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
-from nsgflow_core.model import BlobRef, Flow, Group, Position, Record, Storage, flow_time
-from nsgflow_core.sinks.digest import Poster
-from nsgflow_core.sinks.log_analytics import LogAnalyticsSink, token_scope
-from nsgflow_core.sinks.sink import Sink
-from nsgflow_core.sinks.webhook import WebhookSink
-from nsgflow_core.storage import blob_service, credential, errors_of, table
-
-_SECONDS = 10.0
-TEST_RULE = "nsgflow check --send-test"
+from nsgflow_core.cli.options import Verbose
+from nsgflow_core.cli.session import Status, session
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, and the mend, "" when all is well."""
+def check(
+    *,
+    send_test: Annotated[
+        bool, typer.Option("--send-test", help="Send one marked row and one marked alert.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check what stands in the way, each with its mend.
 
-    what: str
-    mend: str = ""
-
-
-def check(environ: Mapping[str, str], *, send_test: bool) -> None:
-    """Write a line for each thing that was looked at.
-
-    Raises:
-        typer.Exit: something is missing.
+    Looks at the settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…), sign-in, each container,
+    the state, a token for Logs Ingestion and the webhook's host. Exit status 1 if anything is
+    missing. Sends nothing unless --send-test is given.
     """
-    missing = 0
-    for finding in _findings(environ, send_test=send_test):
-        missing += bool(finding.mend)
-        mark = "MISSING" if finding.mend else "ok"
-        line = f"{mark:8}{finding.what}"
-        sys.stdout.write(f"{line}: {finding.mend}\n" if finding.mend else f"{line}\n")
-        sys.stdout.flush()
-    if missing:
-        raise typer.Exit(Status.FAILED)
+    with session(verbose=verbose):
+        import os
+        import sys
 
+        from nsgflow_core.cli.findings import findings
 
-def _findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding]:
-    try:
-        settings = settings_of(environ)
-    except ConfigError as exc:
-        for problem in exc.problems:
-            yield Finding("settings", problem)
-        return
-    yield Finding("settings")
-    for name in settings.unknown:
-        yield Finding(f"setting {name}", "there is no such setting: correct or remove it")
-    for connection, storage in settings.connections.items():
-        yield from _flow_logs(connection, storage)
-    yield from _state(settings)
-    if settings.logs is None and settings.webhook is None:
-        yield Finding(
-            "sinks", "nothing is delivered: set NSGFLOW_LOGS_ENDPOINT or NSGFLOW_WEBHOOK_URL"
-        )
-    if settings.logs is not None:
-        yield from _table(settings.logs, send_test=send_test)
-    if settings.webhook is not None:
-        yield from _webhook(settings.webhook, send_test=send_test)
-
-
-def _tried(what: str, attempt: Callable[[], object], mend: str) -> Finding:
-    """Try something: well done, or what went wrong and the mend."""
-    try:
-        attempt()
-    except (NsgflowError, OSError, ValueError) as exc:
-        if isinstance(exc, TransientError):
-            mend = "it is busy or out of reach: see that its name is right and this network has it"
-        reason = (str(exc).strip() or type(exc).__name__).partition("\n")[0].rstrip(" .")
-        return Finding(what, f"{reason}; {mend}")
-    return Finding(what)
-
-
-def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
-    try:
-        service = blob_service(storage)
-    except ValueError as exc:
-        yield Finding(f"{connection}: account", f"{exc}; correct the setting {connection}")
-        return
-    account = str(service.account_name)
-    role = f"give the app's identity the role Storage Blob Data Reader on {account}"
-    found: list[ContainerClient] = []
-    for name in (NSG_CONTAINER, VNET_CONTAINER):
-        container = service.get_container_client(name)
-
-        def look(container: ContainerClient = container) -> None:
-            if listing.exists(container):
-                found.append(container)
-
-        finding = _tried(f"{connection}: list {account}/{name}", look, role)
-        there = finding.mend or container in found
-        yield finding if there else Finding(f"{finding.what} (there is none, which may be right)")
-        if finding.mend:
-            return
-    if not found:
-        yield Finding(
-            f"{connection}: flow logs", f"no flow logs are sent to {account}: make one that is"
-        )
-    source = FlowLogs({account: service})
-    for container in found:
-        yield _tried(
-            f"{connection}: read {account}/{container.container_name}",
-            lambda container=container: _read_a_byte(source, account, container),  # type: ignore[misc]
-            role,
-        )
-
-
-def _read_a_byte(source: FlowLogs, account: str, container: ContainerClient) -> None:
-    """Read the newest log of any resource; where there is none, that it can be listed is all."""
-    for prefix in listing.resources(container):
-        resource = Resource(account, container, prefix)
-        for hour in listing.newest_hours(container, prefix):
-            for log in resource.logs(hour):
-                if log.size:
-                    source.read(log.ref, 0, 1, source.list_blocks(log.ref).etag)
-                return
-
-
-def _state(settings: Settings) -> Iterator[Finding]:
-    storage = settings.host_storage
-    try:
-        rows_of = table(storage, settings.state_table)
-        blobs = blob_service(storage)
-    except ValueError as exc:
-        yield Finding("state", f"{exc}; correct AzureWebJobsStorage")
-        return
-    probe = {"PartitionKey": "~check", "RowKey": uuid.uuid4().hex}
-
-    def write_row() -> None:
-        with errors_of(f"write to table {settings.state_table}"):
-            try:
-                rows_of.create_entity(probe)
-            except ResourceNotFoundError:
-                with suppress(ResourceExistsError):
-                    rows_of.create_table()
-                rows_of.create_entity(probe)
-            rows_of.delete_entity(probe)
-
-    def write_blob() -> None:
-        container = blobs.get_container_client(settings.state_container)
-        name = f"check/{probe['RowKey']}"
-        with errors_of(f"write to container {settings.state_container}"):
-            try:
-                container.upload_blob(name, b"")
-            except ResourceNotFoundError:
-                with suppress(ResourceExistsError):
-                    container.create_container()
-                container.upload_blob(name, b"")
-            container.delete_blob(name)
-
-    on = f"on {blobs.account_name}"
-    yield _tried(
-        f"state: write table {settings.state_table}",
-        write_row,
-        f"give the app's identity the role Storage Table Data Contributor {on}",
-    )
-    yield _tried(
-        f"state: write container {settings.state_container}",
-        write_blob,
-        f"give the app's identity the role Storage Blob Data Owner {on}",
-    )
-
-
-def _table(logs: LogsSettings, *, send_test: bool) -> Iterator[Finding]:
-    def token() -> None:
-        with errors_of("get a token for Logs Ingestion"):
-            credential().get_token(token_scope(logs.endpoint))
-
-    yield _tried(
-        "table: token for Logs Ingestion",
-        token,
-        "sign in with az login, or give the app an identity",
-    )
-    yield _tried(
-        f"table: reach {urlsplit(logs.endpoint).hostname}",
-        lambda: _connect(logs.endpoint),
-        "correct NSGFLOW_LOGS_ENDPOINT, or let this network reach it",
-    )
-    if send_test:
-        yield _tried(
-            "table: test row",
-            lambda: _send(LogAnalyticsSink(logs, credential())),
-            "give the app's identity the role Monitoring Metrics Publisher on the data collection "
-            "rule of NSGFLOW_LOGS_RULE_ID (new roles take up to half an hour), and see that "
-            "NSGFLOW_LOGS_STREAM is a stream of it",
-        )
-
-
-def _webhook(webhook: WebhookSettings, *, send_test: bool) -> Iterator[Finding]:
-    # Of the URL only the host is shown: the rest may be a secret.
-    yield _tried(
-        f"webhook: reach {urlsplit(webhook.url).hostname}",
-        lambda: _connect(webhook.url),
-        "correct NSGFLOW_WEBHOOK_URL, or let this network reach it",
-    )
-    if send_test:
-        yield _tried(
-            "webhook: test alert",
-            lambda: _send_alert(webhook),
-            "see what the receiver says of it, and that it has the same NSGFLOW_WEBHOOK_SECRET",
-        )
-
-
-def _connect(url: str) -> None:
-    """Connect to the host of a URL, or to the proxy on the way there, and send nothing.
-
-    Raises:
-        OSError: it cannot be reached, or its certificate is not trusted.
-    """
-    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-    parts = urlsplit(proxy or url)
-    host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    with socket.create_connection((host, port), timeout=_SECONDS) as connection:
-        if parts.scheme == "https":
-            trusted = os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
-            context = ssl.create_default_context(cafile=trusted)
-            context.wrap_socket(connection, server_hostname=host).close()
-
-
-def _send_alert(webhook: WebhookSettings) -> None:
-    """Send the test flow as an alert of the format that is set."""
-    if not webhook.digest_schedule:
-        _send(WebhookSink(webhook))
-        return
-    counted = tuple(groups.count([_test_flow()]))
-    Poster(webhook, lambda _: "")(Digest(uuid.uuid4().hex, time.time(), counted))
-
-
-def _send(sink: Sink) -> None:
-    """Send the test flow."""
-    now = datetime.now(UTC)
-    ref = BlobRef("nsgflow", "nsgflow-check", f"{now:%Y-%m-%dT%H%M%S}-{uuid.uuid4().hex}")
-    delivery = sink.deliver(ref, [_test_flow()], Position(0), Position(1), _SECONDS)
-    if delivery.error is not None:
-        raise delivery.error
-    if not delivery.accepted:
-        raise RefusedError("it was not accepted")
-
-
-def _test_flow() -> Flow:
-    """One flow, marked as a test by its rule, between addresses set aside for examples."""
-    milliseconds = round(time.time() * 1000)
-    record = Record(0, 1, flow_time(milliseconds), 4, "")
-    group = Group(record, "nsgflow-check", "nsgflow-check", TEST_RULE, "")
-    text = f"{milliseconds},192.0.2.1,192.0.2.2,0,0,6,I,D,NX,0,0,0,0"
-    ends = ("192.0.2.1", "192.0.2.2", 0, 0)
-    return Flow(milliseconds, *ends, "6", "I", "D", "NX", 0, 0, 0, 0, group, 0, text)
+        missing = 0
+        for finding in findings(os.environ, send_test=send_test):
+            missing += bool(finding.mend)
+            mark = "MISSING" if finding.mend else "ok"
+            line = f"{mark:8}{finding.what}"
+            sys.stdout.write(f"{line}: {finding.mend}\n" if finding.mend else f"{line}\n")
+            sys.stdout.flush()
+        if missing:
+            raise typer.Exit(Status.FAILED)

@@ -1,112 +1,67 @@
 """`nsgflow checkpoints`: how far each sink got in each log, and how far behind it is."""
 
-import time
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Any
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
 
-from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
-from nsgflow_core.cli.session import note
-from nsgflow_core.cli.state import Entry, entries, open_state, whole_hours
-from nsgflow_core.cli.times import span
-from nsgflow_core.delivery.cursor import Cursor
-from nsgflow_core.errors import BadInputError
-from nsgflow_core.logs.path import parse_path
-from nsgflow_core.model import flow_time
+from typing import Annotated
 
-OUTPUTS = ("table", "json", "csv")
-_COLUMNS = (
-    "connection",
-    "hour",
-    "log",
-    "mac",
-    "sink",
-    "offset",
-    "size",
-    "lagBytes",
-    "behindSince",
-    "failures",
-    "notBefore",
-    "pending",
-    "claimedUntil",
-)
+import typer
+
+from nsgflow_core.cli.options import LogName, Verbose, one_of, output
+from nsgflow_core.cli.session import note, session
+
+_OUTPUTS = ("table", "json", "csv")
 
 
-def show_checkpoints(
-    environ: Mapping[str, str],
-    since: str | None,
-    until: str | None,
-    nsg: str,
-    output: str,
+def checkpoints(
     *,
-    stale: bool,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="From this hour on: ISO 8601 (UTC), or 30m, 2h, 3d ago.  [default: 2h]",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
+    ] = None,
+    nsg: LogName = "",
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Only where a sink is behind its log.")
+    ] = False,
+    form: Annotated[str, output(*_OUTPUTS)] = "table",
+    verbose: Verbose = False,
 ) -> None:
-    """Write the checkpoints of some hours; with `stale` only of sinks behind their log.
+    """Show how far the deployed function got, by log.
 
-    Raises:
-        NsgflowError: the settings are wrong, or the state cannot be read.
+    For each sink the bytes that it is behind its log, and since when. Takes the function's own
+    settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment. Logs without any
+    checkpoint are shown without a sink.
     """
-    if output not in OUTPUTS:
-        raise BadInputError(f"--output {output!r} is not one of {', '.join(OUTPUTS)}")
-    hours = whole_hours(span(since, until, 2, datetime.now(UTC)))
-    state = open_state(environ)
-    found = [
-        row
-        for entry in entries(state, hours, nsg)
-        for row in _rows(entry, time.time())
-        if not stale or row["lagBytes"] or row["failures"]
-    ]
-    if output == "json":
-        write_json_lines(found)
-    elif output == "csv":
-        write_csv(_COLUMNS, found)
-    elif found:
-        cells = [[_cell(row[column]) for column in _COLUMNS] for row in found]
-        write_table(_COLUMNS, cells)
-    else:
-        note("nothing is behind" if stale else "there are no logs and no checkpoints of that time")
+    with session(verbose=verbose):
+        import os
+        import time
+        from datetime import UTC, datetime
 
+        from nsgflow_core.cli import lag
+        from nsgflow_core.cli.state import entries, open_state, whole_hours
+        from nsgflow_core.cli.times import span
 
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    return "" if value is None else str(value)
-
-
-def _rows(entry: Entry, now: float) -> Iterator[dict[str, Any]]:
-    """A row for each sink; one without a sink for a log that nobody has looked at."""
-    log = entry.log.path if entry.log else parse_path(entry.ref.path)
-    size = entry.log.size if entry.log else None
-    checkpoint = entry.checkpoint
-    common = {
-        "connection": entry.connection,
-        "hour": f"{log.hour:%Y-%m-%dT%H:00Z}",
-        "log": log.resource.rpartition("/")[2],
-        "mac": log.mac,
-        "size": size,
-        "pending": bool(checkpoint and checkpoint.pending),
-        "claimedUntil": _time(checkpoint.until)
-        if checkpoint and checkpoint.owner and checkpoint.until > now
-        else None,
-    }
-    cursors: Mapping[str, Cursor] = checkpoint.cursors if checkpoint else {}
-    if not cursors:
-        yield common | _cursor_columns("", Cursor(), size)
-    for sink, cursor in sorted(cursors.items()):
-        yield common | _cursor_columns(sink, cursor, size)
-
-
-def _cursor_columns(sink: str, cursor: Cursor, size: int | None) -> dict[str, Any]:
-    return {
-        "sink": sink,
-        "offset": cursor.offset,
-        # A log that was deleted cannot be lagged behind; a shorter one is read from its start.
-        "lagBytes": 0 if size is None else size - cursor.seen if cursor.seen <= size else size,
-        "behindSince": _time(cursor.behind_since),
-        "failures": cursor.failures,
-        "notBefore": _time(cursor.not_before),
-    }
-
-
-def _time(seconds: float) -> str | None:
-    return flow_time(round(seconds * 1000)) if seconds else None
+        form = one_of("--output", form, _OUTPUTS)
+        hours = whole_hours(span(since, until, 2, datetime.now(UTC)))
+        state = open_state(os.environ)
+        found = [
+            row
+            for entry in entries(state, hours, nsg)
+            for row in lag.rows(entry, time.time())
+            if not stale or row["lagBytes"] or row["failures"]
+        ]
+        if form != "table" or found:
+            lag.write(found, form)
+        else:
+            note(
+                "nothing is behind"
+                if stale
+                else "there are no logs and no checkpoints of that time"
+            )

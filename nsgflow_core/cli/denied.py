@@ -1,162 +1,65 @@
 """`nsgflow denied`: denied flows grouped, so that the rule and port in the way stand on top."""
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
 
-from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.flows import When, reading
-from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
-from nsgflow_core.cli.query import Choice
-from nsgflow_core.cli.read import Found
-from nsgflow_core.cli.suggest import Proposal, proposal
-from nsgflow_core.cli.text import nsg_name
-from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate.inventory import Inventory
-from nsgflow_core.estate.rules import Denial, denial
-from nsgflow_core.model import flow_time
+from typing import Annotated
 
-OUTPUTS = ("table", "json", "csv")
-DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
+import typer
 
-_KEYS: dict[str, Callable[[Found], str | int | None]] = {
-    "nsg": lambda found: nsg_name(found.log.path, found.flow.group),
-    "rule": lambda found: found.flow.group.rule,
-    "direction": lambda found: "in" if found.flow.inbound else "out",
-    "protocol": lambda found: found.flow.protocol,
-    "source": lambda found: found.flow.src,
-    "destination": lambda found: found.flow.dst,
-    "port": lambda found: found.flow.dst_port,
-    "mac": lambda found: found.flow.group.mac,
-    "account": lambda found: found.log.ref.account,
-}
+from nsgflow_core.cli.options import Sources, Verbose, Wanted, When, one_of, output, takes_options
+from nsgflow_core.cli.session import session
 
-Key = tuple[str | int | None, ...]
+_OUTPUTS = ("table", "json", "csv")
 
 
-@dataclass(slots=True)
-class Denials:
-    """What the denied flows of one group have in common; times in milliseconds."""
-
-    acl_group: str
-    first: int
-    last: int
-    flows: int = 0
-    sources: set[str] = field(default_factory=set)
-
-    def add(self, found: Found) -> None:
-        """Count a flow."""
-        self.flows += 1
-        self.sources.add(found.flow.src)
-        self.first = min(self.first, found.flow.time_ms)
-        self.last = max(self.last, found.flow.time_ms)
-
-
-def parse_by(by: str) -> list[str]:
-    """The keys to group by.
-
-    Raises:
-        BadInputError: names one that there is not, or none.
-    """
-    keys = [key.strip().lower() for key in by.split(",") if key.strip()]
-    unknown = [key for key in keys if key not in _KEYS]
-    if unknown or not keys:
-        wrong = unknown[0] if unknown else ""
-        raise BadInputError(f"--by {wrong!r} is not one of {', '.join(_KEYS)}")
-    return list(dict.fromkeys(keys))
-
-
-def group(found: Iterable[Found], keys: Sequence[str]) -> list[tuple[Key, Denials]]:
-    """Denied flows by these keys, the busiest group first."""
-    getters = [_KEYS[key] for key in keys]
-    groups: dict[tuple[Key, str], Denials] = {}
-    for item in found:
-        values = tuple(get(item) for get in getters)
-        # NSGs of one name in different resource groups are different NSGs.
-        acl = item.flow.group.acl_group if "nsg" in keys else ""
-        denials = groups.get((values, acl))
-        if denials is None:
-            when = item.flow.time_ms
-            denials = groups[values, acl] = Denials(acl, when, when)
-        denials.add(item)
-    ordered = sorted(
-        groups.items(), key=lambda entry: (-entry[1].flows, list(map(str, entry[0][0])))
-    )
-    return [(values, denials) for (values, _), denials in ordered]
-
-
-def show_denied(
-    accounts: Sequence[Account],
-    choice: Choice,
-    when: When,
-    by: str,
-    output: str,
+@takes_options
+def denied(
     *,
-    suggest: bool,
-    inventory: Inventory | None = None,
+    sources: Sources,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="KEYS",
+            help="Group by these, separated by commas: nsg, rule, direction, protocol, source, "
+            "destination, port, mac, account.  "
+            "[default: nsg,rule,direction,protocol,destination,port]",
+        ),
+    ] = "",
+    suggest: Annotated[
+        bool,
+        typer.Option(
+            "--suggest",
+            help="Propose for each group the rule that would let it through, as an az command "
+            "to review; with the function's settings in the environment, by its inventory.",
+        ),
+    ] = False,
+    wanted: Wanted,
+    when: When,
+    form: Annotated[str, output(*_OUTPUTS)] = "table",
+    verbose: Verbose = False,
 ) -> None:
-    """Write the groups of denied flows, and for each the rule that would let it through.
+    """Show which NSG, rule and port deny the most.
 
-    With an inventory the proposals name the rule that denied and a free priority before it.
-
-    Raises:
-        NsgflowError: nothing could be read at all.
+    The denied flows of the newest hour, if nothing else is asked for, in groups, the busiest on
+    top: how many, from how many sources, when first and last.
     """
-    if output not in OUTPUTS:
-        raise BadInputError(f"--output {output!r} is not one of {', '.join(OUTPUTS)}")
-    keys = parse_by(by)
-    if suggest and sorted(keys) != sorted(DEFAULT_BY.split(",")):
-        raise BadInputError("--suggest needs the default grouping: leave out --by")
-    with reading(accounts, choice, when) as (_, found):
-        groups = group(found, keys)
-    proposals = [_proposal(keys, *entry, inventory) for entry in groups] if suggest else []
-    if output == "table":
-        _write_table(keys, groups)
-        for number, made in enumerate(proposals, 1):
-            sys.stdout.write("\n" + made.text(f"{number}. "))
-        return
-    found_rows = [_row(keys, *entry) for entry in groups]
-    if suggest:
-        for row, made in zip(found_rows, proposals, strict=True):
-            row |= {"proposal": made.command, "warnings": made.warnings}
-    if output == "json":
-        write_json_lines(found_rows)
-    else:
-        columns = [*keys, "flows", "sources", "first", "last", *(["proposal"] if suggest else [])]
-        write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
+    with session(verbose=verbose):
+        import os
 
+        from nsgflow_core.cli import denials
+        from nsgflow_core.cli.accounts import sign_in
+        from nsgflow_core.cli.query import Defaults
+        from nsgflow_core.cli.reading import reading
+        from nsgflow_core.cli.state import inventory_of
+        from nsgflow_core.errors import BadInputError
 
-def _proposal(
-    keys: Sequence[str], values: Key, denials: Denials, inventory: Inventory | None
-) -> Proposal:
-    group = dict(zip(keys, values, strict=True))
-    acl_group = denials.acl_group
-    known: Denial | None = None
-    if inventory is not None:
-        if acl := inventory.acl(acl_group):
-            acl_group = acl.id
-        inbound = group["direction"] == "in"
-        known = denial(inventory, acl_group, str(group["rule"]), inbound=inbound)
-    return proposal(group, acl_group, sorted(denials.sources), known)
-
-
-def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
-    return dict(zip(keys, values, strict=True)) | {
-        "flows": denials.flows,
-        "sources": len(denials.sources),
-        "first": flow_time(denials.first),
-        "last": flow_time(denials.last),
-    }
-
-
-def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> None:
-    if not groups:
-        return
-    cells = []
-    for values, denials in groups:
-        row = _row(keys, values, denials)
-        counts = [row["flows"], row["sources"]]
-        times = [row["first"], row["last"]]
-        cells.append(["" if cell is None else str(cell) for cell in (*counts, *values, *times)])
-    write_table(["flows", "sources", *keys, "first", "last"], cells)
+        form = one_of("--output", form, _OUTPUTS)
+        keys = denials.parse_by(by or denials.DEFAULT_BY)
+        if suggest and sorted(keys) != sorted(denials.DEFAULT_BY.split(",")):
+            raise BadInputError("--suggest needs the default grouping: leave out --by")
+        accounts = sign_in(sources.account_name or (), os.environ)
+        inventory = inventory_of(os.environ) if suggest else None
+        with reading(accounts, wanted, when, Defaults()) as (_, found):
+            groups = denials.group(found, keys)
+            denials.write(keys, groups, form, suggest=suggest, inventory=inventory)

@@ -1,88 +1,64 @@
 """`nsgflow flows`: the flows of the newest logs, or of a span of time."""
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
 
-from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.formats import OUTPUTS, write_flows
-from nsgflow_core.cli.query import Choice, Logs, flow_filter
-from nsgflow_core.cli.read import Found, Log, Reader
-from nsgflow_core.cli.session import finish, progress
-from nsgflow_core.cli.text import Totals
-from nsgflow_core.cli.times import Span, span
-from nsgflow_core.errors import BadInputError
-from nsgflow_core.logs.blocks import FlowLogs
+from typing import Annotated
+
+import typer
+
+from nsgflow_core.cli.options import Sources, Verbose, Wanted, When, one_of, output, takes_options
+from nsgflow_core.cli.session import session
+
+_OUTPUTS = ("text", "table", "json", "csv")
 
 
-@dataclass(frozen=True, slots=True)
-class When:
-    """The logs of which time: the newest `hours` of each NSG, or those of a span."""
-
-    hours: int | None = None
-    since: str | None = None
-    until: str | None = None
-
-
-def when_span(when: When, now: datetime) -> Span | None:
-    """The span of time, None for the newest logs.
-
-    Raises:
-        BadInputError: the span is empty or no time, or the hours are none.
-    """
-    hours = 1 if when.hours is None else when.hours
-    if hours < 1:
-        raise BadInputError(f"--display-hours {hours}: it takes at least one hour")
-    if not when.since and not when.until:
-        return None
-    if when.since and when.hours is not None:
-        raise BadInputError("give either --display-hours or --since")
-    return span(when.since, when.until, hours, now)
-
-
-@contextmanager
-def reading(
-    accounts: Sequence[Account], choice: Choice, when: When
-) -> Iterator[tuple[Reader, Iterator[Found]]]:
-    """Read the flows that are asked for; at the end tell what could not be read.
-
-    The newest logs come with the newest hour first, as in get_nsg_logs; a span in order of time.
-    """
-    now = datetime.now(UTC)
-    asked = when_span(when, now)
-    wanted = flow_filter(choice, asked)
-    logs = Logs(accounts, choice.nsg)
-    hours: Iterable[list[Log]] = (
-        logs.newest(when.hours or 1, now) if asked is None else logs.of_hours(asked.hours())
-    )
-    source = FlowLogs({account.name: account.service for account in accounts})
-    with progress() as show, Reader(source, wanted, show) as reader:
-        yield reader, reader.flows(hours)
-    finish(reader.tally)
-
-
-def show_flows(
-    accounts: Sequence[Account], choice: Choice, when: When, output: str, *, aggregate: bool
+@takes_options
+def flows(
+    *,
+    sources: Sources,
+    wanted: Wanted,
+    when: When,
+    display_allowed: Annotated[
+        bool, typer.Option("--display-allowed", help="Show allowed flows as well as denied ones.")
+    ] = False,
+    aggregate: Annotated[
+        bool, typer.Option("--aggregate", help="Add up packets and bytes at the end.")
+    ] = False,
+    form: Annotated[str, output(*_OUTPUTS)] = "text",
+    verbose: Verbose = False,
 ) -> None:
-    """Write the flows, and the sums of their counters if asked.
+    """Show flows of the newest logs, or of a span of time.
 
-    Raises:
-        NsgflowError: nothing could be read at all.
+    Denied inbound ones of the newest hour, if nothing else is asked for. Takes the flags of
+    get_nsg_logs and prints its lines. With --display-hours the newest hour
+    comes first, as there; with --since the oldest. Within an hour flows are in the order of
+    their times. A --filter that names action, direction or lb replaces the default for it.
     """
-    if output not in OUTPUTS:
-        raise BadInputError(f"--output {output!r} is not one of {', '.join(OUTPUTS)}")
-    totals = Totals()
+    with session(verbose=verbose):
+        import os
+        import sys
+        from collections.abc import Iterator
 
-    def counted(found: Iterable[Found]) -> Iterator[Found]:
-        for item in found:
-            totals.add(item.flow)
-            yield item
+        from nsgflow_core.cli.accounts import sign_in
+        from nsgflow_core.cli.formats import write_flows
+        from nsgflow_core.cli.query import Defaults
+        from nsgflow_core.cli.read import Found
+        from nsgflow_core.cli.reading import reading
+        from nsgflow_core.cli.text import Totals
 
-    with reading(accounts, choice, when) as (_, found):
-        write_flows(counted(found) if aggregate else found, output)
-        if aggregate:
-            # What reads JSON or CSV would trip over other lines.
-            target = sys.stdout if output in ("text", "table") else sys.stderr
-            target.writelines(line + "\n" for line in totals.lines())
+        form = one_of("--output", form, _OUTPUTS)
+        totals = Totals()
+
+        def counted(found: Iterator[Found]) -> Iterator[Found]:
+            for item in found:
+                totals.add(item.flow)
+                yield item
+
+        accounts = sign_in(sources.account_name or (), os.environ)
+        defaults = Defaults(allowed=display_allowed, direction="in")
+        with reading(accounts, wanted, when, defaults) as (_, found):
+            write_flows(counted(found) if aggregate else found, form)
+            if aggregate:
+                # What reads JSON or CSV would trip over other lines.
+                target = sys.stdout if form in ("text", "table") else sys.stderr
+                target.writelines(line + "\n" for line in totals.lines())

@@ -1,22 +1,24 @@
 """Flows as text, a table, JSON or CSV; and tables of anything."""
 
 import csv
+import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import msgspec
 
+from nsgflow_core.cli.harmless import inert, json_text, printable
 from nsgflow_core.cli.read import Found
-from nsgflow_core.cli.text import Lines, nsg_name, printable
-from nsgflow_core.model import BlobRef, flow_time
+from nsgflow_core.cli.text import Lines, nsg_name
+from nsgflow_core.model import BlobRef, Flow, flow_time
 from nsgflow_core.sinks import rows
 
-OUTPUTS = ("text", "table", "json", "csv")
 _PAGE = 500
 """Rows of a table that are laid out together; so a table of any length needs little memory."""
 _UNBOUNDED = 100_000
+_RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 _TABLE = (
     "time",
     "NSG",
@@ -35,11 +37,11 @@ _TABLE = (
 
 
 def write_flows(found: Iterable[Found], output: str) -> None:
-    """Write flows to stdout in one of `OUTPUTS`, as they come."""
+    """Write flows to stdout as text, table, json or csv, as they come."""
     match output:
         case "json":
             for row in _rows(found):
-                sys.stdout.write(row.decode() + "\n")
+                write_json(row)
         case "csv":
             write_csv(rows.columns(), (msgspec.json.decode(row) for row in _rows(found)))
         case "table":
@@ -50,6 +52,28 @@ def write_flows(found: Iterable[Found], output: str) -> None:
             lines = Lines()
             for log, flow in found:
                 sys.stdout.write(lines.line(log.path, flow) + "\n")
+
+
+def flow_writer(output: str) -> Callable[[Sequence[Found]], None]:
+    """Writes flows to stdout as text, coloured on a terminal, or as json; at once."""
+    lines = Lines()
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+    def write(found: Sequence[Found]) -> None:
+        encoders: Mapping[BlobRef, Callable[[Flow], bytes]] = (
+            {log.ref: rows.encoder(log.ref) for log, _ in found} if output == "json" else {}
+        )
+        for log, flow in found:
+            if output == "json":
+                write_json(encoders[log.ref](flow))
+                continue
+            line = lines.line(log.path, flow)
+            if colours:
+                line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    return write
 
 
 def _rows(found: Iterable[Found]) -> Iterator[bytes]:
@@ -92,16 +116,27 @@ def _counters(packets: int | None, size: int | None) -> str:
 
 
 def write_csv(columns: Iterable[str], found: Iterable[Mapping[str, Any]]) -> None:
-    """Write mappings to stdout as CSV (RFC 4180 with bare line feeds), with a header."""
+    """Write mappings to stdout as CSV (RFC 4180 with bare line feeds), with a header.
+
+    No cell is a formula to a spreadsheet, and none steers a terminal.
+    """
     writer = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(found)
+    writer.writerows(
+        {key: inert(cell) if isinstance(cell, str) else cell for key, cell in item.items()}
+        for item in found
+    )
 
 
 def write_json_lines(found: Iterable[Mapping[str, Any]]) -> None:
     """Write mappings to stdout as JSON, one object a line."""
     for item in found:
-        sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
+        write_json(msgspec.json.encode(item))
+
+
+def write_json(encoded: bytes) -> None:
+    """Write one JSON value as a line of stdout; what could steer a terminal becomes an escape."""
+    sys.stdout.write(json_text(encoded.decode(), sys.stdout.encoding or "utf-8") + "\n")
 
 
 def write_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

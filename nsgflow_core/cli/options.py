@@ -1,45 +1,19 @@
-"""The options that several commands share, with their help."""
+"""The options that several commands share, with their help.
 
-from typing import Annotated
+A command takes all options of a kind by taking the kind: `@takes_options` puts the fields of
+`Sources`, `Wanted`, `When` and `Letters` in the place of a parameter of that type.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
-Accounts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--account-name",
-        metavar="NAME",
-        help="Storage account with the flow logs, by name or blob service URL; may be repeated. "
-        "'az storage account list -o table' shows yours.",
-    ),
-]
-Filter = Annotated[
-    str,
-    typer.Option(
-        "--filter",
-        metavar="TERMS",
-        help="Only flows for which all terms hold, for example "
-        "'ip=10.0.0.0/8 port=22,3389 !src=internet rule=DefaultRule_*'.",
-    ),
-]
-Hours = Annotated[
-    int | None,
-    typer.Option(
-        "--display-hours",
-        metavar="N",
-        help="Read the newest N hourly logs of each NSG.  [default: 1]",
-    ),
-]
-Since = Annotated[
-    str | None,
-    typer.Option(
-        "--since", metavar="TIME", help="Flows from then on: ISO 8601 (UTC), or 30m, 2h, 3d ago."
-    ),
-]
-Until = Annotated[
-    str | None,
-    typer.Option("--until", metavar="TIME", help="Flows before then, given like --since."),
-]
+from nsgflow_core.errors import BadInputError
+
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Tell more, on stderr: what was read, causes of errors.")
 ]
@@ -51,3 +25,202 @@ LogName = Annotated[
         help="Only logs of this NSG, or VNet flow log, as their paths name it; takes *.",
     ),
 ]
+Interval = Annotated[
+    float,
+    typer.Option("--interval", metavar="SECONDS", min=1, help="Look for new flows so often."),
+]
+
+
+def output(*forms: str) -> Any:
+    """The option that says how to show what was found; `one_of` reads its value."""
+    return typer.Option("--output", "-o", metavar="|".join(forms), help="How to show them.")
+
+
+def one_of(flag: str, value: str, words: Sequence[str]) -> str:
+    """The word that a flag was given, whatever its case.
+
+    Raises:
+        BadInputError: it is none of these.
+    """
+    folded = {word.casefold(): word for word in words}
+    if value.casefold() not in folded:
+        raise BadInputError(f"{flag} {value!r} is not one of {', '.join(words)}")
+    return folded[value.casefold()]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where flows are read from."""
+
+    account_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account-name",
+            metavar="NAME",
+            help="Storage account with the flow logs: its name, resource id or blob service URL; "
+            "may be repeated. 'az storage account list -o table' shows yours.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which flows are asked for, in the words of get_nsg_logs, and by filter terms."""
+
+    filter_terms: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="TERMS",
+            help="Only flows for which all terms hold, for example "
+            "'ip=10.0.0.0/8 port=22,3389 !src=internet rule=DefaultRule_*'; may be repeated.",
+        ),
+    ] = None
+    nsg_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--nsg-name",
+            metavar="NSG",
+            help="Only flows of this NSG, by name (takes *) or resource id; repeated: of any of "
+            "them.",
+        ),
+    ] = None
+    ip: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ip",
+            metavar="IP",
+            help="Only flows from or to this address; repeated: between them.",
+        ),
+    ] = None
+    port: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Only flows from or to this port; repeated: between them.",
+        ),
+    ] = None
+    display_direction: Annotated[
+        str | None,
+        typer.Option(
+            "--display-direction",
+            metavar="in|out|both",
+            help="Only flows of this direction.  [default: in for flows, else both]",
+        ),
+    ] = None
+    display_lb: Annotated[
+        bool,
+        typer.Option("--display-lb", help="Probes of the Azure load balancer as well."),
+    ] = False
+    version: Annotated[
+        int | None,
+        typer.Option(
+            "--version", metavar="1|2|4", help="Only flows of this log version.  [default: all]"
+        ),
+    ] = None
+    only_non_zero: Annotated[
+        bool, typer.Option("--only-non-zero", help="Only flows that have counters.")
+    ] = False
+    flow_state: Annotated[
+        str,
+        typer.Option(
+            "--flow-state",
+            metavar="B|C|E|D",
+            help="Only flows in this state: begun, continuing, ended, denied.",
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """The logs of which time: the newest `display_hours` of each NSG, or those of a span."""
+
+    display_hours: Annotated[
+        int | None,
+        typer.Option(
+            "--display-hours",
+            metavar="N",
+            help="Read the newest N hourly logs of each NSG.  [default: 1]",
+        ),
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Flows from then on: ISO 8601 (UTC), or 30m, 2h, 3d ago.",
+        ),
+    ] = None
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Flows before then, given like --since."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Which dead letters are asked for."""
+
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Written since then: ISO 8601 (UTC), or 30m, 2h, 3d ago.",
+        ),
+    ] = ""
+    nsg: Annotated[
+        str,
+        typer.Option(
+            "--nsg",
+            metavar="NAME",
+            help="Only of this NSG, or VNet flow log, as the paths of logs name it; takes *.",
+        ),
+    ] = ""
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            metavar="input|table|webhook",
+            help="Only what could not be read (input), or what this sink refused.",
+        ),
+    ] = ""
+
+
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command be called with the options of the kinds that its parameters have."""
+    signature = inspect.signature(command)
+    kinds: dict[str, Any] = {
+        name: parameter.annotation
+        for name, parameter in signature.parameters.items()
+        if is_dataclass(parameter.annotation)
+    }
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name not in kinds:
+            parameters.append(parameter)
+            continue
+        parameters += [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default,
+                annotation=field.type,
+            )
+            for field in fields(kinds[name])
+        ]  # fmt: skip
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        made = {
+            name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+            for name, kind in kinds.items()
+        }
+        command(**made, **given)
+
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {
+        "return": None
+    }
+    return called

@@ -1,170 +1,65 @@
-"""`nsgflow replay`: cursors moved back, so that the deployed function sends again.
+"""`nsgflow replay`: has the deployed function send hours again."""
 
-Safe while the function runs. A log that is being worked on is waited for, every write is
-conditional on the row being as it was read, and the sweep, which does the work, is told of the
-hours afterwards: what it finds there is marked.
-"""
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
 
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
-from nsgflow_core.cli.formats import write_table
-from nsgflow_core.cli.read import Reader
-from nsgflow_core.cli.session import Status, note
-from nsgflow_core.cli.state import SINKS, Entry, State, entries, open_state, whole_hours
-from nsgflow_core.cli.times import span
-from nsgflow_core.config import Settings
-from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, ClaimLostError
-from nsgflow_core.delivery.cursor import Cursor
-from nsgflow_core.errors import BadInputError, TransientError
-from nsgflow_core.filter import Filter, compile_terms
-from nsgflow_core.logs.blocks import FlowLogs
-from nsgflow_core.logs.path import parse_path
-from nsgflow_core.model import Position
-
-_PATIENCE = 2.5 * CLAIM_SECONDS
-"""How long a log that is being worked on is waited for, in seconds."""
-_POLL = 0.5
-_COLUMNS = ("hour", "log", "mac", "sink", "bytes again", "flows again")
+from nsgflow_core.cli.options import LogName, Verbose
+from nsgflow_core.cli.session import note, session
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What to send again: hours, logs by name, sinks (none means all)."""
+def replay(
+    *,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="From this hour on: ISO 8601 (UTC), or 30m, 2h, 3d ago.",
+        ),
+    ],
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
+    ] = None,
+    nsg: LogName = "",
+    sink: Annotated[
+        list[str] | None,
+        typer.Option("--sink", metavar="table|webhook", help="Only to this sink; may be repeated."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be sent again.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Have the deployed function send hours again.
 
-    since: str
-    until: str | None
-    nsg: str
-    sinks: Sequence[str]
-
-
-def replay(environ: Mapping[str, str], ask: Ask, *, dry_run: bool) -> None:
-    """Move cursors back, or with `dry_run` show what that would send again.
-
-    Raises:
-        NsgflowError: the settings are wrong, or the state cannot be read or written.
-        typer.Exit: some log was worked on all the time.
+    Its sweep does so within five minutes; rows keep their FlowId, alerts their id. Takes the
+    function's own settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment, and
+    is safe while it runs.
     """
-    if wrong := [sink for sink in ask.sinks if sink not in SINKS]:
-        raise BadInputError(f"--sink {wrong[0]!r} is not one of {', '.join(SINKS)}")
-    now = datetime.now(UTC)
-    hours = whole_hours(span(ask.since, ask.until, 1, now))
-    state = open_state(environ)
-    oldest = now - timedelta(days=state.settings.state_days)
-    if hours[0] <= oldest:
-        raise BadInputError(
-            f"the app forgets hours before {oldest:%Y-%m-%dT%HZ} (NSGFLOW_STATE_DAYS is "
-            f"{state.settings.state_days}): set it higher there, or begin later"
-        )
-    chosen = [entry for entry in entries(state, hours, ask.nsg) if entry.log is not None]
-    if not chosen:
-        note("there are no logs of these hours and that name: nothing to send again")
-        return
-    if dry_run:
-        write_table(_COLUMNS, [cells for entry in chosen for cells in _again(state, entry, ask)])
-        return
-    _move(state, chosen, ask)
+    with session(verbose=verbose):
+        import os
+        from datetime import UTC, datetime
 
+        from nsgflow_core.cli import cursors
+        from nsgflow_core.cli.state import SINKS, entries, open_state, whole_hours
+        from nsgflow_core.cli.times import span
+        from nsgflow_core.errors import BadInputError
 
-def _move(state: State, chosen: Sequence[Entry], ask: Ask) -> None:
-    moved: dict[str, set[datetime]] = {}
-    busy = 0
-    deadline = time.monotonic() + _PATIENCE
-    for entry in chosen:
-        hour = parse_path(entry.ref.path).hour
-        try:
-            move_back(state, entry, ask.sinks, deadline)
-        except TransientError as exc:
-            if not isinstance(exc, BusyError):
-                raise
-            busy += 1
-            note(str(exc))
+        sinks = sink or ()
+        if wrong := [name for name in sinks if name not in SINKS]:
+            raise BadInputError(f"--sink {wrong[0]!r} is not one of {', '.join(SINKS)}")
+        now = datetime.now(UTC)
+        hours = whole_hours(span(since, until, 1, now))
+        state = open_state(os.environ)
+        cursors.refuse_forgotten(state, hours, now)
+        chosen = [entry for entry in entries(state, hours, nsg) if entry.log is not None]
+        if not chosen:
+            note("there are no logs of these hours and that name: nothing to send again")
+        elif dry_run:
+            cursors.show_again(state, chosen, sinks)
         else:
-            moved.setdefault(entry.connection, set()).add(hour)
-    for connection, hours in moved.items():
-        state.checkpoints.ask_sweep(connection, hours)
-    count = len(chosen) - busy
-    sys.stdout.write(f"{count} logs will be sent again by the next sweep, within 5 minutes\n")
-    if busy:
-        raise typer.Exit(Status.INCOMPLETE)
-
-
-class BusyError(TransientError):
-    """A log was worked on for longer than we wait."""
-
-
-def move_back(state: State, entry: Entry, sinks: Sequence[str], deadline: float) -> None:
-    """Put the cursors of these sinks (none means all) at the start of a log.
-
-    Raises:
-        BusyError: it was worked on until the deadline, which is on the monotonic clock.
-    """
-    hour = parse_path(entry.ref.path).hour
-    while True:
-        row = state.checkpoints.read(entry.ref, hour)
-        if not row.owner or row.until <= time.time():
-            again = dict.fromkeys(sinks or row.cursors or configured(state.settings), Cursor())
-            with suppress(ClaimLostError):
-                state.checkpoints.write(
-                    replace(row, cursors=row.cursors | again, owner="", until=0.0, pending=True)
-                )
-                return
-        if time.monotonic() >= deadline:
-            raise BusyError(f"{entry.ref} is being worked on: replay it again later")
-        time.sleep(_POLL)
-
-
-def configured(settings: Settings) -> list[str]:
-    """The sinks that the settings switch on."""
-    return [
-        name
-        for name, sink in zip(SINKS, (settings.logs, settings.webhook), strict=True)
-        if sink is not None
-    ]
-
-
-def _again(state: State, entry: Entry, ask: Ask) -> Iterator[list[str]]:
-    """What would be sent again of one log, in a row for each sink: read, and counted."""
-    log, cursors = entry.log, entry.checkpoint.cursors if entry.checkpoint else {}
-    if log is None:
-        return
-    sinks = {
-        sink: (cursors[sink].position, _filter(state.settings, sink))
-        for sink in (ask.sinks or cursors or configured(state.settings))
-        if sink in cursors
-    }
-    counts: Counter[str] = Counter()
-    account = state.connections[entry.connection]
-    wanted = _any([terms for _, terms in sinks.values()])
-    if any(position > Position(0) for position, _ in sinks.values()):
-        with Reader(FlowLogs({account.name: account.service}), wanted, lambda _: None) as reader:
-            for found in reader.flows([[log]]):
-                for sink, (position, terms) in sinks.items():
-                    before = found.flow.position < position
-                    counts[sink] += before and terms.accepts(found.flow)
-    for sink, (position, _) in sinks.items():
-        name = log.path.resource.rpartition("/")[2]
-        place = [f"{log.path.hour:%Y-%m-%dT%H:00Z}", name, log.path.mac]
-        yield [*place, sink, str(position.offset), str(counts[sink])]
-    if not sinks:
-        place = [f"{log.path.hour:%Y-%m-%dT%H:00Z}", log.path.resource.rpartition("/")[2]]
-        yield [*place, log.path.mac, "none so far", "0", "0"]
-
-
-def _filter(settings: Settings, sink: str) -> Filter:
-    """What a sink takes: as set here, else as it is when nothing is set."""
-    target = settings.logs if sink == "table" else settings.webhook
-    return target.filter if target is not None else compile_terms("action=denied")
-
-
-def _any(filters: Sequence[Filter]) -> Filter:
-    decisions = frozenset[bool]().union(*(terms.decisions for terms in filters))
-    return Filter("", decisions, lambda flow: any(terms.accepts(flow) for terms in filters))
+            cursors.move(state, chosen, sinks)

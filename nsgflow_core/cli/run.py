@@ -5,42 +5,49 @@ listing what the function hears of by events. Same settings, same state: either 
 the other stopped, or both may run at once.
 """
 
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nsgflow_core.cli.session import note, sentence
-from nsgflow_core.cli.state import settings_of
+from nsgflow_core.cli.options import Interval
+from nsgflow_core.cli.session import note, sentence, session
 from nsgflow_core.errors import BadInputError, NsgflowError
-from nsgflow_core.service import Service
 
 
-def run(environ: Mapping[str, str], interval: float) -> None:
-    """Sweep every `interval` seconds until SIGTERM or Ctrl-C; the sweep under way is finished.
+def run(*, interval: Interval = 10) -> None:
+    """Run the pipeline in a loop, without Functions.
 
-    Raises:
-        BadInputError: the settings cannot work.
+    For a container or a laptop, with the function's own settings (AzureWebJobsStorage, FlowLogs,
+    NSGFLOW_…) and state. SIGTERM ends it when what is under way is delivered and committed.
     """
-    settings = settings_of(environ)
-    if settings.logs is None and settings.webhook is None:
-        raise BadInputError(
-            "there is nothing to deliver to: set NSGFLOW_LOGS_ENDPOINT and NSGFLOW_LOGS_RULE_ID, "
-            "or NSGFLOW_WEBHOOK_URL"
-        )
-    try:
-        service = Service(settings)
-    except ValueError as exc:
-        raise BadInputError(f"a storage setting cannot be used: {exc}") from exc
-    with _asked_to_stop() as stop:
-        note(f"running, a sweep every {interval:g} s")
-        while not stop.is_set():
-            try:
-                service.sweep()
-            except NsgflowError as exc:
-                note(f"{sentence(exc)}; trying again")
-            stop.wait(interval)
-    note("stopped")
+    with session(verbose=True):
+        import os
+
+        from nsgflow_core.cli.state import settings_of
+        from nsgflow_core.service import Service
+
+        settings = settings_of(os.environ)
+        if settings.logs is None and settings.webhook is None:
+            raise BadInputError(
+                "there is nothing to deliver to: set NSGFLOW_LOGS_ENDPOINT and "
+                "NSGFLOW_LOGS_RULE_ID, or NSGFLOW_WEBHOOK_URL"
+            )
+        try:
+            service = Service(settings)
+        except ValueError as exc:
+            raise BadInputError(f"a storage setting cannot be used: {exc}") from exc
+        with _asked_to_stop() as stop:
+            note(f"running, a sweep every {interval:g} s")
+            while not stop.is_set():
+                try:
+                    service.sweep()
+                except NsgflowError as exc:
+                    note(f"{sentence(exc)}; trying again")
+                stop.wait(interval)
+        note("stopped")
 
 
 @contextmanager

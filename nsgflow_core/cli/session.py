@@ -1,16 +1,14 @@
-"""How a command begins and ends: its errors in one sentence, its exit status, its progress."""
+"""How a command begins and ends: its errors in one sentence, its exit status."""
 
 import logging
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 
 import typer
 
-from nsgflow_core.cli.read import Tally
 from nsgflow_core.errors import BadInputError, NsgflowError
 
 _MENDS = {
@@ -31,8 +29,6 @@ _MENDS = {
     "DefaultAzureCredential": "sign in with az login, or set STORAGE_ACCOUNT_KEY",
 }
 """What a service says, and what to do about it; the first that fits counts."""
-_SLOW = 1.0
-"""Seconds after which a read counts as long, and shows its progress."""
 
 
 class Status(IntEnum):
@@ -91,54 +87,3 @@ def session(*, verbose: bool) -> Iterator[None]:
             note(f"caused by {type(cause).__name__}: {cause}")
         status = Status.USAGE if isinstance(exc, BadInputError) else Status.FAILED
         raise typer.Exit(status) from None
-
-
-def finish(tally: Tally) -> None:
-    """End a reading command: tell what could not be read.
-
-    Raises:
-        typer.Exit: something could not.
-    """
-    sys.stdout.flush()
-    logging.getLogger("nsgflow").info(
-        "read %d logs, %d bytes, %d records", tally.logs, tally.bytes_read, tally.records
-    )
-    for failure in tally.failures:
-        note(f"skipped: {failure}")
-    if not tally.logs:
-        note("there are no flow logs of that time")
-    if tally.failures:
-        raise typer.Exit(Status.INCOMPLETE)
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[Tally], None]]:
-    """A bar on stderr for a read that takes long; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - only terminals pay for it
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
-
-    bar = Progress(
-        TextColumn("reading {task.fields[logs]} logs"),
-        BarColumn(),
-        DownloadColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        # Lines that go to the same terminal are put above the bar.
-        redirect_stdout=sys.stdout.isatty(),
-        redirect_stderr=True,
-    )
-    task = bar.add_task("", total=None, logs=0)
-    begun = time.monotonic()
-
-    def show(tally: Tally) -> None:
-        bar.update(task, completed=tally.bytes_read, total=tally.bytes_known, logs=tally.logs)
-        if time.monotonic() - begun > _SLOW:
-            bar.start()
-
-    try:
-        yield show
-    finally:
-        bar.stop()

@@ -10,7 +10,7 @@ from fnmatch import translate
 from azure.core.exceptions import ResourceNotFoundError
 
 from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.query import Logs, Resource
+from nsgflow_core.cli.listing import Logs, Resource
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.times import HOUR, Span, floor
 from nsgflow_core.config import Settings, from_env

@@ -4,6 +4,7 @@ v1      time NSG rule A|D I|O source port destination port
 v2, v4  time NSG rule A|D I|O source protocol port destination port state counters
 """
 
+from nsgflow_core.cli.harmless import printable
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow, Group
 
@@ -13,15 +14,6 @@ def nsg_name(log: LogPath, group: Group) -> str:
     if log.kind == "nsg":
         return log.resource.rpartition("/")[2]
     return group.acl_name or group.acl_group
-
-
-def printable(text: str) -> str:
-    """Text that comes from a log without what could steer a terminal or break a line."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
 
 
 class Lines:

@@ -12,6 +12,8 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from socket import AF_INET, inet_pton
 
+from nsgflow_core.caches import cache_short
+
 INTERNET = "internet"
 PRIVATE = "private"  # RFC 1918 and IPv6 unique local
 CGNAT = "cgnat"  # RFC 6598
@@ -136,7 +138,7 @@ def within(address: str, network: IPv4Network | IPv6Network) -> bool:
     )
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, 32)
 def canonical_mac(text: str) -> str:
     """A MAC address as 12 upper-case hex digits; "" when the text is none."""
     digits = text.replace("-", "").replace(":", "").upper()

@@ -27,6 +27,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.storage import errors_of
+from nsgflow_core.web import azure_transport, time_limit
 
 PAGE = 1000
 """The most rows of a page that Resource Graph gives."""
@@ -89,6 +90,7 @@ class ResourceManager:
                 RetryPolicy(retry_total=5, timeout=120),
                 BearerTokenCredentialPolicy(credential, scope),
             ],
+            transport=azure_transport(),
         )
 
     def close(self) -> None:
@@ -147,9 +149,10 @@ class ResourceManager:
         return self._send(request, f"read {path.rpartition('/')[2]}")
 
     def _send(self, request: HttpRequest, what: str) -> HttpResponse:
-        if time.monotonic() >= self._deadline:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
             raise TransientError(f"{what}: the time given ran out")
-        with errors_of(what):
+        with errors_of(what), time_limit(left, what):
             response = self._client.send_request(
                 request,
                 connection_timeout=5,

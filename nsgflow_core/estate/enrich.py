@@ -7,11 +7,12 @@ port; it is read at the first row, not at start-up.
 """
 
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
+from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.inventory import CLIENTS, SITE, Place
 from nsgflow_core.estate.knowledge import NOTHING, FarEnd, Knowledge
@@ -34,7 +35,7 @@ _ROUTED = frozenset((addresses.INTERNET, addresses.PRIVATE, addresses.CGNAT))
 _SERVICES = Path(__file__).with_name("services.json")
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, LONGEST_ID)
 def acl_name(acl_id: str) -> str:
     """The name of an NSG from its resource id, as given; "" when the id is none."""
     head, _, name = acl_id.rstrip("/").rpartition("/")

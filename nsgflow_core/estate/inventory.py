@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.ranges import NOTHING, Network, PackedRanges, Ranges, network, pack
@@ -198,7 +199,7 @@ class Inventory:
         return Ranges(pack({network(text): at + 2 for text, at in prefixes.items()}))
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, LONGEST_ID)
 def _vnet(target: str) -> str:
     """The VNet of a resource id that is one, or lies in one."""
     head, mark, rest = target.partition(_VNET)

@@ -30,6 +30,7 @@ from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.estate.service_tags import ServiceTags, compile_tags
 from nsgflow_core.storage import credential, error_code, errors_of
+from nsgflow_core.web import Session, time_limit
 
 TAGS_BLOB = "knowledge/service-tags-1.msgpack"
 INVENTORY_BLOB = "knowledge/inventory-1.msgpack"
@@ -44,6 +45,7 @@ CHECK_SECONDS = 60.0
 
 _LARGEST_DOCUMENT = 64 * 1024 * 1024
 _TIMEOUTS = (5, 30)
+_DOWNLOAD_SECONDS = 120.0
 _NOT_MODIFIED, _NOT_FOUND = 304, 404
 
 
@@ -233,21 +235,23 @@ def _documents(sources: Sources, deadline: float) -> list[bytes]:
         finally:
             manager.close()
     if "://" in source:
-        return [_download(source)]
+        return [_download(source, deadline - time.monotonic())]
     try:
         return [Path(source).read_bytes()]
     except OSError as exc:
         raise RefusedError(f"cannot read {source}: {exc.strerror}") from exc
 
 
-def _download(url: str) -> bytes:
+def _download(url: str, seconds: float) -> bytes:
     """A document from the web; its URL may hold a signature, so no error shows it."""
     what = "the URL of the service tags"
+    seconds = min(seconds, _DOWNLOAD_SECONDS)
     try:
-        # Nothing from ~/.netrc goes along, and no redirect leads to where nobody meant to go.
-        with requests.get(
-            url, timeout=_TIMEOUTS, stream=True, allow_redirects=False, auth=lambda request: request
-        ) as response:
+        with (
+            time_limit(seconds, what),
+            Session() as session,
+            session.get(url, timeout=_TIMEOUTS, stream=True, allow_redirects=False) as response,
+        ):
             if response.status_code != requests.codes.ok:
                 raise RefusedError(f"{what} answered {response.status_code}")
             data = b""

@@ -3,10 +3,9 @@
 Two readers find the same: one for records as Azure writes them, and a lenient one for the rest.
 """
 
-from functools import lru_cache
-
 import msgspec
 
+from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.estate import enrich
 from nsgflow_core.estate.addresses import canonical_mac
 from nsgflow_core.estate.inventory import Inventory
@@ -149,12 +148,12 @@ def _lists(
     return found
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, LONGEST_ID)
 def _lower(text: str) -> str:
     return text.lower()
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, LONGEST_ID)
 def _acl(acl: str) -> tuple[str, str]:
     """A group's `acl_group` and `acl_name`."""
     return acl.lower() if acl.startswith("/") else acl, enrich.acl_name(acl)

@@ -21,12 +21,12 @@ JSON.
 import json
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import repeat
 from socket import AF_INET, inet_pton
 
 import msgspec
 
+from nsgflow_core.caches import cache_short
 from nsgflow_core.estate import addresses
 from nsgflow_core.logs.lenient import any_list, clean, note_bad
 from nsgflow_core.logs.log_record import UnreadableError
@@ -52,6 +52,7 @@ _ENDS = rb",[.:a-fA-F]*,[.:a-fA-F]*,,,[TUI]?,[IO]"
 _NSG_SHAPE = re.compile(_ENDS + rb",[AD](?:,[BCED]?,,,,)?")
 _VNET_SHAPE = re.compile(_ENDS + rb",[BCED],[A-Za-z_]*,,,,")
 """Tuples without their digits."""
+_LONGEST_SHAPE = 160
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _TEXTS = msgspec.json.Decoder(list[str])
 _FLOWS = msgspec.json.Decoder(list[Flow], strict=False)  # numbers come in quotes
@@ -148,12 +149,12 @@ def _alike(texts: Sequence[str], *, vnet: bool) -> list[Flow] | None:
     return found
 
 
-@lru_cache(maxsize=1024)
+@cache_short(1024, _LONGEST_SHAPE)
 def _known_nsg_shape(shape: bytes) -> bool:
     return _NSG_SHAPE.fullmatch(shape) is not None
 
 
-@lru_cache(maxsize=1024)
+@cache_short(1024, _LONGEST_SHAPE)
 def _known_vnet_shape(shape: bytes) -> bool:
     return _VNET_SHAPE.fullmatch(shape) is not None
 

@@ -7,12 +7,12 @@ neighbour is no webhook, and gets neither TLS nor HTTP.
 
 import ipaddress
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from nsgflow_core import web
 from nsgflow_core.errors import RefusedError
 
 _FORBIDDEN = [
@@ -48,13 +48,13 @@ def _checked(connected: socket.socket, *, loopback_only: bool) -> socket.socket:
     return connected
 
 
-class _PlainConnection(HTTPConnection):
+class _PlainConnection(web.PlainConnection):
     def _new_conn(self) -> socket.socket:
         # Without TLS the name proves nothing; the settings allow it for this machine alone.
         return _checked(super()._new_conn(), loopback_only=True)
 
 
-class _TlsConnection(HTTPSConnection):
+class _TlsConnection(web.TlsConnection):
     def _new_conn(self) -> socket.socket:
         return _checked(super()._new_conn(), loopback_only=False)
 
@@ -67,10 +67,15 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class GuardedAdapter(requests.adapters.HTTPAdapter):
-    """The transport of requests, with connections that check their peer."""
+class GuardedAdapter(web.Adapter):
+    """A transport with connections that check their peer."""
 
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """As its base has it."""
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+    pools: ClassVar[dict[str, Any]] = {"http": _PlainPool, "https": _TlsPool}
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
+    ) -> requests.Response:
+        """As its base has it; plain http is for this machine, and so never for a proxy."""
+        if str(request.url).lower().startswith("http://"):
+            options["proxies"] = None
+        return super().send(request, *args, **options)

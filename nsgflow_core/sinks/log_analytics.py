@@ -20,6 +20,7 @@ import msgspec
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
     AzureError,
+    ClientAuthenticationError,
     HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
@@ -35,6 +36,7 @@ from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.answers import status_error, with_retries
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.sink import Delivery, Item, Sendable
+from nsgflow_core.web import azure_transport, time_limit
 
 MAX_BODY = 1_000_000
 """Largest body in bytes before compression: under 1 MB whether mega means 1000 or 1024."""
@@ -66,6 +68,7 @@ class LogAnalyticsSink:
             credential_scopes=[token_scope(settings.endpoint)],
             retry_total=0,
             permit_redirects=False,
+            transport=azure_transport(),
         )
 
     def deliver(
@@ -95,16 +98,19 @@ class LogAnalyticsSink:
 
     def _upload(self, body: bytes, seconds: float) -> None:
         try:
-            self._client.upload(
-                self._settings.rule_id,
-                self._settings.stream,
-                io.BytesIO(body),
-                connection_timeout=min(seconds, 5),
-                read_timeout=seconds,
-            )
+            with time_limit(seconds, "Logs Ingestion"):
+                self._client.upload(
+                    self._settings.rule_id,
+                    self._settings.stream,
+                    io.BytesIO(body),
+                    connection_timeout=min(seconds, 5),
+                    read_timeout=seconds,
+                )
         except HttpResponseError as exc:
-            if exc.response is None or exc.status_code is None:  # no token could be had
-                raise RefusedError(f"no token for Logs Ingestion: {exc.message}") from exc
+            if exc.response is None or exc.status_code is None:
+                if isinstance(exc, ClientAuthenticationError):
+                    raise RefusedError(f"no token for Logs Ingestion: {exc.message}") from exc
+                raise TransientError(f"Logs Ingestion broke off: {exc.message}") from exc
             retry_after = exc.response.headers.get("Retry-After")  # type: ignore[attr-defined]  # its base class lacks what every transport has
             error = status_error(exc.status_code, retry_after, "Logs Ingestion")
             raise error or RefusedError(

@@ -10,12 +10,13 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from nsgflow_core.caches import cache_short
 from nsgflow_core.estate import enrich
 from nsgflow_core.estate.addresses import address_class
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
@@ -55,7 +56,7 @@ def _record_hash(ref: BlobRef, group: Group) -> hashlib.blake2b:
     return hashlib.blake2b(place.encode(), digest_size=16)
 
 
-@lru_cache(maxsize=256)
+@cache_short(256, 64)
 def record_time(text: str) -> str | None:
     """The time of a record as written when it is one; None otherwise, as Azure takes no other."""
     if not _RECORD_TIME.fullmatch(text):
@@ -159,7 +160,7 @@ def _known_ends(flow: Flow, knowledge: Knowledge) -> str:
     )
 
 
-@lru_cache(maxsize=16_384)
+@cache_short(16_384, 1024)
 def _text(value: str) -> str:
     return msgspec.json.encode(value).decode()
 

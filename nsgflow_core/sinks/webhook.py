@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from http.cookiejar import DefaultCookiePolicy
 from itertools import groupby
 from typing import Any
 
@@ -26,11 +25,11 @@ from nsgflow_core.sinks.answers import status_error, with_retries
 from nsgflow_core.sinks.guarded import GuardedAdapter
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.sink import Delivery, Item
+from nsgflow_core.web import Session, time_limit
 
 MAX_ALERT = 64 * 1024
 """Largest alert in bytes; what intermediaries of CloudEvents must be able to forward."""
 
-_CONNECTIONS = 32
 _MAX_ANSWER = 4096
 
 
@@ -88,35 +87,31 @@ def young_enough(flows: Sequence[Flow], settings: WebhookSettings) -> Sequence[F
 
 def new_session() -> requests.Session:
     """A session for posts to a webhook, for the life of the process."""
-    session = requests.Session()
-    # No credentials from ~/.netrc and no cookies go to whoever the URL names.
-    session.auth = lambda request: request
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = GuardedAdapter(pool_maxsize=_CONNECTIONS)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+    return Session(GuardedAdapter())
 
 
 def send(
     session: requests.Session, url: str, payload: bytes, headers: dict[str, str], seconds: float
 ) -> None:
-    """Post to a webhook and wait for the answer, `seconds` at most between its bytes.
+    """Post to a webhook and wait for the answer, `seconds` at most.
 
     Raises:
         TransientError, RefusedError: it did not accept; neither tells the URL.
     """
     try:
-        response = session.post(
-            url,
-            data=payload,
-            headers=headers,
-            timeout=(min(seconds, 5), seconds),
-            allow_redirects=False,
-            stream=True,
-        )
-        _finish(response)
+        with time_limit(seconds, "the webhook"):
+            response = session.post(
+                url,
+                data=payload,
+                headers=headers,
+                timeout=(min(seconds, 5), seconds),
+                allow_redirects=False,
+                stream=True,
+            )
+            _finish(response)
     except requests.exceptions.SSLError as exc:
+        if "EOF occurred" in str(exc):  # it broke off, and said nothing of trust
+            raise TransientError("the webhook: TLS broke off") from exc
         raise RefusedError("the webhook's certificate is not trusted") from exc
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as exc:
         raise RefusedError("the webhook's URL cannot be used") from exc

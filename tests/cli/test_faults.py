@@ -241,20 +241,6 @@ def test_connection_string_comes_first_and_says_so(store: Store) -> None:
     assert "AZURE_STORAGE_CONNECTION_STRING" in done.stderr
 
 
-def test_help_imports_nothing_slow() -> None:
-    """Neither Azure's packages nor rich nor msgspec are imported for the help."""
-    script = (
-        "import sys\nfrom nsgflow_core.cli.main import app\n"
-        "try:\n app(['--help'])\nexcept SystemExit:\n pass\n"
-        "slow = ('azure', 'rich', 'msgspec', 'requests')\n"
-        "sys.exit(', '.join(m for m in sys.modules if m.split('.')[0] in slow) or None)"
-    )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "denied" in done.stdout
-
-
 def test_without_the_extra_the_mend_is_named(tmp_path: Path) -> None:
     """Where typer is missing the command says what to install."""
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('typer')")

@@ -18,8 +18,9 @@ from devtools.http_server import Fault
 from devtools.meter import metered
 from devtools.nic import NSG_CONTAINER
 from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.query import Choice, flow_filter
-from nsgflow_core.cli.tail import Tailing
+from nsgflow_core.cli.following import Tailing
+from nsgflow_core.cli.options import Wanted
+from nsgflow_core.cli.query import Defaults, flow_filter
 from tests.cli.conftest import ROOT, Store, at
 
 WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
@@ -121,8 +122,8 @@ def test_hours_change_under_way(store: Store) -> None:
     """The last update of an hour is shown after its end, and the next hour from its start."""
     hour = at("2026-03-04T05:00")
     account = Account("devstoreaccount1", store.service)
-    choice = Choice(allowed=False)
-    follow = Tailing([account], choice, flow_filter(choice), None)
+    accepted = flow_filter(Wanted(), Defaults(probes=True))
+    follow = Tailing([account], accepted, None)
     first, second = writer(store, WEB, hour), writer(store, WEB, hour + timedelta(hours=1))
     first.append(record(hour, 1))
     with ThreadPoolExecutor(2) as pool:

@@ -236,6 +236,22 @@ def test_an_account_that_no_sweep_has_read_is_not_subscribed(
     assert "there is no event subscription" not in said
 
 
+def test_an_account_that_is_subscribed_and_refuses_now(
+    deployed: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its subscriptions stay, and that they are a danger to all is said, with the way out."""
+    deployed.logs["nsgflow.sweep"] = [
+        {"Connection": "FlowLogs", "Unreached": 1, "FirstError": "403"},
+        {"Connection": "Hub_2", "Unreached": 0, "FirstError": ""},
+    ]
+
+    assert run(deployed) == 1
+    said = capsys.readouterr().err
+    assert said.count("stop the host for all accounts") == 2
+    assert f"az resource delete --ids {topic('FlowLogs')}/eventSubscriptions/func-abc-nsg" in said
+    assert not [path for method, path in deployed.asked if method == "DELETE"]
+
+
 def test_a_sweep_is_waited_for(deployed: World) -> None:
     """Lines take minutes; before the first, the table itself is not there."""
     rows = [{"name": at} for at in ("Connection", "Unreached", "FirstError")]
@@ -386,45 +402,51 @@ def test_whether_an_event_arrives(
     assert told in capsys.readouterr().out
 
 
-def write_to_queue(world: World, connection: str) -> str:
-    """A topic's subscription that writes to the app's queue; its id."""
+def write_to_queue(world: World, connection: str) -> None:
+    """The topic's subscriptions write to the app's queue, as the topic's identity."""
     subscription = OTHER if connection == "Hub_2" else SUBSCRIPTION
-    at = f"{topic(connection, subscription)}/eventSubscriptions/q"
     queue = {"resourceId": STORAGE.upper(), "queueName": "nsgflow-events"}
-    destination = {"endpointType": "StorageQueue", "properties": queue}
-    world.lists[at.rpartition("/")[0].lower()].append(
-        {"id": at, "name": "q", "properties": {"destination": destination}}
-    )
-    return at
+    delivery = {
+        "identity": {"type": "SystemAssigned"},
+        "destination": {"endpointType": "StorageQueue", "properties": queue},
+    }
+    path = f"{topic(connection, subscription)}/eventSubscriptions".lower()
+    for at in world.lists[path]:
+        at["properties"] = {"deliveryWithResourceIdentity": delivery}
 
 
-def deleted(world: World) -> list[str]:
-    """What was deleted."""
-    return [path for method, path in world.asked if method == "DELETE"]
-
-
-def test_by_queue_the_webhooks_go_once_the_queue_is_written_to(
+def test_by_queue_the_templates_subscribe(
     deployed: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The templates subscribe the queue; until a topic writes to it, its webhooks stay."""
+    """No sweep is waited for, the alert rules are made, and a topic left behind is told of."""
     deployed.lists[f"{APP}/functions".lower()] = [{"name": "f/events"}, {"name": "f/sweep"}]
+    deployed.logs.clear()
+    environ = {"NSGFLOW_TRIGGER_SOURCE": "Queue", "NSGFLOW_ALERT_RULES": '{"enabled": true}'}
     write_to_queue(deployed, "FlowLogs")
 
-    assert run(deployed, NSGFLOW_TRIGGER_SOURCE="Queue") == 1
-    assert puts(deployed) == []
-    assert "egst-hub_2 does not write to the app's queue" in capsys.readouterr().err
-    assert len(deleted(deployed)) == 2
+    assert run(deployed, **environ) == 1
+    (body,) = puts(deployed)
+    given = body["properties"]["parameters"]
+    assert (given["sources"], given["alertRules"]) == ({"value": []}, {"value": {"enabled": True}})
+    said = capsys.readouterr().err
+    assert "there is no event subscription func-abc-nsg-Hub-2 that writes to the queue" in said
+    assert "FlowLogs" not in said
     write_to_queue(deployed, "Hub_2")
+    assert run(deployed, **environ) == 0
+    assert not [path for method, path in deployed.asked if method == "DELETE"]
+
+
+def test_a_removed_connection_writes_to_the_queue_no_more(deployed: World) -> None:
+    """Also by queue."""
+    deployed.lists[f"{APP}/functions".lower()] = [{"name": "f/events"}, {"name": "f/sweep"}]
+    subscribe(deployed, "FlowLogs", "nsg", name="func-abc-nsg-Old")
+    for connection in ("FlowLogs", "Hub_2"):
+        write_to_queue(deployed, connection)
+
     assert run(deployed, NSGFLOW_TRIGGER_SOURCE="Queue") == 0
-    assert len(set(deleted(deployed))) == 4
-
-
-def test_back_from_the_queue_its_subscription_goes(deployed: World) -> None:
-    """What wrote to the queue is removed when events call the app again."""
-    at = write_to_queue(deployed, "FlowLogs")
-
-    assert run(deployed) == 0
-    assert deleted(deployed) == [at.lower()]
+    assert [path.rpartition("/")[2] for method, path in deployed.asked if method == "DELETE"] == [
+        "func-abc-nsg-old"
+    ]
 
 
 def test_the_outputs_of_a_named_deployment(deployed: World) -> None:
@@ -476,3 +498,19 @@ def test_a_wait_that_is_no_number(deployed: World) -> None:
     """A bad setting is named."""
     with pytest.raises(HookError, match="NSGFLOW_WAIT_SECONDS is no number: 'long'"):
         run(deployed, NSGFLOW_WAIT_SECONDS="long")
+
+
+def test_application_insights_elsewhere_and_what_an_owner_is_to_run(
+    deployed: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that was there before is asked by its id; commands for an owner are printed."""
+    theirs = INSIGHTS.replace("rg-prod", "central")
+    command = "az role assignment create --role Reader …"
+    environ = {
+        "NSGFLOW_ALERT_RULES": json.dumps({"enabled": True, "insightsId": theirs}),
+        "NSGFLOW_INVENTORY_COMMANDS": json.dumps([command]),
+    }
+
+    assert run(deployed, **environ) == 0
+    assert ("POST", f"/v1{theirs}/query".lower()) in deployed.asked
+    assert command in capsys.readouterr().out

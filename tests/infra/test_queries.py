@@ -4,17 +4,25 @@ import json
 import re
 import subprocess
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-INFRA = ROOT / "infra"
-QUERIES = {path.stem: path.read_text() for path in sorted((INFRA / "queries").glob("*.kql"))}
-FUNCTIONS = ("ASimNetworkSessionNSGFlow", "NSGFlow")
-WORKBOOK = json.loads((INFRA / "workbook" / "nsgflow.workbook.json").read_text())
-ALERTS = (INFRA / "modules" / "alerts.bicep").read_text()
+from devtools.queries import (
+    ALERTS,
+    FUNCTIONS,
+    INFRA,
+    PARAMETERS,
+    ROOT,
+    SAVED,
+    WORKBOOK,
+    Rule,
+    of_docs,
+    of_workbook,
+    rules,
+    with_parameters,
+    with_values,
+)
 
 STANDARD = "TenantId:string, Type:string, _ResourceId:string, _SubscriptionId:string"
 APP_TRACES = (
@@ -22,6 +30,13 @@ APP_TRACES = (
     "Measurements:dynamic, ItemCount:int, OperationName:string, OperationId:string, "
     "ParentId:string, AppRoleName:string, AppRoleInstance:string, AppVersion:string, "
     f"SDKVersion:string, IKey:string, SourceSystem:string, {STANDARD}"
+)
+APP_EXCEPTIONS = (
+    "TimeGenerated:datetime, ProblemId:string, ExceptionType:string, OuterType:string, "
+    "OuterMessage:string, InnermostType:string, InnermostMessage:string, SeverityLevel:int, "
+    "Details:dynamic, Properties:dynamic, Measurements:dynamic, ItemCount:int, "
+    "OperationName:string, OperationId:string, ParentId:string, AppRoleName:string, "
+    f"AppRoleInstance:string, AppVersion:string, SDKVersion:string, IKey:string, {STANDARD}"
 )
 
 # Fields of ASIM's NetworkSession schema 0.2.6 and of its common fields, as far as the parser has
@@ -75,39 +90,20 @@ ASIM_OTHERS = {
     "AdditionalFields": "dynamic",
 }
 
-VALUES = {
-    "insightsId": "/subscriptions/0/resourceGroups/r/providers/Microsoft.Insights/components/a",
-    "ports": "-1, 22, 3389",
-    "nsgs": "'', 'prod-web'",
-    "factor": "5",
-    "minimum": "500",
-    "failures": "5",
-    "lagMinutes": "10",
-    "connections": "2",
-}
-"""What alerts.bicep puts in place of {{name}}, in the form that it has there."""
-
-PARAMETERS = {
-    "TimeRange:grain": ["5m"],
-    "Nsg": ["'*'", "'prod-web','0a1b'"],
-    "Ip": ["", "10.0.0.4"],
-    "Port": ["", "22, 3389"],
-}
-"""What the workbook puts in place of {name}: nothing chosen, and something."""
-
 
 @cache
 def checked() -> dict[str, Any]:
     """The language service's findings and result columns of every query."""
     schema = json.loads((ROOT / "nsgflow_core" / "schema.json").read_text())
     columns = ", ".join(f"{at['name']}:{at['type']}" for at in schema["columns"])
-    queries = {name: with_values(text) for name, text in QUERIES.items()}
+    queries = {name: with_values(text) for name, text in SAVED.items()}
     queries["ASimNetworkSessionNSGFlow"] = f"let disabled = false;\n{queries[FUNCTIONS[0]]}"
     queries |= {
         f"workbook {name} {choice}": with_parameters(with_values(query), choice)
-        for name, query in workbook_queries().items()
+        for name, query in of_workbook().items()
         for choice in (0, 1)
     }
+    queries |= of_docs()
     queries |= {
         "wrong column": "NSGFlow_CL | where SourceIp == '10.0.0.4'",
         "wrong type": "NSGFlow_CL | where DestPort has '22'",
@@ -118,8 +114,9 @@ def checked() -> dict[str, Any]:
         "tables": {
             schema["table"]: f"{columns}, {STANDARD}",
             "AppTraces": APP_TRACES,
+            "AppExceptions": APP_EXCEPTIONS,
         },
-        "functions": {"NSGFlow": {"parameters": "()", "body": f"{{{QUERIES['NSGFlow']}}}"}},
+        "functions": {"NSGFlow": {"parameters": "()", "body": f"{{{SAVED['NSGFlow']}}}"}},
         "queries": queries,
     }
     run = subprocess.run(
@@ -133,76 +130,41 @@ def checked() -> dict[str, Any]:
     return answer
 
 
-def with_values(text: str) -> str:
-    """The query as alerts.bicep and workbook.bicep fill it in."""
-    for name, value in VALUES.items():
-        text = text.replace(f"{{{{{name}}}}}", value)
-    assert "{{" not in text
-    return text
-
-
-def with_parameters(text: str, choice: int) -> str:
-    """The query as the workbook fills it in, with one of the sample choices."""
-    for name, values in PARAMETERS.items():
-        text = text.replace(f"{{{name}}}", values[min(choice, len(values) - 1)])
-    return text
-
-
-def workbook_queries() -> dict[str, str]:
-    """Every query of the workbook, those of its parameters too, by the item's name."""
-    found: dict[str, str] = {}
-
-    def walk(node: object, name: str) -> None:
-        if isinstance(node, list):
-            for item in node:
-                walk(item, name)
-        if isinstance(node, dict):
-            name = node.get("name", name)
-            if isinstance(query := node.get("query"), str):
-                assert name not in found
-                found[name] = query
-            for value in node.values():
-                walk(value, name)
-
-    walk(WORKBOOK["items"], "")
-    return found
-
-
-def rules() -> list[dict[str, Any]]:
-    """The rules of alerts.bicep: query, measure and dimensions."""
-    pattern = re.compile(
-        r"frequency: '(\w+)'\n\s+window: (.*)\n"
-        r"\s+query: loadTextContent\('\.\./queries/(.*)\.kql'\)\n"
-        r"\s+measure: '(\w+)'\n\s+dimensions: \[(.*)\]"
-    )
-    return [
-        {
-            "frequency": match[1],
-            "query": match[3],
-            "measure": match[4],
-            "dimensions": re.findall(r"'(\w+)'", match[5]),
-        }
-        for match in pattern.finditer(ALERTS)
-    ]
-
-
 @pytest.mark.parametrize("name", ["wrong column", "wrong type", "wrong syntax", "wrong function"])
 def test_the_check_sees_mistakes(name: str) -> None:
     """A query with a mistake is found out, so that finding nothing means something."""
     assert [at["severity"] for at in checked()[name]["diagnostics"]] == ["Error"]
 
 
-@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("name", SAVED)
 def test_query_is_right(name: str) -> None:
     """The language service has nothing to say about the query."""
     assert checked()[name]["diagnostics"] == []
 
 
 @pytest.mark.parametrize("choice", [0, 1], ids=["nothing chosen", "something chosen"])
-@pytest.mark.parametrize("name", workbook_queries())
+@pytest.mark.parametrize("name", of_workbook())
 def test_workbook_query_is_right(name: str, choice: int) -> None:
     """The workbook's query is right whatever is chosen."""
     assert checked()[f"workbook {name} {choice}"]["diagnostics"] == []
+
+
+@pytest.mark.parametrize("name", of_docs())
+def test_documented_query_is_right(name: str) -> None:
+    """What README and docs print runs as it stands there."""
+    assert checked()[name]["diagnostics"] == []
+
+
+def test_what_is_shown_of_a_flow_is_said_in_the_same_words() -> None:
+    """NSG, rule and port are told in one way wherever a query of the table tells them.
+
+    The table's plan Basic takes no functions, so that each query has the words itself.
+    """
+    asked = {name for name, text in SAVED.items() if "NSGFlow_CL\n" in text} - {FUNCTIONS[0]}
+    words = SAVED["NSGFlow"].partition("by FlowId\n")[2]
+
+    assert len(asked) == 7
+    assert {name for name in asked if words in SAVED[name]} == asked
 
 
 def test_every_query_is_deployed() -> None:
@@ -214,7 +176,7 @@ def test_every_query_is_deployed() -> None:
         for name in re.findall(r"loadTextContent\('\.\./queries/(.*)\.kql'\)", path.read_text())
     ]
 
-    assert sorted(read) == sorted(QUERIES)
+    assert sorted(read) == sorted(SAVED)
 
 
 def test_functions_are_called_as_they_are_saved() -> None:
@@ -230,7 +192,7 @@ def test_function_removes_duplicates_and_keeps_every_column() -> None:
     columns = checked()["NSGFlow"]["columns"]
 
     assert columns.items() >= {at["name"]: at["type"] for at in schema["columns"]}.items()
-    assert QUERIES["NSGFlow"].endswith("| summarize take_any(*) by FlowId\n")
+    assert "NSGFlow_CL\n| summarize take_any(*) by FlowId\n" in SAVED["NSGFlow"]
 
 
 def test_parser_has_the_fields_of_asim() -> None:
@@ -240,37 +202,37 @@ def test_parser_has_the_fields_of_asim() -> None:
     assert columns == ASIM_MANDATORY | ASIM_OTHERS
 
 
-@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["query"]))
-def test_rule_measures_what_its_query_has(rule: dict[str, Any]) -> None:
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule.query))
+def test_rule_measures_what_its_query_has(rule: Rule) -> None:
     """The measure is a number of the result, dimensions are strings, and time is none of it."""
-    columns = checked()[rule["query"]]["columns"]
+    columns = checked()[rule.query]["columns"]
 
-    assert columns[rule["measure"]] in {"long", "int", "real"}
-    assert {columns[name] for name in rule["dimensions"]} <= {"string"}
+    assert columns[rule.measure] in {"long", "int", "real"}
+    assert {columns[name] for name in rule.dimensions} <= {"string"}
     assert "datetime" not in columns.values()
 
 
 def test_every_alert_query_is_a_rule() -> None:
     """Each alert query has its rule; that of each minute is a simple log alert."""
-    names = {rule["query"] for rule in rules()} | {"alert-denied-watched-minute"}
+    names = {rule.query for rule in rules()} | {"alert-denied-watched-minute"}
 
-    assert names == {name for name in QUERIES if name.startswith("alert-")}
+    assert names == {name for name in SAVED if name.startswith("alert-")}
 
 
-@pytest.mark.parametrize("name", [name for name in QUERIES if name.startswith("alert-")])
+@pytest.mark.parametrize("name", [name for name in SAVED if name.startswith("alert-")])
 def test_alert_query_has_only_values_that_are_filled_in(name: str) -> None:
     """What is to be filled in has a value in alerts.bicep."""
     block = ALERTS[ALERTS.index("var values = {") : ALERTS.index("// Rows arrive")]
 
-    assert set(re.findall(r"\{\{(\w+)\}\}", QUERIES[name])) <= set(
+    assert set(re.findall(r"\{\{(\w+)\}\}", SAVED[name])) <= set(
         re.findall(r"^  (\w+): ", block, re.MULTILINE)
     )
 
 
-@pytest.mark.parametrize("name", [name for name in QUERIES if name.startswith("alert-")])
+@pytest.mark.parametrize("name", [name for name in SAVED if name.startswith("alert-")])
 def test_alert_query_takes_no_more_than_a_rule_may(name: str) -> None:
     """Rules refuse take, limit, search and union; each minute's refuse much more."""
-    query = re.sub(r"//.*", "", QUERIES[name])
+    query = re.sub(r"//.*", "", SAVED[name])
     words = {"take", "limit", "search", "union"}
     if name.endswith("-minute"):
         words |= {"let", "print", "datatable", "ingestion_time", "NSGFlow", "summarize", "dynamic"}
@@ -280,16 +242,15 @@ def test_alert_query_takes_no_more_than_a_rule_may(name: str) -> None:
 
 def test_rules_over_rows_look_at_when_they_were_ingested() -> None:
     """Rows are later than their own time, so rules over rows go by ingestion_time()."""
-    over_rows = [rule for rule in rules() if "NSGFlow_CL" in QUERIES[rule["query"]]]
+    over_rows = [rule for rule in rules() if "NSGFlow_CL" in SAVED[rule.query]]
 
     assert len(over_rows) == 2
     for rule in over_rows:
         minutes = [
-            int(at)
-            for at in re.findall(r"ingestion_time\(\) > ago\((\d+)m\)", QUERIES[rule["query"]])
+            int(at) for at in re.findall(r"ingestion_time\(\) > ago\((\d+)m\)", SAVED[rule.query])
         ]
 
-        assert minutes >= [int(rule["frequency"].removeprefix("PT").removesuffix("M"))]
+        assert minutes >= [int(rule.frequency.removeprefix("PT").removesuffix("M"))]
 
 
 def test_every_rule_has_a_runbook() -> None:
@@ -302,7 +263,7 @@ def test_every_rule_has_a_runbook() -> None:
     assert names <= set(re.findall(r"[a-z-]+", headings))
 
 
-@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+@pytest.mark.parametrize("query", SAVED.values(), ids=SAVED)
 def test_lines_are_looked_up_by_names_that_the_code_logs(query: str) -> None:
     """Events and fields of summary lines are those of telemetry.py."""
     telemetry = (ROOT / "nsgflow_core" / "telemetry.py").read_text()
@@ -318,7 +279,7 @@ def test_lines_are_looked_up_by_names_that_the_code_logs(query: str) -> None:
 
 def test_workbook_looks_up_names_that_the_code_logs() -> None:
     """The workbook's fields of summary lines are those of telemetry.py too."""
-    for query in workbook_queries().values():
+    for query in of_workbook().values():
         test_lines_are_looked_up_by_names_that_the_code_logs(query)
 
 
@@ -330,8 +291,6 @@ def test_workbook_is_whole() -> None:
 
     assert parameters == ["TimeRange", "Nsg", "Ip", "Port"]
     assert [items[tab]["conditionalVisibility"]["value"] for tab in tabs] == tabs
-    asked = {
-        at for text in workbook_queries().values() for at in re.findall(r"[^{]\{([\w:]+)\}", text)
-    }
+    asked = {at for text in of_workbook().values() for at in re.findall(r"[^{]\{([\w:]+)\}", text)}
     assert asked == set(PARAMETERS)
     assert WORKBOOK["fallbackResourceIds"] == ["{{workspaceId}}"]

@@ -1,4 +1,6 @@
-"""Deploys infra/events.json, the compiled infra/events.bicep: two subscriptions for each topic.
+"""Deploys infra/events.json, the compiled infra/events.bicep: what must wait for the code.
+
+That is two event subscriptions for each topic, and the alert rules.
 
 The template reads the app's key itself (listKeys), so the key is never in this process, in a
 command line or in a log, and one right, that on the app's keys, is enough for whoever deploys.
@@ -18,6 +20,7 @@ from nsgflow_hooks.errors import AzureError, HookError
 TEMPLATE = ROOT / "infra" / "events.json"
 _VERSION = "2024-03-01"
 _PAUSE = 5.0
+_MOST_PAUSES = 360  # half an hour
 _BETWEEN_TRIES = 30.0
 # What passes by itself: the host starts, its key is loaded, roles come into force.
 _PASSES = re.compile(
@@ -26,17 +29,21 @@ _PASSES = re.compile(
 
 
 def deploy(azure: Azure, deployed: Outputs, sources: list[Source], patience: float) -> None:
-    """Subscribe the app to the topics of these accounts.
+    """Subscribe the app to the topics of these accounts, and make the alert rules.
 
     Raises:
         HookError: Azure refuses, with its words and what may help.
     """
-    say(f"Subscribing {deployed.app} to the events of the flow logs …")
+    if not sources and deployed.alert_rules is None:
+        return
+    if sources:
+        say(f"Subscribing {deployed.app} to the events of {len(sources)} account(s) …")
     waited = 0.0
     while True:
         failure = _deploy_once(azure, deployed, sources)
         if not failure:
-            say(f"Subscribed: new flow logs reach {deployed.app} as they are written.")
+            if sources:
+                say(f"Subscribed: new flow logs reach {deployed.app} as they are written.")
             return
         if waited >= patience or not _PASSES.search(failure):
             raise HookError(
@@ -66,7 +73,9 @@ def _deploy_once(azure: Azure, deployed: Outputs, sources: list[Source]) -> str:
     }
     try:
         deployment = azure.put(path, _VERSION, body)
-        while _state(deployment) not in {"Succeeded", "Failed", "Canceled"}:
+        for _ in range(_MOST_PAUSES):
+            if _state(deployment) in {"Succeeded", "Failed", "Canceled"}:
+                break
             azure.sleep(_PAUSE)
             deployment = azure.get(path, _VERSION)
     except AzureError as error:
@@ -85,12 +94,13 @@ def parameters(deployed: Outputs, sources: list[Source]) -> dict[str, Any]:
         "deadLetterStorageId": deployed.dead_letter_storage,
         "deadLetterContainer": deployed.dead_letter_container,
         "sources": [dict(source.given) for source in sources],
+        "alertRules": deployed.alert_rules,
     }
-    return {name: {"value": value} for name, value in values.items()}
+    return {name: {"value": value} for name, value in values.items() if value is not None}
 
 
-def _state(deployment: Any) -> str:
-    if not isinstance(deployment, dict) or not isinstance(deployment.get("properties"), dict):
+def _state(deployment: dict[str, Any]) -> str:
+    if not isinstance(deployment.get("properties"), dict):
         raise AzureError(200, "", "the answer is no deployment")
     return str(deployment["properties"].get("provisioningState"))
 

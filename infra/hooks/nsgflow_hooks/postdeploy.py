@@ -42,13 +42,13 @@ def main(
     functions = readiness.wait_for_functions(
         azure, deployed, functions_of(deployed.connections, queue=deployed.queue), patience
     )
-    refused = {}
-    if not deployed.queue:
-        unchecked = environ.get("NSGFLOW_SUBSCRIBE", "").lower() == "unchecked"
-        refused = {} if unchecked else readiness.wait_for_sweeps(azure, deployed, patience)
-        ready = [at for at in deployed.sources if at.connection not in refused]
-        if ready:
-            events.deploy(azure, deployed, ready, patience)
+    unchecked = deployed.queue or environ.get("NSGFLOW_SUBSCRIBE", "").lower() == "unchecked"
+    refused = {} if unchecked else readiness.wait_for_sweeps(azure, deployed, patience)
+    # The templates subscribe the queue, with which no account can hold up another.
+    ready = (
+        [] if deployed.queue else [at for at in deployed.sources if at.connection not in refused]
+    )
+    events.deploy(azure, deployed, ready, patience)
     problems = subscriptions.compare(azure, deployed, functions, refused)
     for waiting in readiness.unresolved(azure, deployed):
         say(waiting)
@@ -62,6 +62,9 @@ def main(
         )
     for problem in problems:
         complain(problem)
+    if deployed.commands:
+        say("For names of NSGs, machines and subnets an owner is to run:")
+        say("\n".join(f"      {command}" for command in deployed.commands))
     say(where_to_look(deployed))
     return 1 if refused or problems else 0
 

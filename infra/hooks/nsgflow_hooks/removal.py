@@ -168,7 +168,7 @@ def _events(
         raise
     prefixes = [
         subscription_name(deployed.app, kind, connection).lower()
-        for kind in (*KINDS, "queue", "events")
+        for kind in KINDS
         for connection in deployed.connections
     ]
     every = list(azure.pages(f"{topic_id}/eventSubscriptions", GRID))

@@ -18,18 +18,21 @@ GRID = "2025-02-15"
 
 @dataclass(frozen=True)
 class Subscribed:
-    """One event subscription that delivers to our app or its queue."""
+    """One event subscription that delivers to our app or its queue.
+
+    Attributes:
+        kind: WebHook or StorageQueue.
+    """
 
     resource_id: str
     name: str
     kind: str
-    topic: str
 
 
 def compare(
     azure: Azure, deployed: Outputs, functions: set[str], refused: dict[str, str]
 ) -> list[str]:
-    """Remove what a removed connection or the other trigger left; what is wrong with the rest.
+    """Remove what a removed connection left; what is wrong with the rest.
 
     Args:
         azure: who asks.
@@ -44,26 +47,24 @@ def compare(
     except (AzureError, KeyError) as error:
         return [f"whether the subscriptions name functions of the app is not known: {error}"]
     wanted = _wanted(deployed)
-    queues = {at.topic for at in found if at.kind == "StorageQueue"}
+    right = "StorageQueue" if deployed.queue else "WebHook"
     for at in found:
-        if at.kind == "WebHook" and at.name not in wanted:
+        if at.name not in wanted:
             problems += _remove(azure, at, "its connection is not among the app's any more")
-        elif at.kind == "WebHook" and deployed.queue:
-            if at.topic in queues:
-                problems += _remove(azure, at, "events come by queue now")
-        elif at.kind == "StorageQueue" and not deployed.queue:
-            problems += _remove(azure, at, "events come by the app's own address now")
-        elif at.kind == "WebHook":
+        elif at.kind == "WebHook" and at.kind == right:
             problems += _wrong_function(azure, at, functions)
-    names = {at.name for at in found}
-    if deployed.queue:
-        return problems + [
-            f"the topic {source.topic} does not write to the app's queue: azd provision"
-            for source in deployed.sources
-            if source.topic_id.lower() not in queues
-        ]
+            if wanted[at.name] in refused:
+                problems.append(
+                    f"the subscription {at.name} is of an account that no sweep could read; while "
+                    "it refuses, its events stop the host for all accounts. Mend it, or delete "
+                    f"the subscription meanwhile: az resource delete --ids {at.resource_id}"
+                )
+    # Both ways of delivery have the same names, so that changing over leaves none behind.
+    names = {at.name for at in found if at.kind == right}
+    again = "azd provision" if deployed.queue else "azd hooks run postdeploy"
     return problems + [
-        f"there is no event subscription {name}: azd hooks run postdeploy"
+        f"there is no event subscription {name} that "
+        f"{'writes to the queue' if deployed.queue else 'calls the app'}: {again}"
         for name, connection in wanted.items()
         if name not in names and connection not in refused
     ]
@@ -82,13 +83,17 @@ def _ours(azure: Azure, deployed: Outputs, host: str, problems: list[str]) -> li
     subscribed = []
     for topic in _topics(azure, deployed, problems):
         for at in azure.pages(f"{topic}/eventSubscriptions", GRID):
-            destination = (at.get("properties") or {}).get("destination") or {}
+            destination = _destination(at.get("properties") or {})
             kind = str(destination.get("endpointType"))
             if _is_ours(destination, deployed, host):
-                subscribed.append(
-                    Subscribed(str(at.get("id")), str(at.get("name")), kind, topic.lower())
-                )
+                subscribed.append(Subscribed(str(at.get("id")), str(at.get("name")), kind))
     return subscribed
+
+
+def _destination(properties: dict[str, Any]) -> dict[str, Any]:
+    """Where events go; with an identity of the topic's it stands one level deeper."""
+    identity = properties.get("deliveryWithResourceIdentity") or {}
+    return properties.get("destination") or identity.get("destination") or {}
 
 
 def _topics(azure: Azure, deployed: Outputs, problems: list[str]) -> list[str]:

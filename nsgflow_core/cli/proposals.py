@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nsgflow_core.cli.text import printable
+from nsgflow_core.cli.harmless import printable
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.rules import Denial
 

@@ -1,0 +1,1 @@
+"""The commands below `nsgflow dead-letters`, and what they share of finding letters."""

@@ -1,0 +1,49 @@
+"""`nsgflow dead-letters list`: a line for each dead letter."""
+
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
+from typing import Annotated
+
+from nsgflow_core.cli.options import Letters, Verbose, one_of, output, takes_options
+from nsgflow_core.cli.session import note, session
+
+_OUTPUTS = ("table", "json", "csv")
+_COLUMNS = ("id", "written", "hour", "log", "mac", "kind", "entries", "omitted", "bytes", "reason")
+_WORKERS = 8
+
+
+@takes_options
+def list_(
+    *,
+    which: Letters,
+    form: Annotated[str, output(*_OUTPUTS)] = "table",
+    verbose: Verbose = False,
+) -> None:
+    """Show a line for each dead letter.
+
+    Its id for the other commands, the log and hour it is from, what it holds and the first
+    reason.
+    """
+    with session(verbose=verbose):
+        import os
+        from concurrent.futures import ThreadPoolExecutor
+
+        from nsgflow_core.cli.dead_letters.letters import chosen, letters
+        from nsgflow_core.cli.dead_letters.shown import line
+        from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+        from nsgflow_core.cli.harmless import escaped
+        from nsgflow_core.cli.state import settings_of
+
+        form = one_of("--output", form, _OUTPUTS)
+        kept = letters(settings_of(os.environ))
+        found = chosen(kept, which)
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            rows = list(pool.map(lambda one: line(kept, one), found))
+        if form == "json":
+            write_json_lines(rows)
+        elif form == "csv":
+            write_csv(_COLUMNS, ({key: row[key] for key in _COLUMNS} for row in rows))
+        elif rows:
+            write_table(_COLUMNS, [[escaped(str(row[key])) for key in _COLUMNS] for row in rows])
+        else:
+            note("there are no dead letters of that kind" if which != Letters() else "none")

@@ -1,0 +1,57 @@
+"""`nsgflow dead-letters resend`: dead letters sent to the sinks after all."""
+
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
+from typing import Annotated
+
+import typer
+
+from nsgflow_core.cli.options import Letters, Verbose, takes_options
+from nsgflow_core.cli.session import Status, note, session
+
+
+@takes_options
+def resend(
+    *,
+    letters: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="As 'dead-letters list' shows them."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of them, or all that the other options leave.")
+    ] = False,
+    which: Letters,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be sent; change nothing.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Send dead letters to the sinks after all.
+
+    What could not be read is read with this version's parser; what a sink refused is posted to
+    it again. Rows keep their FlowId and alerts their id. A letter is deleted when all of it was
+    accepted; what is left of it stays. Exit status 3 if something stays.
+    """
+    with session(verbose=verbose):
+        import os
+
+        from nsgflow_core.cli.dead_letters import letters as kept_letters
+        from nsgflow_core.cli.dead_letters.resending import resending
+        from nsgflow_core.cli.state import settings_of
+        from nsgflow_core.errors import BadInputError
+
+        if not letters and not everything:
+            raise BadInputError(
+                "name the dead letters to send ('nsgflow dead-letters list'), or --all"
+            )
+        settings = settings_of(os.environ)
+        kept = kept_letters.letters(settings)
+        found = kept_letters.chosen(kept, which)
+        if letters:
+            found = kept_letters.named(found, letters)
+        work = resending(settings, kept)
+        done = [work.one(one, dry_run=dry_run) for one in found]
+        if not found:
+            note("there are no such dead letters")
+        if not all(done):
+            raise typer.Exit(Status.INCOMPLETE)

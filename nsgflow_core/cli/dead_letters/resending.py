@@ -1,0 +1,93 @@
+"""One dead letter after the other sent to the sinks, and what became of it."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nsgflow_core.cli.dead_letters.letters import Found
+from nsgflow_core.cli.harmless import escaped
+from nsgflow_core.cli.session import note, sentence
+from nsgflow_core.config import Settings
+from nsgflow_core.delivery.dead_letters import INPUT, DeadLetters, Letter
+from nsgflow_core.delivery.resend import Plan, ResendingSink, plan, send
+from nsgflow_core.errors import BadInputError, NsgflowError
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
+from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
+from nsgflow_core.sinks.webhook import WebhookSink
+from nsgflow_core.storage import blob_service, credential
+
+
+def resending(settings: Settings, letters: DeadLetters) -> "Resending":
+    """Ready to send, with the accounts and sinks that are set.
+
+    Raises:
+        BadInputError: there is no sink.
+    """
+    sinks = _sinks(settings)
+    if not sinks:
+        raise BadInputError(
+            "there is nothing to deliver to: set NSGFLOW_LOGS_ENDPOINT and NSGFLOW_LOGS_RULE_ID, "
+            "or NSGFLOW_WEBHOOK_URL"
+        )
+    services = [blob_service(at) for at in settings.connections.values()]
+    accounts = {str(service.account_name): service for service in services}
+    return Resending(letters, FlowLogs(accounts), frozenset(accounts), sinks)
+
+
+@dataclass(frozen=True, slots=True)
+class Resending:
+    """Where letters are read, where their logs are, and where they are sent."""
+
+    letters: DeadLetters
+    source: FlowLogs
+    accounts: frozenset[str]
+    sinks: Mapping[str, ResendingSink]
+
+    def one(self, found: Found, *, dry_run: bool) -> bool:
+        """Send one letter and say what became of it; whether nothing of it is left."""
+        try:
+            letter = self.letters.read(found.listed)
+            self._check(letter)
+            made = plan(letter, self.source, self.sinks)
+            if dry_run:
+                self._say(found, letter, made, "would be sent")
+                return not (made.left or letter.omitted)
+            left = send(letter, made, self.sinks, self.letters)
+            self.letters.settle(found.listed, letter, left)
+        except NsgflowError as exc:
+            note(f"{found.id}: {escaped(sentence(exc))}; it is left as it is")
+            return False
+        self._say(found, letter, made, "accepted")
+        if len(left) > len(made.left):
+            note(f"{found.id}: {len(left) - len(made.left)} were refused again and are kept")
+        return not (left or letter.omitted)
+
+    def _check(self, letter: Letter) -> None:
+        """A letter that is not from one of our flow logs is none of ours.
+
+        Raises:
+            BadInputError: it is not.
+        """
+        if letter.kind == INPUT and letter.account not in self.accounts:
+            raise BadInputError(f"no connection reads the account {letter.account[:40]!r}")
+        if letter.container not in (NSG_CONTAINER, VNET_CONTAINER):
+            raise BadInputError(f"{letter.container[:80]!r} holds no flow logs")
+
+    def _say(self, found: Found, letter: Letter, made: Plan, what: str) -> None:
+        counts = ", ".join(f"{count} to {name}" for name, count in sorted(made.counts.items()))
+        rest = f"; {len(made.left)} entries stay" if made.left else ""
+        sys.stdout.write(f"{found.id}  {counts or 'nothing'} {what}{rest}\n")
+        for reason in made.why:
+            note(f"{found.id}: stays: {escaped(reason)}")
+        if letter.omitted:
+            note(f"{found.id}: {letter.omitted} entries did not fit: replay the log for those")
+
+
+def _sinks(settings: Settings) -> dict[str, ResendingSink]:
+    sinks: dict[str, ResendingSink] = {}
+    if settings.logs is not None:
+        sinks[LogAnalyticsSink.name] = LogAnalyticsSink(settings.logs, credential())
+    if settings.webhook is not None:
+        sinks[WebhookSink.name] = WebhookSink(settings.webhook)
+    return sinks

@@ -1,0 +1,41 @@
+"""`nsgflow dead-letters show`: all of one dead letter."""
+
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
+from typing import Annotated
+
+import typer
+
+from nsgflow_core.cli.options import Letters, Verbose, one_of, output
+from nsgflow_core.cli.session import session
+
+_OUTPUTS = ("text", "json")
+
+
+def show(
+    *,
+    letter: Annotated[str, typer.Argument(metavar="ID", help="As 'dead-letters list' shows it.")],
+    form: Annotated[str, output(*_OUTPUTS)] = "text",
+    verbose: Verbose = False,
+) -> None:
+    """Show all of one dead letter.
+
+    Each piece with its place, its reason and its bytes; control characters as escapes.
+    """
+    with session(verbose=verbose):
+        import os
+        import sys
+
+        from nsgflow_core.cli.dead_letters.letters import chosen, letters, named
+        from nsgflow_core.cli.dead_letters.shown import lines, plain
+        from nsgflow_core.cli.formats import write_json_lines
+        from nsgflow_core.cli.state import settings_of
+
+        form = one_of("--output", form, _OUTPUTS)
+        kept = letters(settings_of(os.environ))
+        (found,) = named(chosen(kept, Letters()), [letter])
+        whole = kept.read(found.listed)
+        if form == "json":
+            write_json_lines([{"id": found.id, "name": found.listed.name, **plain(whole)}])
+        else:
+            sys.stdout.writelines(f"{line}\n" for line in lines(found, whole))

@@ -1,0 +1,146 @@
+"""Denied flows in groups: what the flows of each have in common, and how they are shown."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+from nsgflow_core.cli.proposals import Proposal, proposal
+from nsgflow_core.cli.read import Found
+from nsgflow_core.cli.text import nsg_name
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.rules import Denial, denial
+from nsgflow_core.model import flow_time
+
+DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
+
+_KEYS: dict[str, Callable[[Found], str | int | None]] = {
+    "nsg": lambda found: nsg_name(found.log.path, found.flow.group),
+    "rule": lambda found: found.flow.group.rule,
+    "direction": lambda found: "in" if found.flow.inbound else "out",
+    "protocol": lambda found: found.flow.protocol,
+    "source": lambda found: found.flow.src,
+    "destination": lambda found: found.flow.dst,
+    "port": lambda found: found.flow.dst_port,
+    "mac": lambda found: found.flow.group.mac,
+    "account": lambda found: found.log.ref.account,
+}
+
+Key = tuple[str | int | None, ...]
+
+
+@dataclass(slots=True)
+class Denials:
+    """What the denied flows of one group have in common; times in milliseconds."""
+
+    acl_group: str
+    first: int
+    last: int
+    flows: int = 0
+    sources: set[str] = field(default_factory=set)
+
+    def add(self, found: Found) -> None:
+        """Count a flow."""
+        self.flows += 1
+        self.sources.add(found.flow.src)
+        self.first = min(self.first, found.flow.time_ms)
+        self.last = max(self.last, found.flow.time_ms)
+
+
+def parse_by(by: str) -> list[str]:
+    """The keys to group by.
+
+    Raises:
+        BadInputError: names one that there is not, or none.
+    """
+    keys = [key.strip().lower() for key in by.split(",") if key.strip()]
+    unknown = [key for key in keys if key not in _KEYS]
+    if unknown or not keys:
+        wrong = unknown[0] if unknown else ""
+        raise BadInputError(f"--by {wrong!r} is not one of {', '.join(_KEYS)}")
+    return list(dict.fromkeys(keys))
+
+
+def group(found: Iterable[Found], keys: Sequence[str]) -> list[tuple[Key, Denials]]:
+    """Denied flows by these keys, the busiest group first."""
+    getters = [_KEYS[key] for key in keys]
+    groups: dict[tuple[Key, str], Denials] = {}
+    for item in found:
+        values = tuple(get(item) for get in getters)
+        # NSGs of one name in different resource groups are different NSGs.
+        acl = item.flow.group.acl_group if "nsg" in keys else ""
+        denials = groups.get((values, acl))
+        if denials is None:
+            when = item.flow.time_ms
+            denials = groups[values, acl] = Denials(acl, when, when)
+        denials.add(item)
+    ordered = sorted(
+        groups.items(), key=lambda entry: (-entry[1].flows, list(map(str, entry[0][0])))
+    )
+    return [(values, denials) for (values, _), denials in ordered]
+
+
+def write(
+    keys: Sequence[str],
+    groups: Sequence[tuple[Key, Denials]],
+    output: str,
+    *,
+    suggest: bool,
+    inventory: Inventory | None = None,
+) -> None:
+    """Write the groups, and with `suggest` for each the rule that would let it through.
+
+    With an inventory the proposals name the rule that denied and a free priority before it.
+    """
+    proposals = [_proposal(keys, *entry, inventory) for entry in groups] if suggest else []
+    if output == "table":
+        _write_table(keys, groups)
+        for number, made in enumerate(proposals, 1):
+            sys.stdout.write("\n" + made.text(f"{number}. "))
+        return
+    found_rows = [_row(keys, *entry) for entry in groups]
+    if suggest:
+        for row, made in zip(found_rows, proposals, strict=True):
+            row |= {"proposal": made.command, "warnings": made.warnings}
+    if output == "json":
+        write_json_lines(found_rows)
+    else:
+        columns = [*keys, "flows", "sources", "first", "last", *(["proposal"] if suggest else [])]
+        write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
+
+
+def _proposal(
+    keys: Sequence[str], values: Key, denials: Denials, inventory: Inventory | None
+) -> Proposal:
+    group = dict(zip(keys, values, strict=True))
+    acl_group = denials.acl_group
+    known: Denial | None = None
+    if inventory is not None:
+        if acl := inventory.acl(acl_group):
+            acl_group = acl.id
+        inbound = group["direction"] == "in"
+        known = denial(inventory, acl_group, str(group["rule"]), inbound=inbound)
+    return proposal(group, acl_group, sorted(denials.sources), known)
+
+
+def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
+    return dict(zip(keys, values, strict=True)) | {
+        "flows": denials.flows,
+        "sources": len(denials.sources),
+        "first": flow_time(denials.first),
+        "last": flow_time(denials.last),
+    }
+
+
+def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> None:
+    if not groups:
+        return
+    cells = []
+    for values, denials in groups:
+        row = _row(keys, values, denials)
+        counts = [row["flows"], row["sources"]]
+        times = [row["first"], row["last"]]
+        cells.append(["" if cell is None else str(cell) for cell in (*counts, *values, *times)])
+    write_table(["flows", "sources", *keys, "first", "last"], cells)

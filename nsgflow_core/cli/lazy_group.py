@@ -1,0 +1,58 @@
+"""A group of commands that imports a command when it is asked for, and not before."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+class LazyGroup(TyperGroup):
+    """Commands that live in modules named like them, in the package `package`.
+
+    The module has the command as a function of the same name (`list_` for `list`, which is
+    Python's own). `helps` has the first sentence of each command's help, so that the list of them
+    imports none; `groups` those names that are groups again.
+    """
+
+    package: ClassVar[str]
+    helps: ClassVar[Mapping[str, str]]
+    groups: ClassVar[Mapping[str, typer.Typer]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - how typer calls it
+        """The names, in order."""
+        return list(self.helps)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - how typer calls it
+        """The command of a name, imported; None where there is none."""
+        if cmd_name not in self.helps:
+            return None
+        if (command := self.commands.get(cmd_name)) is None:
+            command = self.commands[cmd_name] = self._load(cmd_name)
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As typer does it, which looks for similar names among the commands that it has."""
+        for name in self.helps:
+            self.commands.setdefault(name, None)  # type: ignore[arg-type]
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """The list of commands in the help of the group."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.helps.items()))
+
+    def _load(self, name: str) -> Any:
+        if name in self.groups:
+            group = typer.main.get_group(self.groups[name])
+            group.name = name
+            return group
+        own = name.replace("-", "_")
+        module = importlib.import_module(f"{self.package}.{own}")
+        function = getattr(module, own, None) or getattr(module, f"{own}_")
+        app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
+        app.command(name, cls=TyperCommand)(function)
+        return typer.main.get_command(app)
