@@ -2,10 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 
-# The deployed app runs on 3.12; 3.11 works as well.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
-	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
-	&& echo $$p && break; done)
+PYTHON ?= $(shell devtools/pythons | sed -n '1s/^[^ ]* //p')
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := function_app.py nsgflow_core devtools benchmarks infra/hooks tests
@@ -51,12 +48,10 @@ sbom: $(VENV)/ready ## Make the SBOM and the licences of what is locked (install
 clean: ## Remove what was set up
 	rm -rf $(VENV) devtools/node_modules
 
-$(VENV)/ready: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv is needed" >&2; exit 1; }
-	@echo "Setting up $(VENV) …"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+$(VENV)/ready: pyproject.toml requirements.txt
+	@python='$(PYTHON)'; \
+	test -n "$$python" || { echo "Python 3.11 to 3.14 with venv is needed" >&2; exit 1; }; \
+	devtools/venv "$$python" $(VENV)
 
 devtools/node_modules/ready: devtools/package-lock.json
 	@echo "Installing Azurite …"

@@ -1,8 +1,9 @@
 """What the deployed app is made of: `python -m devtools.supply lock | sbom | check`.
 
-lock makes requirements.txt from pyproject.toml, every version and hash in it. sbom makes
-sbom/nsgflow.cdx.json (CycloneDX) and docs/licences.md from an installation of exactly that.
-check asks no registry: it says whether the three and pyproject.toml agree.
+lock makes requirements.txt from pyproject.toml, every version and hash in it: one file for each
+Python that pyproject.toml allows, with markers where they differ. sbom makes
+sbom/nsgflow.cdx.json (CycloneDX) and docs/licences.md from an installation of exactly that on the
+Python that is deployed. check asks no registry: it says whether the three and pyproject.toml agree.
 """
 
 import argparse
@@ -18,44 +19,100 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-_PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)(?: ;[^\\]*)? \\")
+_PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)(?: ;([^\\]*))? \\")
 _HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
+_DEPLOYED = re.compile(r"^param pythonVersion string = '([0-9.]+)'$", re.MULTILINE)
 _CLASSIFIER = "License :: OSI Approved :: "
 
 
-def locked(text: str) -> dict[str, str]:
-    """Version by name, in the normal form of names, of each package in requirements.txt."""
-    return {
-        canonicalize_name(found[1]): found[2]
-        for line in text.splitlines()
-        if (found := _PIN.fullmatch(line))
-    }
+def pythons(requires: str) -> list[str]:
+    """The Pythons that requires-python allows, oldest first: 3.11, 3.12 and so on."""
+    allowed = SpecifierSet(requires)
+    return [f"3.{minor}" for minor in range(30) if allowed.contains(f"3.{minor}.0")]
 
 
-def lock_problems(text: str, dependencies: list[str]) -> Iterator[str]:
-    """What keeps requirements.txt from being a lock of these dependencies."""
-    name = ""
+def deployed() -> str:
+    """The Python that infra/ deploys on unless it is told another."""
+    found = _DEPLOYED.search((ROOT / "infra" / "main.bicep").read_text())
+    if found is None:
+        raise SystemExit("infra/main.bicep: no default of pythonVersion")
+    return found[1]
+
+
+def locked(text: str, python: str) -> dict[str, str]:
+    """Version by name, in the normal form of names, of what requirements.txt holds for a Python.
+
+    Raises:
+        ValueError: two versions of one package are meant for it.
+    """
+    versions: dict[str, str] = {}
+    for line in text.splitlines():
+        found = _PIN.fullmatch(line)
+        if found is None or not _applies(Marker(found[3]) if found[3] else None, python):
+            continue
+        name = canonicalize_name(found[1])
+        if name in versions:
+            raise ValueError(f"{name} is locked twice for Python {python}")
+        versions[name] = found[2]
+    return versions
+
+
+def _applies(marker: Marker | None, python: str) -> bool:
+    """Whether what has this marker is installed where the app runs, on Linux with this Python."""
+    return marker is None or marker.evaluate(
+        {
+            "implementation_name": "cpython",
+            "os_name": "posix",
+            "platform_python_implementation": "CPython",
+            "platform_system": "Linux",
+            "python_full_version": f"{python}.0",
+            "python_version": python,
+            "sys_platform": "linux",
+        }
+    )
+
+
+def form_problems(text: str) -> Iterator[str]:
+    """What requirements.txt holds beside pinned packages and their hashes."""
+    pin = ""
+    pins: set[str] = set()
     hashed: set[str] = set()
     for number, line in enumerate(text.splitlines(), 1):
         if found := _PIN.fullmatch(line):
-            name = found[1]
+            pin = f"{found[1]} {found[2]}"
+            pins.add(pin)
         elif _HASH.fullmatch(line):
-            hashed.add(name)
+            hashed.add(pin)
         elif line and not line.lstrip().startswith("#"):
             yield f"requirements.txt, line {number}: neither a pinned package nor a hash"
         if "://" in line:
             yield f"requirements.txt, line {number}: names a place to install from"
-    versions = locked(text)
-    for package in versions.keys() - {canonicalize_name(at) for at in hashed}:
-        yield f"requirements.txt: {package} has no hash"
+    for pin in sorted(pins - hashed):
+        yield f"requirements.txt: {pin} has no hash"
+
+
+def lock_problems(text: str, dependencies: list[str], python: str) -> Iterator[str]:
+    """What keeps requirements.txt from being a lock of these dependencies on this Python."""
+    try:
+        versions = locked(text, python)
+    except ValueError as exc:
+        yield f"requirements.txt: {exc}"
+        return
     for dependency in map(Requirement, dependencies):
         version = versions.get(canonicalize_name(dependency.name))
+        if not _applies(dependency.marker, python):
+            continue
         if version is None or not dependency.specifier.contains(version):
-            yield f"requirements.txt: {version or 'nothing'} is locked for {dependency}"
+            yield (
+                f"requirements.txt: {version or 'nothing'} is locked for {dependency} "
+                f"on Python {python}"
+            )
 
 
 def sbom_problems(sbom: Mapping[str, Any], versions: Mapping[str, str]) -> Iterator[str]:
@@ -101,12 +158,13 @@ def licences(sbom: Mapping[str, Any]) -> str:
 
 def lock() -> None:
     """Write requirements.txt: the newest versions that pyproject.toml takes."""
+    oldest = pythons(_project()["requires-python"])[0]
     options = (
-        *("--quiet", "--generate-hashes", "--strip-extras", "--no-header", "--upgrade"),
-        *("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"),
-        *("--no-emit-options", "--output-file", "requirements.txt", "pyproject.toml"),
+        *("--quiet", "--no-config", "--universal", "--python-version", oldest),
+        *("--generate-hashes", "--no-header", "--upgrade"),
+        *("--output-file", "requirements.txt", "pyproject.toml"),
     )
-    subprocess.run([sys.executable, "-m", "piptools", "compile", *options], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "uv", "pip", "compile", *options], cwd=ROOT, check=True)
     path = ROOT / "requirements.txt"
     path.write_text(
         "# What the deployed app installs, made from pyproject.toml by `make lock`.\n"
@@ -116,6 +174,8 @@ def lock() -> None:
 
 def sbom() -> None:
     """Write the SBOM and the licences, from an installation of what is locked."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" != deployed():
+        raise SystemExit(f"the app is deployed on Python {deployed()}: make the SBOM with that")
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=False)
         python = Path(folder, "bin", "python")
@@ -150,14 +210,22 @@ def sbom() -> None:
 
 def check() -> list[str]:
     """What does not agree."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = _project()
     text = (ROOT / "requirements.txt").read_text()
     found = json.loads((ROOT / "sbom" / "nsgflow.cdx.json").read_text())
-    problems = list(lock_problems(text, project["dependencies"]))
-    problems += sbom_problems(found, locked(text))
+    problems = list(form_problems(text))
+    for python in pythons(project["requires-python"]):
+        problems += lock_problems(text, project["dependencies"], python)
+    if not problems:
+        problems += sbom_problems(found, locked(text, deployed()))
     if (ROOT / "docs" / "licences.md").read_text() != licences(found):
         problems.append("docs/licences.md is not that of the SBOM")
     return problems
+
+
+def _project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project
 
 
 def main() -> int:

@@ -99,8 +99,8 @@ param stateDays int = 30
 param deadLetterRetentionDays int = 30
 
 @description('Optional. Version of Python.')
-@allowed(['3.11', '3.12'])
-param pythonVersion string = '3.12'
+@allowed(['3.11', '3.12', '3.13', '3.14'])
+param pythonVersion string = '3.13'
 
 @description('Optional. Memory of an instance, in MB.')
 @allowed([512, 2048, 4096])

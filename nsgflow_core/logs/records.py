@@ -20,8 +20,10 @@ import msgspec
 from nsgflow_core.model import Bad
 
 _OPENING = rb'\{\s*"records"\s*:\s*\['
-_BETWEEN = re.compile(rb"(?:[\s,]|" + _OPENING + rb"|\]\s*\})*+")
-_SEPARATOR = re.compile(rb"[\s,]*+")
+# Neither possessive nor atomic: up to Python 3.11.4 those may take a record's brace as well. Every
+# turn begins with a byte of its own, so nothing is tried twice; a bound on turns bounds the memory.
+_BETWEEN = re.compile(rb"(?:[\s,]+|" + _OPENING + rb"|\]\s*\}){1,1000}")
+_SEPARATOR = re.compile(rb"[\s,]+")
 _WRAPPED = re.compile(_OPENING)
 _CLOSING = re.compile(rb"\s*\]\s*\}\s*\Z")
 _CLOSING_REACH = 256
@@ -163,8 +165,10 @@ def _before_separators(data: bytes, end: int) -> int:
 
 
 def _end_of(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
-    found = pattern.match(data, pos)
-    return found.end() if found else pos
+    """Where what matches the pattern ends, however often it stands there."""
+    while found := pattern.match(data, pos):
+        pos = found.end()
+    return pos
 
 
 def _last_start(data: bytes, start: int) -> int:

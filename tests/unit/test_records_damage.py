@@ -1,6 +1,7 @@
 """records.split amid unfinished, cut and hostile bytes: the good records still come back."""
 
 import time
+import tracemalloc
 
 import pytest
 
@@ -204,3 +205,24 @@ def test_search_for_the_next_record_is_bounded() -> None:
     records.split(HEAD + b'{"time":[' * 100_000, 0, last=True)
 
     assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize(
+    "between",
+    [b"]}", b"]  }", b'{"records":[', b'{ "records" : [ ', b", ", b" " * 100 + b"]}"],
+)
+def test_what_stands_between_records_costs_its_bytes_and_no_more(between: bytes) -> None:
+    """However much stands there, the records around it are found, in no time and little memory."""
+    much = between * (1_000_000 // len(between))
+    begun = time.monotonic()
+    tracemalloc.start()
+    try:
+        found = records.split(HEAD + NSG + much + VNET, 0, last=False)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert texts(found) == [NSG, VNET]
+    assert found.bad == []
+    assert peak < 8 * len(much)
+    assert time.monotonic() - begun < 10
