@@ -21,7 +21,7 @@ from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
 from devtools.meter import Meter, metered
 from devtools.nic import NSG_CONTAINER
 from nsgflow_core.cli.options import Wanted
-from nsgflow_core.cli.query import Defaults, flow_filter
+from nsgflow_core.cli.query import Defaults, Query
 from nsgflow_core.cli.read import Download, Log, Reader
 from nsgflow_core.cli.text import Lines
 from nsgflow_core.delivery.pipeline import WINDOW, Source
@@ -53,7 +53,7 @@ except SystemExit as exit:
 print(*(line for line in open("/proc/self/status") if line.startswith("VmHWM")), file=sys.stderr)
 """
 """Runs the command line and tells its peak memory; a parent's rusage would count its own."""
-_DENIED = flow_filter(Wanted(), Defaults(probes=True))
+_DENIED = Query(Wanted(), Defaults(probes=True)).filter
 
 
 def measure() -> list[Figure]:

@@ -47,6 +47,7 @@ class Insights(logging.Handler):
         now: the time of the next line.
         function: name of the function that logs.
         traces, exceptions: rows of AppTraces and AppExceptions so far.
+        rules: the least level of each category, as host.json has them.
     """
 
     def __init__(self, resource_id: str, now: dt.datetime) -> None:
@@ -55,9 +56,9 @@ class Insights(logging.Handler):
         self.function = "nsg_FlowLogs"
         self.traces: list[dict[str, Any]] = []
         self.exceptions: list[dict[str, Any]] = []
+        self.rules: dict[str, str] = json.loads(HOST_JSON.read_text())["logging"]["logLevel"]
         # Azure writes _ResourceId in lower case.
         self._resource = resource_id.lower()
-        self._rules = json.loads(HOST_JSON.read_text())["logging"]["logLevel"]
 
     def emit(self, record: logging.LogRecord) -> None:
         """File a line of the app's own."""
@@ -101,5 +102,5 @@ class Insights(logging.Handler):
 
     def _threshold(self, category: str) -> str:
         """By the longest rule that the category begins with: Application Insights knows no `*`."""
-        known = [name for name in self._rules if category.startswith(name)]
-        return str(self._rules[max(known, key=len, default="default")])
+        known = [name for name in self.rules if category.startswith(name)]
+        return self.rules[max(known, key=len, default="default")]

@@ -48,6 +48,7 @@ class Workspace:
         self._functions = [
             f"function {name}() {{\n{plainer(body)}\n}}" for name, body in (functions or {}).items()
         ]
+        self._shown: tuple[dt.datetime, dt.datetime] | None = None
         self._connection = duckdb_kql.connect()
         for name, types in self._tables.items():
             listed = ", ".join(f'"{column}" {kind}' for column, kind in types.items())
@@ -69,16 +70,23 @@ class Workspace:
 
     def ask(self, query: str, now: dt.datetime, span: dt.timedelta) -> list[dict[str, Any]]:
         """The query's rows at `now`, over the time range that began `span` before it."""
-        for name in self._tables:
-            end, start = (moment.replace(tzinfo=None) for moment in (now, now - span))
-            self._connection.execute(
-                f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM "{name} stored" WHERE '
-                f"TimeGenerated > '{start}' AND TimeGenerated <= '{end}' AND {INGESTED} <= '{end}'"
-            )
+        self._show(now - span, now)
         answer = duckdb_kql.kql(
             self._connection, plainer(query), query_now=now, functions=self._functions
         )
         return [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
+
+    def _show(self, start: dt.datetime, end: dt.datetime) -> None:
+        if (start, end) == self._shown:
+            return
+        self._shown = (start, end)
+        first, last = (moment.replace(tzinfo=None) for moment in self._shown)
+        for name in self._tables:
+            self._connection.execute(
+                f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM "{name} stored" WHERE '
+                f"TimeGenerated > '{first}' AND TimeGenerated <= '{last}' "
+                f"AND {INGESTED} <= '{last}'"
+            )
 
 
 def plainer(query: str) -> str:

@@ -12,8 +12,17 @@ def main() -> None:
     except ModuleNotFoundError:
         sys.exit("nsgflow: the command line is an extra, install it: pip install 'nsgflow[cli]'")
     from nsgflow_core.cli.main import app  # noqa: PLC0415
+    from nsgflow_core.cli.session import unwritable  # noqa: PLC0415
 
-    app(prog_name="nsgflow")
+    try:
+        try:
+            app(prog_name="nsgflow")
+        finally:
+            # Here, because Python tells of what fails at exit in a way of its own.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as exc:
+        sys.exit(unwritable(exc))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Telemetry:
         with self._lock:
             self._totals.update(
                 invocations=1,
-                busy=report.busy,
+                busy=int(report.busy),
                 deadLetters=report.dead_letters,
                 tooOld=sum(report.too_old.values()),
                 errors=len(report.errors),

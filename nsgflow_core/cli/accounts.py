@@ -1,9 +1,11 @@
 """Sign-in: the storage accounts that a command reads."""
 
+import logging
 import re
-import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
 
 from azure.storage.blob import BlobServiceClient
 
@@ -12,7 +14,10 @@ from nsgflow_core.model import Storage
 from nsgflow_core.storage import blob_service
 
 _NAME = re.compile(r"[a-z0-9]{3,24}")
-_URL = re.compile(r"https?://[^\s;]+")
+_ID = re.compile(r"/subscriptions/.+/storageaccounts/([^/]+)/?", re.IGNORECASE)
+_SECRET = re.compile(r"[=;?&]")
+"""No name has these; connection strings, keys and signatures do."""
+_CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,57 +28,122 @@ class Account:
     service: BlobServiceClient
 
 
-def sign_in(names: Sequence[str], environ: Mapping[str, str]) -> list[Account]:
-    """The accounts to read, by name or blob service URL.
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An account as it was named: its blob service's URL, "" for the public cloud's; its SAS."""
 
-    AZURE_STORAGE_CONNECTION_STRING comes before names, as with az; a name or URL signs in with
-    STORAGE_ACCOUNT_KEY, else as whoever is signed in here.
+    name: str
+    url: str = ""
+    sas: str = ""
+
+
+def sign_in(names: Sequence[str], environ: Mapping[str, str]) -> list[Account]:
+    """The accounts to read, by name, resource id or blob service URL; a URL may carry a SAS.
+
+    What is named comes before the environment. AZURE_STORAGE_CONNECTION_STRING is read where
+    nothing is named, and signs in to the account that it is of. Else STORAGE_ACCOUNT_KEY signs
+    in, or az's own AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or whoever is signed in here.
 
     Raises:
         BadInputError: no account, or something that cannot be one.
     """
-    connection_string = environ.get("AZURE_STORAGE_CONNECTION_STRING", "").strip()
-    key = environ.get("STORAGE_ACCOUNT_KEY", "").strip()
-    found: dict[str, Account] = {}
-    if connection_string:
-        account = _open(Storage(connection_string), "AZURE_STORAGE_CONNECTION_STRING")
-        found[account.service.url] = account
-        for name in names:
-            if not _URL.fullmatch(name) and name != account.name:
-                sys.stderr.write(
-                    f"nsgflow: reading {account.name}, which AZURE_STORAGE_CONNECTION_STRING "
-                    f"names, and not {name}; unset it to read {name}\n"
-                )
-    for name in dict.fromkeys(names):
-        url = name.rstrip("/") if _URL.fullmatch(name) else ""
-        if connection_string and not url:
-            continue
-        account = _open(_storage(name, url, key), name)
-        found.setdefault(account.service.url, account)
-    if not found:
+    env = {key: value.strip() for key, value in environ.items()}
+    text = env.get(_CONNECTION_STRING, "")
+    if not names and text:
+        return [_open(Storage(text), _CONNECTION_STRING)]
+    if not names and env.get("AZURE_STORAGE_ACCOUNT"):
+        names = [env["AZURE_STORAGE_ACCOUNT"]]
+    if not names:
         raise BadInputError(
             "name the storage account with --account-name ('az storage account list -o table' "
-            "shows yours), or set AZURE_STORAGE_CONNECTION_STRING"
+            f"shows yours), or set {_CONNECTION_STRING}"
         )
+    exported: Account | None = None
+    if text:
+        with suppress(BadInputError):  # what is typed may do without it
+            exported = _open(Storage(text), _CONNECTION_STRING)
+    found: dict[str, Account] = {}
+    for name in dict.fromkeys(names):
+        account = _of(_named(name), env, exported)
+        if account.service.url in found:
+            continue
+        if any(account.name == other.name for other in found.values()):
+            # Two services may give their accounts one name; logs are told apart by it.
+            account = Account(
+                f"{account.name}@{urlsplit(account.service.url).netloc}", account.service
+            )
+        found[account.service.url] = account
     return list(found.values())
 
 
-def _storage(name: str, url: str, key: str) -> Storage:
-    if not url and not _NAME.fullmatch(name):
-        raise BadInputError(
-            f"{name!r} is not the name of a storage account: 3 to 24 lower-case letters and digits"
+def _of(named: _Named, env: Mapping[str, str], exported: Account | None) -> Account:
+    if (
+        exported is not None
+        and not named.sas
+        and exported.name == named.name
+        and named.url in ("", exported.service.url.rstrip("/"))
+    ):
+        return exported
+    if exported is not None:
+        logging.getLogger("nsgflow").info(
+            "%s is named, so %s is not used for it", named.name, _CONNECTION_STRING
         )
-    if not key:
-        return Storage(blob_url=url or f"https://{name}.blob.core.windows.net")
-    if url:
-        # Of an emulator's URL the account is the path, of Azure's the first label of the host.
-        host, _, path = url.partition("://")[2].partition("/")
-        owner = path or host.partition(".")[0]
-        return Storage(f"AccountName={owner};AccountKey={key};BlobEndpoint={url}")
-    return Storage(
-        f"DefaultEndpointsProtocol=https;AccountName={name};AccountKey={key};"
-        "EndpointSuffix=core.windows.net"
+    return _open(_storage(named, env), f"--account-name {named.name}")
+
+
+def _named(text: str) -> _Named:
+    """An account as typed.
+
+    Raises:
+        BadInputError: this is none. What may be a secret is not repeated.
+    """
+    text = text.strip()
+    if found := _ID.fullmatch(text):
+        text = found[1].lower()
+    if text.startswith(("https://", "http://")):
+        return _by_url(text)
+    if _NAME.fullmatch(text):
+        return _Named(text)
+    if _SECRET.search(text):
+        raise BadInputError(
+            "--account-name takes the name, resource id or blob service URL of a storage account; "
+            f"a connection string belongs into {_CONNECTION_STRING}, a key into "
+            "STORAGE_ACCOUNT_KEY, a SAS into AZURE_STORAGE_SAS_TOKEN or behind ? of the URL"
+        )
+    raise BadInputError(
+        f"{text!r} is not the name of a storage account: 3 to 24 lower-case letters and digits"
     )
+
+
+def _by_url(text: str) -> _Named:
+    address, _, query = text.partition("?")
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        host = ""
+    if not host or parts.username is not None or (query and "sig" not in parse_qs(query)):
+        raise BadInputError("--account-name: what is given is no URL of a blob service")
+    if ".blob." in host:
+        # Of Azure's URLs the account is the first label; a path is a container's.
+        return _Named(host.partition(".")[0], f"{parts.scheme}://{parts.netloc}", query)
+    url = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+    first = parts.path.strip("/").partition("/")[0]
+    return _Named(first or host.partition(".")[0], url, query)
+
+
+def _storage(named: _Named, env: Mapping[str, str]) -> Storage:
+    url = named.url or f"https://{named.name}.blob.core.windows.net"
+    # az's variables are of the account that one of them names.
+    own = env.get("AZURE_STORAGE_ACCOUNT", "") in ("", named.name)
+    key = env.get("STORAGE_ACCOUNT_KEY") or (env.get("AZURE_STORAGE_KEY") if own else "")
+    sas = named.sas or ("" if key or not own else env.get("AZURE_STORAGE_SAS_TOKEN", ""))
+    if sas:
+        return Storage(f"BlobEndpoint={url};SharedAccessSignature={sas.lstrip('?')}")
+    if key:
+        return Storage(f"AccountName={named.name};AccountKey={key};BlobEndpoint={url}")
+    return Storage(blob_url=url)
 
 
 def _open(storage: Storage, what: str) -> Account:
@@ -82,4 +152,5 @@ def _open(storage: Storage, what: str) -> Account:
     except ValueError as exc:
         # The SDK's words may repeat a secret: say only where it stands.
         raise BadInputError(f"{what} cannot be used to sign in: it is malformed") from exc
-    return Account(str(service.account_name), service)
+    host = urlsplit(service.url).hostname or ""
+    return Account(service.account_name or host.partition(".")[0], service)

@@ -45,23 +45,29 @@ def checkpoints(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import lag
-        from nsgflow_core.cli.state import entries, open_state, whole_hours
+        from nsgflow_core.cli.nothing_found import no_such_names
+        from nsgflow_core.cli.state import Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
 
         form = one_of("--output", form, _OUTPUTS)
         hours = whole_hours(span(since, until, 2, datetime.now(UTC)))
         state = open_state(os.environ)
+        all_of_them = Entries(state, hours, nsg)
         found = [
             row
-            for entry in entries(state, hours, nsg)
+            for entry in all_of_them
             for row in lag.rows(entry, time.time())
             if not stale or row["lagBytes"] or row["failures"]
         ]
         if form != "table" or found:
             lag.write(found, form)
+        elif missing := no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False):
+            note(missing[0])
+        elif stale:
+            note("nothing is behind")
         else:
             note(
-                "nothing is behind"
-                if stale
-                else "there are no logs and no checkpoints of that time"
+                "there are no logs and no checkpoints of that time "
+                f"({hours[0]:%Y-%m-%dT%HZ} to {hours[-1]:%Y-%m-%dT%HZ})"
             )
+        all_of_them.finish()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+from nsgflow_core.cli.names import vnet_name
 from nsgflow_core.cli.proposals import Proposal, proposal
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import nsg_name
@@ -16,30 +17,36 @@ from nsgflow_core.model import flow_time
 
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
 
-_KEYS: dict[str, Callable[[Found], str | int | None]] = {
-    "nsg": lambda found: nsg_name(found.log.path, found.flow.group),
-    "rule": lambda found: found.flow.group.rule,
-    "direction": lambda found: "in" if found.flow.outcome.inbound else "out",
-    "protocol": lambda found: found.flow.outcome.protocol,
-    "source": lambda found: found.flow.src,
-    "destination": lambda found: found.flow.dst,
-    "port": lambda found: found.flow.outcome.dst_port,
-    "mac": lambda found: found.flow.group.mac,
-    "account": lambda found: found.log.ref.account,
+_Value = str | int | None
+_KEYS: dict[str, Callable[[Found, Inventory | None], _Value]] = {
+    "nsg": lambda found, _: nsg_name(found.log.path, found.flow.group),
+    "rule": lambda found, _: found.flow.group.rule,
+    "direction": lambda found, _: "in" if found.flow.outcome.inbound else "out",
+    "protocol": lambda found, _: found.flow.outcome.protocol,
+    "source": lambda found, _: found.flow.src,
+    "destination": lambda found, _: found.flow.dst,
+    "port": lambda found, _: found.flow.outcome.dst_port,
+    "mac": lambda found, _: found.flow.group.mac,
+    "account": lambda found, _: found.log.ref.account,
+    "vnet": lambda found, inventory: vnet_name(found.flow, inventory),
 }
 
-Key = tuple[str | int | None, ...]
+Key = tuple[_Value, ...]
 
 
 @dataclass(slots=True)
 class Denials:
-    """What the denied flows of one group have in common; times in milliseconds."""
+    """What the denied flows of one group have in common; times in milliseconds.
+
+    `vnets` has the VNets of NSGs that VNet flow logs name by a GUID alone.
+    """
 
     acl_group: str
     first: int
     last: int
     flows: int = 0
     sources: set[str] = field(default_factory=set)
+    vnets: set[str] = field(default_factory=set)
 
     def add(self, found: Found) -> None:
         """Count a flow."""
@@ -63,23 +70,26 @@ def parse_by(by: str) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
-def group(found: Iterable[Found], keys: Sequence[str]) -> list[tuple[Key, Denials]]:
+def group(
+    found: Iterable[Found], keys: Sequence[str], inventory: Inventory | None = None
+) -> list[tuple[Key, Denials]]:
     """Denied flows by these keys, the busiest group first."""
     getters = [_KEYS[key] for key in keys]
-    groups: dict[tuple[Key, str], Denials] = {}
+    at = keys.index("nsg") if "nsg" in keys else None
+    groups: dict[Key, tuple[Key, Denials]] = {}
     for item in found:
-        values = tuple(get(item) for get in getters)
-        # NSGs of one name in different resource groups are different NSGs.
-        acl = item.flow.group.acl_group if "nsg" in keys else ""
-        denials = groups.get((values, acl))
-        if denials is None:
+        values = tuple(get(item, inventory) for get in getters)
+        acl = item.flow.group.acl_group if at is not None else ""
+        # An NSG is told by its id: in different resource groups NSGs may have one name, and its
+        # own logs write it in capitals, those of the VNet as it was made.
+        key = values if at is None else (*values[:at], acl, *values[at + 1 :])
+        if (entry := groups.get(key)) is None:
             when = item.flow.time_ms
-            denials = groups[values, acl] = Denials(acl, when, when)
-        denials.add(item)
-    ordered = sorted(
-        groups.items(), key=lambda entry: (-entry[1].flows, list(map(str, entry[0][0])))
-    )
-    return [(values, denials) for (values, _), denials in ordered]
+            entry = groups[key] = (values, Denials(acl, when, when))
+        entry[1].add(item)
+        if acl and not acl.startswith("/") and (vnet := vnet_name(item.flow, inventory)):
+            entry[1].vnets.add(vnet)
+    return sorted(groups.values(), key=lambda entry: (-entry[1].flows, list(map(str, entry[0]))))
 
 
 def write(
@@ -137,10 +147,14 @@ def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
 def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> None:
     if not groups:
         return
+    nameless = "vnet" not in keys and any(denials.vnets for _, denials in groups)
     cells = []
     for values, denials in groups:
         row = _row(keys, values, denials)
         counts = [row["flows"], row["sources"]]
         times = [row["first"], row["last"]]
-        cells.append(["" if cell is None else str(cell) for cell in (*counts, *values, *times)])
-    write_table(["flows", "sources", *keys, "first", "last"], cells)
+        vnets = [", ".join(sorted(denials.vnets))] if nameless else []
+        found = (*counts, *values, *vnets, *times)
+        cells.append(["" if cell is None else str(cell) for cell in found])
+    extra = ["vnet"] if nameless else []
+    write_table(["flows", "sources", *keys, *extra, "first", "last"], cells)

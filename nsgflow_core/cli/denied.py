@@ -22,7 +22,7 @@ def denied(
             "--by",
             metavar="KEYS",
             help="Group by these, separated by commas: nsg, rule, direction, protocol, source, "
-            "destination, port, mac, account.  "
+            "destination, port, mac, account, vnet.  "
             "[default: nsg,rule,direction,protocol,destination,port]",
         ),
     ] = "",
@@ -51,15 +51,17 @@ def denied(
         from nsgflow_core.cli.accounts import sign_in
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
-        from nsgflow_core.cli.state import inventory_of
         from nsgflow_core.errors import BadInputError
+        from nsgflow_core.filter import compile_terms
 
         form = one_of("--output", form, _OUTPUTS)
         keys = denials.parse_by(by or denials.DEFAULT_BY)
         if suggest and sorted(keys) != sorted(denials.DEFAULT_BY.split(",")):
             raise BadInputError("--suggest needs the default grouping: leave out --by")
+        if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
+            raise BadInputError("denied shows denied flows: 'nsgflow flows' shows allowed ones")
         accounts = sign_in(sources.account_name or (), os.environ)
-        inventory = inventory_of(os.environ) if suggest else None
-        with reading(accounts, wanted, when, Defaults()) as (_, found):
-            groups = denials.group(found, keys)
+        with reading(accounts, wanted, when, Defaults(always_denied=True)) as work:
+            inventory = work.knowledge.inventory
+            groups = denials.group(work.flows(), keys, inventory)
             denials.write(keys, groups, form, suggest=suggest, inventory=inventory)

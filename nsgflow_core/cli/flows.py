@@ -55,9 +55,10 @@ def flows(
                 yield item
 
         accounts = sign_in(sources.account_name or (), os.environ)
-        defaults = Defaults(allowed=display_allowed, direction="in")
-        with reading(accounts, wanted, when, defaults) as (_, found):
-            write_flows(counted(found) if aggregate else found, form)
+        defaults = Defaults(allowed=display_allowed, direction="in", offers_allowed=True)
+        with reading(accounts, wanted, when, defaults) as work:
+            found = counted(work.flows()) if aggregate else work.flows()
+            write_flows(found, form, work.knowledge)
             if aggregate:
                 # What reads JSON or CSV would trip over other lines.
                 target = sys.stdout if form in ("text", "table") else sys.stderr

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.cli.harmless import inert, json_text, printable
+from nsgflow_core.cli.names import vnet_name
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import Lines, nsg_name
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import BlobRef, Flow, flow_time
 from nsgflow_core.sinks import rows
 
@@ -22,6 +24,7 @@ _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 _TABLE = (
     "time",
     "NSG",
+    "VNet",
     "rule",
     "action",
     "direction",
@@ -36,32 +39,34 @@ _TABLE = (
 )
 
 
-def write_flows(found: Iterable[Found], output: str) -> None:
+def write_flows(found: Iterable[Found], output: str, knowledge: Knowledge = NOTHING) -> None:
     """Write flows to stdout as text, table, json or csv, as they come."""
     match output:
         case "json":
-            for row in _rows(found):
+            for row in _rows(found, knowledge):
                 write_json(row)
         case "csv":
-            write_csv(rows.columns(), (msgspec.json.decode(row) for row in _rows(found)))
+            write_csv(rows.columns(), (msgspec.json.decode(row) for row in _rows(found, knowledge)))
         case "table":
-            cells = map(_cells, found)
+            cells = (_cells(one, knowledge) for one in found)
             while page := list(islice(cells, _PAGE)):
-                write_table(_TABLE, page)
+                _write_page(page)
         case _:
             lines = Lines()
             for log, flow in found:
                 sys.stdout.write(lines.line(log.path, flow) + "\n")
 
 
-def flow_writer(output: str) -> Callable[[Sequence[Found]], None]:
+def flow_writer(output: str, knowledge: Knowledge = NOTHING) -> Callable[[Sequence[Found]], None]:
     """Writes flows to stdout as text, coloured on a terminal, or as json; at once."""
     lines = Lines()
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
     def write(found: Sequence[Found]) -> None:
         encoders: Mapping[BlobRef, Callable[[Flow], bytes]] = (
-            {log.ref: rows.encoder(log.ref) for log, _ in found} if output == "json" else {}
+            {log.ref: rows.encoder(log.ref, knowledge) for log, _ in found}
+            if output == "json"
+            else {}
         )
         for log, flow in found:
             if output == "json":
@@ -76,7 +81,7 @@ def flow_writer(output: str) -> Callable[[Sequence[Found]], None]:
     return write
 
 
-def _rows(found: Iterable[Found]) -> Iterator[bytes]:
+def _rows(found: Iterable[Found], knowledge: Knowledge) -> Iterator[bytes]:
     encoders: dict[BlobRef, Any] = {}
     hour = None
     for log, flow in found:
@@ -84,16 +89,27 @@ def _rows(found: Iterable[Found]) -> Iterator[bytes]:
             encoders.clear()
             hour = log.path.hour
         if (encode := encoders.get(log.ref)) is None:
-            encode = encoders[log.ref] = rows.encoder(log.ref)
+            encode = encoders[log.ref] = rows.encoder(log.ref, knowledge)
         yield encode(flow)
 
 
-def _cells(found: Found) -> list[str]:
+def _write_page(page: Sequence[list[str]]) -> None:
+    """A table of flows; the VNet is a column where any flow has one."""
+    at = _TABLE.index("VNet")
+    if any(cells[at] for cells in page):
+        write_table(_TABLE, page)
+        return
+    columns = [*_TABLE[:at], *_TABLE[at + 1 :]]
+    write_table(columns, [[*cells[:at], *cells[at + 1 :]] for cells in page])
+
+
+def _cells(found: Found, knowledge: Knowledge) -> list[str]:
     log, flow = found
     seen = flow.outcome
     return [
         flow_time(flow.time_ms),
         nsg_name(log.path, flow.group),
+        vnet_name(flow, knowledge.inventory),
         flow.group.rule,
         "denied" if seen.denied else "allowed",
         "in" if seen.inbound else "out",

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
+
+from nsgflow_core.cli.command import Command
+from nsgflow_core.cli.secrets import redacted
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
+_UsageError: Any = typer.BadParameter.__base__  # typer has no public name for it
 
 
 class LazyGroup(TyperGroup):
@@ -40,6 +44,14 @@ class LazyGroup(TyperGroup):
             self.commands.setdefault(name, None)  # type: ignore[arg-type]
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is named; a usage error repeats no secret."""
+        try:
+            return super().invoke(ctx)
+        except _UsageError as exc:
+            exc.message = redacted(exc.message)
+            raise
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """The list of commands in the help of the group."""
         with formatter.section("Commands"):
@@ -54,5 +66,5 @@ class LazyGroup(TyperGroup):
         module = importlib.import_module(f"{self.package}.{own}")
         function = getattr(module, own, None) or getattr(module, f"{own}_")
         app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
-        app.command(name, cls=TyperCommand)(function)
+        app.command(name, cls=Command)(function)
         return typer.main.get_command(app)

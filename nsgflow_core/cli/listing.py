@@ -1,7 +1,12 @@
-"""Which logs there are: those of some accounts, by NSG or VNet flow log and hour."""
+"""Which logs there are: those of some accounts, by NSG or VNet flow log and hour.
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+What one account, container or resource refuses hides nothing of the others: it is kept in
+`Logs.failures`, and only where nothing at all can be listed is it an error.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,12 +15,17 @@ from azure.storage.blob import ContainerClient
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.read import Log
+from nsgflow_core.cli.session import note, sentence
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
 from nsgflow_core.model import BlobRef
 
 _LISTINGS = 8
+_SILENCE = 4.0
+"""Seconds after which it is said whose answer is waited for."""
+_RECENT = 20
+"""Resources that are asked for their newest log, where none is of the time asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,14 @@ class Resource:
     account: str
     container: ContainerClient
     prefix: str
+
+    @property
+    def name(self) -> str:
+        """The NSG or VNet flow log as its path names it."""
+        return self.prefix.rstrip("/").rpartition("/")[2]
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.container.container_name}/{self.prefix}"
 
     def logs(self, hour: datetime) -> list[Log]:
         """Its logs of an hour, one for each NIC."""
@@ -40,49 +58,97 @@ class Resource:
 
 
 class Logs:
-    """The logs of some accounts. Every listing walks path prefixes, never a whole container."""
+    """The logs of some accounts. Every listing walks path prefixes, never a whole container.
 
-    def __init__(self, accounts: Sequence[Account], nsgs: Sequence[str] = ()) -> None:
+    `failures` has a sentence for each thing that could not be listed, `names` the NSGs by name
+    whose logs are there, those that were not asked for among them.
+    """
+
+    def __init__(
+        self, accounts: Sequence[Account], nsgs: Iterable[str] = (), *, patient: bool = False
+    ) -> None:
+        """Ready to list; who is `patient` is not told whose answer takes long."""
         self._accounts = accounts
+        self._silence = None if patient else _SILENCE
         self._accepts = matcher(nsgs)
+        self._lock = threading.Lock()
+        self.failures: dict[str, str] = {}
+        self.names: set[str] = set()
 
     def resources(self) -> list[Resource]:
         """The NSGs and VNet flow logs that have logs.
 
         Raises:
-            NsgflowError: there can be none, since an account has neither container; or as
-                `errors_of` says.
+            NsgflowError: nothing could be listed at all; the first reason.
         """
-        found: list[Resource] = []
-        for account in self._accounts:
-            containers = [
-                account.service.get_container_client(name)
-                for name in (NSG_CONTAINER, VNET_CONTAINER)
-            ]
-            of_account = [
-                Resource(account.name, container, prefix)
-                for container in containers
-                for prefix in listing.resources(container)
-            ]
-            if not of_account and not any(listing.exists(at) for at in containers):
-                raise NsgflowError(
+        self.failures = {}
+        pool = ThreadPoolExecutor(max(len(self._accounts), 1), thread_name_prefix="accounts")
+        try:
+            futures = {pool.submit(self._of_account, one): one for one in self._accounts}
+            done, late = wait(futures, self._silence)
+            for future in late if done else ():
+                note(f"waiting for {futures[future].name} to answer")
+            answers = [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        errors = [error for _, of_account in answers for error in of_account]
+        if errors and not any(found for found, _ in answers):
+            raise errors[0]
+        found = [at for of_account, _ in answers for at in of_account]
+        self.names = {at.name for at in found if at.container.container_name == NSG_CONTAINER}
+        return [at for at in found if self._wanted(at)]
+
+    def _of_account(self, account: Account) -> tuple[list[Resource], list[NsgflowError]]:
+        """What an account has, and what of it cannot be listed."""
+        with ThreadPoolExecutor(2, thread_name_prefix="containers") as pool:
+            answers = list(
+                pool.map(lambda name: _of_container(account, name), (NSG_CONTAINER, VNET_CONTAINER))
+            )
+        found = [at for resources, _ in answers for at in resources or ()]
+        errors = [error for _, error in answers if error is not None]
+        if all(resources is None and error is None for resources, error in answers):
+            errors = [
+                NsgflowError(
                     f"{account.name} has no flow logs: neither {NSG_CONTAINER} nor "
                     f"{VNET_CONTAINER} exists; name the account that the flow logs are sent to "
                     "('az network watcher flow-log list -l REGION' shows it)"
                 )
-            found += of_account
-        return [at for at in found if self._wanted(at)]
+            ]
+        if len(errors) > 1:
+            # One that cannot be reached refuses both containers for one reason.
+            errors = errors[:1]
+        for error in errors:
+            self.failed(account.name, error)
+        return found, errors
+
+    def failed(self, what: str, error: NsgflowError) -> None:
+        """Keep the first reason why something cannot be listed."""
+        said = sentence(error)
+        with self._lock:
+            self.failures.setdefault(what, said if what in said else f"{what}: {said}")
+
+    def listed(self, at: Resource, look: Callable[[Resource], list[Log]]) -> list[Log]:
+        """What a look at a resource finds; nothing, and a failure kept, where it is refused."""
+        try:
+            return look(at)
+        except NsgflowError as exc:
+            self.failed(str(at), exc)
+            return []
 
     def _wanted(self, at: Resource) -> bool:
         if at.container.container_name == VNET_CONTAINER:
             return True
-        resource = at.prefix.partition("=")[2].rstrip("/")
-        return self._accepts(resource.rpartition("/")[2], resource)
+        return self._accepts(at.name, at.prefix.partition("=")[2].rstrip("/"))
 
     def newest(self, hours: int, now: datetime) -> Iterator[list[Log]]:
         """The newest hourly logs of each NSG, as many as asked for, the newest hour first."""
         with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
-            listed = list(pool.map(lambda at: _newest(at, hours, now), self.resources()))
+            listed = list(
+                pool.map(
+                    lambda at: self.listed(at, lambda one: _newest(one, hours, now)),
+                    self.resources(),
+                )
+            )
         by_hour: dict[datetime, list[Log]] = {}
         for logs in listed:
             for log in logs:
@@ -95,8 +161,37 @@ class Logs:
         resources = self.resources()
         with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
             for hour in hours:
-                listed = list(pool.map(Resource.logs, resources, [hour] * len(resources)))
-                yield [log for logs in listed for log in logs]
+                yield self.of_hour(resources, hour, pool)
+
+    def of_hour(
+        self, resources: Sequence[Resource], hour: datetime, pool: ThreadPoolExecutor
+    ) -> list[Log]:
+        """The logs of some resources and an hour."""
+        listed = pool.map(lambda at: self.listed(at, lambda one: one.logs(hour)), resources)
+        return [log for logs in listed for log in logs]
+
+    def newest_hour(self) -> datetime | None:
+        """The newest hour that any of the first resources has a log of."""
+
+        def newest(at: Resource) -> datetime | None:
+            try:
+                return next(listing.newest_hours(at.container, at.prefix), None)
+            except NsgflowError:
+                return None
+
+        with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
+            found = list(pool.map(newest, self.resources()[:_RECENT]))
+        return max((hour for hour in found if hour is not None), default=None)
+
+
+def _of_container(account: Account, name: str) -> tuple[list[Resource] | None, NsgflowError | None]:
+    """The resources of a container, None where there is none; or why they cannot be listed."""
+    container = account.service.get_container_client(name)
+    try:
+        found = [Resource(account.name, container, at) for at in listing.resources(container)]
+        return (found, None) if found or listing.exists(container) else (None, None)
+    except NsgflowError as exc:
+        return None, exc
 
 
 def _newest(resource: Resource, count: int, now: datetime) -> list[Log]:

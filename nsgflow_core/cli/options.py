@@ -21,6 +21,7 @@ LogName = Annotated[
     str,
     typer.Option(
         "--nsg",
+        "--nsg-name",
         metavar="NAME",
         help="Only logs of this NSG, or VNet flow log, as their paths name it; takes *.",
     ),
@@ -80,6 +81,7 @@ class Wanted:
         list[str] | None,
         typer.Option(
             "--nsg-name",
+            "--nsg",
             metavar="NSG",
             help="Only flows of this NSG, by name (takes *) or resource id; repeated: of any of "
             "them.",
@@ -151,7 +153,8 @@ class When:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Flows from then on: ISO 8601 (UTC), or 30m, 2h, 3d ago.",
+            help="Flows from then on: ISO 8601 or 14:00 (UTC), 30m, 1h30m or 3d ago, yesterday, "
+            "now, or seconds since the epoch.",
         ),
     ] = None
     until: Annotated[

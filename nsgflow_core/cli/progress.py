@@ -1,4 +1,4 @@
-"""What a reading command says on stderr: how far it is, and at the end what was not read."""
+"""What a command that takes long says on stderr while it works."""
 
 import logging
 import sys
@@ -6,10 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import typer
-
 from nsgflow_core.cli.read import Tally
-from nsgflow_core.cli.session import Status, note
 
 _SLOW = 1.0
 """Seconds after which a read counts as long, and shows its progress."""
@@ -17,28 +14,10 @@ _SELDOM = 60.0
 """Seconds between the lines that stand for the foot of a terminal."""
 
 
-def finish(tally: Tally) -> None:
-    """End a reading command: tell what could not be read.
-
-    Raises:
-        typer.Exit: something could not.
-    """
-    sys.stdout.flush()
-    logging.getLogger("nsgflow").info(
-        "read %d logs, %d bytes, %d records", tally.logs, tally.bytes_read, tally.records
-    )
-    for failure in tally.failures:
-        note(f"skipped: {failure}")
-    if not tally.logs:
-        note("there are no flow logs of that time")
-    if tally.failures:
-        raise typer.Exit(Status.INCOMPLETE)
-
-
 @contextmanager
 def progress() -> Iterator[Callable[[Tally], None]]:
     """A bar on stderr for a read that takes long; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415 - only terminals pay for it
@@ -71,7 +50,7 @@ def progress() -> Iterator[Callable[[Tally], None]]:
 @contextmanager
 def foot() -> Iterator[Callable[[str], None]]:
     """A line at the foot of a terminal; elsewhere a line of the log a minute."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         last = float("-inf")
 
         def log(text: str) -> None:

@@ -1,6 +1,7 @@
 """What a command asks for: which flows, by the words of get_nsg_logs and by filter terms."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,12 +9,15 @@ from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.options import Wanted
 from nsgflow_core.cli.times import Span
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.filter import Filter, all_of, compile_terms
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.model import Flow
 
 _KEY = re.compile(r"!?([A-Za-z]+)=")
 _VERSIONS = (1, 2, 4)
 _DIRECTIONS = ("in", "out", "both")
+_PROBE = "168.63.129.16"
+"""Where probes of the load balancer come from; who names it wants to see them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,47 +25,108 @@ class Defaults:
     """What a command shows where nothing else is asked for.
 
     `direction` is in, or "" for both. A filter that names the action, the direction or `lb`
-    itself takes the place of the default for it.
+    itself takes the place of the default for it. `offers_allowed` says that the command has
+    --display-allowed, `always_denied` that a filter cannot ask it for others.
     """
 
     allowed: bool = False
     probes: bool = False
     direction: str = ""
+    offers_allowed: bool = False
+    always_denied: bool = False
 
 
-def flow_filter(wanted: Wanted, defaults: Defaults, span: Span | None = None) -> Filter:
-    """What a flow must be to be shown.
+class Query:
+    """What a flow must be to be shown, and a count of what the command's defaults left out.
 
-    Raises:
-        BadInputError: names every wrong value.
+    `left_out` counts flows by the flag that would show them; `names` are the NSGs of VNet flow
+    logs that were met, where one was asked for by name.
     """
-    given = " ".join(wanted.filter_terms or ())
-    named = {key.lower() for key in _KEY.findall(given)}
-    terms = [given]
-    if not defaults.allowed and "action" not in named:
-        terms.append("action=denied")
-    if not (defaults.probes or wanted.display_lb or "lb" in named):
-        terms.append("lb=no")
-    direction = "" if "direction" in named else defaults.direction
-    if wanted.display_direction is not None:
-        direction = wanted.display_direction.lower()
-        if direction not in _DIRECTIONS:
-            raise BadInputError(f"--display-direction {direction!r} is not in, out or both")
-    if direction in ("in", "out"):
-        terms.append(f"direction={direction}")
-    for flag, key, values in (
-        ("--flow-state", "state", [wanted.flow_state] if wanted.flow_state else []),
-        ("--ip", "ip", wanted.ip or []),
-    ):
-        terms += [_term(flag, key, value) for value in values]
-    compiled = compile_terms(" ".join(terms))
-    predicates = _predicates(wanted, span)
-    if not predicates:
-        return compiled
-    return all_of(
-        compiled,
-        Filter("", frozenset((True, False)), lambda flow: all(test(flow) for test in predicates)),
-    )
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        defaults: Defaults,
+        span: Span | None = None,
+        knowledge: Knowledge = NOTHING,
+    ) -> None:
+        """Compile what is wanted.
+
+        Raises:
+            BadInputError: names every wrong value.
+        """
+        self.left_out: Counter[str] = Counter()
+        self.names: set[str] = set()
+        given = " ".join(wanted.filter_terms or ())
+        named = {key.lower() for key in _KEY.findall(given)}
+        terms = [given]
+        self.only_denied = defaults.always_denied or not (defaults.allowed or "action" in named)
+        if self.only_denied:
+            terms.append("action=denied")
+        for flag, key, values in (
+            ("--flow-state", "state", [wanted.flow_state] if wanted.flow_state else []),
+            ("--ip", "ip", wanted.ip or []),
+        ):
+            terms += [_term(flag, key, value) for value in values]
+        hidden = dict[str, str]()
+        if wanted.display_direction is not None:
+            direction = wanted.display_direction.lower()
+            if direction not in _DIRECTIONS:
+                raise BadInputError(f"--display-direction {direction!r} is not in, out or both")
+            terms += [f"direction={direction}"] if direction != "both" else []
+        elif defaults.direction and "direction" not in named:
+            hidden["--display-direction both"] = f"direction={defaults.direction}"
+        asked_for = {*(wanted.ip or ()), *_values(given, "ip"), *_values(given, "src")}
+        if not (defaults.probes or wanted.display_lb or "lb" in named or _PROBE in asked_for):
+            hidden["--display-lb"] = "lb=no"
+        compiled = compile_terms(" ".join(terms))
+        self.asked_names = [*(wanted.nsg_name or ()), *_values(given, "nsg")]
+        tests = [compiled.knowing(knowledge), *_predicates(wanted, span)]
+        if self.asked_names:
+            tests.insert(0, self._name_met)
+        shown = [(flag, compile_terms(term).accepts) for flag, term in hidden.items()]
+        self.filter = Filter(
+            compiled.terms, compiled.decisions, self._accepting(tests, shown), None, compiled.keys
+        )
+
+    def _accepting(
+        self,
+        tests: Sequence[Callable[[Flow], bool]],
+        shown: Sequence[tuple[str, Callable[[Flow], bool]]],
+    ) -> Callable[[Flow], bool]:
+        left_out = self.left_out
+
+        def asked(flow: Flow) -> bool:
+            return all(test(flow) for test in tests)
+
+        accepts = tests[0] if len(tests) == 1 else asked
+        if not shown:
+            return accepts
+
+        def accepted(flow: Flow) -> bool:
+            if not accepts(flow):
+                return False
+            for flag, shows in shown:
+                if not shows(flow):
+                    left_out[flag] += 1
+                    return False
+            return True
+
+        return accepted
+
+    def _name_met(self, flow: Flow) -> bool:
+        self.names.add(flow.group.acl_name or flow.group.acl_group)
+        return True
+
+
+def _values(terms: str, key: str) -> list[str]:
+    """The values that terms ask for by a key."""
+    return [
+        value
+        for term in terms.split()
+        if term.lower().startswith(f"{key}=")
+        for value in term.partition("=")[2].split(",")
+    ]
 
 
 def _term(flag: str, key: str, value: str) -> str:

@@ -14,11 +14,16 @@ from datetime import datetime
 from heapq import merge
 from typing import NamedTuple, Self
 
+import msgspec
+
+from nsgflow_core.cli.session import sentence
 from nsgflow_core.delivery.pipeline import LARGEST_RECORD, Source
 from nsgflow_core.errors import BadInputError, NsgflowError
+from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.filter import Filter
 from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.blocks import BlobChangedError
+from nsgflow_core.logs.leftover import is_over, leftover
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Bad, BlobRef, Flow
 
@@ -29,6 +34,8 @@ _AHEAD = 2
 _WINDOW = (128 * 1024, 4 * 1024 * 1024)
 _CLOSING = 512
 """Bytes at the end that are fetched at once: half a closing would not fit a log that grew."""
+_HEAD = 64
+"""Bytes at the beginning that tell a log by its opening."""
 _LATE_MS = 10 * 60 * 1000
 """A tuple that is older than its record by more than this may come out of order."""
 
@@ -50,15 +57,32 @@ class Found(NamedTuple):
     flow: Flow
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A log, or a piece of one, that could not be read, and why."""
+
+    log: str
+    why: str
+
+    def __str__(self) -> str:
+        return self.why if self.log in self.why else f"{self.log}: {self.why}"
+
+
 @dataclass(slots=True)
 class Tally:
-    """What was read so far: bytes, of how many known; and what could not be, and why."""
+    """What was read so far: bytes, of how many known; and what could not be, and why.
+
+    `resources` are the NSGs and VNet flow logs by kind and id, `newest` is the time of the
+    newest record as written.
+    """
 
     logs: int = 0
     bytes_read: int = 0
     bytes_known: int = 0
     records: int = 0
-    failures: list[str] = field(default_factory=list)
+    newest: str = ""
+    resources: set[tuple[str, str]] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
 
 
 class Reader:
@@ -69,8 +93,10 @@ class Reader:
         source: Source,
         wanted: Filter,
         progress: Callable[[Tally], None],
+        inventory: Inventory | None = None,
     ) -> None:
         self.tally = Tally()
+        self._inventory = inventory
         self._source = source
         self._wanted = wanted
         self._progress = progress
@@ -108,6 +134,7 @@ class Reader:
         smallest, largest = _WINDOW
         window = min(max(_WINDOWS // max(len(logs), 1), smallest), largest)
         self.tally.logs += len(logs)
+        self.tally.resources |= {(log.path.kind, log.path.resource) for log in logs}
         self.tally.bytes_known += sum(log.size for log in logs)
         return [
             self._stream(log, Download(self._source, self._downloads, log, window)) for log in logs
@@ -119,10 +146,12 @@ class Reader:
         bad: list[Bad] = []
         denied_only, accepts = self._wanted.denied_only, self._wanted.accepts
         try:
-            for stretch in self._stretches(download, bad):
+            for stretch in self._stretches(log, download, bad):
                 newest = ""
                 for raw in stretch:
-                    found = flows.read(raw, log.path, bad, denied_only=denied_only)
+                    found = flows.read(
+                        raw, log.path, bad, denied_only=denied_only, inventory=self._inventory
+                    )
                     waiting += filter(accepts, found)
                     if found:
                         newest = found[-1].group.record.time
@@ -131,22 +160,21 @@ class Reader:
                 yield from [Found(log, flow) for flow in waiting[:settled]]
                 del waiting[:settled]
         except NsgflowError as exc:
-            self.tally.failures.append(str(exc))
+            self.tally.failures.append(Failure(str(log.ref), sentence(exc)))
         if bad:
-            first = bad[0]
-            self.tally.failures.append(
-                f"{log.ref}: {len(bad)} pieces are unreadable, the first at byte {first.offset} "
-                f"({first.reason})"
-            )
+            self.tally.failures.append(Failure(str(log.ref), unreadable(bad)))
         yield from [Found(log, flow) for flow in waiting]
 
-    def _stretches(self, download: "Download", bad: list[Bad]) -> Iterator[list[records.RawRecord]]:
+    def _stretches(
+        self, log: Log, download: "Download", bad: list[Bad]
+    ) -> Iterator[list[records.RawRecord]]:
         """The records of a log, as many at a time as came with a window."""
         at = 0
-        data = b""
+        head = data = b""
         for piece, last in download.pieces():
             self.tally.bytes_read += len(piece)
             data += piece
+            head = head or data[:_HEAD]
             stretch = records.split(data, at, last=last)
             if stretch.end == at and len(data) > LARGEST_RECORD:
                 stretch = records.Stretch(
@@ -155,6 +183,14 @@ class Reader:
             self.tally.records += len(stretch.records)
             self._progress(self.tally)
             bad += stretch.bad
+            if last and (
+                left := leftover(
+                    head, data[stretch.end - at :], stretch.end, over=is_over(log.path.hour)
+                )
+            ):
+                bad.append(left)
+            if stretch.records:
+                self.tally.newest = max(self.tally.newest, record_time(stretch.records[-1]))
             yield stretch.records
             data = data[stretch.end - at :]
             at = stretch.end
@@ -213,6 +249,27 @@ class Download:
         self._ahead.clear()
         self._asked = self._at
         self._fetch()
+
+
+def unreadable(bad: Sequence[Bad]) -> str:
+    """What to say of pieces that cannot be read."""
+    first = min(bad, key=lambda one: one.offset)
+    return f"{len(bad)} pieces are unreadable, the first at byte {first.offset} ({first.reason})"
+
+
+class _Time(msgspec.Struct):
+    time: str = ""
+
+
+_TIME = msgspec.json.Decoder(_Time)
+
+
+def record_time(raw: records.RawRecord) -> str:
+    """The time of a record as written, "" where it has none."""
+    try:
+        return _TIME.decode(raw.data).time
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def _time(flow: Flow) -> int:

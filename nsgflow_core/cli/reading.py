@@ -1,18 +1,32 @@
 """The flows that a command asks for, of the newest logs or of a span of time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import typer
+
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.listing import Logs
+from nsgflow_core.cli.nothing_found import no_flows, no_such_names
 from nsgflow_core.cli.options import Wanted, When
-from nsgflow_core.cli.progress import finish, progress
-from nsgflow_core.cli.query import Defaults, flow_filter
-from nsgflow_core.cli.read import Found, Log, Reader
+from nsgflow_core.cli.progress import progress
+from nsgflow_core.cli.query import Defaults, Query
+from nsgflow_core.cli.read import Failure, Found, Log, Reader, Tally
+from nsgflow_core.cli.session import Status, note, sentence
+from nsgflow_core.cli.state import inventory_of
 from nsgflow_core.cli.times import Span, span
-from nsgflow_core.errors import BadInputError
+from nsgflow_core.errors import BadInputError, NsgflowError
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.blocks import FlowLogs
+
+_ALIKE = 3
+"""So many failures of one reason are named one by one."""
+_BYTES = re.compile(r" from byte \d+ to \d+")
 
 
 def when_span(when: When, now: datetime) -> Span | None:
@@ -31,22 +45,122 @@ def when_span(when: When, now: datetime) -> Span | None:
     return span(when.since, when.until, hours, now)
 
 
+class Reading:
+    """The flows that a command asks for, as they are read.
+
+    `knowledge` is what the deployed function knows, where its settings are at hand; `shown`
+    counts the flows that were handed out.
+    """
+
+    def __init__(
+        self, accounts: Sequence[Account], wanted: Wanted, when: When, defaults: Defaults
+    ) -> None:
+        """Ready to read.
+
+        Raises:
+            BadInputError: what is asked for makes no sense.
+        """
+        self._now = datetime.now(UTC)
+        self._accounts, self._when = accounts, when
+        self._span = when_span(when, self._now)
+        self.query = Query(wanted, defaults, self._span)  # wrong words are told before a request
+        self.knowledge = known(os.environ)
+        if self.knowledge is not NOTHING:
+            self.query = Query(wanted, defaults, self._span, self.knowledge)
+        self._logs = Logs(accounts, wanted.nsg_name or ())
+        self._offers_allowed = defaults.offers_allowed
+        self.tally = Tally()
+        self.shown = 0
+
+    def flows(self) -> Iterator[Found]:
+        """The flows, the newest hour first, as in get_nsg_logs; of a span in order of time.
+
+        Raises:
+            NsgflowError: nothing could be listed at all.
+        """
+        hours: Iterable[list[Log]] = (
+            self._logs.newest(self._when.display_hours or 1, self._now)
+            if self._span is None
+            else self._logs.of_hours(self._span.hours())
+        )
+        source = FlowLogs({account.name: account.service for account in self._accounts})
+        inventory = self.knowledge.inventory
+        with progress() as show, Reader(source, self.query.filter, show, inventory) as reader:
+            self.tally = reader.tally
+            for found in reader.flows(hours):
+                self.shown += 1
+                yield found
+
+    def finish(self) -> None:
+        """Tell what could not be read, and why nothing was found.
+
+        Raises:
+            typer.Exit: something could not be read.
+        """
+        sys.stdout.flush()
+        tally = self.tally
+        logging.getLogger("nsgflow").info(
+            "read %d logs, %d bytes, %d records", tally.logs, tally.bytes_read, tally.records
+        )
+        failures = [*self._logs.failures.values(), *summed_up(tally.failures)]
+        for failure in failures:
+            note(f"skipped: {failure}")
+        if not self.shown:
+            self._nothing()
+        if failures:
+            nothing_read = tally.logs and len(tally.failures) == tally.logs and not tally.bytes_read
+            raise typer.Exit(Status.FAILED if nothing_read else Status.INCOMPLETE)
+
+    def _nothing(self) -> None:
+        there = self._logs.names | self.query.names
+        vnets = any(kind == "vnet" for kind, _ in self.tally.resources)
+        missing = no_such_names(self.query.asked_names, there, vnets=vnets)
+        for said in missing:
+            note(said)
+        if self.tally.logs:
+            span = f" from {self._span.since:%Y-%m-%dT%H:%MZ} on" if self._span else ""
+            if self._span and self._when.until:
+                span = f"{span} to {self._span.until:%Y-%m-%dT%H:%MZ}"
+            why = no_flows(self.query, self.tally, span, offers_allowed=self._offers_allowed)
+            note(f"no flows match: {why}")
+            return
+        if missing:
+            return
+        newest = self._logs.newest_hour() if self._span else None
+        last = f": the newest is of {newest:%Y-%m-%dT%HZ}" if newest else ""
+        note(f"there are no flow logs of that time{last}")
+
+
+def summed_up(failures: Sequence[Failure]) -> list[str]:
+    """A line for each failure, or for all that have one reason."""
+    alike: dict[str, list[Failure]] = {}
+    for failure in failures:
+        reason = _BYTES.sub("", failure.why.replace(failure.log, ""))
+        alike.setdefault(reason, []).append(failure)
+    said: list[str] = []
+    for group in alike.values():
+        if len(group) > _ALIKE:
+            said.append(f"{len(group)} logs, for one reason; the first is {group[0]}")
+        else:
+            said += map(str, group)
+    return said
+
+
+def known(environ: Mapping[str, str]) -> Knowledge:
+    """What the deployed function knows of the network; nothing where it cannot be had."""
+    try:
+        inventory = inventory_of(environ)
+    except NsgflowError as exc:
+        note(f"NSGs of VNet flow logs are shown as they are logged, without names: {sentence(exc)}")
+        return NOTHING
+    return NOTHING if inventory is None else Knowledge(inventory=inventory)
+
+
 @contextmanager
 def reading(
     accounts: Sequence[Account], wanted: Wanted, when: When, defaults: Defaults
-) -> Iterator[tuple[Reader, Iterator[Found]]]:
-    """Read the flows that are asked for; at the end tell what could not be read.
-
-    The newest logs come with the newest hour first, as in get_nsg_logs; a span in order of time.
-    """
-    now = datetime.now(UTC)
-    asked = when_span(when, now)
-    accepted = flow_filter(wanted, defaults, asked)
-    logs = Logs(accounts, wanted.nsg_name or ())
-    hours: Iterable[list[Log]] = (
-        logs.newest(when.display_hours or 1, now) if asked is None else logs.of_hours(asked.hours())
-    )
-    source = FlowLogs({account.name: account.service for account in accounts})
-    with progress() as show, Reader(source, accepted, show) as reader:
-        yield reader, reader.flows(hours)
-    finish(reader.tally)
+) -> Iterator[Reading]:
+    """Read the flows that are asked for; at the end tell what could not be read."""
+    found = Reading(accounts, wanted, when, defaults)
+    yield found
+    found.finish()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import LogName, Verbose
+from nsgflow_core.cli.options import LogName, Verbose, one_of
 from nsgflow_core.cli.session import note, session
 
 
@@ -45,21 +45,23 @@ def replay(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import cursors
-        from nsgflow_core.cli.state import SINKS, entries, open_state, whole_hours
+        from nsgflow_core.cli.nothing_found import no_such_names
+        from nsgflow_core.cli.state import SINKS, Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
-        from nsgflow_core.errors import BadInputError
 
-        sinks = sink or ()
-        if wrong := [name for name in sinks if name not in SINKS]:
-            raise BadInputError(f"--sink {wrong[0]!r} is not one of {', '.join(SINKS)}")
+        sinks = [one_of("--sink", name, SINKS) for name in sink or ()]
         now = datetime.now(UTC)
         hours = whole_hours(span(since, until, 1, now))
         state = open_state(os.environ)
         cursors.refuse_forgotten(state, hours, now)
-        chosen = [entry for entry in entries(state, hours, nsg) if entry.log is not None]
+        all_of_them = Entries(state, hours, nsg)
+        chosen = [entry for entry in all_of_them if entry.log is not None]
         if not chosen:
-            note("there are no logs of these hours and that name: nothing to send again")
+            missing = no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False)
+            why = missing[0] if missing else "there are no logs of these hours"
+            note(f"{why}: nothing to send again")
         elif dry_run:
             cursors.show_again(state, chosen, sinks)
         else:
             cursors.move(state, chosen, sinks)
+        all_of_them.finish()

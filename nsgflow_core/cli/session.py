@@ -1,5 +1,7 @@
 """How a command begins and ends: its errors in one sentence, its exit status."""
 
+import errno
+import io
 import logging
 import os
 import sys
@@ -9,6 +11,7 @@ from enum import IntEnum
 
 import typer
 
+from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.errors import BadInputError, NsgflowError
 
 _MENDS = {
@@ -31,6 +34,10 @@ _MENDS = {
 """What a service says, and what to do about it; the first that fits counts."""
 
 
+_UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF))
+"""What writing to a full disk, a file that is too large or a lost terminal ends with."""
+
+
 class Status(IntEnum):
     """Exit statuses."""
 
@@ -43,7 +50,9 @@ class Status(IntEnum):
 
 def note(message: str) -> None:
     """Say something to the person and not to the pipe."""
-    sys.stderr.write(f"nsgflow: {message}\n")
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"nsgflow: {redacted(message)}\n")
 
 
 def sentence(error: NsgflowError) -> str:
@@ -61,29 +70,54 @@ def session(*, verbose: bool) -> Iterator[None]:
     Raises:
         typer.Exit: with the status.
     """
+    if sys.stdout is None:
+        note("stdout is closed: there is nowhere to write to")
+        raise typer.Exit(Status.FAILED)
+    for stream in (sys.stdout, sys.stderr):
+        # What an encoding lacks is written as an escape: no row is lost to a letter.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(
-        stream=sys.stderr,
+        stream=sys.stderr or io.StringIO(),
         level=logging.INFO if verbose else logging.CRITICAL,
         format="%(asctime)s %(name)s %(message)s",
     )
-    # It logs every request and answer; what matters of them is in our own errors.
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    # They log every request, answer and connection; what matters of it is in our own errors.
+    for name in ("azure", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Nobody reads any more. What is still buffered must not fail again at exit.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(Status.PIPE_CLOSED) from None
     except KeyboardInterrupt:
         raise typer.Exit(Status.INTERRUPTED) from None
+    except OSError as exc:
+        raise typer.Exit(unwritable(exc)) from None
     except NsgflowError as exc:
-        with suppress(BrokenPipeError):
+        try:
             sys.stdout.flush()
+        except OSError as broken:
+            raise typer.Exit(unwritable(broken)) from None
         note(sentence(exc))
         cause = exc.__cause__
         if verbose and cause is not None:
             note(f"caused by {type(cause).__name__}: {cause}")
         status = Status.USAGE if isinstance(exc, BadInputError) else Status.FAILED
         raise typer.Exit(status) from None
+
+
+def unwritable(error: OSError) -> Status:
+    """The status of a command whose output cannot be written, and a word unless it was a pipe.
+
+    Raises:
+        OSError: this error is of something else.
+    """
+    broken = isinstance(error, BrokenPipeError)
+    if not broken and error.errno not in _UNWRITABLE:
+        raise error
+    # What is still buffered must not fail again at exit.
+    with suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if broken:  # nobody reads any more
+        return Status.PIPE_CLOSED
+    note(f"the output cannot be written: {error.strerror}")
+    return Status.FAILED

@@ -1,21 +1,24 @@
 """The deployed function's settings and state, as the command line sees them."""
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import translate
 
+import typer
 from azure.core.exceptions import ResourceNotFoundError
 
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.listing import Logs, Resource
 from nsgflow_core.cli.read import Log
+from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
 from nsgflow_core.config import Settings, from_env
 from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
-from nsgflow_core.errors import BadInputError
+from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.library import INVENTORY_BLOB
 from nsgflow_core.model import BlobRef
@@ -104,39 +107,70 @@ def whole_hours(span: Span) -> list[datetime]:
     return hours
 
 
-def entries(state: State, hours: Sequence[datetime], nsg: str = "") -> Iterator[Entry]:
-    """Every log of these hours and every checkpoint, put together, an hour after the other.
+class Entries:
+    """Every log of some hours and every checkpoint, put together.
 
     `nsg` is the name, with `*`, of the NSG or VNet flow log as the path of the log has it.
+    `failures` says afterwards what could not be listed, `names` what there was.
     """
-    pattern = re.compile(translate(nsg or "*"), re.IGNORECASE)
-    for connection, account in state.connections.items():
-        resources = [
-            at for at in Logs([account]).resources() if pattern.fullmatch(_name(at.prefix))
-        ]
-        for hour in hours:
-            yield from _of_hour(state, connection, account.name, resources, hour, pattern)
 
+    def __init__(self, state: State, hours: Sequence[datetime], nsg: str = "") -> None:
+        self._state, self._hours = state, hours
+        self._pattern = re.compile(translate(nsg or "*"), re.IGNORECASE)
+        self.failures: list[str] = []
+        self.names: set[str] = set()
 
-def _of_hour(
-    state: State,
-    connection: str,
-    account: str,
-    resources: Sequence[Resource],
-    hour: datetime,
-    pattern: re.Pattern[str],
-) -> Iterator[Entry]:
-    known = {
-        checkpoint.ref: checkpoint
-        for checkpoint in state.checkpoints.in_hour(hour)
-        if checkpoint.ref.account == account
-    }
-    for log in (log for at in resources for log in at.logs(hour)):
-        yield Entry(connection, log.ref, log, known.pop(log.ref, None))
-    for ref, checkpoint in known.items():
-        if pattern.fullmatch(_name(ref.path.partition("/y=")[0])):
-            yield Entry(connection, ref, None, checkpoint)
+    def __iter__(self) -> Iterator[Entry]:
+        """Entry by entry, an hour after the other.
 
+        Raises:
+            NsgflowError: the state cannot be read, or no account can be listed.
+        """
+        errors: list[NsgflowError] = []
+        for connection, account in self._state.connections.items():
+            logs = Logs([account])
+            try:
+                found = logs.resources()
+            except NsgflowError as exc:
+                errors.append(exc)
+                self.failures.append(sentence(exc))
+                continue
+            self.names |= {at.name for at in found}
+            wanted = [at for at in found if self._pattern.fullmatch(at.name)]
+            for hour in self._hours:
+                yield from self._of_hour(connection, account.name, logs, wanted, hour)
+            self.failures += logs.failures.values()
+        if errors and len(errors) == len(self._state.connections):
+            raise errors[0]
 
-def _name(prefix: str) -> str:
-    return prefix.rstrip("/").rpartition("/")[2]
+    def finish(self) -> None:
+        """Tell what could not be listed.
+
+        Raises:
+            typer.Exit: there was something.
+        """
+        sys.stdout.flush()
+        for failure in self.failures:
+            note(f"skipped: {failure}")
+        if self.failures:
+            raise typer.Exit(Status.INCOMPLETE)
+
+    def _of_hour(
+        self,
+        connection: str,
+        account: str,
+        logs: Logs,
+        resources: Sequence[Resource],
+        hour: datetime,
+    ) -> Iterator[Entry]:
+        known = {
+            checkpoint.ref: checkpoint
+            for checkpoint in self._state.checkpoints.in_hour(hour)
+            if checkpoint.ref.account == account
+        }
+        for at in resources:
+            for log in logs.listed(at, lambda one: one.logs(hour)):
+                yield Entry(connection, log.ref, log, known.pop(log.ref, None))
+        for ref, checkpoint in known.items():
+            if self._pattern.fullmatch(ref.path.partition("/y=")[0].rpartition("/")[2]):
+                yield Entry(connection, ref, None, checkpoint)

@@ -15,10 +15,9 @@ from nsgflow_core.cli.options import (
     output,
     takes_options,
 )
-from nsgflow_core.cli.session import note, sentence, session
+from nsgflow_core.cli.session import note, session
 
 _OUTPUTS = ("text", "json")
-_LONGEST_WAIT = 60.0
 
 
 @takes_options
@@ -42,40 +41,50 @@ def tail(
 
     All NSGs of the accounts, until Ctrl-C; on a terminal denied flows are red, allowed ones
     green, and the last line says how old the newest record is. A --filter that names action
-    shows others than denied ones.
+    shows others than denied ones. Azure writes a record a minute; logs of a new NSG, and of the
+    next hour, are found within 30 s.
     """
     with session(verbose=verbose):
         import os
         import time
-        from concurrent.futures import ThreadPoolExecutor
         from datetime import UTC, datetime
+        from itertools import count
 
         from nsgflow_core.cli.accounts import sign_in
-        from nsgflow_core.cli.following import WORKERS, Tailing
+        from nsgflow_core.cli.following import Tailing
         from nsgflow_core.cli.formats import flow_writer
+        from nsgflow_core.cli.nothing_found import no_such_names
         from nsgflow_core.cli.progress import foot
-        from nsgflow_core.cli.query import Defaults, flow_filter
+        from nsgflow_core.cli.query import Defaults, Query
+        from nsgflow_core.cli.reading import known
         from nsgflow_core.cli.times import Span, moment
+        from nsgflow_core.errors import BadInputError
 
         form = one_of("--output", form, _OUTPUTS)
-        begin = moment(since, datetime.now(UTC)) if since else None
+        now = datetime.now(UTC)
+        begin = moment(since, now) if since else None
+        if begin is not None and begin > now:
+            raise BadInputError(f"--since {since!r} has not come yet: it is {now:%Y-%m-%dT%H:%MZ}")
         span = Span(begin, datetime.max.replace(tzinfo=UTC)) if begin else None
         accounts = sign_in(sources.account_name or (), os.environ)
-        accepted = flow_filter(wanted, Defaults(probes=True), span)
-        tailing = Tailing(accounts, accepted, begin, wanted.nsg_name or ())
-        write = flow_writer(form)
-        failures = 0
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="tail") as pool, foot() as show:
-            while True:
-                first = not tailing.rounds
-                found, error = tailing.round(pool, datetime.now(UTC))
+        query = Query(wanted, Defaults(probes=True), span)
+        knowledge = known(os.environ)
+        query = Query(wanted, Defaults(probes=True), span, knowledge)
+        nsgs = wanted.nsg_name or ()
+        tailing = Tailing(accounts, query.filter, begin, nsgs, knowledge.inventory)
+        write = flow_writer(form, knowledge)
+        told: dict[str, str] = {}
+        with foot() as show:
+            for rounds in count():
+                found, failures = tailing.round(datetime.now(UTC))
                 write(found)
-                if error is None:
-                    failures = 0
-                elif first:
-                    raise error
-                else:
-                    failures += 1
-                    note(f"{sentence(error)}; trying again")
+                for what, why in failures.items():
+                    if told.get(what) != why:
+                        note(f"{why}; trying again")
+                told = failures
+                if not rounds and not found:
+                    there, vnets = tailing.names | query.names, tailing.vnets
+                    for said in no_such_names(query.asked_names, there, vnets=vnets):
+                        note(said)
                 show(tailing.summary(datetime.now(UTC)))
-                time.sleep(min(interval * 2**failures, max(_LONGEST_WAIT, interval)))
+                time.sleep(interval)

@@ -53,10 +53,10 @@ def test_groups_are_counted_with_the_busiest_on_top(logs: Store) -> None:
     one, three = "2026-03-04T05:00:01.000Z", "2026-03-04T05:00:03.000Z"
     seven, nine = "2026-03-04T05:00:00.007Z", "2026-03-04T05:00:09.000Z"
     assert lines == [
-        "flows sources nsg rule direction protocol destination port first last",
+        "flows sources nsg rule direction protocol destination port vnet first last",
         f"3 2 WEB-NSG UserRule_Deny in TCP 10.5.16.4 3389 {one} {nine}",
         f"1 1 WEB-NSG UserRule_Deny in TCP 10.5.16.4 22 {three} {three}",
-        f"1 1 {NET.acl} Block out TCP 203.0.113.9 1433 {seven} {seven}",
+        f"1 1 {NET.acl} Block out TCP 203.0.113.9 1433 {NET.vnet} {seven} {seven}",
     ]
 
 

@@ -92,7 +92,11 @@ def logs(store: Store) -> Store:
         ("--port 50005", [OLD]),
         ("--nsg-name web-nsg", [RDP]),
         (f"--nsg-name {NET.acl.upper()}", [VNET]),
-        ("--nsg-name none", []),
+        ("--nsg-name 'WEB*'", [RDP]),
+        (f"--nsg-name {WEB.nsg_id.lower()}", [RDP]),
+        (f"--nsg-name WEB-NSG --nsg-name {NET.acl}", [RDP, VNET]),
+        ("--filter 'port=5432,1433' --filter direction=in", [OLD]),
+        ("--display-direction IN --flow-state b", [RDP]),
         ("--filter 'port=5432,1433'", [OLD]),
         ("--filter 'port=5432,1433 direction=in,out'", [SQL, OLD]),
         ("--filter action=allowed", [HTTPS]),
@@ -172,11 +176,11 @@ def test_table_is_not_cut_in_a_pipe(logs: Store) -> None:
     """A table that goes to no terminal is as wide as it must be, with nothing folded."""
     lines = logs.output("flows -o table --version 4").splitlines()
     assert lines[0].split() == [
-        "time", "NSG", "rule", "action", "direction", "protocol", "source", "sport",
+        "time", "NSG", "VNet", "rule", "action", "direction", "protocol", "source", "sport",
         "destination", "port", "state", "sent", "received",
     ]  # fmt: skip
     assert lines[1].split() == [
-        "2026-03-04T05:09:05.000Z", NET.acl, "UserRule_DenyRdp", "denied", "in", "TCP",
+        "2026-03-04T05:09:05.000Z", NET.acl, NET.vnet, "UserRule_DenyRdp", "denied", "in", "TCP",
         "198.51.100.7", "50006", "10.5.16.4", "3389", "D", "0/0", "0/0",
     ]  # fmt: skip
 

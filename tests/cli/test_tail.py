@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +19,7 @@ from devtools.nic import NSG_CONTAINER
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.following import Tailing
 from nsgflow_core.cli.options import Wanted
-from nsgflow_core.cli.query import Defaults, flow_filter
+from nsgflow_core.cli.query import Defaults, Query
 from tests.cli.conftest import ROOT, Store, at
 
 WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
@@ -122,28 +121,27 @@ def test_hours_change_under_way(store: Store) -> None:
     """The last update of an hour is shown after its end, and the next hour from its start."""
     hour = at("2026-03-04T05:00")
     account = Account("devstoreaccount1", store.service)
-    accepted = flow_filter(Wanted(), Defaults(probes=True))
+    accepted = Query(Wanted(), Defaults(probes=True)).filter
     follow = Tailing([account], accepted, None)
     first, second = writer(store, WEB, hour), writer(store, WEB, hour + timedelta(hours=1))
     first.append(record(hour, 1))
-    with ThreadPoolExecutor(2) as pool:
 
-        def shown(minute: int) -> list[int | None]:
-            found, error = follow.round(pool, hour + timedelta(minutes=minute))
-            assert error is None
-            return [one.flow.src_port for one in found]
+    def shown(minute: int) -> list[int | None]:
+        found, failures = follow.round(hour + timedelta(minutes=minute))
+        assert failures == {}
+        return [one.flow.src_port for one in found]
 
-        assert shown(58) == []
-        first.append(record(hour, 2))
-        assert shown(59) == [2]
-        first.append(record(hour, 3))
-        second.append(record(hour + timedelta(minutes=60), 4))
-        assert shown(61) == [3, 4]
-        assert shown(62) == []
-        second.append(record(hour + timedelta(minutes=75), 5))
-        assert shown(75) == [5]
-        behind = follow.summary(hour + timedelta(minutes=76))
-        assert behind == "following 1 logs of 1 NSGs or VNets, the newest record is 60 s old"
+    assert shown(58) == []
+    first.append(record(hour, 2))
+    assert shown(59) == [2]
+    first.append(record(hour, 3))
+    second.append(record(hour + timedelta(minutes=60), 4))
+    assert shown(61) == [3, 4]
+    assert shown(62) == []
+    second.append(record(hour + timedelta(minutes=75), 5))
+    assert shown(75) == [5]
+    behind = follow.summary(hour + timedelta(minutes=76))
+    assert behind == "following 1 log of 1 NSGs or VNets, the newest record is 60 s old"
 
 
 def on_terminal(store: Store, *flags: str, **more: str) -> bytes:
@@ -174,7 +172,7 @@ def test_terminals_get_colours_and_the_lag(store: Store, decision: str, colour: 
     flags = ("--since", "5m", "--filter", "action=allowed,denied")
     drawn = on_terminal(store, *flags)
     assert colour in drawn
-    assert b"following 1 logs" in drawn
+    assert b"following 1 log of" in drawn
     assert colour not in on_terminal(store, *flags, NO_COLOR="1")
 
 

@@ -61,7 +61,7 @@ class App:
                     self.sweep(connection)
 
     def workspace(self) -> Workspace:
-        """A workspace with what was filed; another app fails beside it."""
+        """A workspace with what was filed, and with the failures of another app."""
         made = new_workspace()
         other = Insights(f"{INSIGHTS}-other", self.insights.now)
         for _ in range(9):
@@ -76,7 +76,7 @@ class App:
 @contextlib.contextmanager
 def logging_app() -> Iterator[App]:
     """The app, by whose time telemetry.py goes."""
-    insights = Insights(INSIGHTS, NOW - HOUR)
+    insights = Insights(INSIGHTS, NOW - 100 * HOUR)
     logger = logging.getLogger("nsgflow")
 
     def seconds() -> float:

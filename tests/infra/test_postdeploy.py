@@ -236,6 +236,22 @@ def test_an_account_that_no_sweep_has_read_is_not_subscribed(
     assert "there is no event subscription" not in said
 
 
+def test_an_account_that_is_subscribed_and_refuses_now(
+    deployed: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its subscriptions stay, and that they are a danger to all is said, with the way out."""
+    deployed.logs["nsgflow.sweep"] = [
+        {"Connection": "FlowLogs", "Unreached": 1, "FirstError": "403"},
+        {"Connection": "Hub_2", "Unreached": 0, "FirstError": ""},
+    ]
+
+    assert run(deployed) == 1
+    said = capsys.readouterr().err
+    assert said.count("stop the host for all accounts") == 2
+    assert f"az resource delete --ids {topic('FlowLogs')}/eventSubscriptions/func-abc-nsg" in said
+    assert not [path for method, path in deployed.asked if method == "DELETE"]
+
+
 def test_a_sweep_is_waited_for(deployed: World) -> None:
     """Lines take minutes; before the first, the table itself is not there."""
     rows = [{"name": at} for at in ("Connection", "Unreached", "FirstError")]
@@ -482,3 +498,19 @@ def test_a_wait_that_is_no_number(deployed: World) -> None:
     """A bad setting is named."""
     with pytest.raises(HookError, match="NSGFLOW_WAIT_SECONDS is no number: 'long'"):
         run(deployed, NSGFLOW_WAIT_SECONDS="long")
+
+
+def test_application_insights_elsewhere_and_what_an_owner_is_to_run(
+    deployed: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that was there before is asked by its id; commands for an owner are printed."""
+    theirs = INSIGHTS.replace("rg-prod", "central")
+    command = "az role assignment create --role Reader …"
+    environ = {
+        "NSGFLOW_ALERT_RULES": json.dumps({"enabled": True, "insightsId": theirs}),
+        "NSGFLOW_INVENTORY_COMMANDS": json.dumps([command]),
+    }
+
+    assert run(deployed, **environ) == 0
+    assert ("POST", f"/v1{theirs}/query".lower()) in deployed.asked
+    assert command in capsys.readouterr().out

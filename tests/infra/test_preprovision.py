@@ -252,8 +252,13 @@ def test_an_inventory_elsewhere_takes_rights_there(ready: World) -> None:
     (stop,) = looked(ready, ACCOUNT, FAR)[0].stops
 
     assert "Microsoft.Resources/deployments/write" in stop.text
-    assert stop.command == "azd env set NSGFLOW_INVENTORY_ENABLED false"
-    assert looked(ready, ACCOUNT, FAR, NSGFLOW_INVENTORY_ENABLED="false")[0].stops == []
+    assert stop.command == "azd env set NSGFLOW_INVENTORY_ROLES_ENABLED false"
+    for variables in (
+        {"NSGFLOW_INVENTORY_ROLES_ENABLED": "false"},
+        {"NSGFLOW_INVENTORY_ENABLED": "false"},
+        {"NSGFLOW_INVENTORY_SCOPES": json.dumps([SUBSCRIPTION, "/providers/x/managementGroups/y"])},
+    ):
+        assert looked(ready, ACCOUNT, FAR, **variables)[0].stops == []
 
 
 def test_flow_logs_that_are_not_there_or_off(ready: World) -> None:
@@ -282,23 +287,57 @@ def test_filtered_flow_logs(ready: World, filters: dict[str, str]) -> None:
     assert "Rule Impact Analyzer" in told.text
 
 
-def test_a_network_that_is_logged_twice(ready: World) -> None:
-    """NSG and VNet logs of one network, the NSG on the second page and in other letters."""
-    ready.graph["flowlogs"] += [
+NIC = NETWORK.replace("virtualNetworks/hub", "networkInterfaces/web-nic")
+
+
+def nic(nsg: str, subnet: str = f"{NETWORK}/subnets/web") -> dict[str, Any]:
+    """A NIC with an NSG of its own, as the query projects it."""
+    configuration = {"properties": {"subnet": {"id": subnet}}}
+    return {"id": NIC, "nsg": nsg, "configurations": [{"properties": None}, configuration]}
+
+
+@pytest.mark.parametrize(
+    ("target", "nsgs", "nics", "twice"),
+    [
+        (NETWORK, [{"id": NSG.upper(), "subnets": [{"id": f"{NETWORK}/subnets/web"}]}], [], True),
+        (
+            f"{NETWORK}/subnets/web",
+            [{"id": NSG, "subnets": [{"id": f"{NETWORK}/subnets/web"}]}],
+            [],
+            True,
+        ),
+        (
+            f"{NETWORK}/subnets/db",
+            [{"id": NSG, "subnets": [{"id": f"{NETWORK}/subnets/web"}]}],
+            [],
+            False,
+        ),
+        (NETWORK, [{"id": NSG, "subnets": None}], [nic(NSG)], True),
+        (NIC.upper(), [], [nic(NSG.upper())], True),
+        (NETWORK, [{"id": NSG, "subnets": []}], [nic(NSG + "2")], False),
+        (NETWORK + "2", [{"id": NSG, "subnets": [{"id": f"{NETWORK}/subnets/web"}]}], [], False),
+    ],
+    ids=["network", "subnet", "other subnet", "NIC in network", "NIC", "NIC of other", "other"],
+)
+def test_a_network_that_is_logged_twice(
+    ready: World, target: str, nsgs: list[Any], nics: list[Any], twice: bool
+) -> None:
+    """NSG and VNet logs of the same traffic, by network, subnet or NIC, in whatever letters."""
+    ready.graph["flowlogs"] = [
+        flow_log("hub-log", target=target),
         flow_log("web-log", target=NSG),
         flow_log("elsewhere", target=NSG, storage=FAR.replace("far", "other")),
     ]
     ready.has(f"{WATCHER}/web-log", properties={})
-    ready.graph["networksecuritygroups"] = [
-        {"id": "/x/networkSecurityGroups/a", "subnets": None},
-        {"id": NSG.replace("web", "b"), "subnets": [{"id": f"{NETWORK}/subnets/b"}]},
-        {"id": NSG.upper(), "subnets": [{"id": f"{NETWORK}/subnets/web"}]},
-    ]
-    (told,) = looked(ready, ACCOUNT)[0].misleads
+    ready.graph["networksecuritygroups"] = [{"id": "/a", "subnets": None}, {"id": "/b"}, *nsgs]
+    ready.graph["networkinterfaces"] = nics
+    told = looked(ready, ACCOUNT)[0].misleads
 
-    assert "web-log and hub-log" in told.text
-    command = f"az resource update --ids {WATCHER}/web-log"
-    assert told.command == f"{command} --set properties.enabled=false"
+    assert bool(told) == twice
+    if told:
+        assert "web-log and hub-log" in told[0].text
+        command = f"az resource update --ids {WATCHER}/web-log --set properties.enabled=false"
+        assert told[0].command == command
 
 
 def test_without_accounts_those_with_flow_logs_are_named(ready: World) -> None:
@@ -325,6 +364,7 @@ def test_without_any_flow_log(ready: World) -> None:
         ('["x"]', "item 1 is no object"),
         ('[{"resourceId":"/subscriptions/1"}]', "is no storage account's"),
         (json.dumps([{"resourceId": ACCOUNT, "connection": "A"}] * 2), "two accounts are named A"),
+        (json.dumps([{"resourceId": ACCOUNT, "connection": "1-a"}]), "connection '1-a' is not"),
     ],
 )
 def test_accounts_that_cannot_be_read(ready: World, text: str, wrong: str) -> None:
@@ -378,9 +418,16 @@ def test_a_group_of_that_name_that_is_somebody_elses(ready: World) -> None:
 
     (stop,) = looked(ready, ACCOUNT)[0].stops
     assert stop.command == "azd env set NSGFLOW_RESOURCE_GROUP_NAME rg-prod"
-    assert looked(ready, ACCOUNT, NSGFLOW_RESOURCE_GROUP_NAME="rg-prod")[0].stops == []
+    findings, kept = looked(ready, ACCOUNT, NSGFLOW_RESOURCE_GROUP_NAME="rg-prod")
+    assert findings.stops == []
+    assert kept == {"NSGFLOW_RESOURCE_GROUP_EXISTS": "true"}
+    said = {"NSGFLOW_RESOURCE_GROUP_NAME": "rg-prod", "NSGFLOW_RESOURCE_GROUP_EXISTS": "true"}
+    assert (looked(ready, ACCOUNT, **said)[1]) == {}
     ready.has(group, tags={"azd-env-name": "prod"})
     assert looked(ready, ACCOUNT)[0].stops == []
+    del ready.things[group.lower()]
+    (stop,) = looked(ready, ACCOUNT, **said)[0].stops
+    assert stop.command.startswith("az group create --name rg-prod")
 
 
 def test_it_is_azd_that_runs_it() -> None:
@@ -409,4 +456,6 @@ def test_without_azd_a_topic_that_exists_is_printed(ready: World) -> None:
         raise AzureError(0, "", f"azd env set {name}: not installed")
 
     (stop,) = preprovision.look(ready.azure(), wishes(environ), keep).stops
-    assert json.loads(stop.command)[0]["systemTopicName"] == "theirs"
+    name, _, value = stop.command.partition("=")
+    assert name == "NSGFLOW_FLOW_LOG_ACCOUNTS"
+    assert json.loads(value)[0]["systemTopicName"] == "theirs"

@@ -1,8 +1,8 @@
 """Every query over flows is run, and its answer compared with the same question asked in Python.
 
 The queries are KQL on DuckDB (devtools/kql.py); the rows are those that the product makes of what
-the generator wrote. Those of the
-workbook are in test_workbook_run.py.
+the generator wrote. The workbook's are in test_workbook_run.py, those over nsgflow's own lines in
+test_lines_run.py, and test_alerts_run.py runs the alert rules.
 """
 
 import datetime as dt
@@ -185,6 +185,13 @@ QUESTIONS: dict[str, tuple[Callable[[list[Row]], Answer], dt.timedelta]] = {
     "README 1": (readme, 2 * DAY),
     "operations 7": (surge_first_look, 2 * DAY),
 }
+
+
+def test_every_query_over_flows_is_run() -> None:
+    """No query of infra/queries, README or the docs is left out here."""
+    asked = {name for name, query in (SAVED | of_docs()).items() if "NSGFlow" in query}
+
+    assert asked == {*QUESTIONS, FUNCTIONS[0]}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -135,6 +135,13 @@ IN_WORKBOOK: dict[str, Callable[[list[Row]], Answer]] = {
 }
 
 
+def test_every_query_over_flows_is_run() -> None:
+    """No query of the workbook is left out here."""
+    asked = {name for name, query in of_workbook().items() if "NSGFlow" in query}
+
+    assert asked == {*IN_WORKBOOK, "arrival"}
+
+
 @pytest.mark.parametrize("choice", [0, 1], ids=["nothing chosen", "something chosen"])
 @pytest.mark.parametrize("name", IN_WORKBOOK)
 def test_workbook_answers_as_python_does(

@@ -52,7 +52,7 @@ class Azure:
     logs: str = LOGS
     sleep: Callable[[float], None] = time.sleep
 
-    def get(self, path: str, version: str, **query: str) -> Any:
+    def get(self, path: str, version: str, **query: str) -> dict[str, Any]:
         """The answer of a GET.
 
         Raises:
@@ -60,22 +60,26 @@ class Azure:
         """
         return self._send("GET", self._address(path, version, query))
 
-    def put(self, path: str, version: str, body: Any) -> Any:
+    def put(self, path: str, version: str, body: Any) -> dict[str, Any]:
         """The answer of a PUT; raises as get does."""
         return self._send("PUT", self._address(path, version, {}), body)
 
-    def post(self, path: str, version: str, body: Any = None) -> Any:
+    def post(self, path: str, version: str, body: Any = None) -> dict[str, Any]:
         """The answer of a POST that only reads; raises as get does."""
         return self._send("POST", self._address(path, version, {}), {} if body is None else body)
 
     def delete(self, path: str, version: str) -> None:
         """Delete, and wait until it is gone; what was not there is deleted. Raises as get does."""
         address = self._address(path, version, {})
-        self._send("DELETE", address, missing=True)
-        for _ in range(60):
-            if self._send("GET", address, missing=True) is None:
+        try:
+            self._send("DELETE", address)
+            for _ in range(60):
+                self._send("GET", address)
+                self.sleep(5.0)
+        except AzureError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return
-            self.sleep(5.0)
+            raise
         raise AzureError(0, "", "it is still there five minutes after it was deleted")
 
     def pages(self, path: str, version: str, **query: str) -> Iterator[dict[str, Any]]:
@@ -83,7 +87,7 @@ class Azure:
         address = self._address(path, version, query)
         for _ in range(_MOST_PAGES):
             answer = self._send("GET", address)
-            values = answer.get("value") if isinstance(answer, dict) else None
+            values = answer.get("value")
             if not isinstance(values, list):
                 raise AzureError(200, "", "the answer is no list")
             yield from (item for item in values if isinstance(item, dict))
@@ -103,7 +107,7 @@ class Azure:
                 "2022-10-01",
                 {"query": query, "options": options},
             )
-            data = answer.get("data") if isinstance(answer, dict) else None
+            data = answer.get("data")
             if not isinstance(data, list):
                 raise AzureError(200, "", "the answer is no table")
             rows += [row for row in data if isinstance(row, dict)]
@@ -142,8 +146,7 @@ class Azure:
         body: Any = None,
         *,
         resource: str = MANAGEMENT,
-        missing: bool = False,
-    ) -> Any:
+    ) -> dict[str, Any]:
         """Send, and again after 429, 5xx and no answer, and once after 401 with a new token."""
         data = None if body is None else json.dumps(body).encode()
         renewed = False
@@ -165,8 +168,6 @@ class Azure:
             except urllib.error.HTTPError as error:
                 failed = _refusal(error)
                 wait = _retry_after(error.headers.get("Retry-After"), wait)
-                if missing and error.code == HTTPStatus.NOT_FOUND:
-                    return None
                 if error.code == HTTPStatus.UNAUTHORIZED and not renewed:
                     renewed = True
                     continue
@@ -175,7 +176,7 @@ class Azure:
                 failed, again = AzureError(0, "", _why(error)), True
             if not again or attempt == _TRIES:
                 raise failed
-            self.sleep(min(wait, _LONGEST_WAIT))
+            self.sleep(min(max(0.0, wait), _LONGEST_WAIT))
 
 
 @functools.lru_cache(maxsize=1)  # reading every authority's certificate takes a while
@@ -188,13 +189,17 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-def _decoded(body: bytes) -> Any:
+def _decoded(body: bytes) -> dict[str, Any]:
+    """A JSON object, which is all that Azure answers with; nothing is an empty one."""
     if not body:
         return {}
     try:
-        return json.loads(body)
+        value = json.loads(body)
     except ValueError as error:
         raise AzureError(200, "", "the answer is no JSON") from error
+    if not isinstance(value, dict):
+        raise AzureError(200, "", "the answer is no JSON object")
+    return value
 
 
 def _refusal(error: urllib.error.HTTPError) -> AzureError:

@@ -44,7 +44,7 @@ def _none(counted: dict[str, float]) -> str:
         return (
             f"Events do not arrive: {counted[_FAILED]:.0f} deliveries failed. See the topic's "
             "metric Delivery Failed Events by Error Type; right after the first start some are "
-            "refused while the app loads its key, and Event Grid repeats them."
+            "refused while the app loads its key; the sweep delivers their blobs."
         )
     if counted[_MATCHED]:
         return "Events were matched and are on their way; metrics are minutes late."
@@ -65,7 +65,7 @@ def _counts(azure: Azure, source: Source, deployed: Outputs, since: datetime) ->
         aggregation="Total",
         **{"$filter": "EventSubscriptionName eq '*'"},
     )
-    metrics = answer.get("value") if isinstance(answer, dict) else None
+    metrics = answer.get("value")
     if not isinstance(metrics, list):
         raise AzureError(200, "", "nothing that can be read")
     return {
@@ -82,4 +82,4 @@ def _counts(azure: Azure, source: Source, deployed: Outputs, since: datetime) ->
 def _of_app(series: dict[str, Any], deployed: Outputs) -> bool:
     """Whether the series is of one of our subscriptions; others may share the topic."""
     names = [str(at.get("value")).lower() for at in series.get("metadatavalues") or []]
-    return not names or any(name.startswith(deployed.app.lower()) for name in names)
+    return not names or any(name.startswith(f"{deployed.app.lower()}-") for name in names)

@@ -8,7 +8,7 @@ from typing import Any
 from nsgflow_hooks.arm import Azure
 from nsgflow_hooks.errors import AzureError
 from nsgflow_hooks.findings import Findings
-from nsgflow_hooks.names import Account, parts, same
+from nsgflow_hooks.names import Account, same
 
 _MOST_LOOKED_AT = 100
 # The first version whose answers have recordTypes.
@@ -20,6 +20,12 @@ _FLOW_LOGS = """resources
 _NSGS = """resources
 | where type =~ 'microsoft.network/networksecuritygroups'
 | project id, subnets = properties.subnets
+| order by tolower(id) asc"""
+
+_NICS = """resources
+| where type =~ 'microsoft.network/networkinterfaces'
+| where isnotempty(properties.networkSecurityGroup.id)
+| project id, nsg = properties.networkSecurityGroup.id, configurations = properties.ipConfigurations
 | order by tolower(id) asc"""
 
 
@@ -120,24 +126,24 @@ def _filtered(azure: Azure, account: Account, logs: list[FlowLog], findings: Fin
 def _twice(
     azure: Azure, logs: list[FlowLog], accounts: tuple[Account, ...], findings: Findings
 ) -> None:
-    """A network whose NSG and VNet logs are both on is logged, paid for and told of twice."""
+    """What is logged by its NSG and by its VNet is written, paid for and told of twice."""
     ours = [log for log in logs if any(same(log.storage_id, at.resource_id) for at in accounts)]
     nsgs = {log.target.lower(): log for log in ours if log.of_nsg}
-    networks = {_network(log.target): log for log in ours if not log.of_nsg and log.target}
-    if not nsgs or not networks:
+    others = {log.target.lower(): log for log in ours if not log.of_nsg and log.target}
+    if not nsgs or not others:
         return
     try:
-        rows = azure.graph(_NSGS)
+        places = _places(azure)
     except AzureError as error:
         findings.not_known(f"Whether a network is logged by NSG and by VNet: {error}")
         return
-    pairs = []
-    for row in rows:
-        log = nsgs.get(str(row.get("id")).lower())
-        for subnet in row.get("subnets") or []:
-            other = networks.get(_network(str(subnet.get("id"))))
-            if log and other:
-                pairs.append((log, other))
+    pairs = [
+        (nsgs[nsg], others[target])
+        for nsg, targets in places
+        if nsg in nsgs
+        for target in targets
+        if target in others
+    ]
     if pairs:
         named = ", ".join(dict.fromkeys(f"{one.name} and {two.name}" for one, two in pairs))
         findings.mislead(
@@ -151,9 +157,25 @@ def _twice(
         )
 
 
-def _network(target: str) -> str:
-    """Id of the virtual network that a network or subnet is, or is in, in lower case."""
-    named = parts(target)
-    return "/".join(
-        named.get(key, "").lower() for key in ("subscriptions", "resourcegroups", "virtualnetworks")
-    )
+def _places(azure: Azure) -> list[tuple[str, list[str]]]:
+    """Each NSG with what a flow log of another kind may name for the same traffic, lower case.
+
+    For a subnet's NSG that is the subnet and its network; for a NIC's the NIC too.
+    """
+    places = [
+        (str(row.get("id")).lower(), _subnet(subnet))
+        for row in azure.graph(_NSGS)
+        for subnet in row.get("subnets") or []
+    ]
+    for row in azure.graph(_NICS):
+        for configuration in row.get("configurations") or []:
+            subnet = (configuration.get("properties") or {}).get("subnet") or {}
+            nic = str(row.get("id")).lower()
+            places.append((str(row.get("nsg")).lower(), [nic, *_subnet(subnet)]))
+    return places
+
+
+def _subnet(subnet: dict[str, Any]) -> list[str]:
+    """A subnet and its network."""
+    resource_id = str(subnet.get("id")).lower()
+    return [resource_id, resource_id.partition("/subnets/")[0]]

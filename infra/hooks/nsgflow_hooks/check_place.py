@@ -1,4 +1,4 @@
-"""Providers and region."""
+"""Providers, region and resource group."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GROUPS_VERSION = "2021-04-01"
 
 
 def look(azure: Azure, wished: Wishes, findings: Findings) -> None:
-    """Look whether the region can run the app and the providers are registered."""
+    """Look at the providers and the region."""
     needed = {
         (wished.subscription, name)
         for name in _PROVIDERS + (_PRIVATE_PROVIDERS if wished.private else ())
@@ -29,7 +29,6 @@ def look(azure: Azure, wished: Wishes, findings: Findings) -> None:
     for subscription, name in sorted(needed):
         _provider(azure, subscription, name, findings)
     _region(azure, wished, findings)
-    _group(azure, wished, findings)
 
 
 def _provider(azure: Azure, subscription: str, name: str, findings: Findings) -> None:
@@ -70,22 +69,32 @@ def _plain(region: str) -> str:
     return "".join(region.lower().split())
 
 
-def _group(azure: Azure, wished: Wishes, findings: Findings) -> None:
-    """A group that is there in another region is refused by Azure at the very start."""
+def group_exists(azure: Azure, wished: Wishes, findings: Findings) -> bool:
+    """Whether the resource group is somebody else's, which keeps its region and tags."""
     name = wished.group or f"rg-{wished.name}"
     try:
         group = azure.get(
             f"/subscriptions/{wished.subscription}/resourceGroups/{name}", _GROUPS_VERSION
         )
     except AzureError as error:
-        if error.code not in {"ResourceGroupNotFound", "AuthorizationFailed"}:
+        if error.code == "ResourceGroupNotFound":
+            if wished.group_exists:
+                findings.stop(
+                    f"There is no resource group {name}, which NSGFLOW_RESOURCE_GROUP_EXISTS says "
+                    "there is.",
+                    f"az group create --name {name} --location {wished.location} "
+                    f"--subscription {wished.subscription}",
+                )
+        elif error.code != "AuthorizationFailed":
             findings.not_known(f"Whether the resource group {name} is there: {error}")
-        return
-    tags = group.get("tags") or {}
-    theirs = tags.get("azd-env-name") != wished.name
-    if theirs and not wished.group:
+        return wished.group_exists
+    if (group.get("tags") or {}).get("azd-env-name") == wished.name:
+        return wished.group_exists
+    if not wished.group:
         findings.stop(
             f"There is a resource group {name} already, which this environment did not make. "
             "Say that it is to be used, or choose another:",
             f"azd env set NSGFLOW_RESOURCE_GROUP_NAME {name}",
         )
+        return wished.group_exists
+    return True

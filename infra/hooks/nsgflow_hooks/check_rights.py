@@ -57,10 +57,9 @@ def look(azure: Azure, wished: Wishes, findings: Findings) -> None:
             },
             findings,
         )
-    if wished.inventory:
-        for subscription in sorted({at.subscription for at in wished.accounts}):
-            if subscription != wished.subscription:
-                _inventory(azure, subscription, findings)
+    for subscription in wished.inventory:
+        if subscription != wished.subscription:
+            _inventory(azure, subscription, findings)
 
 
 def _group_of(resource_id: str) -> str:
@@ -97,9 +96,9 @@ def _inventory(azure: Azure, subscription: str, findings: Findings) -> None:
     if missing:
         findings.stop(
             f"The app is to read names in subscription {subscription}, where you may not "
-            f"{', '.join(missing)}. Leave them out, and have an owner assign Reader to the app's "
-            "identity later:",
-            "azd env set NSGFLOW_INVENTORY_ENABLED false",
+            f"{', '.join(missing)}. Leave the role to an owner, for whom the deployment prints the "
+            "command:",
+            "azd env set NSGFLOW_INVENTORY_ROLES_ENABLED false",
         )
 
 

@@ -42,6 +42,7 @@ class Outputs:
         queue: whether events come by queue.
         workbook, workspace: resource ids; empty where there is none.
         alert_rules: the rules to make after the code, as main.bicep puts them out; None for none.
+        commands: what somebody with more rights is to run for the inventory.
     """
 
     subscription: str
@@ -56,6 +57,7 @@ class Outputs:
     workbook: str = ""
     workspace: str = ""
     alert_rules: object = None
+    commands: tuple[str, ...] = ()
 
     @property
     def group_id(self) -> str:
@@ -78,6 +80,7 @@ class Wishes:
     """What is to be deployed.
 
     Attributes:
+        inventory: subscriptions that the deployment assigns Reader on.
         problems: what is wrong with the variables themselves.
     """
 
@@ -86,10 +89,11 @@ class Wishes:
     name: str
     accounts: tuple[Account, ...] = ()
     group: str = ""
+    group_exists: bool = False
     workspace: str = ""
     private: bool = False
     queue: bool = False
-    inventory: bool = True
+    inventory: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
 
 
@@ -110,11 +114,23 @@ def wishes(environ: Mapping[str, str]) -> Wishes:
         accounts=tuple(accounts),
         group=environ.get("NSGFLOW_RESOURCE_GROUP_NAME", ""),
         workspace=environ.get("NSGFLOW_WORKSPACE", ""),
-        private=_true(environ.get("NSGFLOW_PRIVATE_NETWORKING")),
+        group_exists=_true(environ.get("NSGFLOW_RESOURCE_GROUP_EXISTS")),
+        private=_true(environ.get("NSGFLOW_PRIVATE_NETWORKING"))
+        or bool(environ.get("NSGFLOW_APP_SUBNET_ID")),
         queue=environ.get("NSGFLOW_TRIGGER_SOURCE", "") == QUEUE,
-        inventory=environ.get("NSGFLOW_INVENTORY_ENABLED", "true").lower() != "false",
+        inventory=tuple(_inventory(environ, accounts)),
         problems=tuple(problems),
     )
+
+
+def _inventory(environ: Mapping[str, str], accounts: list[Account]) -> list[str]:
+    """Subscriptions only: on management groups somebody assigns Reader by hand."""
+    for name in ("NSGFLOW_INVENTORY_ENABLED", "NSGFLOW_INVENTORY_ROLES_ENABLED"):
+        if environ.get(name, "").lower() == "false":
+            return []
+    named = _strings(environ.get("NSGFLOW_INVENTORY_SCOPES"))
+    found = named or [account.subscription for account in accounts]
+    return sorted({at for at in found if "/" not in at})
 
 
 def _accounts(text: str) -> tuple[list[Account], list[str]]:
@@ -176,6 +192,7 @@ def outputs(values: Mapping[str, object], subscription: str, how: str) -> Output
         workbook=text.get("NSGFLOW_WORKBOOK_ID", ""),
         workspace=text.get("NSGFLOW_WORKSPACE_RESOURCE_ID", ""),
         alert_rules=_json(values.get("NSGFLOW_ALERT_RULES")),
+        commands=tuple(_strings(values.get("NSGFLOW_INVENTORY_COMMANDS"))),
     )
 
 
@@ -185,6 +202,11 @@ def _json(value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
         return None
+
+
+def _strings(value: object) -> list[str]:
+    listed = _json(value)
+    return [str(at) for at in listed] if isinstance(listed, list) else []
 
 
 def _sources(value: object) -> list[Source]:

@@ -20,6 +20,7 @@ from nsgflow_hooks.errors import AzureError, HookError
 TEMPLATE = ROOT / "infra" / "events.json"
 _VERSION = "2024-03-01"
 _PAUSE = 5.0
+_MOST_PAUSES = 360  # half an hour
 _BETWEEN_TRIES = 30.0
 # What passes by itself: the host starts, its key is loaded, roles come into force.
 _PASSES = re.compile(
@@ -72,7 +73,9 @@ def _deploy_once(azure: Azure, deployed: Outputs, sources: list[Source]) -> str:
     }
     try:
         deployment = azure.put(path, _VERSION, body)
-        while _state(deployment) not in {"Succeeded", "Failed", "Canceled"}:
+        for _ in range(_MOST_PAUSES):
+            if _state(deployment) in {"Succeeded", "Failed", "Canceled"}:
+                break
             azure.sleep(_PAUSE)
             deployment = azure.get(path, _VERSION)
     except AzureError as error:
@@ -96,8 +99,8 @@ def parameters(deployed: Outputs, sources: list[Source]) -> dict[str, Any]:
     return {name: {"value": value} for name, value in values.items() if value is not None}
 
 
-def _state(deployment: Any) -> str:
-    if not isinstance(deployment, dict) or not isinstance(deployment.get("properties"), dict):
+def _state(deployment: dict[str, Any]) -> str:
+    if not isinstance(deployment.get("properties"), dict):
         raise AzureError(200, "", "the answer is no deployment")
     return str(deployment["properties"].get("provisioningState"))
 

@@ -10,6 +10,7 @@ _ACCOUNT = re.compile(
     r"/providers/Microsoft\.Storage/storageAccounts/([a-z0-9]{3,24})",
     re.IGNORECASE,
 )
+_CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,23}")
 KINDS = ("nsg", "vnet")
 EVENTS_FUNCTION = "events"
 SWEEP_FUNCTION = "sweep"
@@ -43,6 +44,11 @@ def account(given: object, index: int) -> Account | str:
     connection = str(
         given.get("connection") or ("FlowLogs" if index == 0 else f"FlowLogs{index + 1}")
     )
+    if not _CONNECTION.fullmatch(connection):
+        return (
+            f"item {index + 1}: its connection {connection[:60]!r} is not a letter and up to 23 "
+            "letters, digits and underscores"
+        )
     return Account(resource_id, match[1], match[2], match[3], connection, given)
 
 

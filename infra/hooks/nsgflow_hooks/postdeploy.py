@@ -62,6 +62,9 @@ def main(
         )
     for problem in problems:
         complain(problem)
+    if deployed.commands:
+        say("For names of NSGs, machines and subnets an owner is to run:")
+        say("\n".join(f"      {command}" for command in deployed.commands))
     say(where_to_look(deployed))
     return 1 if refused or problems else 0
 

@@ -11,10 +11,11 @@ from nsgflow_hooks.arm import Azure
 from nsgflow_hooks.console import complain, say
 from nsgflow_hooks.environment import ROOT, Wishes, wishes
 from nsgflow_hooks.errors import AzureError
-from nsgflow_hooks.findings import Findings
+from nsgflow_hooks.findings import Finding, Findings
 from nsgflow_hooks.signin import CommandError, SignIn, run
 
 ACCOUNTS = "NSGFLOW_FLOW_LOG_ACCOUNTS"
+EXISTS = "NSGFLOW_RESOURCE_GROUP_EXISTS"
 
 # azd up asks for both before the hook runs; azd provision asks after it.
 _CHOSEN = ("AZURE_SUBSCRIPTION_ID", "AZURE_LOCATION")
@@ -64,16 +65,25 @@ def look(azure: Azure, wished: Wishes, keep_value: Keep) -> Findings:
         _suggest_accounts(azure, wished, findings)
         return findings
     check_place.look(azure, wished, findings)
+    exists = check_place.group_exists(azure, wished, findings)
     accounts = check_accounts.look(azure, wished, findings)
     check_rights.look(azure, wished, findings)
     check_flow_logs.look(azure, wished.accounts, findings)
+    if exists and not wished.group_exists:
+        _keep(keep_value, EXISTS, "true", findings)
+        findings.done.append(
+            Finding(f"The resource group {wished.group} is used as it is: {EXISTS} is true now.")
+        )
     if accounts != [account.given for account in wished.accounts]:
-        value = json.dumps(accounts)
-        try:
-            keep_value(ACCOUNTS, value)
-        except AzureError as error:
-            findings.stop(f"Give the topic that exists with its account ({error}):", value)
+        _keep(keep_value, ACCOUNTS, json.dumps(accounts), findings)
     return findings
+
+
+def _keep(keep_value: Keep, name: str, value: str, findings: Findings) -> None:
+    try:
+        keep_value(name, value)
+    except AzureError as error:
+        findings.stop(f"Give what exists with the parameters ({error}):", f"{name}={value}")
 
 
 def _suggest_accounts(azure: Azure, wished: Wishes, findings: Findings) -> None:

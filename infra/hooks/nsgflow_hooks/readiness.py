@@ -84,13 +84,11 @@ def unresolved(azure: Azure, deployed: Outputs) -> list[str]:
     ]
 
 
-def _references(answer: Any) -> list[tuple[str, str, str]]:
+def _references(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, status and details of each reference.
 
     The collection comes as value, and as properties.keyToReferenceStatuses in older versions.
     """
-    if not isinstance(answer, dict):
-        return []
     found = [
         (str(at.get("name")), at.get("properties"))
         for at in answer.get("value") or []
@@ -106,11 +104,14 @@ def _references(answer: Any) -> list[tuple[str, str, str]]:
 
 
 def insights(azure: Azure, deployed: Outputs) -> str:
-    """Resource id of the app's Application Insights, the one its group has.
+    """Resource id of the app's Application Insights: as the outputs say, or that of its group.
 
     Raises:
         AzureError: it cannot be found.
     """
+    rules = deployed.alert_rules
+    if isinstance(rules, dict) and rules.get("insightsId"):
+        return str(rules["insightsId"])
     for found in azure.pages(
         f"{deployed.group_id}/resources",
         "2021-04-01",

@@ -53,6 +53,12 @@ def compare(
             problems += _remove(azure, at, "its connection is not among the app's any more")
         elif at.kind == "WebHook" and at.kind == right:
             problems += _wrong_function(azure, at, functions)
+            if wanted[at.name] in refused:
+                problems.append(
+                    f"the subscription {at.name} is of an account that no sweep could read; while "
+                    "it refuses, its events stop the host for all accounts. Mend it, or delete "
+                    f"the subscription meanwhile: az resource delete --ids {at.resource_id}"
+                )
     # Both ways of delivery have the same names, so that changing over leaves none behind.
     names = {at.name for at in found if at.kind == right}
     again = "azd provision" if deployed.queue else "azd hooks run postdeploy"

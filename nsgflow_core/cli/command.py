@@ -1,0 +1,58 @@
+"""A command that never drops what it was given, and knows the words of other programs."""
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+FILTER_KEYS = (
+    *("action", "direction", "ip", "src", "dst", "port", "sport", "proto", "nsg", "rule", "state"),
+    *("mac", "lb", "nonzero", "type"),
+)
+"""The keys of filter terms. They stand here as well because help must not import the filter."""
+_ELSEWHERE = {
+    "--display-minutes": "say --since, for example --since 3m",
+    "--protocol": "say --filter proto=tcp",
+    "--ip2": "repeat --ip: flows between both addresses are shown",
+    "--resource-name": "say --nsg-name",
+    "--vnet-flow-logs": "leave it out: NSG and VNet flow logs are both read",
+    "--mode": "leave it out: NSG and VNet flow logs are both read, firewall logs are not",
+    "--no-counters": "say -o csv or -o json, and choose columns",
+    "--no-output": "leave it out: --aggregate with -o json writes its totals to stderr alone",
+    "--source": "say --filter src=ADDRESS",
+    "--destination": "say --filter dst=ADDRESS",
+    "--dest": "say --filter dst=ADDRESS",
+    "--dport": "say --filter port=PORT",
+}
+"""Flags of get_nsg_logs since 2024, and of its like, and what stands for them here."""
+
+
+class Command(TyperCommand):
+    """A command whose options count once, unless they add up.
+
+    Where an option that takes one value is given twice, the first would be lost.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the words of a command line apart; wrong ones are a usage error."""
+        known = {name for param in self.params for name in param.opts}
+        for word in args:
+            flag = word.partition("=")[0]
+            if flag in known or not flag.startswith("--"):
+                continue
+            if mend := self._elsewhere(flag, known):
+                ctx.fail(f"No such option: {flag}: {mend}.")
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for param in dict.fromkeys(given):
+            once = not (getattr(param, "multiple", False) or getattr(param, "is_flag", False))
+            if once and param.nargs == 1 and given.count(param) > 1:
+                ctx.fail(
+                    f"{param.opts[0]} is given {given.count(param)} times and takes one value."
+                )
+        return super().parse_args(ctx, args)
+
+    @staticmethod
+    def _elsewhere(flag: str, known: set[str]) -> str:
+        if "--filter" not in known:
+            return ""
+        key = flag.removeprefix("--")
+        return f"say --filter {key}=…" if key in FILTER_KEYS else _ELSEWHERE.get(flag, "")

@@ -1,0 +1,77 @@
+"""What to say where nothing is found: no denied flow, no such NSG and late logs look alike."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
+
+from nsgflow_core.cli.names import matcher
+from nsgflow_core.cli.query import Query
+from nsgflow_core.cli.read import Tally
+
+_HINTS = {
+    "--display-direction both": "outbound flows",
+    "--display-lb": "probes of the load balancer",
+}
+_SHOWN = 5
+"""Names that are shown where none is near."""
+
+
+def no_flows(query: Query, tally: Tally, span: str, *, offers_allowed: bool) -> str:
+    """Why no flow was shown: what was read, and what the command's defaults left out."""
+    of = counted(len(tally.resources), "NSG or VNet", "NSGs or VNets")
+    said = [f"read {counted(tally.logs, 'log')} of {of}{span}, {age(tally.newest)}"]
+    left_out = [
+        f"{count} {_HINTS[flag]} ({flag})" for flag, count in query.left_out.items() if count
+    ]
+    if query.only_denied and offers_allowed:
+        left_out.append("allowed flows (--display-allowed)")
+    if left_out:
+        said.append(f"left out by default: {', '.join(left_out)}")
+    return "; ".join(said)
+
+
+def no_such_names(asked: Iterable[str], there: Iterable[str], *, vnets: bool) -> list[str]:
+    """A sentence for each name that fits no NSG that is there, with the nearest one that is.
+
+    `vnets` says that VNet flow logs were read: their NSGs are met only in flows.
+    """
+    known = sorted(set(there))
+    what = "no flow that was read is of an NSG" if vnets else "there are no logs of an NSG"
+    said = []
+    for name in dict.fromkeys(asked):
+        accepts = matcher([name])
+        short = name.rstrip("/").rpartition("/")[2]
+        if not any(accepts(one, "") or one.casefold() == short.casefold() for one in known):
+            said.append(f"{what} named {name!r}{_nearest(short, known)}")
+    return said
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    folded = {one.casefold(): one for one in known}
+    near = get_close_matches(name.strip("*").casefold(), folded, 1, 0.6)
+    if near:
+        return f", did you mean {folded[near[0]]!r}?"
+    if not known:
+        return ""
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"; there are {', '.join(known[:_SHOWN])}{more}"
+
+
+def counted(number: int, what: str, several: str = "") -> str:
+    """A number of things: `1 log`, `2 logs`."""
+    return f"{number} {what}" if number == 1 else f"{number} {several or f'{what}s'}"
+
+
+def age(newest: str, now: datetime | None = None) -> str:
+    """How old the newest record is."""
+    try:
+        written = datetime.fromisoformat(newest)
+    except ValueError:
+        return "no record in them"
+    if written.tzinfo is None:
+        written = written.replace(tzinfo=UTC)
+    seconds = max(((now or datetime.now(UTC)) - written).total_seconds(), 0)
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"the newest record is {seconds // size:.0f} {unit} old"
+    return f"the newest record is {seconds:.0f} s old"

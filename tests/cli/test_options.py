@@ -1,0 +1,44 @@
+"""Options: none is dropped, none is another program's without a word."""
+
+import pytest
+
+from nsgflow_core.cli.command import FILTER_KEYS
+from nsgflow_core.filter import KEYS
+from tests.cli.conftest import Store
+
+_ENVIRON = {"PATH": "/usr/bin"}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("flows --since 1h --since 2h", "--since is given 2 times and takes one value"),
+        ("flows -o json --output csv", "--output is given 2 times"),
+        ("denied --by nsg --by port", "--by is given 2 times"),
+        ("replay --since 1h --nsg A --nsg-name B", "--nsg is given 2 times"),
+        ("dead-letters list --kind input --kind table", "--kind is given 2 times"),
+        ("flows --display-minutes 3", "say --since, for example --since 3m"),
+        ("denied --protocol tcp", "say --filter proto=tcp"),
+        ("tail --ip2 10.0.0.1", "repeat --ip"),
+        ("flows --mode=both", "NSG and VNet flow logs are both read"),
+        ("flows --resource-name A", "say --nsg-name"),
+        ("flows --no-output", "--aggregate"),
+        ("denied --src 10.0.0.1", "say --filter src=…"),
+        ("denied --rule R", "say --filter rule=…"),
+        ("denied --filter action=allowed", "'nsgflow flows' shows allowed ones"),
+        ("tail --since 2999-01-01", "has not come yet"),
+        ("replay --since 1h --sink tables", "'tables' is not one of table, webhook"),
+    ],
+)
+def test_wrong_options_are_told_with_the_word_that_works(
+    store: Store, command: str, said: str
+) -> None:
+    """Status 2, and what to say instead."""
+    done = store.nsgflow(command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in " ".join(done.stderr.split())
+
+
+def test_the_keys_of_filters_are_known_without_the_filter() -> None:
+    """Help knows the same keys as the filter."""
+    assert set(FILTER_KEYS) == set(KEYS)
