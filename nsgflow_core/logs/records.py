@@ -165,6 +165,11 @@ def _before_separators(data: bytes, end: int) -> int:
     return end
 
 
+def behind_nothing(data: bytes, pos: int) -> int:
+    """Where openings, closings, commas and white space end."""
+    return _end_of(_BETWEEN, data, pos)
+
+
 def _end_of(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
     """Where what matches the pattern ends, however often it stands there."""
     while found := pattern.match(data, pos):
@@ -212,7 +217,8 @@ def _other(element: bytes, offset: int, *, nested: bool) -> Stretch:
     """What stands where a record belongs: records in a wrapper of their own, or no object."""
     if element.startswith(b"{") and not nested:
         return _split(element, offset, last=True, nested=True)
-    reason = "records nested too deep" if nested else "not a JSON object"
+    what = "a JSON array, not a record" if element.startswith(b"[") else "not a JSON object"
+    reason = "records nested too deep" if nested and element.startswith(b"{") else what
     return Stretch([], [Bad(offset, reason, element)], offset + len(element))
 
 
