@@ -5,6 +5,11 @@ sweep, and a timer for digests where the webhook takes them. The SDK-type bindin
 hand over a reference to the blob and not its content.
 """
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - said in words, before an import fails in its own
+    raise ImportError(f"nsgflow needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
+
 import os
 import threading
 from functools import cache
