@@ -268,7 +268,6 @@ def test_queue_and_blob_triggers_hand_over_as_many_at_a_time() -> None:
     assert sample["Values"]["PYTHON_THREADPOOL_THREAD_COUNT"] == str(
         blobs["maxDegreeOfParallelism"] + 2
     )
-    assert blobs["poisonBlobThreshold"] == queues["maxDequeueCount"] == 5
 
 
 @compiled

@@ -20,9 +20,6 @@ REFUSED = {
     "queue-without-identity": "az eventgrid system-topic update --identity systemassigned",
     "unheard-connection": "host.json does not let the lines of these connections through: West",
 }
-KNOWN_AHEAD = frozenset(("NSGFLOW_EVENTS_QUEUE",))
-"""Settings of the contract that the Bicep sets and the code may not read yet."""
-
 pytestmark = [
     pytest.mark.skipif(bicep.find() is None, reason="no Bicep compiler here"),
     pytest.mark.xdist_group("bicep"),  # one compiler evaluates them all
@@ -229,7 +226,7 @@ def test_settings_are_known_and_of_a_form_that_flex_takes(path: Path) -> None:
     assert [name for name in given if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)] == []
     assert [name for name in given if re.fullmatch(not_on_flex, name)] == []
     nsgflow = {name for name in given if name.startswith("NSGFLOW_")}
-    assert nsgflow - KNOWN_AHEAD <= config._KNOWN
+    assert nsgflow <= config._KNOWN
 
 
 @every
@@ -248,13 +245,12 @@ def test_the_code_takes_the_settings_as_given(path: Path) -> None:
         else value
         for name, value in given.items()
     }
-    if environ["NSGFLOW_TRIGGER_SOURCE"] not in config._TRIGGER_SOURCES:
-        environ["NSGFLOW_TRIGGER_SOURCE"] = "EventGrid"  # the code may not know Queue yet
     settings = config.from_env(environ)
 
     assert list(settings.connections) == given["NSGFLOW_CONNECTIONS"].split(",")
     assert settings.logs is not None
-    assert set(settings.unknown) <= KNOWN_AHEAD
+    assert settings.unknown == ()
+    assert settings.trigger_source == given["NSGFLOW_TRIGGER_SOURCE"]
     assert (settings.webhook is not None) == bool(given["NSGFLOW_WEBHOOK_URL"])
 
 
