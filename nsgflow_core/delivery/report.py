@@ -13,7 +13,8 @@ class Report:
     `flows` counts the flows that were read, allowed ones only where a sink wants some. By sink
     there are those that were `wanted`, were `accepted`, were `refused` or are `too_old` to alert,
     and the `retries` of its requests. `errors` has what failed, by sink; `lagging` the sinks left
-    behind, and since when at worst; `busy` says that another worker has the blob.
+    behind, and since when at worst; `busy` says that another worker has the
+    blob, `more` that a run at once would get further.
     """
 
     ref: BlobRef
@@ -32,6 +33,7 @@ class Report:
     behind_since: float = 0.0
     busy: bool = False
     out_of_time: bool = False
+    more: bool = False
     seconds: float = 0.0
 
     @property
