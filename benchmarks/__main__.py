@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     backlog,
+    beside,
     cli,
     encoding,
     enrichment,
@@ -37,6 +38,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
 
 _DEAR: dict[str, Callable[[], list[Figure]]] = {
     "gigabyte": large.measure_through_azurite,
+    "beside": beside.measure,
 }
 """Run only when named: they take minutes, and gigabytes on disk."""
 

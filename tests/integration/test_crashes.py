@@ -26,6 +26,8 @@ from devtools.meter import Meter, metered
 from devtools.truth import FlowKey, compare, compare_alerts, flow_key
 from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.errors import NsgflowError
+from nsgflow_core.model import BlobRef
+from nsgflow_core.service import DEADLINE_SECONDS
 from tests.integration.conftest import HOUR, ROOT, Deployment
 
 KILLS = int(os.environ.get("NSGFLOW_KILLS", "20"))
@@ -291,9 +293,10 @@ def test_the_time_out_in_a_large_backlog(deployment: Deployment) -> None:
         return accept(request)
 
     deployment.table.server.handler = slowly
+    ref = BlobRef("devstoreaccount1", NSG_CONTAINER, writer.path)
     reached = [0]
     for _ in range(20):
-        report = service.deliver("FlowLogs", NSG_CONTAINER, writer.path)
+        report = service._pipeline.run(ref, deployment.clock() + DEADLINE_SECONDS)
         (row,) = service._checkpoints.in_hour(HOUR)
         reached.append(min(cursor.offset for cursor in row.cursors.values()))
         assert reached[-1] > reached[-2], "progress"
