@@ -14,6 +14,7 @@ from benchmarks import (
     indexing,
     large,
     parsing,
+    soak,
     sweeping,
     throughput,
     update,
@@ -39,6 +40,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
 _DEAR: dict[str, Callable[[], list[Figure]]] = {
     "gigabyte": large.measure_through_azurite,
     "beside": beside.measure,
+    "soak": soak.measure,
 }
 """Run only when named: they take minutes, and gigabytes on disk."""
 
