@@ -57,8 +57,10 @@ class Worker:
         )
         self.sent: Counter[tuple[str, str]] = Counter()
         self.invocations = 0
+        self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
+        self._ready.wait(30)  # a worker that is killed before it has begun shows nothing
 
     def blob(self, container: str, path: str) -> None:
         """Deliver an event."""
@@ -91,8 +93,12 @@ class Worker:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            if invocation := json.loads(line).get("invocation"):
-                self.invocations += 1
+            said = json.loads(line)
+            if "ready" in said:
+                self._ready.set()
+            if invocation := said.get("invocation"):
+                assert not invocation["error"].startswith("TypeError"), invocation["error"]
+                self.invocations += not invocation["error"]
                 self.sent[invocation["container"], invocation["name"]] -= not invocation["error"]
 
 
