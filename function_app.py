@@ -5,6 +5,11 @@ where the webhook takes them. The SDK-type binding makes the host hand over a re
 blob and not its content.
 """
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - said in words, before an import fails in its own
+    raise ImportError(f"nsgflow needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
+
 import os
 import threading
 from functools import cache

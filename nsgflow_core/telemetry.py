@@ -142,6 +142,7 @@ def _summary(report: Report, counts: Counters) -> dict[str, Any]:
         "deadLetters": report.dead_letters,
         "tooOld": sum(report.too_old.values()),
         "rewritten": report.rewritten,
+        "unreadable": report.unreadable,
         "errors": {name: str(error) for name, error in report.errors.items()},
         "lagging": report.lagging,
         "lagSeconds": lag,
