@@ -19,13 +19,14 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError
-from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, matches, put_off
+from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, has, matches, put_off
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.digests import groups
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList, digest
+from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
 from nsgflow_core.logs.path import LogPath, parse_path
@@ -87,9 +88,16 @@ class Pipeline:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def run(self, ref: BlobRef, deadline: float, most: int | None = None) -> Report:
+    def run(
+        self,
+        ref: BlobRef,
+        deadline: float,
+        announced: Announced | None = None,
+        most: int | None = None,
+    ) -> Report:
         """Deliver what is new in a blob, until `deadline` (seconds since the epoch).
 
+        Where all sinks have what an event `announced`, the blob is not asked for.
         What has more new bytes than `most` is marked and left for a run without that limit.
         What sinks answer is in the report, and so is a blob that has vanished: there is nothing
         to deliver from it.
@@ -102,6 +110,9 @@ class Pipeline:
         log = parse_path(ref.path)
         checkpoint = self._parts.checkpoints.read(ref, log.hour)
         run = _Run(self._parts, log, checkpoint, deadline, most)
+        if announced is not None and run.has(announced):
+            run.report.seconds = time.monotonic() - begun
+            return run.report
         if checkpoint.owner and checkpoint.until > self._parts.now():
             run.report.busy = True
             return run.report
@@ -202,6 +213,10 @@ class _Run:
             self._held = False
             with suppress(NsgflowError):  # the claim runs out by itself
                 self._write(replace(self._checkpoint, owner="", until=0.0, pending=True))
+
+    def has(self, announced: Announced) -> bool:
+        """Whether every sink has what an event announced."""
+        return all(has(cursor, announced) for cursor in self._cursors().values())
 
     def _cursors(self) -> dict[str, Cursor]:
         """The cursor of every sink; one that is new begins where the furthest is."""
@@ -334,7 +349,8 @@ class _Run:
             if delivery.reached == end and delivery.error is None and last:
                 waits = self._waits(cursor, blocks)
                 seen = max(cursor.offset - 1, 0) if waits else blocks.size
-                cursor = replace(cursor, seen=seen, behind_since=0.0)
+                listed = 0.0 if waits else blocks.listed
+                cursor = replace(cursor, seen=seen, listed=listed, behind_since=0.0)
             else:
                 cursor = self._behind(cursor)
             if delivery.error is not None:
