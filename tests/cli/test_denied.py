@@ -110,8 +110,8 @@ def test_proposal_is_a_command_marked_for_review(store: Store) -> None:
         ("# WARNING: PRIORITY-TO-CHOOSE must be a free number from 100 to 4096, "
         f"below that of '{rule}'"),
         (f"az network nsg rule create --subscription {WEB.subscription} --resource-group shop-rg "
-        "--nsg-name web-nsg --name nsgflow-allow-in-tcp-5432 --priority PRIORITY-TO-CHOOSE "
-        "--access Allow --direction Inbound --protocol Tcp --source-address-prefixes 10.9.9.9 "
+        "--nsg-name web-nsg --name nsgflow-allow-in-tcp-5432-918bd7bb "
+        "--priority PRIORITY-TO-CHOOSE --access Allow --direction Inbound --protocol Tcp --source-address-prefixes 10.9.9.9 "
         "--source-port-ranges '*' --destination-address-prefixes 10.5.16.4 "
         "--destination-port-ranges 5432"),
     ]  # fmt: skip
@@ -149,6 +149,8 @@ def test_management_port_is_warned_of(store: Store) -> None:
     put(store, "UserRule_Deny", [inbound(0, "8.8.8.8", 3389)])
     shown = "\n".join(suggested(store))
     assert "WARNING: some sources are addresses of the internet" in shown
+    assert "NOT TO BE RUN AS IT IS" in shown
+    assert "\n# az network nsg rule create " in shown
     assert "WARNING: port 3389 (RDP) is a management port and this opens it to addresses" in shown
 
 
@@ -159,6 +161,7 @@ def test_opening_to_the_whole_internet_is_warned_of(store: Store) -> None:
     shown = "\n".join(suggested(store))
     assert "WARNING: the flows came from 30 addresses, so this names the whole internet" in shown
     assert "--source-address-prefixes Internet " in shown
+    assert all(line.startswith("#") for line in shown.splitlines())
     put(store, "UserRule_Deny", [inbound(0, f"10.0.{n}.8", 443, "U") for n in range(30)])
     shown = "\n".join(suggested(store))
     assert "--protocol Udp --source-address-prefixes VirtualNetwork " in shown
@@ -182,6 +185,17 @@ def test_what_a_log_says_cannot_break_out_of_the_command(store: Store) -> None:
     assert len(shown) == 3
     assert shown[1].startswith("# WARNING")
     assert "reboot" not in shown[2]
+
+
+def test_what_a_log_says_cannot_steer_a_terminal_from_the_command(store: Store) -> None:
+    """Control characters of any kind are escapes within the command and the warnings."""
+    net = Nic(mac="000D3A0000A4", acl_id="web\x1b[2J\u009b\u202e")
+    text = f"{SECONDS}000,10.9.9.9,10.5.16.4,5000,5432,6,I,D,NX,0,0,0,0"
+    record = vnet_record(net, HOUR, [Group("UserRule_\x1b]0;\x07", (text,))])
+    store.log(vnet_path(net, HOUR), [record.data])
+    shown = store.output("denied --suggest")
+    assert not [letter for letter in shown if not letter.isprintable() and letter != "\n"]
+    assert "az network nsg rule create" in shown
 
 
 def test_json_carries_the_proposal(store: Store) -> None:
