@@ -19,6 +19,8 @@ from nsgflow_core.delivery.pipeline import Parts, Pipeline
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.blocks import BlobChangedError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position
+from nsgflow_core.sinks.lane import Lane
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Refusal
 
 
@@ -114,7 +116,12 @@ class CountingSink:
         self.filter = compile_terms("action=denied")
 
     def deliver(
-        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+        self,
+        ref: BlobRef,
+        flows: Sequence[Flow],
+        start: Position,
+        end: Position,
+        patience: Patience,
     ) -> Delivery:
         """Accept all of it."""
         self.on_delivery()
@@ -153,9 +160,8 @@ class LargeWorld:
 
     def pipeline(self, pool: ThreadPoolExecutor) -> Pipeline:
         """The pipeline, with sinks in this pool."""
-        parts = Parts(
-            self.blob, self.checkpoints, self.letters, self.sinks, pool, lambda: self.seconds
-        )
+        lanes = [Lane(sink, pool) for sink in self.sinks]
+        parts = Parts(self.blob, self.checkpoints, self.letters, lanes, lambda: self.seconds)
         return Pipeline(parts)
 
 

@@ -24,6 +24,7 @@ from nsgflow_core.estate.library import Library, Sources
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
 from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.sinks.lane import THREADS, Lane
 from nsgflow_core.sinks.sink import Sink
 from nsgflow_core.storage import blob_service, credential, table
 from nsgflow_core.telemetry import Telemetry
@@ -34,8 +35,6 @@ DEADLINE_SECONDS = 8 * 60.0
 _WATCH_SECONDS = 2 * DEADLINE_SECONDS
 _KNOWLEDGE_SECONDS = 10.0
 """How long a delivery whose filters ask for knowledge waits for its first load."""
-
-_SINK_THREADS = 64  # two sinks for each of the most deliveries a worker runs at once
 
 
 class Service:
@@ -70,8 +69,7 @@ class Service:
                 FlowLogs({self._accounts[name]: at for name, at in services.items()}),
                 self._checkpoints,
                 DeadLetters(state),
-                sinks,
-                ThreadPoolExecutor(_SINK_THREADS, thread_name_prefix="sink"),
+                _lanes(sinks),
                 now,
                 self._library.current,
             )
@@ -232,6 +230,11 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
         else:
             sinks.append(WebhookSink(settings.webhook))
     return sinks
+
+
+def _lanes(sinks: Sequence[Sink]) -> list[Lane]:
+    """Each sink with threads of its own, so that one that hangs holds nobody else's."""
+    return [Lane(each, ThreadPoolExecutor(THREADS, thread_name_prefix=each.name)) for each in sinks]
 
 
 def _labels(knowledge: Knowing) -> Labels:

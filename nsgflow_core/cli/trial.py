@@ -10,6 +10,7 @@ from nsgflow_core.digests.digest import Digest
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record, flow_time
 from nsgflow_core.sinks.digest import Poster
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Sink
 from nsgflow_core.sinks.webhook import WebhookSink
 
@@ -30,7 +31,9 @@ def send(sink: Sink) -> None:
     """Send the test flow."""
     now = datetime.now(UTC)
     ref = BlobRef("nsgflow", "nsgflow-check", f"{now:%Y-%m-%dT%H%M%S}-{uuid.uuid4().hex}")
-    delivery = sink.deliver(ref, [_test_flow()], Position(0), Position(1), _SECONDS)
+    delivery = sink.deliver(
+        ref, [_test_flow()], Position(0), Position(1), Patience(_SECONDS, _SECONDS)
+    )
     if delivery.error is not None:
         raise delivery.error
     if not delivery.accepted:

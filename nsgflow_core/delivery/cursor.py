@@ -5,15 +5,11 @@ from collections.abc import Mapping
 import msgspec
 from msgspec.structs import replace
 
-from nsgflow_core.errors import NsgflowError, TransientError
+from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs.blocks import ANCHOR_SIZE, BlockList, digest
 from nsgflow_core.model import Block, Position
+from nsgflow_core.sinks.answers import wait_after
 from nsgflow_core.sinks.sink import Delivery
-
-_MAX_WAIT = 60.0
-_MAX_DOUBLINGS = 10
-_LONGEST_WAIT = 600.0
-"""The longest a service may make us wait by its own word, in seconds."""
 
 
 class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,11 +87,5 @@ def after(cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: B
 
 
 def put_off(cursor: Cursor, error: NsgflowError, failures: int, now: float) -> Cursor:
-    """The cursor of a sink that failed so many times in a row: left alone for a while.
-
-    Waits double up to a minute; a service that asks for more gets up to ten.
-    """
-    wait = min(2.0 ** min(failures, _MAX_DOUBLINGS), _MAX_WAIT)
-    if isinstance(error, TransientError):
-        wait = max(wait, min(error.retry_after, _LONGEST_WAIT))
-    return replace(cursor, failures=failures, not_before=now + wait)
+    """The cursor of a sink that failed so many times in a row: left alone for a while."""
+    return replace(cursor, failures=failures, not_before=now + wait_after(failures, error))

@@ -11,8 +11,6 @@ again after releasing the claim. docs/architecture.md tells what each failure le
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,14 +22,17 @@ from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLos
 from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, matches, put_off
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.digests import groups
-from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
+from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList, digest
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
-from nsgflow_core.sinks.sink import Delivery, Refusal, Sink
+from nsgflow_core.sinks.lane import Begun, Lane
+from nsgflow_core.sinks.patience import FLOOR, HANG_GRACE, LONGEST, SINK_SECONDS
+from nsgflow_core.sinks.sink import Delivery, Refusal
+from nsgflow_core.turns import HEAVY_BYTES, HEAVY_FLOWS, turn
 
 WINDOW = 8 * 1024 * 1024
 """Bytes read at once; progress is committed after each."""
@@ -39,11 +40,7 @@ WINDOW = 8 * 1024 * 1024
 LARGEST_RECORD = 64 * 1024 * 1024
 """A record that does not end within this many bytes is given up as bad."""
 
-SINK_SECONDS = 10.0
-"""What an invocation may spend on one sink beyond what it spends on the others."""
-
-_HANG_GRACE = 3.0
-_CLAIM_RESERVE = SINK_SECONDS + _HANG_GRACE + 7
+_CLAIM_RESERVE = LONGEST + HANG_GRACE + 7
 """Seconds of claim that must be left before a delivery begins, or it is extended first."""
 
 
@@ -78,8 +75,7 @@ class Parts:
     source: Source
     checkpoints: CheckpointStore
     dead_letters: DeadLetterStore
-    sinks: Sequence[Sink]
-    executor: Executor
+    lanes: Sequence[Lane]
     now: Callable[[], float] = time.time
     knowledge: Knowing = nothing
 
@@ -124,13 +120,13 @@ class _Run:
 
     def __init__(self, parts: Parts, log: LogPath, checkpoint: Checkpoint, deadline: float) -> None:
         self._parts = parts
-        self._sinks = {sink.name: sink for sink in parts.sinks}
+        self._lanes = {lane.name: lane for lane in parts.lanes}
         self._log = log
         self._checkpoint = checkpoint
         self._deadline = deadline
         self._knowledge = parts.knowledge()
         self._held = False
-        self._overtime = dict.fromkeys(self._sinks, 0.0)
+        self._overtime = dict.fromkeys(self._lanes, 0.0)
         self._left: set[str] = set()
         self._alerts = checkpoint.alerts
         self.report = Report(checkpoint.ref)
@@ -170,6 +166,8 @@ class _Run:
         )
         if not lagging:
             self.settle()
+        elif not self._checkpoint.pending:  # nothing was done here, and the sweep must know
+            self._write(replace(self._checkpoint, pending=True))
 
     def settle(self) -> None:
         """Clear the mark that a worker left who died, or whose blob is gone: nothing is to do."""
@@ -188,14 +186,17 @@ class _Run:
     def _cursors(self) -> dict[str, Cursor]:
         """The cursor of every sink; one that is new begins where the furthest is."""
         known = self._checkpoint.cursors
-        return {name: known.get(name) or beginning(known) for name in self._sinks}
+        return {name: known.get(name) or beginning(known) for name in self._lanes}
 
     def _due(self, cursors: Mapping[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
         now = self._parts.now()
         return {
             name: cursor
             for name, cursor in cursors.items()
-            if name not in self._left and cursor.not_before <= now and behind(cursor, blocks)
+            if name not in self._left
+            and cursor.not_before <= now
+            and self._lanes[name].breaker.closed()
+            and behind(cursor, blocks)
         }
 
     def _claim(self) -> None:
@@ -242,14 +243,15 @@ class _Run:
         data = self._read(start, end, blocks)
         while True:
             last = end == blocks.size
-            reading = flows.read_stretch(
-                data,
-                start,
-                self._log,
-                last=last,
-                denied_only=denied_only,
-                inventory=self._knowledge.inventory,
-            )
+            with turn(heavy=len(data) > HEAVY_BYTES):
+                reading = flows.read_stretch(
+                    data,
+                    start,
+                    self._log,
+                    last=last,
+                    denied_only=denied_only,
+                    inventory=self._knowledge.inventory,
+                )
             if reading.end > start or last:
                 return data, reading
             if size >= LARGEST_RECORD:
@@ -263,7 +265,7 @@ class _Run:
     ) -> dict[str, Cursor]:
         """Read the next window for sinks that stand at one place, deliver it, move them on."""
         start = next(iter(window.values())).position
-        denied_only = all(self._sinks[name].filter.denied_only for name in window)
+        denied_only = all(self._lanes[name].sink.filter.denied_only for name in window)
         data, reading = self._read_window(start.offset, blocks, denied_only=denied_only)
         self.report.records += reading.records
         self.report.flows += len(reading.flows)
@@ -277,49 +279,61 @@ class _Run:
         end = Position(reading.end)
         last = start.offset + len(data) == blocks.size
         moved: dict[str, Cursor] = {}
-        for name, delivery in self._deliver(window, reading.flows, start, end).items():
+        deliveries = self._deliver(window, reading.flows, start, end)
+        for name in window.keys() - deliveries.keys():  # left alone by now
+            moved[name] = self._behind(window[name])
+        for name, delivery in deliveries.items():
             self._account(name, delivery)
             cursor = after(window[name], delivery, data, start.offset, blocks)
             if delivery.reached == end and delivery.error is None and last:
                 cursor = replace(cursor, seen=blocks.size, behind_since=0.0)
-            elif not cursor.behind_since:
-                cursor = replace(cursor, behind_since=self._parts.now())
+            else:
+                cursor = self._behind(cursor)
             if delivery.error is not None:
                 before = 0 if delivery.accepted else window[name].failures
                 cursor = put_off(cursor, delivery.error, before + 1, self._parts.now())
             moved[name] = cursor
         return moved
 
+    def _behind(self, cursor: Cursor) -> Cursor:
+        return replace(cursor, behind_since=cursor.behind_since or self._parts.now())
+
     def _deliver(
         self, window: Mapping[str, Cursor], found: Sequence[Flow], start: Position, end: Position
     ) -> dict[str, Delivery]:
-        """Deliver to the sinks side by side, each in its own time."""
+        """Deliver to the sinks side by side, each in its time; one left alone is left out."""
         deliveries: dict[str, Delivery] = {}
         # Only of a record that was left half delivered can flows lie before the start.
         ahead = [flow for flow in found if flow.position >= start] if start.ordinal else found
-        begun = time.monotonic()
-        futures: dict[str, Future[tuple[Delivery, float]]] = {}
+        begun: dict[str, Begun] = {}
         for name in window:
-            sink = self._sinks[name]
-            wanted = list(filter(sink.filter.knowing(self._knowledge), ahead))
+            lane = self._lanes[name]
+            with turn(heavy=len(ahead) > HEAVY_FLOWS):
+                wanted = list(filter(lane.sink.filter.knowing(self._knowledge), ahead))
             if not wanted:
                 deliveries[name] = Delivery(end)
                 continue
-            _count(self.report.wanted, name, len(wanted))
             seconds = SINK_SECONDS - self._overtime[name]
-            futures[name] = self._parts.executor.submit(
-                _timed, sink, self._checkpoint.ref, wanted, start, end, seconds
-            )
-        taken: dict[str, float] = {}
-        for name, future in futures.items():
-            deliveries[name], taken[name] = _result(future, begun, start)
-        for name, seconds in taken.items():
-            if len(self._sinks) > 1:
-                others = [other for key, other in taken.items() if key != name]
-                self._overtime[name] += max(seconds - max(others, default=0.0), 0.0)
-            if self._overtime[name] >= SINK_SECONDS - 1:
+            delivery = lane.begin(self._checkpoint.ref, wanted, start, end, seconds)
+            if delivery is None:  # it failed for another blob meanwhile
                 self._left.add(name)
+                continue
+            _count(self.report.wanted, name, len(wanted))
+            begun[name] = delivery
+        waited: dict[str, float] = {}
+        for name, delivery in begun.items():
+            deliveries[name], waited[name] = delivery.result(start)
+        if len(window) > 1:  # somebody else might have gone on
+            self._note_overtime(waited)
         return deliveries
+
+    def _note_overtime(self, waited: Mapping[str, float]) -> None:
+        """Leave a sink for the rest of the run that has made the others wait too long."""
+        for name, seconds in waited.items():
+            others = [other for key, other in waited.items() if key != name]
+            self._overtime[name] += max(seconds - max(others, default=0.0), 0.0)
+            if self._overtime[name] >= SINK_SECONDS - FLOOR:
+                self._left.add(name)
 
     def _account(self, name: str, delivery: Delivery) -> None:
         _count(self.report.accepted, name, delivery.accepted)
@@ -352,27 +366,3 @@ class _Run:
 def _count(counts: dict[str, int], name: str, number: int) -> None:
     if number:
         counts[name] = counts.get(name, 0) + number
-
-
-def _timed(
-    sink: Sink, ref: BlobRef, wanted: Sequence[Flow], start: Position, end: Position, seconds: float
-) -> tuple[Delivery, float]:
-    begun = time.monotonic()
-    return sink.deliver(ref, wanted, start, end, seconds), time.monotonic() - begun
-
-
-def _result(
-    future: Future[tuple[Delivery, float]], begun: float, start: Position
-) -> tuple[Delivery, float]:
-    """What a sink did; a sink that hangs or breaks has delivered nothing, and does not say so."""
-    patience = begun + SINK_SECONDS + _HANG_GRACE - time.monotonic()
-    try:
-        broken = future.exception(timeout=max(patience, 0.0))
-    except FutureTimeoutError:
-        future.cancel()  # if it has not even begun, it need not
-        return Delivery(start, error=TransientError("no answer in time")), SINK_SECONDS
-    if broken is not None:
-        error = RefusedError(f"failed: {type(broken).__name__}: {broken}")
-        error.__cause__ = broken
-        return Delivery(start, error=error), 0.0
-    return future.result()

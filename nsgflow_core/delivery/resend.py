@@ -18,6 +18,7 @@ from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, Flow, Position
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item, Refusal, Sink
 
 _SECONDS = 60.0
@@ -91,7 +92,9 @@ def send(
     left = list(made.left)
     for name, found in made.flows.items():
         if found:
-            delivery = sinks[name].deliver(letter.ref, found, Position(0), _END, _SECONDS)
+            delivery = sinks[name].deliver(
+                letter.ref, found, Position(0), _END, Patience(_SECONDS, _SECONDS)
+            )
             _check(delivery, name, _END)
             if delivery.refused:  # a dead letter of its own, as from the pipeline
                 dead_letters.put_refused(letter.ref, name, delivery.refused)

@@ -11,6 +11,7 @@ from nsgflow_core.digests import groups, pagerduty, slack, teams
 from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import Labels, by_address
 from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery
 from nsgflow_core.sinks.webhook import new_session, send, signature, young_enough
 
@@ -33,7 +34,7 @@ class DigestSink:
         flows: Sequence[Flow],
         start: Position,  # noqa: ARG002 - nothing here can fail half-way
         end: Position,
-        seconds: float,  # noqa: ARG002 - nothing here waits
+        patience: Patience,  # noqa: ARG002 - nothing here waits
     ) -> Delivery:
         """Count the flows; see `Sink.deliver`."""
         young = young_enough(flows, self._settings)

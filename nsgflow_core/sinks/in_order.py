@@ -1,6 +1,5 @@
 """Delivery in order: batches that are halved where they are refused, and an account of them."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -9,10 +8,10 @@ from nsgflow_core.errors import (
     BadInputError,
     DataRefusedError,
     NsgflowError,
-    RefusedError,
     TransientError,
 )
 from nsgflow_core.model import Position
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Refusal, Sendable
 
 _ONE_BY_ONE_AFTER = 8
@@ -27,21 +26,21 @@ def deliver_in_order(
     post: Callable[[Sequence[_Sent]], None],
     start: Position,
     end: Position,
-    deadline: float,
+    patience: Patience,
 ) -> Delivery:
     """Post batches in order and keep account of what was accepted.
 
     A refused batch is halved down to the single item. Items refused alone are dead letters when
     anything else of the delivery was accepted; when nothing was, the configuration is at fault,
-    not the data, and the place does not move. `deadline` is on the monotonic clock.
+    not the data, and the place does not move.
     """
     account = _Account(start)
     for batch in batches:
-        if not _post_halving(batch, post, account, deadline):
+        if not _post_halving(batch, post, account, patience):
             break
     if not account.accepted and account.refused:
         reason = f"all was refused: {account.refused[0].reason}"
-        return Delivery(start, error=RefusedError(reason))
+        return Delivery(start, error=DataRefusedError(reason))
     reached = end if account.complete else account.passed
     refused = [*account.refused, *account.unsendable]
     return Delivery(reached, account.accepted, refused, account.error)
@@ -66,7 +65,7 @@ def _post_halving(
     batch: Sequence[_Sent],
     post: Callable[[Sequence[_Sent]], None],
     account: _Account,
-    deadline: float,
+    patience: Patience,
 ) -> bool:
     """Post a batch, in halves where it is refused; False when the delivery must end here."""
     parts = [batch]
@@ -76,7 +75,7 @@ def _post_halving(
             parts += [part[1:], part[:1]]  # halves would be refused too: spare the asking
             continue
         try:
-            if time.monotonic() >= deadline:
+            if not patience.enough():
                 account.complete = False
                 if not account.accepted:
                     account.error = TransientError("nothing was accepted in the time given")

@@ -11,7 +11,6 @@ bytes: for the halves of a batch, and for a dead letter.
 """
 
 import io
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
@@ -35,7 +34,9 @@ from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.answers import status_error, with_retries
 from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item, Sendable
+from nsgflow_core.turns import HEAVY_FLOWS, in_turns
 from nsgflow_core.web import azure_transport, time_limit
 
 MAX_BODY = 1_000_000
@@ -72,28 +73,37 @@ class LogAnalyticsSink:
         )
 
     def deliver(
-        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+        self,
+        ref: BlobRef,
+        flows: Sequence[Flow],
+        start: Position,
+        end: Position,
+        patience: Patience,
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
-        deadline = time.monotonic() + seconds
-        return self._send(_batches(ref, flows, self._knowledge()), start, end, deadline)
+        batches = in_turns(_batches(ref, flows, self._knowledge()), heavy=len(flows) > HEAVY_FLOWS)
+        return self._send(batches, start, end, patience)
 
     def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
         """Send rows of dead letters again, as they are: few enough at once to fit a call."""
         batches = (items[at : at + _ROWS_AGAIN] for at in range(0, len(items), _ROWS_AGAIN))
         end = items[-1].after
-        return self._send(batches, end, end, time.monotonic() + seconds)
+        return self._send(batches, end, end, Patience(seconds, seconds))
 
     def _send(
-        self, batches: Iterable[Sequence[Sendable]], start: Position, end: Position, deadline: float
+        self,
+        batches: Iterable[Sequence[Sendable]],
+        start: Position,
+        end: Position,
+        patience: Patience,
     ) -> Delivery:
         waits: list[float] = []
 
         def post(batch: Sequence[Sendable]) -> None:
             body = _gzip(batch)
-            with_retries(lambda left: self._upload(body, left), deadline, waits)
+            with_retries(lambda left: self._upload(body, left), patience, waits)
 
-        delivery = deliver_in_order(batches, post, start, end, deadline)
+        delivery = deliver_in_order(batches, post, start, end, patience)
         return replace(delivery, retries=len(waits))
 
     def _upload(self, body: bytes, seconds: float) -> None:

@@ -13,6 +13,7 @@ from nsgflow_core.digests.groups import Tally
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import Filter
 from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.sinks.patience import Patience
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -72,9 +73,14 @@ class Sink(Protocol):
     filter: Filter
 
     def deliver(
-        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+        self,
+        ref: BlobRef,
+        flows: Sequence[Flow],
+        start: Position,
+        end: Position,
+        patience: Patience,
     ) -> Delivery:
-        """Deliver flows that pass the filter, in order, taking about `seconds` at most.
+        """Deliver flows that pass the filter, in order, as long as `patience` says.
 
         The flows lie between the places `start` and `end` of the blob.
         """

@@ -24,7 +24,9 @@ from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.answers import status_error, with_retries
 from nsgflow_core.sinks.guarded import GuardedAdapter
 from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
+from nsgflow_core.turns import HEAVY_FLOWS, in_turns
 from nsgflow_core.web import Session, time_limit
 
 MAX_ALERT = 64 * 1024
@@ -44,30 +46,35 @@ class WebhookSink:
         self._session = new_session()
 
     def deliver(
-        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+        self,
+        ref: BlobRef,
+        flows: Sequence[Flow],
+        start: Position,
+        end: Position,
+        patience: Patience,
     ) -> Delivery:
         """Post the alerts one by one; see `Sink.deliver`."""
-        deadline = time.monotonic() + seconds
         young = young_enough(flows, self._settings)
 
-        delivery = self._send(_alerts(ref, young), start, end, deadline)
+        alerts = in_turns(_alerts(ref, young), heavy=len(young) > HEAVY_FLOWS)
+        delivery = self._send(alerts, start, end, patience)
         return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
 
     def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
         """Post alerts of dead letters again, as they are and with their ids."""
         end = items[-1].after
-        return self._send(([item] for item in items), end, end, time.monotonic() + seconds)
+        return self._send(([item] for item in items), end, end, Patience(seconds, seconds))
 
     def _send(
-        self, alerts: Iterable[Sequence[Item]], start: Position, end: Position, deadline: float
+        self, alerts: Iterable[Sequence[Item]], start: Position, end: Position, patience: Patience
     ) -> Delivery:
         waits: list[float] = []
 
         def post(alert: Sequence[Item]) -> None:
             (item,) = alert
-            with_retries(lambda left: self._post(item, left), deadline, waits)
+            with_retries(lambda left: self._post(item, left), patience, waits)
 
-        delivery = deliver_in_order(alerts, post, start, end, deadline)
+        delivery = deliver_in_order(alerts, post, start, end, patience)
         return msgspec.structs.replace(delivery, retries=len(waits))
 
     def _post(self, alert: Item, seconds: float) -> None:

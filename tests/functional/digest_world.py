@@ -24,6 +24,7 @@ from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import BlobRef
 from nsgflow_core.sinks.digest import DigestSink
+from nsgflow_core.sinks.lane import Lane
 from tests.functional.world import Blobs, Clock, Fate, Inline, Killed, Letters, Table
 
 HOUR = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -131,7 +132,13 @@ class App:
     def __post_init__(self) -> None:
         self.receiver = Receiver(self.clock)
         self.pipeline = Pipeline(
-            Parts(self.blobs, self.table, Letters(), [DigestSink(SETTINGS)], Inline(), self.clock)
+            Parts(
+                self.blobs,
+                self.table,
+                Letters(),
+                [Lane(DigestSink(SETTINGS), Inline())],
+                self.clock,
+            )
         )
 
     def digests(self) -> Digests:

@@ -19,6 +19,8 @@ from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position
 from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.lane import Lane
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item, Refusal
 
 REF = BlobRef(
@@ -183,7 +185,12 @@ class MemorySink:
         self.filter = compile_terms(self.terms)
 
     def deliver(
-        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+        self,
+        ref: BlobRef,
+        flows: Sequence[Flow],
+        start: Position,
+        end: Position,
+        patience: Patience,
     ) -> Delivery:
         """As the real ones, through the product's own accounting."""
         by_name = {str(number): flow for number, flow in enumerate(flows)}
@@ -205,7 +212,7 @@ class MemorySink:
             for number, flow in by_name.items()
         ]
         batches = [items[at : at + self.batch] for at in range(0, len(items), self.batch)]
-        return deliver_in_order(batches, post, start, end, float("inf"))
+        return deliver_in_order(batches, post, start, end, patience)
 
 
 @dataclass
@@ -227,9 +234,8 @@ class World:
 
     def pipeline(self) -> Pipeline:
         """The product's pipeline over this world."""
-        return Pipeline(
-            Parts(self.blobs, self.table, self.letters, self.sinks, Inline(), self.clock)
-        )
+        lanes = [Lane(sink, Inline()) for sink in self.sinks]
+        return Pipeline(Parts(self.blobs, self.table, self.letters, lanes, self.clock))
 
     def clock_hour(self) -> datetime:
         """The hour of `REF`."""

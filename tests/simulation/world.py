@@ -25,9 +25,10 @@ from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.service import Service
-from nsgflow_core.sinks import answers, in_order
+from nsgflow_core.sinks import answers, lane, patience
 from nsgflow_core.sinks.answers import with_retries
 from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 from tests.functional.logs import records
 from tests.simulation.judge import Acceptance, BrokenPromiseError, Judge
@@ -74,7 +75,12 @@ class SimulatedSink:
         self.filter = compile_terms("action=denied")
 
     def deliver(
-        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+        self,
+        ref: BlobRef,
+        flows: Sequence[Flow],
+        start: Position,
+        end: Position,
+        patience: Patience,
     ) -> Delivery:
         """As the real ones, through the product's own retries and accounting."""
         world, scheduler = self.world, self.world.scheduler
@@ -82,7 +88,6 @@ class SimulatedSink:
         run = task.parent if task else None
         tenure = world.judge.current(ref, run)
         future = task.about.get("future") if task else None
-        deadline = scheduler.now + seconds
 
         def attempt(posted: list[tuple[Position, str]]) -> None:
             scheduler.step()
@@ -101,7 +106,7 @@ class SimulatedSink:
 
         def post(batch: Sequence[Item]) -> None:
             posted = [(flow.position, flow.text) for flow in (by_item[item.id] for item in batch)]
-            with_retries(lambda _: attempt(posted), deadline)
+            with_retries(lambda _: attempt(posted), patience)
 
         by_item = {str(number): flow for number, flow in enumerate(flows)}
         items = [
@@ -109,7 +114,7 @@ class SimulatedSink:
             for number, flow in by_item.items()
         ]
         batches = [items[at : at + self.batch] for at in range(0, len(items), self.batch)]
-        return deliver_in_order(batches, post, start, end, deadline)
+        return deliver_in_order(batches, post, start, end, patience)
 
 
 @dataclass
@@ -320,7 +325,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
 
     def executor(*args: Any, **options: Any) -> SimulatedExecutor:
         return SimulatedExecutor(
-            scheduler(), lambda fn: fn not in (pipeline._timed, sweep._run_in_time)
+            scheduler(), lambda fn: fn not in (lane.deliver, sweep._run_in_time)
         )
 
     clock = SimpleNamespace(
@@ -343,7 +348,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             yield
 
     with contextlib.ExitStack() as stack:
-        for module in (pipeline, answers, in_order, telemetry):
+        for module in (pipeline, answers, lane, patience, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
 
         def uniform(low: float, high: float) -> float:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from nsgflow_core.model import Position
 from nsgflow_core.sinks.in_order import deliver_in_order
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 
 START = Position(0)
@@ -41,9 +42,9 @@ class Service:
         self.accepted += [int(one.payload) for one in batch]
 
 
-def deliver(service: Service, *batches: Sequence[Item], deadline: float | None = None) -> Delivery:
+def deliver(service: Service, *batches: Sequence[Item], seconds: float = 60) -> Delivery:
     """Deliver the batches to the service."""
-    return deliver_in_order(batches, service, START, END, deadline or time.monotonic() + 60)
+    return deliver_in_order(batches, service, START, END, Patience(seconds, seconds))
 
 
 def batch(first: int, last: int) -> list[Item]:
@@ -114,7 +115,7 @@ def test_all_refused_of_many_is_found_soon() -> None:
         posts.append(len(some))
         raise DataRefusedError("no such stream")
 
-    done = deliver_in_order([batch(0, 5000)] * 20, refuse, START, END, time.monotonic() + 60)
+    done = deliver_in_order([batch(0, 5000)] * 20, refuse, START, END, Patience(60, 60))
 
     assert (done.reached, done.accepted) == (START, 0)
     assert len(posts) < 200
@@ -167,7 +168,7 @@ def test_refusal_of_the_request_never_moves_the_place() -> None:
         posts.append(len(some))
         raise RefusedError("403")
 
-    done = deliver_in_order([batch(0, 8)], forbid, START, END, time.monotonic() + 60)
+    done = deliver_in_order([batch(0, 8)], forbid, START, END, Patience(60, 60))
 
     assert (done.reached, done.accepted, list(done.refused), posts) == (START, 0, [], [8])
     assert type(done.error) is RefusedError
@@ -180,9 +181,7 @@ def test_refusal_of_the_request_in_the_middle() -> None:
         if some[0].payload != b"0":
             raise RefusedError("403")
 
-    done = deliver_in_order(
-        [batch(0, 2), batch(2, 4)], forbid_late, START, END, time.monotonic() + 60
-    )
+    done = deliver_in_order([batch(0, 2), batch(2, 4)], forbid_late, START, END, Patience(60, 60))
 
     assert (done.reached, done.accepted) == (Position(2), 2)
     assert type(done.error) is RefusedError
@@ -190,21 +189,21 @@ def test_refusal_of_the_request_in_the_middle() -> None:
 
 def test_deadline_in_the_middle_is_no_error() -> None:
     """Out of time after some was accepted: the prefix, and no error."""
-    deadline = time.monotonic() + 0.2
+    patience = Patience(10, 3.2)
     posts: list[int] = []
 
     def slow(some: Sequence[Item]) -> None:
         posts.append(len(some))
         time.sleep(0.25)
 
-    done = deliver_in_order([batch(0, 2), batch(2, 4)], slow, START, END, deadline)
+    done = deliver_in_order([batch(0, 2), batch(2, 4)], slow, START, END, patience)
 
     assert (done.reached, done.accepted, done.error, posts) == (Position(2), 2, None, [2])
 
 
 def test_deadline_before_anything() -> None:
     """Out of time with nothing accepted is a failure to try again, not a success."""
-    done = deliver(Service(), batch(0, 2), deadline=time.monotonic() - 1)
+    done = deliver(Service(), batch(0, 2), seconds=2.9)
 
     assert (done.reached, done.accepted) == (START, 0)
     assert isinstance(done.error, TransientError)

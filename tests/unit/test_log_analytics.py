@@ -23,6 +23,7 @@ from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
 from nsgflow_core.sinks import log_analytics, rows
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
+from nsgflow_core.sinks.patience import Patience
 
 REF = BlobRef("acct", "container", "path/PT1H.json")
 LIMIT = 1_000_000
@@ -81,7 +82,7 @@ class Sink:
 
     def deliver(self, *flows: Flow, seconds: float = 60) -> Any:
         """Deliver the flows."""
-        return self.sink.deliver(REF, flows, Position(0), END, seconds)
+        return self.sink.deliver(REF, flows, Position(0), END, Patience(seconds, seconds))
 
     @property
     def rows(self) -> list[dict[str, Any]]:

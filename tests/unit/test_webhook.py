@@ -18,6 +18,7 @@ from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
 from nsgflow_core.sinks import webhook
+from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 from nsgflow_core.sinks.webhook import WebhookSink
 
@@ -100,7 +101,7 @@ def deliver(
     """Deliver the flows to the receiver."""
     sink = WebhookSink(WebhookSettings(URL, secret, compile_terms("action=denied"), max_age))
     sink._session.mount("https://", receiver)
-    return sink.deliver(REF, flows, Position(0), END, seconds)
+    return sink.deliver(REF, flows, Position(0), END, Patience(seconds, seconds))
 
 
 def test_one_alert_for_each_record() -> None:
