@@ -111,7 +111,8 @@ def test_proposal_is_a_command_marked_for_review(store: Store) -> None:
         f"below that of '{rule}'"),
         (f"az network nsg rule create --subscription {WEB.subscription} --resource-group shop-rg "
         "--nsg-name web-nsg --name nsgflow-allow-in-tcp-5432-918bd7bb "
-        "--priority PRIORITY-TO-CHOOSE --access Allow --direction Inbound --protocol Tcp --source-address-prefixes 10.9.9.9 "
+        "--priority PRIORITY-TO-CHOOSE --access Allow --direction Inbound --protocol Tcp "
+        "--source-address-prefixes 10.9.9.9 "
         "--source-port-ranges '*' --destination-address-prefixes 10.5.16.4 "
         "--destination-port-ranges 5432"),
     ]  # fmt: skip

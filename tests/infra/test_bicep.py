@@ -220,7 +220,7 @@ def test_settings_are_those_that_the_code_reads() -> None:
     """The app gets every setting of nsgflow, and nothing that is none."""
     given = keys(object_of(INFRA / "modules" / "function-app.bicep", "nsgflowSettings"))
 
-    assert set(given) == config._KNOWN | KNOWN_AHEAD
+    assert set(given) == config.KNOWN | KNOWN_AHEAD
     assert len(given) == len(set(given))
 
 
