@@ -140,12 +140,12 @@ def _one_of(values: list[str], names: dict[str, bool]) -> set[bool]:
 
 def _action(values: list[str]) -> Predicate:
     wanted = _one_of(values, _ACTIONS)
-    return lambda flow: flow.outcome.denied in wanted
+    return lambda flow: flow.denied in wanted
 
 
 def _direction(values: list[str]) -> Predicate:
     wanted = _one_of(values, {"in": True, "out": False})
-    return lambda flow: flow.outcome.inbound in wanted
+    return lambda flow: flow.inbound in wanted
 
 
 def _names(get: Callable[[Flow], str]) -> Callable[[list[str]], Predicate]:
@@ -183,7 +183,7 @@ def _state(values: list[str]) -> Predicate:
     wanted = {value.upper() for value in values}
     if not wanted <= set("BCED"):
         raise ValueError("states are B, C, E and D")
-    return lambda flow: flow.outcome.state in wanted
+    return lambda flow: flow.state in wanted
 
 
 def _flow_type(values: list[str]) -> Judge:
@@ -226,7 +226,7 @@ def _protocol(values: list[str]) -> Predicate:
                 raise ValueError(f"{value!r} is neither tcp, udp, icmp nor a protocol number")
             name = names.get(str(int(value)), str(int(value)))
         wanted.add(name)
-    return lambda flow: flow.outcome.protocol in wanted
+    return lambda flow: flow.protocol in wanted
 
 
 def _address(value: str) -> Callable[[str], bool]:
@@ -255,18 +255,7 @@ def _load_balancer(values: list[str]) -> Predicate:
 
 def _nonzero(values: list[str]) -> Predicate:
     wanted = _one_of(values, {"yes": True, "no": False})
-
-    def predicate(flow: Flow) -> bool:
-        seen = flow.outcome
-        counters = (
-            seen.packets_sent,
-            seen.bytes_sent,
-            seen.packets_received,
-            seen.bytes_received,
-        )
-        return any(counters) in wanted
-
-    return predicate
+    return lambda flow: any(flow.counters) in wanted
 
 
 _KEYS: dict[str, Callable[[list[str]], Predicate]] = {
@@ -275,7 +264,7 @@ _KEYS: dict[str, Callable[[list[str]], Predicate]] = {
     "ip": _ends(lambda flow: flow.src, lambda flow: flow.dst),
     "src": _ends(lambda flow: flow.src),
     "dst": _ends(lambda flow: flow.dst),
-    "port": _ports(lambda flow: flow.outcome.dst_port),
+    "port": _ports(lambda flow: flow.dst_port),
     "sport": _ports(lambda flow: flow.src_port),
     "proto": _protocol,
     "nsg": _names(_nsg_name),

@@ -7,10 +7,13 @@ by the step that makes them, and hold no cycles, so the garbage collector need n
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated, Literal
 
 import msgspec
 
-_MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
+_VNET = 4
+MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
+"""Ends of times as ISO 8601 in UTC."""
 
 
 class BlobRef(msgspec.Struct, frozen=True, gc=False):
@@ -81,40 +84,85 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     mac: str
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """The second half of a tuple: what the flow wanted and what became of it.
+NOWHERE = Group(Record(0, 0, "", 0, ""), "", "", "", "")
+"""The group of a flow that has not been given its own yet."""
 
-    Thousands of denied tuples share one: only time, addresses and source port differ.
-    `protocol` is TCP, UDP, ICMP or the number; port and counters are None where Azure gives none.
-    """
+PROTOCOLS = {"T": "TCP", "U": "UDP", "I": "ICMP", "6": "TCP", "17": "UDP", "1": "ICMP"}
+"""Names of the protocols that have one, by what tuples call them: NSG logs a letter, VNet logs
+IANA's number (https://www.iana.org/assignments/protocol-numbers)."""
 
-    dst_port: int | None
-    protocol: str
-    inbound: bool
-    denied: bool
-    state: str
-    encryption: str
-    packets_sent: int | None
-    bytes_sent: int | None
-    packets_received: int | None
-    bytes_received: int | None
+MILLISECONDS_FROM = 10**11
+"""Times from here on are milliseconds: as seconds they would lie past the year 5000."""
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Counter = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-class Flow(msgspec.Struct, frozen=True, gc=False):
+class Flow(msgspec.Struct, array_like=True, gc=False):
     """One flow tuple, read.
 
-    `ordinal` counts the tuples of the record from 0, `text` is the tuple as written, `time_ms`
-    its time in milliseconds since the epoch; addresses are canonical.
+    Its first fields are those of a tuple, in its order, so that whole lists of tuples become
+    flows in one pass of msgspec: `time` in seconds or milliseconds since the epoch, canonical
+    addresses, ports and counters that are None where Azure gives none. `protocol_code`,
+    `direction_code` and `decision` are as written: the last is A or D in versions 1 and 2, and
+    the state in version 4. `detail` is what stands behind it: the state in version 2, the
+    encryption in version 4, "" in version 1.
+
+    `group` is what it shares with its neighbours, `ordinal` counts the tuples of the record from
+    0, and `text` is the tuple as written.
     """
 
-    group: Group
-    ordinal: int
-    text: str
-    time_ms: int
+    time: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # the end of the year 9999
     src: str
     dst: str
-    src_port: int | None
-    outcome: Outcome
+    src_port: Port | None
+    dst_port: Port | None
+    protocol_code: str
+    direction_code: Literal["I", "O"]
+    decision: Literal["A", "D", "B", "C", "E"]
+    detail: str = ""
+    packets_sent: Counter | None = None
+    bytes_sent: Counter | None = None
+    packets_received: Counter | None = None
+    bytes_received: Counter | None = None
+    group: Group = NOWHERE
+    ordinal: int = 0
+    text: str = ""
+
+    @property
+    def time_ms(self) -> int:
+        """When it was, in milliseconds since the epoch."""
+        return self.time if self.time >= MILLISECONDS_FROM else self.time * 1000
+
+    @property
+    def protocol(self) -> str:
+        """TCP, UDP, ICMP, or the number."""
+        return PROTOCOLS.get(self.protocol_code, self.protocol_code)
+
+    @property
+    def inbound(self) -> bool:
+        """Whether it came to the network interface, or left it."""
+        return self.direction_code == "I"
+
+    @property
+    def denied(self) -> bool:
+        """Whether a rule denied it: every version has D in the eighth field then."""
+        return self.decision == "D"
+
+    @property
+    def state(self) -> str:
+        """B, C, E or D; "" in version 1."""
+        return self.decision if self.group.record.version == _VNET else self.detail
+
+    @property
+    def encryption(self) -> str:
+        """Version 4's code, else ""."""
+        return self.detail if self.group.record.version == _VNET else ""
+
+    @property
+    def counters(self) -> tuple[int | None, int | None, int | None, int | None]:
+        """Packets and bytes sent, packets and bytes received."""
+        return self.packets_sent, self.bytes_sent, self.packets_received, self.bytes_received
 
     @property
     def position(self) -> Position:
@@ -146,11 +194,12 @@ class Storage:
 def flow_time(milliseconds: int) -> str:
     """A time as ISO 8601 in UTC, to the millisecond."""
     seconds, rest = divmod(milliseconds, 1000)
-    return _second(seconds) + _MILLISECONDS[rest]
+    return second_of(seconds) + MILLISECONDS[rest]
 
 
 @lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
+def second_of(seconds: int) -> str:
+    """A time in seconds since the epoch as ISO 8601, without its end."""
     # Padded by hand: strftime leaves years before 1000 short, and platforms differ.
     year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"

@@ -74,7 +74,7 @@ def flow_writer(output: str, knowledge: Knowledge = NOTHING) -> Callable[[Sequen
                 continue
             line = lines.line(log.path, flow)
             if colours:
-                line = f"{_RED if flow.outcome.denied else _GREEN}{line}{_PLAIN}"
+                line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
@@ -105,22 +105,21 @@ def _write_page(page: Sequence[list[str]]) -> None:
 
 def _cells(found: Found, knowledge: Knowledge) -> list[str]:
     log, flow = found
-    seen = flow.outcome
     return [
         flow_time(flow.time_ms),
         nsg_name(log.path, flow.group),
         vnet_name(flow, knowledge.inventory),
         flow.group.rule,
-        "denied" if seen.denied else "allowed",
-        "in" if seen.inbound else "out",
-        seen.protocol,
+        "denied" if flow.denied else "allowed",
+        "in" if flow.inbound else "out",
+        flow.protocol,
         flow.src,
         _cell(flow.src_port),
         flow.dst,
-        _cell(seen.dst_port),
-        seen.state,
-        _counters(seen.packets_sent, seen.bytes_sent),
-        _counters(seen.packets_received, seen.bytes_received),
+        _cell(flow.dst_port),
+        flow.state,
+        _counters(flow.packets_sent, flow.bytes_sent),
+        _counters(flow.packets_received, flow.bytes_received),
     ]
 
 

@@ -38,7 +38,7 @@ def vnet_name(flow: Flow, inventory: Inventory | None) -> str:
         return ""
     target = group.record.target
     if inventory is not None and not _VNET.fullmatch(target):
-        near = flow.dst if flow.outcome.inbound else flow.src
+        near = flow.dst if flow.inbound else flow.src
         place = inventory.local(group.mac, target, near)
         target = place.vnet if place is not None else ""
     found = _VNET.fullmatch(target)

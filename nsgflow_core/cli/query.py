@@ -152,7 +152,7 @@ def _predicates(wanted: Wanted, span: Span | None) -> Sequence[Callable[[Flow], 
     if wanted.only_non_zero:
         found.append(_counters_present)
     if ports := set(wanted.port or ()):
-        found.append(lambda flow: ports <= {flow.src_port, flow.outcome.dst_port})
+        found.append(lambda flow: ports <= {flow.src_port, flow.dst_port})
     if wanted.nsg_name:
         # The NSG of an NSG log is told by its path, so those were chosen when they were listed.
         accepts = matcher(wanted.nsg_name)
@@ -166,13 +166,4 @@ def _predicates(wanted: Wanted, span: Span | None) -> Sequence[Callable[[Flow], 
 
 
 def _counters_present(flow: Flow) -> bool:
-    seen = flow.outcome
-    return any(
-        counter is not None
-        for counter in (
-            seen.packets_sent,
-            seen.bytes_sent,
-            seen.packets_received,
-            seen.bytes_received,
-        )
-    )
+    return any(counter is not None for counter in flow.counters)

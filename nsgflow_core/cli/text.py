@@ -26,23 +26,23 @@ class Lines:
 
     def line(self, log: LogPath, flow: Flow) -> str:
         """One flow, without the end of the line."""
-        group, seen = flow.group, flow.outcome
+        group = flow.group
         if group is not self._group or log is not self._log:
             self._group, self._log = group, log
             fields = (group.record.time, nsg_name(log, group), group.rule)
             self._prefix = printable(" ".join(fields))
-        ports = "" if flow.src_port is None else flow.src_port, _blank(seen.dst_port)
-        decision = "D" if seen.denied else "A"
-        direction = "I" if seen.inbound else "O"
+        ports = "" if flow.src_port is None else flow.src_port, _blank(flow.dst_port)
+        decision = "D" if flow.denied else "A"
+        direction = "I" if flow.inbound else "O"
         if group.record.version == 1:
             return (
                 f"{self._prefix} {decision} {direction} {flow.src} {ports[0]} {flow.dst} {ports[1]}"
             )
         return (
             f"{self._prefix} {decision} {direction} "
-            f"{flow.src} {seen.protocol.lower()} {ports[0]} {flow.dst} {ports[1]} {seen.state} "
-            f"src2dst: {_blank(seen.packets_sent)}/{_blank(seen.bytes_sent)} "
-            f"dst2src: {_blank(seen.packets_received)}/{_blank(seen.bytes_received)}"
+            f"{flow.src} {flow.protocol.lower()} {ports[0]} {flow.dst} {ports[1]} {flow.state} "
+            f"src2dst: {_blank(flow.packets_sent)}/{_blank(flow.bytes_sent)} "
+            f"dst2src: {_blank(flow.packets_received)}/{_blank(flow.bytes_received)}"
         )
 
 
@@ -58,11 +58,10 @@ class Totals:
 
     def add(self, flow: Flow) -> None:
         """Count a flow."""
-        seen = flow.outcome
-        self._sums[0] += seen.packets_sent or 0
-        self._sums[1] += seen.bytes_sent or 0
-        self._sums[2] += seen.packets_received or 0
-        self._sums[3] += seen.bytes_received or 0
+        self._sums[0] += flow.packets_sent or 0
+        self._sums[1] += flow.bytes_sent or 0
+        self._sums[2] += flow.packets_received or 0
+        self._sums[3] += flow.bytes_received or 0
 
     def lines(self) -> list[str]:
         """The two lines of totals."""

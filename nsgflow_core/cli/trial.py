@@ -8,7 +8,7 @@ from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import groups
 from nsgflow_core.digests.digest import Digest
 from nsgflow_core.errors import RefusedError
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record, flow_time
+from nsgflow_core.model import BlobRef, Flow, Group, Position, Record, flow_time
 from nsgflow_core.sinks.digest import Poster
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Sink
@@ -45,6 +45,6 @@ def _test_flow() -> Flow:
     milliseconds = round(time.time() * 1000)
     record = Record(0, 1, flow_time(milliseconds), 4, "")
     group = Group(record, "nsgflow-check", "nsgflow-check", TEST_RULE, "")
-    outcome = Outcome(0, "TCP", True, True, "D", "NX", 0, 0, 0, 0)  # noqa: FBT003 - fields of a tuple
     text = f"{milliseconds},192.0.2.1,192.0.2.2,0,0,6,I,D,NX,0,0,0,0"
-    return Flow(group, 0, text, milliseconds, "192.0.2.1", "192.0.2.2", 0, outcome)
+    ends = ("192.0.2.1", "192.0.2.2", 0, 0)
+    return Flow(milliseconds, *ends, "6", "I", "D", "NX", 0, 0, 0, 0, group, 0, text)

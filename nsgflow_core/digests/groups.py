@@ -179,17 +179,17 @@ def count(flows: Iterable[Flow], labels: Labels = by_address) -> list[Tally]:
 
 
 def _key(flow: Flow) -> Key:
-    group, outcome = flow.group, flow.outcome
+    group = flow.group
     scope = _scope(flow.src, flow.dst)
-    port = outcome.dst_port
+    port = flow.dst_port
     if scope == INTERNET and port is not None:
         port = MANY_PORTS
     return Key(
         group.acl_group[:_MAX_NAME],
         (group.acl_name or acl_name(group.acl_group))[:_MAX_NAME],
         group.rule[:_MAX_NAME],
-        outcome.inbound,
-        outcome.protocol,
+        flow.inbound,
+        flow.protocol,
         port,
         scope,
     )
@@ -206,7 +206,7 @@ def _tally(key: Key, flows: Sequence[Flow], labels: Labels) -> Tally:
     ends = {labels(flow) for flow in flows}
     ports: Counter[int] = Counter()
     if key.port == MANY_PORTS:
-        ports.update(at for flow in flows if (at := flow.outcome.dst_port) is not None)
+        ports.update(at for flow in flows if (at := flow.dst_port) is not None)
     return Tally(
         key,
         len(flows),

@@ -7,10 +7,10 @@ releases, and a filter must not change its meaning with the interpreter.
 
 import ipaddress
 import re
-import socket
 from bisect import bisect_right
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
+from socket import AF_INET, inet_pton
 
 from nsgflow_core.caches import cache_short
 
@@ -23,6 +23,17 @@ MULTICAST = "multicast"
 DOCUMENTATION = "documentation"
 AZURE_PLATFORM = "azure-platform"
 RESERVED = "reserved"
+CLASSES = (
+    INTERNET,
+    PRIVATE,
+    CGNAT,
+    LOOPBACK,
+    LINK_LOCAL,
+    MULTICAST,
+    DOCUMENTATION,
+    AZURE_PLATFORM,
+    RESERVED,
+)
 
 _SPECIAL = [
     ("0.0.0.0/8", RESERVED),
@@ -84,6 +95,7 @@ def _boundaries(version: int) -> tuple[list[int], list[str]]:
 
 _V4_STARTS, _V4_CLASSES = _boundaries(4)
 _V6_STARTS, _V6_CLASSES = _boundaries(6)
+_V4_PACKED = [start.to_bytes(4) for start in _V4_STARTS if start < 2**32]
 
 
 @lru_cache(maxsize=16384)  # one end of a flow is always the NIC's own, the other often known
@@ -95,7 +107,7 @@ def canonical(text: str) -> str:
     """
     try:
         # Strict about leading zeros and missing parts, and a tenth of the cost of `ipaddress`.
-        socket.inet_pton(socket.AF_INET, text)
+        inet_pton(AF_INET, text)
     except OSError:
         if "%" in text:  # a zone is text of any kind, and means nothing away from its host
             raise ValueError(f"an address with a zone: {text[:80]!r}") from None
@@ -103,21 +115,19 @@ def canonical(text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=65536)
 def value(address: str) -> tuple[int, int]:
     """Version (4 or 6) and number of a canonical address."""
     if ":" in address:
         return 6, int(ipaddress.IPv6Address(address))
-    return 4, int.from_bytes(socket.inet_pton(socket.AF_INET, address))
+    return 4, int.from_bytes(inet_pton(AF_INET, address))
 
 
-@lru_cache(maxsize=65536)
 def address_class(address: str) -> str:
     """The class of a canonical address, one of the constants of this module."""
-    version, number = value(address)
-    if version == 4:  # noqa: PLR2004 - IPv4
-        return _V4_CLASSES[bisect_right(_V4_STARTS, number) - 1]
-    return _V6_CLASSES[bisect_right(_V6_STARTS, number) - 1]
+    if ":" in address:
+        return _V6_CLASSES[bisect_right(_V6_STARTS, value(address)[1]) - 1]
+    # As packed bytes addresses compare as their numbers do; a cache would cost as much as this.
+    return _V4_CLASSES[bisect_right(_V4_PACKED, inet_pton(AF_INET, address)) - 1]
 
 
 def within(address: str, network: IPv4Network | IPv6Network) -> bool:

@@ -6,7 +6,8 @@ asks a service. The registry of service names is IANA's
 port; it is read at the first row, not at start-up.
 """
 
-from functools import cache, lru_cache
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -46,11 +47,14 @@ def _services() -> dict[str, dict[int, str]]:
     return msgspec.json.decode(_SERVICES.read_bytes(), type=dict[str, dict[int, str]])
 
 
+def service_names(protocol: str) -> Mapping[int, str]:
+    """The IANA service names of a protocol's ports; none for what is neither TCP nor UDP."""
+    return _services().get(protocol.lower(), {})
+
+
 def service_name(protocol: str, port: int | None) -> str:
     """The IANA service name of a destination port, "" where there is none."""
-    if port is None or protocol not in ("TCP", "UDP"):
-        return ""
-    return _services()[protocol.lower()].get(port, "")
+    return "" if port is None else service_names(protocol).get(port, "")
 
 
 class Ends(msgspec.Struct, frozen=True, gc=False):
@@ -74,7 +78,7 @@ def ends(flow: Flow, knowledge: Knowledge = NOTHING) -> Ends:
     The log's own interface is one end: the destination of an inbound flow, the source of an
     outbound one.
     """
-    inbound = flow.outcome.inbound
+    inbound = flow.inbound
     here, there = (flow.dst, flow.src) if inbound else (flow.src, flow.dst)
     local = _local(flow, here, knowledge)
     far = _far(there, local.vnet if local is not None else "", knowledge)
@@ -93,16 +97,11 @@ def flow_type(flow: Flow, knowledge: Knowledge = NOTHING) -> str:
     every private address is `UnknownPrivate`.
     https://learn.microsoft.com/azure/network-watcher/traffic-analytics-schema
     """
-    here, there = (flow.dst, flow.src) if flow.outcome.inbound else (flow.src, flow.dst)
+    here, there = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
     if knowledge is NOTHING:
-        return _type_alone(there)
+        return TYPES_ALONE[addresses.address_class(there)]
     local = _local(flow, here, knowledge)
     return _far(there, local.vnet if local is not None else "", knowledge).flow_type
-
-
-@lru_cache(maxsize=65536)
-def _type_alone(address: str) -> str:
-    return _type_of(addresses.address_class(address), 0, "")
 
 
 def _local(flow: Flow, here: str, knowledge: Knowledge) -> Place | None:
@@ -159,3 +158,7 @@ def _type_of(kind: str, behind: int, tags: str) -> str:
     if kind != addresses.INTERNET:
         return "UnknownPrivate"
     return "AzurePublic" if tags else "ExternalPublic"
+
+
+TYPES_ALONE = {kind: _type_of(kind, 0, "") for kind in addresses.CLASSES}
+"""The type of a flow by the class of its far end, where nothing else is known."""

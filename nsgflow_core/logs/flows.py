@@ -10,7 +10,7 @@ from nsgflow_core.estate import enrich
 from nsgflow_core.estate.addresses import canonical_mac
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs import records
-from nsgflow_core.logs.lenient import MAX_BAD, read_leniently
+from nsgflow_core.logs.lenient import read_leniently
 from nsgflow_core.logs.log_record import (
     RECORD,
     LogRecord,
@@ -21,9 +21,12 @@ from nsgflow_core.logs.log_record import (
 )
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
-from nsgflow_core.logs.tuples import count_tuples, read_tuples
+from nsgflow_core.logs.tuples import TupleList, count_tuples, listed, read_lists
 from nsgflow_core.model import Bad, Flow, Group, Record
 
+_VNET = 4
+_TOGETHER = 4096
+"""Tuples read at once: enough that what a list costs by itself does not count."""
 _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
 
@@ -53,21 +56,28 @@ def read_stretch(
     """
     flows: list[Flow] = []
     bad: list[Bad] = []
-    count = done = 0
+    lists: list[TupleList] = []
+    count = done = waiting = 0
     for begin, end, doc in records.alike(data, RECORD.decode):
         try:
             place = (at + begin, at + end)
-            flows += _flows(
-                doc, tuple_lists(doc), place, log, bad, inventory, denied_only=denied_only
-            )
+            found = _lists(doc, tuple_lists(doc), place, log, inventory, denied_only=denied_only)
         except UnreadableError as exc:
             bad.append(Bad(at + begin, str(exc), data[begin:end]))
+            found = []
+        lists += found
+        waiting += sum(len(each.texts) for each in found)
+        if waiting >= _TOGETHER:
+            flows += read_lists(lists, bad, denied_only=denied_only)
+            lists, waiting = [], 0
         count += 1
         done = end
+    flows += read_lists(lists, bad, denied_only=denied_only)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
         flows += read(raw, log, bad, denied_only=denied_only, inventory=inventory)
-    return Reading(flows, rest.bad + bad, count + len(rest.records), rest.end)
+    bad = sorted(rest.bad + bad, key=lambda piece: piece.offset)
+    return Reading(flows, bad, count + len(rest.records), rest.end)
 
 
 def read(
@@ -88,32 +98,30 @@ def read(
         doc = RECORD.decode(raw.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         doc = None
-    room = len(bad) + MAX_BAD
     try:
         if doc is None:
-            doc, lists = read_leniently(raw, bad, room)
+            doc, lists = read_leniently(raw, bad)
         else:
             lists = tuple_lists(doc)
         place = (raw.offset, raw.end)
-        return _flows(doc, lists, place, log, bad, inventory, denied_only=denied_only)
+        found = _lists(doc, lists, place, log, inventory, denied_only=denied_only)
     except (UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
         return []
+    return read_lists(found, bad, denied_only=denied_only)
 
 
-def _flows(
+def _lists(
     doc: LogRecord,
     lists: list[Tuples],
     place: tuple[int, int],
     log: LogPath,
-    bad: list[Bad],
     inventory: Inventory | None,
     *,
     denied_only: bool,
-) -> list[Flow]:
-    """The flows of a record that lies between two offsets."""
-    room = len(bad) + MAX_BAD
-    flows: list[Flow] = []
+) -> list[TupleList]:
+    """The lists of tuples worth reading of a record that lies between two offsets."""
+    found: list[TupleList] = []
     version = version_of(doc)
     record: Record | None = None
     ordinal = 0
@@ -128,13 +136,16 @@ def _flows(
             ordinal += sum(map(count_tuples, uncounted))
             uncounted.clear()
         if record is None:
-            resource = doc.targetResourceID if version == 4 else doc.resourceId or log.resource  # noqa: PLR2004
+            resource = doc.targetResourceID if version == _VNET else doc.resourceId or log.resource
             record = Record(*place, doc.time, version, _lower(resource))
-        known = inventory.acl(acl) if inventory is not None and version == 4 else None  # noqa: PLR2004
-        group_id, name = known or _acl(acl if version == 4 else resource)  # noqa: PLR2004
+        known = inventory.acl(acl) if inventory is not None and version == _VNET else None
+        group_id, name = known or _acl(acl if version == _VNET else resource)
         group = Group(record, group_id, name, rule, canonical_mac(mac or doc.macAddress) or log.mac)
-        ordinal += read_tuples(group, tuples, ordinal, flows, bad, room, denied_only=denied_only)
-    return flows
+        each, count = listed(group, tuples, ordinal, denied_only=denied_only)
+        if each.texts:
+            found.append(each)
+        ordinal += count
+    return found
 
 
 @cache_short(4096, LONGEST_ID)

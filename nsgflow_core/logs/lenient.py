@@ -10,12 +10,13 @@ from nsgflow_core.model import Bad
 MAX_BAD = 1000
 """Pieces of one record kept as bad: as many as a dead letter holds. A hostile one has millions."""
 
+_MORE = f"more than {MAX_BAD} pieces of the record cannot be read"
 _MAX_DIGITS = 19
 _ANYTHING = json.JSONDecoder(parse_int=lambda digits: int(digits[:_MAX_DIGITS]))
 """Takes numbers of any length; what they are does not matter where it is used."""
 
 
-def read_leniently(raw: RawRecord, bad: list[Bad], room: int) -> tuple[LogRecord, list[Tuples]]:
+def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[LogRecord, list[Tuples]]:
     """Read a record that has values of other types than it should, or bytes that are no UTF-8.
 
     Whatever makes sense is kept; each piece that does not is bad on its own.
@@ -31,12 +32,12 @@ def read_leniently(raw: RawRecord, bad: list[Bad], room: int) -> tuple[LogRecord
 
     def walk(node: object, keys: tuple[str, ...], found: dict[str, str]) -> None:
         if not isinstance(node, dict):
-            note_bad(bad, Bad(raw.offset, f"not an object with {keys[0]}", _excerpt(node)), room)
+            note_bad(bad, Bad(raw.offset, f"not an object with {keys[0]}", _excerpt(node)))
             return
         found = {**found, **_texts(node)}
         inner = node.get(keys[0])
         if not isinstance(inner, list):
-            note_bad(bad, Bad(raw.offset, f"{keys[0]} is not a list", _excerpt(node)), room)
+            note_bad(bad, Bad(raw.offset, f"{keys[0]} is not a list", _excerpt(node)))
         elif len(keys) > 1:
             for child in inner:
                 walk(child, keys[1:], found)
@@ -92,10 +93,9 @@ def any_list(tuples: bytes) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def note_bad(bad: list[Bad], piece: Bad, room: int) -> None:
-    """Keep a bad piece, or once there is no room for more, say that there were more."""
-    if len(bad) < room:
+def note_bad(bad: list[Bad], piece: Bad) -> None:
+    """Keep a bad piece of a record, or once there is no room for more, say that there were more."""
+    if len(bad) < MAX_BAD or bad[-MAX_BAD].offset != piece.offset:
         bad.append(piece)
-    elif len(bad) == room:
-        reason = f"more than {MAX_BAD} pieces of the record cannot be read"
-        bad.append(Bad(piece.offset, reason, b""))
+    elif bad[-1].reason != _MORE:
+        bad.append(Bad(piece.offset, _MORE, b""))

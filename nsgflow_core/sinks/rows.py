@@ -8,7 +8,7 @@ once for all tuples that share it.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,17 +18,22 @@ import msgspec
 
 from nsgflow_core.caches import cache_short
 from nsgflow_core.estate import enrich
+from nsgflow_core.estate.addresses import address_class
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome, flow_time
+from nsgflow_core.model import MILLISECONDS, MILLISECONDS_FROM, BlobRef, Flow, Group, second_of
 
 _RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 MAX_FIELD = 64 * 1024
 """Largest text in bytes that Log Analytics keeps; it would cut longer ones without a word
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
 CUT = "…[cut]"
+_MOST_OUTCOMES = 4096
 _NO_ENDS = (
     '"SrcVm":"","DestVm":"","SrcSubnet":"","DestSubnet":"","SrcServiceTags":"","DestServiceTags":""'
 )
+_ENDS_ALONE = {
+    kind: f'"FlowType":"{flow_type}",{_NO_ENDS}' for kind, flow_type in enrich.TYPES_ALONE.items()
+}
 _SCHEMA = Path(__file__).parents[1] / "schema.json"
 
 
@@ -41,18 +46,14 @@ def columns() -> dict[str, str]:
 
 def flow_id(ref: BlobRef, flow: Flow) -> str:
     """32 hex digits that are the same at every delivery of the tuple, and no other tuple's."""
-    return _flow_id(_record_hash(ref, flow.group), flow)
+    own = _record_hash(ref, flow.group)
+    own.update(f"\0{flow.ordinal}\0{flow.group.rule}\0{flow.text}".encode())
+    return own.hexdigest()
 
 
 def _record_hash(ref: BlobRef, group: Group) -> hashlib.blake2b:
     place = "\0".join((ref.account, ref.container, ref.path, str(group.record.offset)))
     return hashlib.blake2b(place.encode(), digest_size=16)
-
-
-def _flow_id(record_hash: hashlib.blake2b, flow: Flow) -> str:
-    own = record_hash.copy()
-    own.update(f"\0{flow.ordinal}\0{flow.group.rule}\0{flow.text}".encode())
-    return own.hexdigest()
 
 
 @cache_short(256, 64)
@@ -84,57 +85,69 @@ def _group_columns(ref: BlobRef, group: Group) -> dict[str, Any]:
     }
 
 
-def _outcome_columns(outcome: Outcome) -> dict[str, Any]:
+def _outcome_columns(flow: Flow) -> dict[str, Any]:
     return {
-        "FlowStatus": "Denied" if outcome.denied else "Allowed",
-        "FlowDirection": "Inbound" if outcome.inbound else "Outbound",
-        "FlowState": outcome.state,
-        "FlowEncryption": outcome.encryption,
-        "L4Protocol": outcome.protocol,
-        "DestPort": outcome.dst_port,
-        "PacketsSrcToDest": outcome.packets_sent,
-        "BytesSrcToDest": outcome.bytes_sent,
-        "PacketsDestToSrc": outcome.packets_received,
-        "BytesDestToSrc": outcome.bytes_received,
-        "L7Protocol": enrich.service_name(outcome.protocol, outcome.dst_port),
+        "FlowStatus": "Denied" if flow.denied else "Allowed",
+        "FlowDirection": "Inbound" if flow.inbound else "Outbound",
+        "FlowState": flow.state,
+        "FlowEncryption": flow.encryption,
+        "L4Protocol": flow.protocol,
     }
 
 
 def encoder(ref: BlobRef, knowledge: Knowledge = NOTHING) -> Callable[[Flow], bytes]:
     """A function that encodes flows of one blob, fastest when called in their order."""
-    ends = _known_ends if knowledge is not NOTHING else _ends_by_address
-    # By identity: flows.read makes one object for all tuples that share an outcome, and comparing
-    # ten fields would cost more than the rest of the row. The object is kept so that its id is.
-    outcomes: dict[int, tuple[Outcome, str]] = {}
+    known = knowledge is not NOTHING
+    outcomes: dict[tuple[str, str, str, str], tuple[str, Mapping[int, str]]] = {}
     last_group: Group | None = None
+    last_second, second = -1, ""
     rule = group_text = ""
     record_hash = hashlib.blake2b()
 
     def encode(flow: Flow) -> bytes:
-        nonlocal last_group, rule, group_text, record_hash
-        group, outcome, port = flow.group, flow.outcome, flow.src_port
-        if group is not last_group:
-            last_group = group
-            rule = group.rule
-            group_text = _fields(_group_columns(ref, group))
-            record_hash = _record_hash(ref, group)
-        if (known := outcomes.get(id(outcome))) is None:
-            known = outcomes[id(outcome)] = (outcome, _fields(_outcome_columns(outcome)))
+        nonlocal last_group, rule, group_text, record_hash, last_second, second
+        if flow.group is not last_group:
+            last_group = flow.group
+            rule = last_group.rule
+            outcomes.clear()  # versions differ in what the fields mean
+            group_text = _fields(_group_columns(ref, last_group))
+            record_hash = _record_hash(ref, last_group)
+        key = (flow.decision, flow.detail, flow.direction_code, flow.protocol_code)
+        if (outcome := outcomes.get(key)) is None:
+            if len(outcomes) >= _MOST_OUTCOMES:
+                outcomes.clear()
+            services = enrich.service_names(flow.protocol)
+            outcome = outcomes[key] = (_fields(_outcome_columns(flow)), services)
         own = record_hash.copy()
-        own.update(f"\0{flow.ordinal}\0{rule}\0{flow.text}".encode())  # as in _flow_id
-        when = flow_time(flow.time_ms)
+        own.update(f"\0{flow.ordinal}\0{rule}\0{flow.text}".encode())  # as in flow_id
+        time, milliseconds = flow.time, ".000Z"
+        if time >= MILLISECONDS_FROM:
+            time, rest = divmod(time, 1000)
+            milliseconds = MILLISECONDS[rest]
+        if time != last_second:
+            last_second, second = time, second_of(time)
+        when = second + milliseconds
+        port, to_port = flow.src_port, flow.dst_port
+        sent, sent_bytes = flow.packets_sent, flow.bytes_sent
+        received, received_bytes = flow.packets_received, flow.bytes_received
+        if known:
+            ends = _known_ends(flow, knowledge)
+        else:
+            ends = _ENDS_ALONE[address_class(flow.src if flow.direction_code == "I" else flow.dst)]
         return (
             f'{{"TimeGenerated":"{when}","FlowTime":"{when}","FlowId":"{own.hexdigest()}",'
             f'"SrcIp":"{flow.src}","DestIp":"{flow.dst}",'
             f'"SrcPort":{"null" if port is None else port},'
-            f"{ends(flow, knowledge)},{known[1]},{group_text}}}"
+            f'"DestPort":{"null" if to_port is None else to_port},'
+            f'"L7Protocol":"{"" if to_port is None else outcome[1].get(to_port, "")}",'
+            f'"PacketsSrcToDest":{"null" if sent is None else sent},'
+            f'"BytesSrcToDest":{"null" if sent_bytes is None else sent_bytes},'
+            f'"PacketsDestToSrc":{"null" if received is None else received},'
+            f'"BytesDestToSrc":{"null" if received_bytes is None else received_bytes},'
+            f"{ends},{outcome[0]},{group_text}}}"
         ).encode()
 
     return encode
-
-
-def _ends_by_address(flow: Flow, _: Knowledge) -> str:
-    return f'"FlowType":"{enrich.flow_type(flow)}",{_NO_ENDS}'
 
 
 def _known_ends(flow: Flow, knowledge: Knowledge) -> str:

@@ -198,11 +198,11 @@ def _groups(flows: Sequence[Flow]) -> list[dict[str, Any]]:
             flow.group.acl_group,
             flow.group.acl_name,
             flow.group.rule,
-            "Inbound" if flow.outcome.inbound else "Outbound",
-            flow.outcome.protocol,
+            "Inbound" if flow.inbound else "Outbound",
+            flow.protocol,
             flow.src,
             flow.dst,
-            flow.outcome.dst_port,
+            flow.dst_port,
         )
         merged.setdefault(key, []).append(flow.time_ms)
     names = (

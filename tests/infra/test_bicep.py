@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from nsgflow_core import config
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Record
+from nsgflow_core.model import BlobRef, Group, Record
 from nsgflow_core.sinks import rows
+from tests.made import Outcome, made
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -312,7 +313,7 @@ def test_columns_of_table_stream_and_row_are_the_schema() -> None:
         assert [at["name"] for at in SCHEMA["columns"] if f"'{at['name']}'" in text] == []
     record = Record(12, 99, "2026-03-04T05:06:07.0000000Z", 2, "/nsg")
     outcome = Outcome(443, "TCP", True, True, "B", "", None, None, None, None)  # noqa: FBT003
-    flow = Flow(Group(record, "/nsg", "nsg", "Deny", "000D3A"), 0, "t", 0, "::", "::", 1, outcome)
+    flow = made(Group(record, "/nsg", "nsg", "Deny", "000D3A"), 0, "t", 0, "::", "::", 1, outcome)
     row = json.loads(rows.encoder(BlobRef("account", "container", "path"))(flow))
 
     assert set(row) == {column["name"] for column in SCHEMA["columns"]}

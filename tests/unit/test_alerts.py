@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Record
+from nsgflow_core.model import BlobRef, Flow, Group, Record
 from nsgflow_core.sinks import webhook
+from tests.made import Outcome, made
 
 REF = BlobRef("acct", "insights-logs-flowlogflowevent", "flowLogResourceID=/A/PT1H.json")
 NSG_ID = "/subscriptions/s/resourcegroups/r/providers/microsoft.network/networksecuritygroups/web"
@@ -30,7 +31,7 @@ def flow(
     """A denied flow."""
     group = Group(record, NSG_ID, "Web", rule, "000D3AF87856")
     outcome = Outcome(port, "TCP", inbound, True, "B", "", None, None, None, None)  # noqa: FBT003
-    return Flow(group, ordinal, "text", at, src, dst, 50000, outcome)
+    return made(group, ordinal, "text", at, src, dst, 50000, outcome)
 
 
 def alert(flows: list[Flow], record: Record = RECORD) -> dict[str, Any]:

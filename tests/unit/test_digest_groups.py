@@ -20,7 +20,8 @@ from nsgflow_core.digests.groups import (
     Seen,
     Tally,
 )
-from nsgflow_core.model import Flow, Group, Outcome, Record
+from nsgflow_core.model import Flow, Group, Record
+from tests.made import Outcome, made
 
 RECORD = Record(12, 100, "2026-11-23T08:00:00Z", 2, "/t")
 
@@ -29,7 +30,7 @@ def flow(
     src: str = "10.0.0.1",
     dst: str = "10.0.0.2",
     port: int | None = 443,
-    at: int = 1000,
+    at: int = 9000,
     rule: str = "UserRule_Deny",
     acl: str = "/g/networksecuritygroups/web",
     protocol: str = "TCP",
@@ -47,7 +48,7 @@ def flow(
         packets_received=None,
         bytes_received=None,
     )
-    return Flow(Group(RECORD, acl, "", rule, ""), 0, "", at, src, dst, 5, outcome)
+    return made(Group(RECORD, acl, "", rule, ""), 0, "", at, src, dst, 5, outcome)
 
 
 def key(
@@ -64,10 +65,10 @@ def tally(port: int, flows: int = 1, acl: str = "a") -> Tally:
 
 def test_what_makes_a_group() -> None:
     """NSG, rule, direction, protocol, port and scope; not the hosts."""
-    (only,) = groups.count([flow(), flow(src="10.0.0.9", at=5), flow(dst="10.0.0.8", at=9)])
+    (only,) = groups.count([flow(), flow(src="10.0.0.9", at=5000), flow(dst="10.0.0.8", at=6000)])
 
     assert only.key == key(443, INSIDE, "/g/networksecuritygroups/web", "web", "UserRule_Deny")
-    assert (only.flows, only.first, only.last) == (3, 5, 1000)
+    assert (only.flows, only.first, only.last) == (3, 5000, 9000)
     assert set(only.sources.values) == {"10.0.0.1", "10.0.0.9"}
     assert (only.sources.distinct, only.targets.distinct) == (2, 2)
 

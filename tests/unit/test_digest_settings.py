@@ -8,7 +8,8 @@ import pytest
 
 from nsgflow_core.config import Settings, WebhookSettings, from_env
 from nsgflow_core.errors import ConfigError
-from nsgflow_core.model import Flow, Group, Outcome, Record
+from nsgflow_core.model import Flow, Group, Record
+from tests.made import Outcome, made
 
 BASE = {
     "FlowLogs": "UseDevelopmentStorage=true",
@@ -142,7 +143,7 @@ def flow(src: str, dst: str) -> Flow:
         bytes_received=None,
     )
     group = Group(record, "/g/networksecuritygroups/web", "web", "DefaultRule_DenyAllInBound", "")
-    return Flow(group, 0, "", 1000, src, dst, 5, outcome)
+    return made(group, 0, "", 1000, src, dst, 5, outcome)
 
 
 def test_recipes_do_what_they_say() -> None:

@@ -3,14 +3,15 @@
 import pytest
 
 from nsgflow_core.estate import enrich
-from nsgflow_core.model import Flow, Group, Outcome, Record
+from nsgflow_core.model import Flow, Group, Record
+from tests.made import Outcome, made
 
 
 def flow(src: str, dst: str, *, inbound: bool) -> Flow:
     """A flow between two addresses."""
     group = Group(Record(0, 1, "", 4, ""), "", "", "", "")
     outcome = Outcome(443, "TCP", inbound, True, "D", "NX", 0, 0, 0, 0)  # noqa: FBT003
-    return Flow(group, 0, "", 0, src, dst, 50000, outcome)
+    return made(group, 0, "", 0, src, dst, 50000, outcome)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.filter import all_of, compile_terms
-from nsgflow_core.model import Flow, Group, Outcome, Record
+from nsgflow_core.model import Flow, Group, Record
+from tests.made import Outcome, made
 
 NSG_ID = (
     "/subscriptions/s/resourcegroups/r/providers/microsoft.network/networksecuritygroups/prod-web"
@@ -31,7 +32,7 @@ def flow(
     record = Record(12, 99, "2018-11-13T12:00:35Z", 2, NSG_ID)
     group = Group(record, acl_group, acl_name, rule, mac)
     outcome = Outcome(port, proto, inbound, denied, state, "", *counters)
-    return Flow(group, 0, "text", 1542110402000, src, dst, sport, outcome)
+    return made(group, 0, "text", 1542110402000, src, dst, sport, outcome)
 
 
 def passes(terms: str, one: Flow) -> bool:

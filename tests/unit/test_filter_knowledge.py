@@ -53,7 +53,7 @@ def test_what_other_terms_refuse_is_not_enriched(monkeypatch: pytest.MonkeyPatch
 
     assert not judge(STORAGE)
     assert asked == []
-    assert judge(replace(STORAGE, outcome=replace(STORAGE.outcome, dst_port=22)))
+    assert judge(replace(STORAGE, dst_port=22))
 
 
 @pytest.mark.parametrize(

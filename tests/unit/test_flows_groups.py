@@ -10,6 +10,7 @@ from nsgflow_core.logs import flows
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, Flow, Record
+from tests.made import outcome_of
 
 NSG_ID = "/SUBSCRIPTIONS/S1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/WEB"
 VNET_ID = "/subscriptions/S1/resourceGroups/Rg/providers/Microsoft.Network/virtualNetworks/Shop"
@@ -197,10 +198,10 @@ def test_white_space_makes_no_difference() -> None:
     """A pretty-printed record gives the same flow, but for its end."""
     plain, pretty = one(nsg()), one(json.dumps(nsg(), indent=4).encode())
 
-    assert (pretty.text, pretty.time_ms, pretty.outcome) == (
+    assert (pretty.text, pretty.time_ms, outcome_of(pretty)) == (
         plain.text,
         plain.time_ms,
-        plain.outcome,
+        outcome_of(plain),
     )
     assert pretty.group.rule == plain.group.rule
 

@@ -101,9 +101,7 @@ def test_all_tuples_are_read_in_order(
 
     written = [text for group in groups for text in group]
     assert [(flow.ordinal, flow.text) for flow in found] == list(enumerate(written))
-    assert [flow.outcome.denied for flow in found] == [
-        text.split(",")[7] == "D" for text in written
-    ]
+    assert [flow.denied for flow in found] == [text.split(",")[7] == "D" for text in written]
 
 
 @given(documents(), st.sampled_from((None, 1)))
@@ -116,7 +114,7 @@ def test_denied_only_is_a_filter_and_no_more(
     data = json.dumps(document, indent=indent).encode()
 
     everything = read(data, denied_only=False)
-    assert read(data, denied_only=True) == [flow for flow in everything if flow.outcome.denied]
+    assert read(data, denied_only=True) == [flow for flow in everything if flow.denied]
 
 
 @given(documents(), st.randoms(use_true_random=False), st.sampled_from(("012345,", "BAIO", "D")))
@@ -171,7 +169,7 @@ def test_bad_neighbours_change_no_denied_flow(items: list[object], large: bool) 
     everything = flows.read(RawRecord(0, data), LOG, [], denied_only=False)
     denied = flows.read(RawRecord(0, data), LOG, [], denied_only=True)
 
-    assert denied == [flow for flow in everything if flow.outcome.denied]
+    assert denied == [flow for flow in everything if flow.denied]
 
 
 @given(st.lists(documents(), min_size=1, max_size=3))
@@ -206,7 +204,7 @@ def test_generated_logs_agree_with_their_truth(version: Any, tuples: int, mixed:
     )
     found = read(made.data, denied_only=True)
 
-    assert [
-        (flow.ordinal, flow.text, flow.group.rule, flow.outcome.dst_port) for flow in found
-    ] == [(flow.ordinal, flow.text, flow.rule, flow.port) for flow in made.denied]
+    assert [(flow.ordinal, flow.text, flow.group.rule, flow.dst_port) for flow in found] == [
+        (flow.ordinal, flow.text, flow.rule, flow.port) for flow in made.denied
+    ]
     assert read(made.data, denied_only=False)[-1].ordinal == tuples - 1

@@ -13,7 +13,8 @@ from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.estate.rules import find, free_priority
 from nsgflow_core.estate.service_tags import ServiceTags
-from nsgflow_core.model import Flow, Group, Outcome, Record
+from nsgflow_core.model import Flow, Group, Record
+from tests.made import Outcome, made
 from tests.unit.test_service_tags import load
 
 GUID = "1A2B3C4D-0000-0000-0000-000000000001"
@@ -128,7 +129,7 @@ def flow(src: str, dst: str, *, inbound: bool = True, mac: str = "000D3A000001")
     """A denied flow at the interface with this MAC."""
     group = Group(Record(0, 1, "", 2, ""), "", "", "", mac)
     outcome = Outcome(443, "TCP", inbound, True, "B", "", None, None, None, None)  # noqa: FBT003
-    return Flow(group, 0, "", 0, src, dst, 50000, outcome)
+    return made(group, 0, "", 0, src, dst, 50000, outcome)
 
 
 @pytest.fixture(scope="module")

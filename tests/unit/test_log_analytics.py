@@ -20,10 +20,11 @@ from msgspec.structs import replace
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
+from nsgflow_core.model import BlobRef, Flow, Group, Position, Record
 from nsgflow_core.sinks import log_analytics, rows
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
 from nsgflow_core.sinks.patience import Patience
+from tests.made import Outcome, made
 
 REF = BlobRef("acct", "container", "path/PT1H.json")
 LIMIT = 1_000_000
@@ -42,7 +43,7 @@ def flow(ordinal: int, rule: str = "r", offset: int = 12) -> Flow:
     """A denied flow of a rule."""
     group = Group(Record(offset, offset + 1, "2018-11-13T12:00:35Z", 2, "/n"), "/n", "n", rule, "")
     outcome = Outcome(443, "TCP", True, True, "B", "", None, None, None, None)  # noqa: FBT003
-    return Flow(group, ordinal, "text", 1542110402000, "10.0.0.1", "10.0.0.2", 5, outcome)
+    return made(group, ordinal, "text", 1542110402000, "10.0.0.1", "10.0.0.2", 5, outcome)
 
 
 class Answer:

@@ -45,7 +45,8 @@ def general(data: bytes, at: int, *, last: bool, denied_only: bool) -> Reading:
         for raw in stretch.records
         for flow in flows.read(raw, LOG, bad, denied_only=denied_only)
     ]
-    return Reading(found, stretch.bad + bad, len(stretch.records), stretch.end)
+    bad = sorted(stretch.bad + bad, key=lambda piece: piece.offset)
+    return Reading(found, bad, len(stretch.records), stretch.end)
 
 
 nsg_tuples = st.builds(

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Record, flow_time
+from nsgflow_core.model import BlobRef, Flow, Group, Record, flow_time
 from nsgflow_core.sinks import rows
+from tests.made import Outcome, made, outcome_of
 
 REF = BlobRef("acct", "insights-logs-flowlogflowevent", "flowLogResourceID=/A/PT1H.json")
 NSG_ID = "/subscriptions/s/resourcegroups/r/providers/microsoft.network/networksecuritygroups/web"
-V1 = Flow(
+V1 = made(
     Group(
         Record(12, 500, "2017-02-16T22:00:32.8950000Z", 1, NSG_ID), NSG_ID, "WEB", "r1", "000D3A"
     ),
@@ -27,7 +28,7 @@ V1 = Flow(
     51529,
     Outcome(5358, "TCP", True, True, "", "", None, None, None, None),  # noqa: FBT003
 )
-V2 = Flow(
+V2 = made(
     Group(
         Record(12, 500, "2018-11-13T12:00:35.3899262Z", 2, NSG_ID), NSG_ID, "WEB", "r2", "000D3A"
     ),
@@ -39,7 +40,7 @@ V2 = Flow(
     59932,
     Outcome(443, "TCP", False, False, "E", "", 1, 66, 2, 132),  # noqa: FBT003
 )
-V4 = Flow(
+V4 = made(
     Group(
         Record(900, 999, "2022-09-14T09:00:52.5625085Z", 4, "/vnet"), "GUID-1", "", "Internet", ""
     ),
@@ -74,7 +75,7 @@ def with_group(flow: Flow, **changes: Any) -> Flow:
     fields = {"acl_group": group.acl_group, "acl_name": group.acl_name}
     fields |= {"rule": group.rule, "mac": group.mac} | changes
     changed = Group(record, **fields)
-    return Flow(
+    return made(
         changed,
         flow.ordinal,
         flow.text,
@@ -82,7 +83,7 @@ def with_group(flow: Flow, **changes: Any) -> Flow:
         flow.src,
         flow.dst,
         flow.src_port,
-        flow.outcome,
+        outcome_of(flow),
     )
 
 
@@ -334,16 +335,16 @@ def test_flow_id_depends_on_everything_that_tells_a_flow() -> None:
     """Account, container, path, offset, ordinal, rule and text each make another id."""
     record = Record(13, 500, "2018-11-13T12:00:35.3899262Z", 2, NSG_ID)
     moved = Group(record, NSG_ID, "WEB", "r2", "000D3A")
-    own = (V2.text, V2.time_ms, V2.src, V2.dst, V2.src_port, V2.outcome)
+    own = (V2.text, V2.time_ms, V2.src, V2.dst, V2.src_port, outcome_of(V2))
     other_text = (V2.text + "0", *own[1:])
     ids = [
         rows.flow_id(REF, V2),
         rows.flow_id(BlobRef("acct2", REF.container, REF.path), V2),
         rows.flow_id(BlobRef(REF.account, "other", REF.path), V2),
         rows.flow_id(BlobRef(REF.account, REF.container, "x"), V2),
-        rows.flow_id(REF, Flow(moved, 7, *own)),
-        rows.flow_id(REF, Flow(V2.group, 8, *own)),
-        rows.flow_id(REF, Flow(V2.group, 7, *other_text)),
+        rows.flow_id(REF, made(moved, 7, *own)),
+        rows.flow_id(REF, made(V2.group, 8, *own)),
+        rows.flow_id(REF, made(V2.group, 7, *other_text)),
         rows.flow_id(REF, with_group(V2, rule="r3")),
     ]
 

@@ -16,11 +16,12 @@ import urllib3
 from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
-from nsgflow_core.model import BlobRef, Flow, Group, Outcome, Position, Record
+from nsgflow_core.model import BlobRef, Flow, Group, Position, Record
 from nsgflow_core.sinks import webhook
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 from nsgflow_core.sinks.webhook import WebhookSink
+from tests.made import Outcome, made, outcome_of
 
 REF = BlobRef("acct", "container", "path/PT1H.json")
 URL = "https://hooks.example/T0SECRET"
@@ -33,7 +34,7 @@ def flow(ordinal: int = 0, *, offset: int = 12, at: int = 1542110402000) -> Flow
     record = Record(offset, offset + 100, "2018-11-13T12:00:35Z", 2, "/n")
     outcome = Outcome(443, "TCP", True, True, "B", "", None, None, None, None)  # noqa: FBT003
     group = Group(record, "/n", "n", "r", "")
-    return Flow(group, ordinal, "text", at, "10.0.0.1", "10.0.0.2", 5, outcome)
+    return made(group, ordinal, "text", at, "10.0.0.1", "10.0.0.2", 5, outcome)
 
 
 def text(value: object) -> str:
@@ -122,7 +123,7 @@ def test_one_alert_for_each_record() -> None:
 def test_groups_of_one_record_are_one_alert() -> None:
     """Two rules of a record are two groups of one alert."""
     other = Group(flow().group.record, "/n", "n", "other", "")
-    second = Flow(other, 1, "t", 1542110402000, "10.0.0.1", "10.0.0.2", 5, flow().outcome)
+    second = made(other, 1, "t", 1542110402000, "10.0.0.1", "10.0.0.2", 5, outcome_of(flow()))
     receiver = Receiver()
     deliver(receiver, flow(), second)
 
