@@ -25,9 +25,9 @@ logs are sent to, and sign in with the first of these that is there.
 | | |
 |---|---|
 | a SAS behind `?` of the URL that `--account-name` takes | for that account alone |
+| `AZURE_STORAGE_CONNECTION_STRING` | for the account that it is of; also how to read Azurite |
 | `STORAGE_ACCOUNT_KEY` | as with get_nsg_logs |
-| `AZURE_STORAGE_KEY`, `AZURE_STORAGE_SAS_TOKEN` | as with az; of the account that `AZURE_STORAGE_ACCOUNT` names, if it names one |
-| `AZURE_STORAGE_CONNECTION_STRING` | for the account that it is of, before the others; also how to read Azurite |
+| `AZURE_STORAGE_KEY`, `AZURE_STORAGE_SAS_TOKEN` | as with az, for `AZURE_STORAGE_ACCOUNT` |
 | none of them | who is signed in (`az login`, managed identity), as Storage Blob Data Reader |
 
 `--account-name` takes the name of an account, its resource id, or the URL of its blob service, also
@@ -45,9 +45,9 @@ With the settings of the deployed function in the environment (`AzureWebJobsStor
 names the NSGs, VMs and subnets of VNet flow logs, in what is shown and in `--nsg-name`.
 
 Text from logs cannot steer a terminal: control characters and changes of the writing direction are
-`�` in lines and tables, `\\u001b` in JSON, `\\x1b` in CSV and in proposed commands. In CSV a cell that
-a spreadsheet would compute (`=`, `+`, `-`, `@`) begins with `'`. What the encoding of stdout lacks
-is written as an escape.
+U+FFFD in lines and tables, and escapes in JSON (`\\u001b`), CSV and proposed commands (`\\x1b`). In
+CSV a cell that a spreadsheet would compute (`=`, `+`, `-`, `@`) begins with `'`. What the encoding
+of stdout lacks is written as an escape.
 
 `checkpoints`, `replay`, `run`, `check` and `dead-letters` take the settings of the deployed
 function from the environment, by the same names; [configuration.md](configuration.md) has them.
@@ -58,7 +58,7 @@ What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 | 0 | done |
 | 1 | failed, or `check` found something missing or wrong; the reason and its mend are on stderr |
 | 2 | wrong usage or settings |
-| 3 | some account, container or log could not be read, or was being worked on; it is named on stderr, all else is shown |
+| 3 | something could not be read, or was being worked on: it is named on stderr, the rest shown |
 | 130 | interrupted |
 | 141 | the reader of the pipe went away |
 

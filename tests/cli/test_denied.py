@@ -145,6 +145,55 @@ def test_the_inventory_names_the_rule_and_a_free_priority(store: Store) -> None:
     assert "--priority 198 " in shown
 
 
+@pytest.fixture
+def named(store: Store) -> dict[str, str]:
+    """A VNet flow log whose GUID the function's inventory knows; settings that lead to it."""
+    nsg = (
+        "/subscriptions/s/resourcegroups/g/providers/microsoft.network/networksecuritygroups/ml-nsg"
+    )
+    packed = pack_inventory([], [], [nsg], {}, {NET.acl.lower(): Acl(nsg, "ml-nsg")}, {nsg: ()})
+    store.service.create_container("nsgflow-state").upload_blob(INVENTORY_BLOB, packed)
+    text = f"{SECONDS}000,10.9.9.9,10.5.16.4,5000,5432,6,I,D,NX,0,0,0,0"
+    record = vnet_record(NET, HOUR, [Group("UserRule_DenyDb", (text,))])
+    store.log(vnet_path(NET, HOUR), [record.data])
+    return store.environ(AzureWebJobsStorage=store.azurite.connection_string)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "denied",
+        "denied -o json",
+        "denied -o csv --nsg-name ML-NSG",
+        "denied --by vnet,nsg",
+        "flows",
+        "flows -o table --nsg-name 'ml*'",
+        "flows -o json --filter nsg=ml-nsg",
+    ],
+)
+def test_the_inventory_names_the_nsg_of_vnet_flow_logs(
+    store: Store, named: dict[str, str], command: str
+) -> None:
+    """In every form, and for choosing; no GUID is left."""
+    shown = store.output(command, named)
+    assert "ml-nsg" in shown
+    assert NET.acl not in shown
+
+
+def test_vnet_flow_logs_can_be_grouped_by_their_vnet(logs: Store) -> None:
+    """Without an inventory the VNet is what a person knows the place by."""
+    row = json.loads(logs.output("denied --by vnet,port --filter port=1433 -o json"))
+    assert (row["vnet"], row["port"]) == (NET.vnet, 1433)
+
+
+def test_names_that_cannot_be_had_stop_nothing(logs: Store) -> None:
+    """Settings that are wrong cost the names, and that is said."""
+    done = logs.nsgflow("denied", logs.environ(AzureWebJobsStorage="x"))
+    assert done.returncode == 0
+    assert NET.acl in done.stdout
+    assert "without names" in done.stderr
+
+
 def test_management_port_is_warned_of(store: Store) -> None:
     """Opening SSH, RDP and their like is warned of, to the internet most of all."""
     put(store, "UserRule_Deny", [inbound(0, "8.8.8.8", 3389)])
