@@ -19,6 +19,7 @@ class Plan:
         withheld: an update has no event.
         sick: a sink that never heals.
         window: bytes read at once; deadline: seconds of an invocation.
+        event_bytes: more than these an event hands over.
         repeated: the client repeats a write whose answer was lost.
         refused: a container that answers 403 until all heals.
         odd: a process has other settings than the others: only the first sink.
@@ -35,6 +36,7 @@ class Plan:
     batch: int
     window: int
     deadline: float
+    event_bytes: int = 256 * 1024
     skew: float = 0.0
     stall: float = 0.0
     death: float = 0.0
@@ -68,6 +70,7 @@ def draw(rng: random.Random) -> Plan:
         batch=rng.randint(1, 3),
         window=rng.choice((4 * 1024 * 1024, 4 * 1024 * 1024, 700)),
         deadline=480.0,
+        event_bytes=rng.choice((256 * 1024, 256 * 1024, 1500)),
     )
     strange = rng.random() < 0.1
     starts = rng.choice((20.0, 20.0, 49.0, 57.0, 59.9))
@@ -86,6 +89,7 @@ def draw(rng: random.Random) -> Plan:
         batch=shape.batch,
         window=shape.window,
         deadline=rng.choice((480.0, 480.0, 0.3)),
+        event_bytes=shape.event_bytes,
         skew=some(0.5, 10.0),
         stall=some(0.01, 0.05),
         death=some(0.02, 0.08),

@@ -134,6 +134,7 @@ class World:
     plan: Plan
     rng: random.Random
     kills: int = 0
+    made: int = 0
     healing: bool = False
     blobs: Blobs = field(init=False)
     table: Table = field(init=False)
@@ -141,7 +142,6 @@ class World:
     scheduler: Scheduler = field(init=False)
     processes: list[Process] = field(default_factory=list)
     services: dict[int, Service] = field(default_factory=dict)
-    made: int = 0
     making: Process = field(init=False)
     queue: Queue = field(init=False)
     asked: dict[datetime, bool] = field(init=False)
@@ -372,6 +372,11 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             min(workers, here["world"].plan.threads),
         )
 
+    def beside(work: Callable[[], None]) -> None:
+        running = scheduler().current
+        assert running is not None
+        scheduler().spawn(running.process, work)
+
     clock = SimpleNamespace(
         monotonic=lambda: scheduler().now,
         time=lambda: scheduler().now,
@@ -392,11 +397,13 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
         with (
             mock.patch.object(reading, "WINDOW", world.plan.window),
             mock.patch.object(service, "DEADLINE_SECONDS", world.plan.deadline),
+            mock.patch.object(service, "EVENT_SECONDS", min(30.0, world.plan.deadline)),
+            mock.patch.object(service, "EVENT_BYTES", world.plan.event_bytes),
         ):
             yield
 
     with contextlib.ExitStack() as stack:
-        for module in (pipeline, answers, lane, patience, sweep, telemetry):
+        for module in (pipeline, answers, patience, sweep, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
 
         def uniform(low: float, high: float) -> float:
@@ -409,6 +416,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             (service, "table", lambda *_: here["world"].table),
             (service, "_sinks", made_sinks),
             (service, "ThreadPoolExecutor", executor),
+            (service, "_beside", beside),
             (sweep, "ThreadPoolExecutor", executor),
         ):
             stack.enter_context(mock.patch.object(module, name, thing))
