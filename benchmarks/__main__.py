@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from benchmarks import (
     backlog,
+    billing,
     cli,
     encoding,
     enrichment,
+    every,
     indexing,
     large,
     parsing,
@@ -26,6 +28,8 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "update": update.measure,
     "parsing": parsing.measure,
     "encoding": encoding.measure,
+    "every": every.measure,
+    "billing": billing.measure,
     "enrichment": enrichment.measure,
     "backlog": backlog.measure,
     "large": large.measure,
