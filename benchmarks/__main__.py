@@ -22,6 +22,7 @@ from benchmarks import (
 )
 from benchmarks.figures import Figure, table
 from benchmarks.fresh import in_fresh_process
+from devtools import shell
 
 _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "wire": wire.measure,
@@ -55,6 +56,7 @@ def main() -> int:
     themes: list[str] = parser.parse_args().theme or list(_THEMES)
     if unknown := sorted(set(themes) - set(themes_by_name)):
         parser.error(f"unknown: {', '.join(unknown)} (there are {names})")
+    shell.forget()
     figures: list[Figure] = []
     for theme in themes:
         begun = time.monotonic()

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from devtools import shell
+
 _COMMANDS = (
     *("", "flows", "denied", "tail", "checkpoints", "replay", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
@@ -61,7 +63,7 @@ def _help(arguments: list[str]) -> str:
     """What --help says on a terminal of 80 columns."""
     done = subprocess.run(
         [sys.executable, "-m", "nsgflow_core", *arguments, "--help"],
-        env=os.environ | {"COLUMNS": "80", "NO_COLOR": "1"},
+        env=shell.without(os.environ) | {"COLUMNS": "80", "NO_COLOR": "1"},
         check=True,
         capture_output=True,
         text=True,

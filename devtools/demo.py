@@ -24,6 +24,7 @@ from azure.storage.blob import BlobServiceClient
 from rich.console import Console
 from rich.table import Table
 
+from devtools import shell
 from devtools.azurite import AzuriteError, azurite
 from devtools.demo_logs import Written, write_file, write_hours
 from devtools.demo_view import View, place_of
@@ -44,6 +45,7 @@ DRAIN_SECONDS = 60.0
 MAX_SWEEPS = 3
 FLOWS_SHOWN = 200
 PROBLEMS_SHOWN = 5
+_TERMINAL = ("TERM", "COLUMNS", "LINES")
 
 
 def main() -> int:
@@ -131,11 +133,11 @@ def _run(console: Console, log: Path | None, seconds: float) -> int:
 
 def _set_environment(settings: dict[str, str]) -> None:
     """Make these the app's settings, without any that the caller's shell happens to have."""
-    for name in list(os.environ):
-        if name.startswith(("NSGFLOW_", "FlowLogs", "AzureWebJobsStorage", "AZURE_")):
-            del os.environ[name]
-    # A proxy of the caller's is of no use on loopback.
-    os.environ |= settings | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    terminal = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
+    shell.forget()
+    # Windows and macOS know of proxies without any variable; they are of no use on loopback.
+    os.environ |= terminal | settings
+    os.environ |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
 def _drain(host: FunctionsHost, view: View) -> None:

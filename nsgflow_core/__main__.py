@@ -5,6 +5,8 @@ import sys
 
 def main() -> None:
     """Run the command line, which is an extra of the package."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - said in words, before an import fails
+        sys.exit(f"nsgflow needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
     try:
         import typer as _  # noqa: PLC0415, F401 - only to see that it is there
     except ModuleNotFoundError:

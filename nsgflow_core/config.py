@@ -17,7 +17,10 @@ from nsgflow_core.filter import Filter, all_of, compile_terms
 from nsgflow_core.model import Storage
 
 _HOST = "AzureWebJobsStorage"
-_TRIGGER_SOURCES = ("EventGrid", "LogsAndContainerScan")
+QUEUE = "Queue"
+"""The trigger source with which events come by a storage queue."""
+
+_TRIGGER_SOURCES = ("EventGrid", QUEUE, "LogsAndContainerScan")
 _WEBHOOK_FORMATS = ("cloudevents", "slack", "teams", "pagerduty")
 _DAY_SECONDS = 86_400
 _MINUTE_SECONDS = 60
@@ -32,6 +35,7 @@ _KNOWN = frozenset(
     (
         "NSGFLOW_CONNECTIONS",
         "NSGFLOW_TRIGGER_SOURCE",
+        "NSGFLOW_EVENTS_QUEUE",
         "NSGFLOW_STATE_TABLE",
         "NSGFLOW_STATE_DAYS",
         "NSGFLOW_STATE_CONTAINER",
@@ -114,6 +118,7 @@ class Settings:
     webhook: WebhookSettings | None
     sweep_hours: int
     unknown: tuple[str, ...]
+    events_queue: str = "nsgflow-events"
     workspace_id: str = ""
     service_tags: str = ""
     inventory: str = ""
@@ -164,6 +169,17 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         unknown=tuple(
             sorted(key for key in env if key.startswith("NSGFLOW_") and key not in _KNOWN)
         ),
+        events_queue=_text(
+            env,
+            "NSGFLOW_EVENTS_QUEUE",
+            "nsgflow-events",
+            # The host appends -poison where messages fail, and that must be a name as well.
+            (
+                r"(?=.{3,56}$)(?!.*-poison$)[a-z0-9](-?[a-z0-9])*",
+                "a queue name: 3 to 56 of a-z, 0-9 and single hyphens, without -poison at the end",
+            ),
+            problems,
+        ),
         workspace_id=_text(
             env,
             "NSGFLOW_WORKSPACE_ID",
@@ -180,18 +196,22 @@ def from_env(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def _by_queue(env: Mapping[str, str]) -> bool:
+    return env.get("NSGFLOW_TRIGGER_SOURCE") == QUEUE
+
+
 def _flow_logs(env: Mapping[str, str], name: str, problems: list[str]) -> Storage:
     connection_string, url = env.get(name, ""), env.get(f"{name}__blobServiceUri", "")
     if not connection_string and not url:
         problems.append(
-            f"{name}: set it to a connection string, or set "
-            f"{name}__blobServiceUri and {name}__queueServiceUri"
+            f"{name}: set it to a connection string, or set {name}__blobServiceUri"
+            + ("" if _by_queue(env) else f" and {name}__queueServiceUri")
         )
     if connection_string:
         _check_connection_string(name, connection_string, problems)
     elif url:
         _check_url(f"{name}__blobServiceUri", url, problems)
-        if f"{name}__queueServiceUri" not in env:
+        if f"{name}__queueServiceUri" not in env and not _by_queue(env):
             problems.append(f"{name}__queueServiceUri: set it, since {name}__blobServiceUri is set")
     return Storage(connection_string, url, "", env.get(f"{name}__clientId", ""))
 
@@ -215,6 +235,10 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
     for service, url in urls.items():
         if url:
             _check_url(f"{_HOST}__{service}ServiceUri", url, problems)
+    if _by_queue(env) and not account and f"{_HOST}__queueServiceUri" not in env:
+        problems.append(
+            f"{_HOST}__queueServiceUri: set it, since NSGFLOW_TRIGGER_SOURCE is {QUEUE}"
+        )
     return Storage("", urls["blob"], urls["table"], client_id)
 
 

@@ -22,6 +22,7 @@ from nsgflow_core.estate.enrich import ends
 from nsgflow_core.estate.knowledge import Knowing
 from nsgflow_core.estate.library import Library, Sources
 from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.events import Announced, read_message
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
 from nsgflow_core.model import BlobRef, Flow
 from nsgflow_core.sinks.lane import THREADS, Lane
@@ -52,6 +53,7 @@ class Service:
         self._watched: dict[datetime, float] = {}
         services = {name: blob_service(at) for name, at in settings.connections.items()}
         self._accounts = {name: str(at.account_name) for name, at in services.items()}
+        self._connections = {account.lower(): name for name, account in self._accounts.items()}
         self._services = services
         host = blob_service(settings.host_storage)
         self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
@@ -79,8 +81,41 @@ class Service:
         if settings.logs is None and settings.webhook is None:
             self._telemetry.warn("neither the table nor the webhook is set: nothing is delivered")
 
-    def deliver(self, connection: str, container: str, path: str) -> Report:
-        """Deliver what is new in a blob that an event named.
+    def receive(self, body: bytes) -> None:
+        """Deliver what the events in a message of the queue announce.
+
+        What is no event of a flow log of ours is told and done with: trying it again would change
+        nothing.
+
+        Raises:
+            NsgflowError: as `deliver`; the other events of the message were seen to.
+        """
+        message = read_message(body)
+        problems = list(message.problems)
+        errors: list[NsgflowError] = []
+        for event in message.events:
+            connection = self._connection(event.accounts)
+            if not connection:
+                names = " or ".join(event.accounts) or "unknown"
+                problems.append(f"an event of the account {names}, which is no connection")
+                continue
+            try:
+                self.deliver(connection, event.container, event.path, event.announced)
+            except NsgflowError as exc:
+                errors.append(exc)
+        if problems:
+            self._telemetry.foreign(problems)
+        if errors:
+            raise errors[0]
+
+    def _connection(self, accounts: Sequence[str]) -> str:
+        """The connection whose account is called by one of these names; "" where none is."""
+        return next((self._connections[name] for name in accounts if name in self._connections), "")
+
+    def deliver(
+        self, connection: str, container: str, path: str, announced: Announced | None = None
+    ) -> Report:
+        """Deliver what is new in a blob that an event named, or `announced` as it was then.
 
         Raises:
             NsgflowError: a sink or the storage failed; what others accepted is committed.
@@ -89,7 +124,7 @@ class Service:
         self._wait_for_knowledge()
         now = self._now()
         try:
-            report = self._run(ref, now + DEADLINE_SECONDS)
+            report = self._run(ref, now + DEADLINE_SECONDS, announced)
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
@@ -126,10 +161,10 @@ class Service:
                 return
         self._checkpoints.ask_sweep(connection, [hour])
 
-    def _run(self, ref: BlobRef, deadline: float) -> Report:
+    def _run(self, ref: BlobRef, deadline: float, announced: Announced | None = None) -> Report:
         if self._digests is not None:
             self._watch(parse_path(ref.path).hour)
-        return self._pipeline.run(ref, deadline)
+        return self._pipeline.run(ref, deadline, announced)
 
     def _watch(self, hour: datetime) -> None:
         """Let digests look at an hour that is over, before more is counted in it."""

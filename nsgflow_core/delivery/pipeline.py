@@ -13,20 +13,22 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError
-from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, matches, put_off
+from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, has, matches, put_off
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.digests import groups
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList, digest
+from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
+from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
 from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
 from nsgflow_core.sinks.lane import Begun, Lane
@@ -86,9 +88,10 @@ class Pipeline:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def run(self, ref: BlobRef, deadline: float) -> Report:
+    def run(self, ref: BlobRef, deadline: float, announced: Announced | None = None) -> Report:
         """Deliver what is new in a blob, until `deadline` (seconds since the epoch).
 
+        Where all sinks have what an event `announced`, the blob is not asked for.
         What sinks answer is in the report, and so is a blob that has vanished: there is nothing
         to deliver from it.
 
@@ -100,6 +103,9 @@ class Pipeline:
         log = parse_path(ref.path)
         checkpoint = self._parts.checkpoints.read(ref, log.hour)
         run = _Run(self._parts, log, checkpoint, deadline)
+        if announced is not None and run.has(announced):
+            run.report.seconds = time.monotonic() - begun
+            return run.report
         if checkpoint.owner and checkpoint.until > self._parts.now():
             run.report.busy = True
             return run.report
@@ -129,6 +135,7 @@ class _Run:
         self._overtime = dict.fromkeys(self._lanes, 0.0)
         self._left: set[str] = set()
         self._alerts = checkpoint.alerts
+        self._unfinished = (-1, "")
         self.report = Report(checkpoint.ref)
 
     def until_nothing_new(self) -> None:
@@ -159,12 +166,13 @@ class _Run:
             # more than a window, so it is not made anew for each.
             if not self._held:
                 blocks = None
-        lagging = [name for name, cursor in cursors.items() if behind(cursor, blocks)]
+        late = {name: cursor for name, cursor in cursors.items() if behind(cursor, blocks)}
+        lagging = [name for name, cursor in late.items() if not self._waits(cursor, blocks)]
         self.report.lagging = tuple(sorted(lagging))
         self.report.behind_since = min(
             (cursors[name].behind_since or self._parts.now() for name in lagging), default=0.0
         )
-        if not lagging:
+        if not late:
             self.settle()
         elif not self._checkpoint.pending:  # nothing was done here, and the sweep must know
             self._write(replace(self._checkpoint, pending=True))
@@ -183,6 +191,10 @@ class _Run:
             with suppress(NsgflowError):  # the claim runs out by itself
                 self._write(replace(self._checkpoint, owner="", until=0.0, pending=True))
 
+    def has(self, announced: Announced) -> bool:
+        """Whether every sink has what an event announced."""
+        return all(has(cursor, announced) for cursor in self._cursors().values())
+
     def _cursors(self) -> dict[str, Cursor]:
         """The cursor of every sink; one that is new begins where the furthest is."""
         known = self._checkpoint.cursors
@@ -195,9 +207,14 @@ class _Run:
             for name, cursor in cursors.items()
             if name not in self._left
             and cursor.not_before <= now
-            and self._lanes[name].breaker.closed()
             and behind(cursor, blocks)
+            and not self._waits(cursor, blocks)
+            and self._lanes[name].breaker.closed()
         }
+
+    def _waits(self, cursor: Cursor, blocks: BlockList) -> bool:
+        """Whether a cursor stands before what may still become a record, if the blob grows."""
+        return not cursor.ordinal and (cursor.offset, blocks.etag) == self._unfinished
 
     def _claim(self) -> None:
         until = self._parts.now() + CLAIM_SECONDS
@@ -260,6 +277,25 @@ class _Run:
             begin, end = end, min(start + size, blocks.size)
             data += self._read(begin, end, blocks)
 
+    def _judge_end(self, data: bytes, start: int, reading: Reading, blocks: BlockList) -> Reading:
+        """What a blob ends with: nothing more, a record that may go on, or what is no record."""
+        rest = data[reading.end - start :]
+        head = data[:HEAD_BYTES]
+        if start and not rest.strip(b", \t\r\n"):
+            head = self._read(0, HEAD_BYTES, blocks)
+        over = is_over(self._log.hour, datetime.fromtimestamp(self._parts.now(), UTC))
+        found = ending(head, rest, reading.end, over=over)
+        if found.state == "waiting":
+            self._unfinished = (reading.end, blocks.etag)
+        if found.bad is None:
+            return reading
+        self.report.unreadable = found.bad.reason
+        known = self._checkpoint.cursors.values()
+        if any(not behind(at, blocks) for at in known):
+            return reading
+        end = blocks.size if found.state == "none" else reading.end
+        return replace(reading, bad=[*reading.bad, found.bad], end=end)
+
     def _deliver_window(
         self, window: Mapping[str, Cursor], cursors: Mapping[str, Cursor], blocks: BlockList
     ) -> dict[str, Cursor]:
@@ -267,6 +303,8 @@ class _Run:
         start = next(iter(window.values())).position
         denied_only = all(self._lanes[name].sink.filter.denied_only for name in window)
         data, reading = self._read_window(start.offset, blocks, denied_only=denied_only)
+        if start.offset + len(data) == blocks.size:
+            reading = self._judge_end(data, start.offset, reading, blocks)
         self.report.records += reading.records
         self.report.flows += len(reading.flows)
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
@@ -286,7 +324,10 @@ class _Run:
             self._account(name, delivery)
             cursor = after(window[name], delivery, data, start.offset, blocks)
             if delivery.reached == end and delivery.error is None and last:
-                cursor = replace(cursor, seen=blocks.size, behind_since=0.0)
+                waits = self._waits(cursor, blocks)
+                seen = max(cursor.offset - 1, 0) if waits else blocks.size
+                listed = 0.0 if waits else blocks.listed
+                cursor = replace(cursor, seen=seen, listed=listed, behind_since=0.0)
             else:
                 cursor = self._behind(cursor)
             if delivery.error is not None:

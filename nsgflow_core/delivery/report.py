@@ -13,7 +13,8 @@ class Report:
     `flows` counts the flows that were read, allowed ones only where a sink wants some. By sink
     there are those that were `wanted`, were `accepted`, were `refused` or are `too_old` to alert,
     and the `retries` of its requests. `errors` has what failed, by sink; `lagging` the sinks left
-    behind, and since when at worst; `busy` says that another worker has the blob.
+    behind, and since when at worst; `unreadable` says why the blob is no log, or where it is cut
+    off; `busy` says that another worker has the blob.
     """
 
     ref: BlobRef
@@ -26,6 +27,7 @@ class Report:
     too_old: dict[str, int] = field(default_factory=dict)
     retries: dict[str, int] = field(default_factory=dict)
     bad: int = 0
+    unreadable: str = ""
     rewritten: int = 0
     errors: dict[str, NsgflowError] = field(default_factory=dict)
     lagging: tuple[str, ...] = ()

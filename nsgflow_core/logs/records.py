@@ -48,6 +48,7 @@ _TEXT_CUTS = 64
 _TEXT_LEAST = 64 * 1024
 _EFFORT_PER_BYTE = 8
 _EFFORT_PER_TRY = 1000
+_EFFORT_TOO_DEEP = 10 * _EFFORT_PER_TRY  # Python 3.13 goes ten times as deep as those before it
 _LEAST_EFFORT = 100 * _EFFORT_PER_TRY
 """Bounds of the search for the next record behind bytes that are none, in bytes looked at."""
 
@@ -164,6 +165,11 @@ def _before_separators(data: bytes, end: int) -> int:
     return end
 
 
+def behind_nothing(data: bytes, pos: int) -> int:
+    """Where openings, closings, commas and white space end."""
+    return _end_of(_BETWEEN, data, pos)
+
+
 def _end_of(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
     """Where what matches the pattern ends, however often it stands there."""
     while found := pattern.match(data, pos):
@@ -211,7 +217,8 @@ def _other(element: bytes, offset: int, *, nested: bool) -> Stretch:
     """What stands where a record belongs: records in a wrapper of their own, or no object."""
     if element.startswith(b"{") and not nested:
         return _split(element, offset, last=True, nested=True)
-    reason = "records nested too deep" if nested else "not a JSON object"
+    what = "a JSON array, not a record" if element.startswith(b"[") else "not a JSON object"
+    reason = "records nested too deep" if nested and element.startswith(b"{") else what
     return Stretch([], [Bad(offset, reason, element)], offset + len(element))
 
 
@@ -289,7 +296,7 @@ def _next_record(data: bytes, text: _Text, pos: int) -> int | None:
         except json.JSONDecodeError as exc:
             effort -= exc.pos
         except RecursionError:
-            pass
+            effort -= _EFFORT_TOO_DEEP
         else:
             return start
         effort -= _EFFORT_PER_TRY

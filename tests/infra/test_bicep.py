@@ -105,7 +105,7 @@ def object_of(path: Path, name: str) -> str:
 def test_the_offline_type_check_finds_nothing() -> None:
     """Where the offline type check is, it has neither errors nor warnings."""
     default = ROOT.parent / "shared" / "tools" / "bicep-check" / "bicep-check"
-    checker = Path(os.environ.get("NSGFLOW_BICEP_CHECK", default))
+    checker = Path(os.environ.get("TEST_BICEP_CHECK", default))
     if not checker.exists():
         pytest.skip("no offline type check here")
     run = subprocess.run(

@@ -1,6 +1,6 @@
 """Workers killed at random points of a day, with everything around them failing on and off.
 
-Set NSGFLOW_KILLS=200 for the long run, with 20 NICs.
+Set TEST_KILLS=200 for the long run, with 20 NICs.
 """
 
 import json
@@ -28,7 +28,7 @@ from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.errors import NsgflowError
 from tests.integration.conftest import HOUR, ROOT, Deployment
 
-KILLS = int(os.environ.get("NSGFLOW_KILLS", "20"))
+KILLS = int(os.environ.get("TEST_KILLS", "20"))
 NICS = 6 if KILLS <= 20 else 20
 HOURS = 24
 ROUND_SECONDS = 1.2

@@ -6,6 +6,7 @@ import pytest
 
 from nsgflow_core import config
 from nsgflow_core.config import Settings
+from nsgflow_core.errors import ConfigError
 from nsgflow_core.model import Storage
 
 KEY = "c2VjcmV0LWtleS1vZi10aGUtYWNjb3VudA=="
@@ -256,3 +257,40 @@ def test_columns_that_are_not_sent(text: str, omitted: set[str]) -> None:
 
     assert made is not None
     assert made.omit == omitted
+
+
+def test_events_by_queue() -> None:
+    """The queue has a default name, and the flow-log account needs no queue service."""
+    by_identity = {
+        "FlowLogs": "",
+        "FlowLogs__blobServiceUri": "https://logs.blob.core.windows.net",
+        "AzureWebJobsStorage": "",
+        "AzureWebJobsStorage__accountName": "host",
+        "NSGFLOW_TRIGGER_SOURCE": "Queue",
+    }
+    assert settings(**by_identity).events_queue == "nsgflow-events"
+    assert settings(**by_identity, NSGFLOW_EVENTS_QUEUE="q-1").events_queue == "q-1"
+    assert settings(NSGFLOW_TRIGGER_SOURCE="Queue").trigger_source == config.QUEUE
+
+
+def test_events_by_queue_need_the_hosts_queue_service() -> None:
+    """The host would not index the function without it."""
+    by_identity = {
+        "AzureWebJobsStorage": "",
+        "AzureWebJobsStorage__blobServiceUri": "https://host.blob.core.windows.net",
+        "AzureWebJobsStorage__tableServiceUri": "https://host.table.core.windows.net",
+    }
+    settings(**by_identity)
+    with pytest.raises(ConfigError, match="AzureWebJobsStorage__queueServiceUri"):
+        settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
+    by_identity["AzureWebJobsStorage__queueServiceUri"] = "https://host.queue.core.windows.net"
+    settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
+
+
+@pytest.mark.parametrize(
+    "name", ["ab", "Events", "a--b", "-events", "events-", "e_v", "e" * 57, "nsgflow-events-poison"]
+)
+def test_a_queue_that_cannot_be(name: str) -> None:
+    """Azure's rules for names, and room for the poison queue's."""
+    with pytest.raises(ConfigError, match="NSGFLOW_EVENTS_QUEUE"):
+        settings(NSGFLOW_EVENTS_QUEUE=name)
