@@ -91,3 +91,29 @@ def free_priority(rules: Sequence[Rule], before: Rule) -> int | None:
     taken = {rule.priority for rule in rules if rule.inbound == before.inbound}
     start = min(before.priority - 1, LAST_PRIORITY)
     return next((at for at in range(start, FIRST_PRIORITY - 1, -1) if at not in taken), None)
+
+
+def with_defaults(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The rules of an NSG and, where they are left out, the default ones that every NSG has."""
+    named = {rule.name.casefold() for rule in rules if rule.priority > LAST_PRIORITY}
+    implied = (rule for rule in DEFAULT_RULES if rule.name.casefold() not in named)
+    return (*rules, *implied)
+
+
+def _default(name: str, priority: int, access: str, source: str, destination: str) -> Rule:
+    every = ("*",)
+    inbound = name.endswith("InBound")
+    return Rule(
+        name, priority, inbound, access, "*", (source,), every, (destination,), every, built_in=True
+    )
+
+
+DEFAULT_RULES = (
+    _default("AllowVnetInBound", 65000, "Allow", "VirtualNetwork", "VirtualNetwork"),
+    _default("AllowAzureLoadBalancerInBound", 65001, "Allow", "AzureLoadBalancer", "*"),
+    _default("DenyAllInBound", 65500, "Deny", "*", "*"),
+    _default("AllowVnetOutBound", 65000, "Allow", "VirtualNetwork", "VirtualNetwork"),
+    _default("AllowInternetOutBound", 65001, "Allow", "*", "Internet"),
+    _default("DenyAllOutBound", 65500, "Deny", "*", "*"),
+)
+"""https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#default-security-rules"""
