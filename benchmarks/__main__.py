@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     backlog,
+    beside,
     billing,
     cli,
     encoding,
@@ -15,6 +16,7 @@ from benchmarks import (
     indexing,
     large,
     parsing,
+    soak,
     sweeping,
     throughput,
     update,
@@ -42,6 +44,8 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
 
 _DEAR: dict[str, Callable[[], list[Figure]]] = {
     "gigabyte": large.measure_through_azurite,
+    "beside": beside.measure,
+    "soak": soak.measure,
 }
 """Run only when named: they take minutes, and gigabytes on disk."""
 
