@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from benchmarks import (
     backlog,
+    beside,
     cli,
     encoding,
     enrichment,
     indexing,
     large,
     parsing,
+    soak,
     sweeping,
     throughput,
     update,
@@ -38,6 +40,8 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
 
 _DEAR: dict[str, Callable[[], list[Figure]]] = {
     "gigabyte": large.measure_through_azurite,
+    "beside": beside.measure,
+    "soak": soak.measure,
 }
 """Run only when named: they take minutes, and gigabytes on disk."""
 

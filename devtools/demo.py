@@ -145,7 +145,8 @@ def _drain(host: FunctionsHost, view: View) -> None:
         view.tick()
         with contextlib.suppress(TimeoutError):
             host.drain(0.2)
-            break
+            if host.app.service().wait(0.2):  # what it drains beside the events
+                break
     view.tick(force=True)
 
 

@@ -241,7 +241,7 @@ class World:
 
     def pipeline(self) -> Pipeline:
         """The product's pipeline over this world."""
-        lanes = [Lane(sink, Inline()) for sink in self.sinks]
+        lanes = [Lane(sink, Inline(), self.clock) for sink in self.sinks]
         return Pipeline(Parts(self.blobs, self.table, self.letters, lanes, self.clock))
 
     def clock_hour(self) -> datetime:

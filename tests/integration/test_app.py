@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
-from devtools.functions_host import FunctionsHost, index_app
+from devtools.functions_host import FunctionsHost
+from devtools.host_index import index_app
 from devtools.http_server import Fault
 from nsgflow_core.config import from_env
 from nsgflow_core.errors import NsgflowError

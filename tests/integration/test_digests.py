@@ -10,7 +10,8 @@ import pytest
 
 from devtools.chat import Chat, Kind, chat
 from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Nic
-from devtools.functions_host import FunctionsHost, index_app
+from devtools.functions_host import FunctionsHost
+from devtools.host_index import index_app
 from devtools.http_server import Fault
 from nsgflow_core import storage
 from nsgflow_core.config import from_env

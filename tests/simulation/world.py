@@ -328,6 +328,11 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             scheduler(), lambda fn: fn not in (lane.deliver, sweep._run_in_time)
         )
 
+    def beside(work: Callable[[], None]) -> None:
+        running = scheduler().current
+        assert running is not None
+        scheduler().spawn(running.process, work)
+
     clock = SimpleNamespace(
         monotonic=lambda: scheduler().now,
         time=lambda: scheduler().now,
@@ -344,11 +349,13 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
         with (
             mock.patch.object(pipeline, "WINDOW", world.plan.window),
             mock.patch.object(service, "DEADLINE_SECONDS", world.plan.deadline),
+            mock.patch.object(service, "EVENT_SECONDS", min(30.0, world.plan.deadline)),
+            mock.patch.object(service, "EVENT_BYTES", world.plan.event_bytes),
         ):
             yield
 
     with contextlib.ExitStack() as stack:
-        for module in (pipeline, answers, lane, patience, telemetry):
+        for module in (pipeline, answers, patience, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
 
         def uniform(low: float, high: float) -> float:
@@ -361,6 +368,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             (service, "table", lambda *_: here["world"].table),
             (service, "_sinks", made_sinks),
             (service, "ThreadPoolExecutor", executor),
+            (service, "_beside", beside),
             (sweep, "ThreadPoolExecutor", executor),
         ):
             stack.enter_context(mock.patch.object(module, name, thing))
