@@ -84,6 +84,8 @@ class QueueTrigger:
     """Listens to the queue of one function; a context manager that begins and ends it.
 
     Attributes:
+        name: of the function.
+        queue: client of the queue.
         given_up: texts of the messages that went to the poison queue.
     """
 
@@ -95,6 +97,7 @@ class QueueTrigger:
         run: Callable[[int, Callable[[], object]], str],
     ) -> None:
         """Listen with `run`: given the number of the delivery and the call, it says what failed."""
+        self.name = function.name
         self._function = function
         self._options = options
         self._run = run
