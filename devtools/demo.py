@@ -26,7 +26,7 @@ from rich.table import Table
 
 from devtools import shell
 from devtools.azurite import AzuriteError, azurite
-from devtools.demo_logs import Written, write_file, write_hours
+from devtools.demo_logs import NoFlowLogError, Written, write_file, write_hours
 from devtools.demo_view import View, place_of
 from devtools.functions_host import FunctionsHost
 from devtools.identity import identity
@@ -71,10 +71,11 @@ def main() -> int:
     except AzuriteError as error:
         console.print(str(error), style="red")
         return 2
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, NoFlowLogError) as error:
         if arguments.log is None:
             raise
-        console.print(f"{arguments.log}: {type(error).__name__}: {error}", style="red")
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        console.print(f"{arguments.log}: {reason}", style="red", soft_wrap=True, markup=False)
         return 2
 
 

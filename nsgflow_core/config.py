@@ -30,7 +30,7 @@ _WORKSPACE = (
 _MAX_DIGITS = 10
 _CLOUDS = ("AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_KNOWN = frozenset(
+KNOWN = frozenset(
     (
         "NSGFLOW_CONNECTIONS",
         "NSGFLOW_TRIGGER_SOURCE",
@@ -55,6 +55,7 @@ _KNOWN = frozenset(
         "NSGFLOW_INVENTORY",
     )
 )
+"""Every setting of nsgflow's own; connections and the host's storage have names besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,11 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         for name in names
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)
     ]
-    if len(set(names)) < len(names):
-        problems.append("NSGFLOW_CONNECTIONS: a connection is named twice")
+    problems += [
+        f"NSGFLOW_CONNECTIONS: {name!r} is named twice"
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
     settings = Settings(
         connections={name: _flow_logs(env, name, problems) for name in names},
         host_storage=_host_storage(env, problems),
@@ -164,7 +168,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         webhook=_webhook(env, problems),
         sweep_hours=_number(env, "NSGFLOW_SWEEP_HOURS", 3, (1, 720), problems),
         unknown=tuple(
-            sorted(key for key in env if key.startswith("NSGFLOW_") and key not in _KNOWN)
+            sorted(key for key in env if key.startswith("NSGFLOW_") and key not in KNOWN)
         ),
         events_queue=_text(
             env,
@@ -264,7 +268,9 @@ def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | N
     form = _choice(env, "NSGFLOW_WEBHOOK_FORMAT", _WEBHOOK_FORMATS, problems)
     terms = _filter(env, "NSGFLOW_WEBHOOK_FILTER", problems)
     if True not in terms.decisions:
-        problems.append("NSGFLOW_WEBHOOK_FILTER: only denied flows alert, and it lets none pass")
+        problems.append(
+            f"NSGFLOW_WEBHOOK_FILTER: {terms.terms!r} lets no denied flow pass: only those alert"
+        )
     secret, routing_key = b"", ""
     if form == "pagerduty":
         routing_key = env.get("NSGFLOW_WEBHOOK_SECRET", "")
@@ -350,7 +356,8 @@ def _check_url(
 
     Without `loopback` http is never good enough: what gets a token must speak TLS.
     """
-    shown = "its value" if secret_url else repr(url)
+    # What stands before @ or behind ? of any URL may be a secret.
+    shown = "its value" if secret_url or "@" in url else repr(re.sub(r"\?.*", "?…", url))
     try:
         parts = urlsplit(url)
         host, scheme = parts.hostname, parts.scheme

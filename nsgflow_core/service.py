@@ -137,7 +137,7 @@ class Service:
         self._wait_for_knowledge()
         now = self._now()
         try:
-            report = self._run(ref, now + EVENT_SECONDS, EVENT_BYTES, announced)
+            report = self._run(ref, now + EVENT_SECONDS, announced, EVENT_BYTES)
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
@@ -180,12 +180,12 @@ class Service:
         self,
         ref: BlobRef,
         deadline: float,
-        most: int | None = None,
         announced: Announced | None = None,
+        most: int | None = None,
     ) -> Report:
         if self._digests is not None:
             self._watch(parse_path(ref.path).hour)
-        return self._pipeline.run(ref, deadline, most, announced)
+        return self._pipeline.run(ref, deadline, announced, most)
 
     def _slice(self, ref: BlobRef) -> Report:
         """Go on with a backlog for a while, beside the events."""

@@ -92,8 +92,8 @@ class Pipeline:
         self,
         ref: BlobRef,
         deadline: float,
-        most: int | None = None,
         announced: Announced | None = None,
+        most: int | None = None,
     ) -> Report:
         """Deliver what is new in a blob, until `deadline` (seconds since the epoch).
 

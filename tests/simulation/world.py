@@ -124,6 +124,7 @@ class World:
     plan: Plan
     rng: random.Random
     kills: int = 0
+    made: int = 0
     healing: bool = False
     blobs: Blobs = field(init=False)
     table: Table = field(init=False)
@@ -143,7 +144,8 @@ class World:
     def process(self) -> Process:
         """A fresh process with a clock of its own."""
         skew = self.rng.uniform(-self.plan.skew, self.plan.skew)
-        return Process(len(self.services) + len(self.processes), skew)
+        self.made += 1
+        return Process(self.made, skew)
 
     def service(self, process: Process) -> Service:
         """The product in a process."""
