@@ -136,6 +136,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200) | _JSON.map(packed) | _JSON.map(lambda data: packed(event(data=data)))
 )
