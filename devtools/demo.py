@@ -104,6 +104,7 @@ def _run(console: Console, log: Path | None, seconds: float, trigger: str) -> in
                 "NSGFLOW_TRIGGER_SOURCE": trigger,
                 "NSGFLOW_LOGS_ENDPOINT": logs.endpoint,
                 "NSGFLOW_LOGS_RULE_ID": logs.rule_id,
+                "NSGFLOW_LOGS_OMIT": "none",  # what was delivered is told by its blob
                 "NSGFLOW_WEBHOOK_URL": hook.url,
                 "NSGFLOW_WEBHOOK_SECRET": secret,
                 "REQUESTS_CA_BUNDLE": str(certificate.bundle),
