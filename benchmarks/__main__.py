@@ -7,12 +7,17 @@ from collections.abc import Callable
 
 from benchmarks import (
     backlog,
+    beside,
+    billing,
     cli,
     encoding,
     enrichment,
+    events,
+    every,
     indexing,
     large,
     parsing,
+    soak,
     sweeping,
     throughput,
     update,
@@ -27,7 +32,10 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "update": update.measure,
     "parsing": parsing.measure,
     "encoding": encoding.measure,
+    "every": every.measure,
+    "billing": billing.measure,
     "enrichment": enrichment.measure,
+    "events": events.measure,
     "backlog": backlog.measure,
     "large": large.measure,
     "sweeping": sweeping.measure,
@@ -38,6 +46,8 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
 
 _DEAR: dict[str, Callable[[], list[Figure]]] = {
     "gigabyte": large.measure_through_azurite,
+    "beside": beside.measure,
+    "soak": soak.measure,
 }
 """Run only when named: they take minutes, and gigabytes on disk."""
 

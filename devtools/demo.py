@@ -26,7 +26,7 @@ from rich.table import Table
 
 from devtools import shell
 from devtools.azurite import AzuriteError, azurite
-from devtools.demo_logs import Written, write_file, write_hours
+from devtools.demo_logs import NoFlowLogError, Written, write_file, write_hours
 from devtools.demo_view import View, place_of
 from devtools.functions_host import FunctionsHost
 from devtools.identity import identity
@@ -71,10 +71,11 @@ def main() -> int:
     except AzuriteError as error:
         console.print(str(error), style="red")
         return 2
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, NoFlowLogError) as error:
         if arguments.log is None:
             raise
-        console.print(f"{arguments.log}: {type(error).__name__}: {error}", style="red")
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        console.print(f"{arguments.log}: {reason}", style="red", soft_wrap=True, markup=False)
         return 2
 
 
@@ -96,6 +97,7 @@ def _run(console: Console, log: Path | None, seconds: float) -> int:
                 "AzureWebJobsStorage": meter.connection_string,
                 "NSGFLOW_LOGS_ENDPOINT": logs.endpoint,
                 "NSGFLOW_LOGS_RULE_ID": logs.rule_id,
+                "NSGFLOW_LOGS_OMIT": "none",  # what was delivered is told by its blob
                 "NSGFLOW_WEBHOOK_URL": hook.url,
                 "NSGFLOW_WEBHOOK_SECRET": secret,
                 "REQUESTS_CA_BUNDLE": str(certificate.bundle),
@@ -145,7 +147,8 @@ def _drain(host: FunctionsHost, view: View) -> None:
         view.tick()
         with contextlib.suppress(TimeoutError):
             host.drain(0.2)
-            break
+            if host.app.service().wait(0.2):  # what it drains beside the events
+                break
     view.tick(force=True)
 
 

@@ -1,5 +1,6 @@
 """The parts of the function put together once per process, from the settings."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from azure.storage.blob import BlobServiceClient
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.dead_letters import DeadLetters
+from nsgflow_core.delivery.drain import Drain
 from nsgflow_core.delivery.pipeline import Parts, Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
@@ -32,6 +34,15 @@ from nsgflow_core.telemetry import Telemetry
 
 DEADLINE_SECONDS = 8 * 60.0
 """An invocation commits and returns after this; host.json lets it run for ten minutes."""
+
+EVENT_SECONDS = 30.0
+"""An event's run hands its blob over after this, and a delivery under way may take 28 s more."""
+
+EVENT_BYTES = 256 * 1024
+"""An event's run hands over at once what has more new bytes: it would hold back other events."""
+
+SLICE_SECONDS = 20.0
+"""How long a backlog is drained before others have their turn."""
 
 _WATCH_SECONDS = 2 * DEADLINE_SECONDS
 _KNOWLEDGE_SECONDS = 10.0
@@ -66,12 +77,13 @@ class Service:
         self._library = Library(state, sources, self._telemetry.warn, now)
         sinks = _sinks(settings, self._library.current)
         self._patience = _KNOWLEDGE_SECONDS * any(at.filter.asks_knowledge for at in sinks)
+        self._drain = Drain(self._slice, _beside)
         self._pipeline = Pipeline(
             Parts(
                 FlowLogs({self._accounts[name]: at for name, at in services.items()}),
                 self._checkpoints,
                 DeadLetters(state),
-                _lanes(sinks),
+                _lanes(sinks, now),
                 now,
                 self._library.current,
             )
@@ -121,10 +133,11 @@ class Service:
             NsgflowError: a sink or the storage failed; what others accepted is committed.
         """
         ref = BlobRef(self._accounts[connection], container, path)
+        self._tell_drained()
         self._wait_for_knowledge()
         now = self._now()
         try:
-            report = self._run(ref, now + DEADLINE_SECONDS, announced)
+            report = self._run(ref, now + EVENT_SECONDS, announced, EVENT_BYTES)
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
@@ -136,6 +149,8 @@ class Service:
             raise
         self._telemetry.report(report)
         self._library.check()
+        if report.more:
+            self._drain.add(ref)
         if report.unfinished:
             self._keep_open(connection, path, now, busy=report.busy)
         if error := report.error():
@@ -161,10 +176,39 @@ class Service:
                 return
         self._checkpoints.ask_sweep(connection, [hour])
 
-    def _run(self, ref: BlobRef, deadline: float, announced: Announced | None = None) -> Report:
+    def _run(
+        self,
+        ref: BlobRef,
+        deadline: float,
+        announced: Announced | None = None,
+        most: int | None = None,
+    ) -> Report:
         if self._digests is not None:
             self._watch(parse_path(ref.path).hour)
-        return self._pipeline.run(ref, deadline, announced)
+        return self._pipeline.run(ref, deadline, announced, most)
+
+    def _slice(self, ref: BlobRef) -> Report:
+        """Go on with a backlog for a while, beside the events."""
+        return self._run(ref, self._now() + SLICE_SECONDS)
+
+    def _tell_drained(self) -> None:
+        """Log what was drained: the host files lines by the thread of an invocation."""
+        for done in self._drain.told():
+            if done.report is not None:
+                self._telemetry.report(done.report)
+            elif isinstance(done.error, NsgflowError):
+                self._telemetry.failed(done.ref, done.error)
+            else:
+                self._telemetry.warn(f"draining {done.ref} broke: {done.error!r}")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is delivered beside the events; False when the time was over first."""
+        return self._drain.wait(seconds)
+
+    def stop(self, seconds: float) -> None:
+        """Let what is delivered beside the events commit, waiting so long at most."""
+        self._drain.stop(seconds)
+        self._tell_drained()
 
     def _watch(self, hour: datetime) -> None:
         """Let digests look at an hour that is over, before more is counted in it."""
@@ -195,6 +239,7 @@ class Service:
         Raises:
             NsgflowError: something failed; everything else was looked at all the same.
         """
+        self._tell_drained()
         self._wait_for_knowledge()
         deadline = self._now() + DEADLINE_SECONDS
         now = datetime.fromtimestamp(self._now(), UTC)
@@ -224,6 +269,8 @@ class Service:
             # Logged here because the host files lines by the thread of the invocation.
             for report in swept.reports:
                 self._telemetry.report(report)
+                if report.more:
+                    self._drain.add(report.ref)
             failed = [error for report in swept.reports if (error := report.error())]
             errors += [*swept.errors, *failed]
             self._telemetry.sweep(
@@ -267,9 +314,16 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
     return sinks
 
 
-def _lanes(sinks: Sequence[Sink]) -> list[Lane]:
+def _beside(work: Callable[[], None]) -> None:
+    """Begin a thread that does not keep the process alive: its death is one like any other."""
+    threading.Thread(target=work, name="drain", daemon=True).start()
+
+
+def _lanes(sinks: Sequence[Sink], now: Callable[[], float]) -> list[Lane]:
     """Each sink with threads of its own, so that one that hangs holds nobody else's."""
-    return [Lane(each, ThreadPoolExecutor(THREADS, thread_name_prefix=each.name)) for each in sinks]
+    return [
+        Lane(each, ThreadPoolExecutor(THREADS, thread_name_prefix=each.name), now) for each in sinks
+    ]
 
 
 def _labels(knowledge: Knowing) -> Labels:

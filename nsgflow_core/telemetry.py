@@ -160,6 +160,7 @@ def _summary(report: Report, counts: Counters) -> dict[str, Any]:
         "lagging": report.lagging,
         "lagSeconds": lag,
         "outOfTime": report.out_of_time,
+        "more": report.more,
         "seconds": round(report.seconds, 3),
     }
 

@@ -30,8 +30,9 @@ def denied(
         bool,
         typer.Option(
             "--suggest",
-            help="Propose for each group the rule that would let it through, as an az command "
-            "to review; with the function's settings in the environment, by its inventory.",
+            help="Propose the rules that would let them through, as az commands to review, those "
+            "that would let the internet in as comments; with the function's settings in the "
+            "environment, by its inventory.",
         ),
     ] = False,
     wanted: Wanted,

@@ -241,7 +241,7 @@ class World:
 
     def pipeline(self) -> Pipeline:
         """The product's pipeline over this world."""
-        lanes = [Lane(sink, Inline()) for sink in self.sinks]
+        lanes = [Lane(sink, Inline(), self.clock) for sink in self.sinks]
         return Pipeline(Parts(self.blobs, self.table, self.letters, lanes, self.clock))
 
     def clock_hour(self) -> datetime:
@@ -258,7 +258,7 @@ class World:
         self, ref: BlobRef = REF, seconds: float = 480.0, announced: Announced | None = None
     ) -> Any:
         """One event: the report of its run."""
-        return self.pipeline().run(ref, self.clock() + seconds, announced)
+        return self.pipeline().run(ref, self.clock() + seconds, announced=announced)
 
     def heal(self, ref: BlobRef = REF) -> None:
         """Let every wait pass, and run until nothing is left, as events and sweeps would."""

@@ -226,7 +226,7 @@ def test_settings_are_known_and_of_a_form_that_flex_takes(path: Path) -> None:
     assert [name for name in given if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)] == []
     assert [name for name in given if re.fullmatch(not_on_flex, name)] == []
     nsgflow = {name for name in given if name.startswith("NSGFLOW_")}
-    assert nsgflow <= config._KNOWN
+    assert nsgflow <= config.KNOWN
 
 
 @every

@@ -83,6 +83,7 @@ def test_empty_is_unset(empty: str) -> None:
         "NSGFLOW_LOGS_RULE_ID",
         "NSGFLOW_LOGS_STREAM",
         "NSGFLOW_LOGS_FILTER",
+        "NSGFLOW_LOGS_OMIT",
         "NSGFLOW_WEBHOOK_URL",
         "NSGFLOW_WEBHOOK_FORMAT",
         "NSGFLOW_WEBHOOK_SECRET",
@@ -232,12 +233,66 @@ def test_unknown_settings_are_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "shown"),
+    [
+        ("NSGFLOW_WEBHOOK_FILTER", "action=allowed", "'action=allowed'"),
+        ("NSGFLOW_CONNECTIONS", "FlowLogs,FlowLogs", "'FlowLogs'"),
+        ("NSGFLOW_LOGS_FILTER", "prot=tcp", "'prot=tcp'"),
+        ("NSGFLOW_LOGS_ENDPOINT", "http://x", "'http://x'"),
+        ("NSGFLOW_SERVICE_TAGS", "/no/such/file", "'/no/such/file'"),
+        ("NSGFLOW_SWEEP_HOURS", "0", "'0'"),
+        ("AZURE_CLOUD", "MOON", "'MOON'"),
+    ],
+)
+def test_an_error_shows_the_value_that_it_refuses(setting: str, value: str, shown: str) -> None:
+    """Whoever reads the log need not look it up."""
+    with pytest.raises(ConfigError) as caught:
+        settings(**{setting: value})
+    assert any(setting in one and shown in one for one in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("NSGFLOW_WEBHOOK_SECRET", "whsec_???c2VjcmV0"),
+        ("NSGFLOW_WEBHOOK_URL", "ftp://x/c2VjcmV0"),
+        ("NSGFLOW_LOGS_ENDPOINT", "http://x/?sig=c2VjcmV0"),
+        ("NSGFLOW_LOGS_ENDPOINT", "http://u:c2VjcmV0@x/"),
+        ("FlowLogs", "Endpoint=x;Key=c2VjcmV0"),
+    ],
+)
+def test_an_error_shows_no_secret(setting: str, value: str) -> None:
+    """Nor what may be one, where it does not belong."""
+    with pytest.raises(ConfigError) as caught:
+        settings(**{setting: value})
+    assert "c2VjcmV0" not in str(caught.value)
+
+
 def test_settings_are_frozen() -> None:
     """What the environment decided does not change."""
     made = settings()
 
     with pytest.raises(AttributeError):
         made.sweep_hours = 5  # type: ignore[misc]  # that it cannot be done is the point
+
+
+@pytest.mark.parametrize(
+    ("text", "omitted"),
+    [
+        ("", {"SourceBlob"}),
+        ("none", set()),
+        ("None", set()),
+        ("targetresourceid , SourceBlob,", {"SourceBlob", "TargetResourceId"}),
+        ("SrcVm", {"SrcVm"}),
+    ],
+)
+def test_columns_that_are_not_sent(text: str, omitted: set[str]) -> None:
+    """SourceBlob by default; in any case; `none` sends all."""
+    made = settings(**LOGS, NSGFLOW_LOGS_OMIT=text).logs
+
+    assert made is not None
+    assert made.omit == omitted
 
 
 def test_events_by_queue() -> None:
