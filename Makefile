@@ -12,8 +12,8 @@ SOURCES := function_app.py nsgflow_core devtools benchmarks infra/hooks tests
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(VENV)/ready devtools/node_modules/ready ## Run nsgflow on local stand-ins (LOG=file replays a PT1H.json)
-	@$(BIN)/python -m devtools.demo $(if $(LOG),--log "$(LOG)")
+demo: $(VENV)/ready devtools/node_modules/ready ## Run nsgflow on local stand-ins (LOG=file replays a PT1H.json, TRIGGER=Queue has events come by a queue)
+	@$(BIN)/python -m devtools.demo $(if $(LOG),--log "$(LOG)") $(if $(TRIGGER),--trigger "$(TRIGGER)")
 
 test: $(VENV)/ready devtools/node_modules/ready ## Run every test, Azurite and the stand-ins included
 	@$(BIN)/pytest -n 2 --dist loadgroup

@@ -58,13 +58,19 @@ def main() -> int:
         default=WRITE_SECONDS,
         help=f"over which two hours of generated logs are written (default {WRITE_SECONDS:.0f})",
     )
+    parser.add_argument(
+        "--trigger",
+        choices=("EventGrid", "Queue"),
+        default="EventGrid",
+        help="how events come: to blob triggers, or by a queue in Azurite",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     # SIGTERM ends the demo as Ctrl-C does, with everything stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     try:
-        return _run(console, arguments.log, arguments.seconds)
+        return _run(console, arguments.log, arguments.seconds, arguments.trigger)
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")
         return 130
@@ -79,7 +85,7 @@ def main() -> int:
         return 2
 
 
-def _run(console: Console, log: Path | None, seconds: float) -> int:
+def _run(console: Console, log: Path | None, seconds: float, trigger: str) -> int:
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -95,8 +101,10 @@ def _run(console: Console, log: Path | None, seconds: float) -> int:
             {
                 "FlowLogs": meter.connection_string,
                 "AzureWebJobsStorage": meter.connection_string,
+                "NSGFLOW_TRIGGER_SOURCE": trigger,
                 "NSGFLOW_LOGS_ENDPOINT": logs.endpoint,
                 "NSGFLOW_LOGS_RULE_ID": logs.rule_id,
+                "NSGFLOW_LOGS_OMIT": "none",  # what was delivered is told by its blob
                 "NSGFLOW_WEBHOOK_URL": hook.url,
                 "NSGFLOW_WEBHOOK_SECRET": secret,
                 "REQUESTS_CA_BUNDLE": str(certificate.bundle),

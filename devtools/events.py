@@ -4,12 +4,14 @@ https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage gives bot
 """
 
 import base64
+import contextlib
 import itertools
 import json
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient
 from azure.storage.queue import QueueClient
 
@@ -84,5 +86,10 @@ def packed(what: object) -> str:
 
 
 def send(queue: QueueClient, what: object) -> None:
-    """Put an event, or an array of them, on a queue that is there."""
-    queue.send_message(packed(what))
+    """Put an event, or an array of them, on a queue; it is made if it is missing."""
+    try:
+        queue.send_message(packed(what))
+    except ResourceNotFoundError:
+        with contextlib.suppress(ResourceExistsError):
+            queue.create_queue()
+        queue.send_message(packed(what))

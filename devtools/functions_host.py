@@ -11,6 +11,7 @@ What it imitates is measured of the real host's blob extension (WebJobs Storage.
   is refused or fails ends the host, and the message stays hidden;
 - a run that takes longer than `functionTimeout` has failed;
 - nothing serialises two events of one blob, and every run sees the newest content.
+A function with a queue trigger gets its messages from a real queue (`queue_trigger`).
 
 As a process of its own (`python -m devtools.functions_host --app function_app.py`) it reads JSON
 lines: {"blob": {"container": …, "name": …, "connection": …}}, {"timer": "sweep"}, {"drain": true};
@@ -34,9 +35,12 @@ from typing import Self
 
 from azure.core.exceptions import AzureError
 from azure.functions.timer import TimerRequest
+from azure.storage.blob import BlobClient
 
+from devtools.events import event_of, send
 from devtools.host_index import client_of, functions_of, import_app
 from devtools.host_queue import Message, WorkQueue
+from devtools.queue_trigger import QueueOptions, QueueTrigger, wait_empty
 
 DEFAULT_POISON_THRESHOLD = 5
 _LARGEST_FETCH = 32
@@ -72,6 +76,7 @@ class FunctionsHost:
     Attributes:
         app: the imported function_app.py.
         blob_functions: as indexed; also timer_functions.
+        queue_triggers: the listeners of functions with a queue trigger.
         parallelism: how many blob functions run side by side, at most.
         fetch: how many messages it fetches once at most `threshold` run.
         poison_threshold: deliveries of an event before it is given up.
@@ -97,8 +102,8 @@ class FunctionsHost:
 
         Args:
             app_path: function_app.py; it reads its settings from the environment when imported.
-            host_json: for `extensions.blobs`; without it, or where it says nothing, the real
-                host's defaults hold.
+            host_json: for `extensions.blobs` and `queues`; without it, or where it says nothing,
+                the real host's defaults hold.
             look: look at each blob first, as the real host does at the cost of three requests.
             queue: shared with other instances of the app; its own where none is given.
             retry_seconds: before a failed event is delivered again; the real host takes 0.1 to
@@ -114,7 +119,17 @@ class FunctionsHost:
         hours, minutes, seconds = settings.get("functionTimeout", "00:30:00").split(":")
         self.timeout = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
         self.app = import_app(app_path)
-        self.blob_functions, self.timer_functions = functions_of(self.app, app_path)
+        self.blob_functions, self.timer_functions, queues = functions_of(self.app, app_path)
+        options = QueueOptions.of(settings.get("extensions", {}).get("queues", {}))
+        self.queue_triggers = [
+            QueueTrigger(
+                function,
+                options,
+                os.environ[function.connection],
+                functools.partial(self._run_message, function.name),
+            )
+            for function in queues
+        ]
         self.invocations: list[Invocation] = []
         self.failures: list[Invocation] = []
         self.dropped = 0
@@ -139,6 +154,8 @@ class FunctionsHost:
 
     def __enter__(self) -> Self:
         self._listener.start()
+        for trigger in self.queue_triggers:
+            trigger.__enter__()
         return self
 
     def __exit__(
@@ -149,11 +166,15 @@ class FunctionsHost:
     ) -> None:
         # What still waits stays in the queue, as a host that is stopped leaves it.
         self._end("")
+        for trigger in self.queue_triggers:
+            trigger.__exit__(kind, error, traceback)
         self._listener.join()
         self._pool.shutdown()
 
     def blob_created(self, container: str, name: str, connection: str | None = None) -> None:
         """Queue the event of a written blob, as the subscription of its container would.
+
+        With a queue trigger it is a message of Event Grid, in the queue of the first such function.
 
         Args:
             container: of the blob; with `connection` it tells the function.
@@ -163,6 +184,9 @@ class FunctionsHost:
         Raises:
             LookupError: no function, or more than one, takes it.
         """
+        if self.queue_triggers:
+            self._announce(container, name, connection or "FlowLogs")
+            return
         takers = [
             function
             for function in self.blob_functions
@@ -178,6 +202,11 @@ class FunctionsHost:
         with self._wake:
             self._posted = True
             self._wake.notify_all()
+
+    def _announce(self, container: str, name: str, connection: str) -> None:
+        setting = os.environ[connection]
+        with BlobClient.from_connection_string(setting, container, name) as blob:
+            send(self.queue_triggers[0].queue, event_of(blob))
 
     def fire_timer(self, name: str, *, past_due: bool = False) -> Invocation:
         """Run a timer function now, in the calling thread; what it raises is in the result."""
@@ -195,7 +224,8 @@ class FunctionsHost:
         Raises:
             TimeoutError: some are left after `timeout` seconds.
         """
-        if left := self._queue.wait_empty(timeout):
+        left = self._queue.wait_empty(timeout) + wait_empty(self.queue_triggers, timeout)
+        if left:
             raise TimeoutError(f"{left} events are left after {timeout} s {self.ended}")
 
     def _end(self, why: str) -> None:
@@ -255,6 +285,9 @@ class FunctionsHost:
             self._queue.release(number, self.poison_threshold, self._retry_seconds)
         else:
             self._queue.delete(number)
+
+    def _run_message(self, function: str, attempt: int, call: Callable[[], object]) -> str:
+        return self._run(Message(function, "", "", attempt), call).error
 
     def _run(self, message: Message, call: Callable[[], object]) -> Invocation:
         started = time.monotonic()
@@ -316,6 +349,7 @@ def main() -> None:
     )
     with host:
         blobs = [function.name for function in host.blob_functions]
+        blobs += [trigger.name for trigger in host.queue_triggers]
         _say(ready=blobs + [function.name for function in host.timer_functions])
         _serve_lines(host, iter(sys.stdin.readline, ""))
 

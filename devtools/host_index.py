@@ -18,6 +18,8 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.base import Datum, SdkType, get_binding_registry
 
+from devtools.queue_trigger import QueueFunction
+
 
 class IndexingError(RuntimeError):
     """function_app.py declares something that the real host would not start."""
@@ -86,7 +88,15 @@ def import_app(app_path: Path) -> ModuleType:
     return module
 
 
-def index_app(app_path: Path) -> tuple[list[BlobFunction], list[TimerFunction]]:
+class Functions(typing.NamedTuple):
+    """The functions of an app, by their triggers."""
+
+    blobs: list[BlobFunction]
+    timers: list[TimerFunction]
+    queues: list[QueueFunction]
+
+
+def index_app(app_path: Path) -> Functions:
     """Import the file anew and list its functions.
 
     Raises:
@@ -95,15 +105,14 @@ def index_app(app_path: Path) -> tuple[list[BlobFunction], list[TimerFunction]]:
     return functions_of(import_app(app_path), app_path)
 
 
-def functions_of(
-    module: ModuleType, app_path: Path
-) -> tuple[list[BlobFunction], list[TimerFunction]]:
+def functions_of(module: ModuleType, app_path: Path) -> Functions:
     """The functions of an imported file; raises as `index_app` does."""
     app = getattr(module, "app", None)
     if not isinstance(app, func.FunctionApp):
         raise IndexingError(f"{app_path} has no FunctionApp named app")
     blobs: list[BlobFunction] = []
     timers: list[TimerFunction] = []
+    queues: list[QueueFunction] = []
     for function in app.get_functions():
         name = str(function.get_function_name())
         trigger = function.get_trigger()
@@ -115,9 +124,12 @@ def functions_of(
             blobs.append(_blob_function(name, properties, call))
         elif properties["type"] == "timerTrigger":
             timers.append(TimerFunction(name, properties["schedule"], properties["name"], call))
+        elif properties["type"] == "queueTrigger":
+            where = properties["queueName"], properties["connection"]
+            queues.append(QueueFunction(name, *where, properties["name"], call))
         else:
             raise IndexingError(f"{name}: {properties['type']} is unknown")
-    return blobs, timers
+    return Functions(blobs, timers, queues)
 
 
 def _blob_function(

@@ -12,7 +12,6 @@ def main() -> None:
     except ModuleNotFoundError:
         sys.exit("nsgflow: the command line is an extra, install it: pip install 'nsgflow[cli]'")
     from nsgflow_core.cli.main import app  # noqa: PLC0415
-    from nsgflow_core.cli.session import unwritable  # noqa: PLC0415
 
     try:
         try:
@@ -22,6 +21,8 @@ def main() -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except OSError as exc:
+        from nsgflow_core.cli.session import unwritable  # noqa: PLC0415 - help needs none of it
+
         sys.exit(unwritable(exc))
 
 

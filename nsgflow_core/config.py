@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nsgflow_core.columns import ALWAYS_SENT, columns
 from nsgflow_core.errors import BadInputError, ConfigError
 from nsgflow_core.filter import Filter, all_of, compile_terms
 from nsgflow_core.model import Storage
@@ -42,6 +43,7 @@ KNOWN = frozenset(
         "NSGFLOW_LOGS_RULE_ID",
         "NSGFLOW_LOGS_STREAM",
         "NSGFLOW_LOGS_FILTER",
+        "NSGFLOW_LOGS_OMIT",
         "NSGFLOW_WEBHOOK_URL",
         "NSGFLOW_WEBHOOK_FORMAT",
         "NSGFLOW_WEBHOOK_SECRET",
@@ -66,6 +68,7 @@ class LogsSettings:
     rule_id: str
     stream: str
     filter: Filter
+    omit: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +263,7 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
 def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
     endpoint, rule_id = env.get("NSGFLOW_LOGS_ENDPOINT"), env.get("NSGFLOW_LOGS_RULE_ID", "")
     terms = _filter(env, "NSGFLOW_LOGS_FILTER", problems)
+    omit = _omit(env, problems)
     if endpoint is None:
         if rule_id:
             problems.append("NSGFLOW_LOGS_ENDPOINT: set it, since NSGFLOW_LOGS_RULE_ID is set")
@@ -274,7 +278,25 @@ def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
         (r"Custom-[A-Za-z][A-Za-z0-9_]*", "a stream name: Custom-… of letters, digits and _"),
         problems,
     )
-    return LogsSettings(endpoint.rstrip("/"), rule_id, stream, terms)
+    return LogsSettings(endpoint.rstrip("/"), rule_id, stream, terms, omit)
+
+
+def _omit(env: Mapping[str, str], problems: list[str]) -> frozenset[str]:
+    """The columns that are not sent."""
+    text = env.get("NSGFLOW_LOGS_OMIT", "SourceBlob")
+    if text.lower() == "none":
+        return frozenset()
+    known = {name.lower(): name for name in columns()}
+    omit: set[str] = set()
+    for name in filter(None, map(str.strip, text.split(","))):
+        column = known.get(name.lower())
+        if column is None:
+            problems.append(f"NSGFLOW_LOGS_OMIT: {name!r} is no column of the table")
+        elif column in ALWAYS_SENT:
+            problems.append(f"NSGFLOW_LOGS_OMIT: {column} is always sent")
+        else:
+            omit.add(column)
+    return frozenset(omit)
 
 
 def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | None:

@@ -12,96 +12,20 @@ Every layer is asked whatever those before it say: who mends the first that deni
 of the next. What cannot be decided is unknown, with the reason.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import groupby
-from typing import Any, Literal
-
-import msgspec
 
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.acl import ALWAYS_ALLOW, PASSES, Acl, Answer, Packet, Verdict
 from nsgflow_core.estate.inventory import Inventory, Nic
+from nsgflow_core.estate.judgement import End, Judgement, Layer, LayerKind
 from nsgflow_core.estate.layout import AdminRules, Layout
 from nsgflow_core.estate.members import Group, Members, Space, Tags, UnknownSpace
-from nsgflow_core.estate.rules import Rule, with_defaults
-
-End = Literal["source", "destination"]
-LayerKind = Literal["admin", "subnet", "nic"]
+from nsgflow_core.estate.rule_files import Files, KnownNsg
+from nsgflow_core.estate.rules import with_defaults
 
 _INSIDE = frozenset((addresses.PRIVATE, addresses.CGNAT))
 _NO_LAYOUT = Layout()
-
-
-class Layer(msgspec.Struct, frozen=True, omit_defaults=False):
-    """What one list of rules says; None is what an unknown one leaves open."""
-
-    end: End
-    layer: LayerKind
-    acl: str
-    name: str
-    rule: str | None
-    priority: int | None
-    access: str | None
-    verdict: Verdict
-    because: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """As commands print it."""
-        made = msgspec.structs.asdict(self)
-        if not self.because:
-            del made["because"]
-        return made
-
-
-class Judgement(msgspec.Struct, frozen=True):
-    """What all layers say, in the order in which they are asked; `unknown` are the reasons."""
-
-    verdict: Verdict
-    layers: tuple[Layer, ...]
-    unknown: tuple[str, ...]
-
-    @property
-    def denying(self) -> list[Layer]:
-        """Every layer that denies."""
-        return [layer for layer in self.layers if layer.verdict == "denied"]
-
-    def to_json(self) -> dict[str, Any]:
-        """As commands print it."""
-        return {
-            "verdict": self.verdict,
-            "layers": [layer.to_json() for layer in self.layers],
-            "denying": [layer.to_json() for layer in self.denying],
-            "unknown": list(self.unknown),
-        }
-
-
-class KnownNsg(msgspec.Struct, frozen=True):
-    """An NSG whose rules are known: its id (or what is known of it), its name, its rules."""
-
-    id: str
-    name: str
-    rules: tuple[Rule, ...]
-
-
-class Files:
-    """NSGs that come from files and stand in for the inventory's; none by default."""
-
-    def __init__(
-        self, nsgs: Iterable[KnownNsg] = (), guids: Mapping[str, str] | None = None
-    ) -> None:
-        self.nsgs = {nsg.id.lower(): nsg for nsg in nsgs}
-        self._guids = guids or {}
-
-    def find(self, nsg: str) -> KnownNsg | None:
-        """The NSG with this id or GUID, also where a file names it less fully."""
-        key = nsg.lower()
-        key = self._guids.get(key, key)
-        if (exact := self.nsgs.get(key)) is not None:
-            return exact
-        partial = [
-            known for at, known in self.nsgs.items() if not _is_full(at) and key.endswith(at)
-        ]
-        return max(partial, key=lambda known: len(known.id), default=None)
 
 
 class Judge:
@@ -145,7 +69,7 @@ class Judge:
                 rules = self.inventory.rules(key)
                 if rules or key in self.inventory.nsg_ids():
                     name = known.name if known is not None else key.rpartition("/")[2]
-                    found = KnownNsg(key, name, rules)
+                    found = self.files.patch(KnownNsg(key, name, rules))
         self._nsgs[nsg] = found
         return found
 
@@ -389,26 +313,3 @@ def _shown(known: KnownNsg | None, nsg: str) -> str:
 
 def _name(nsg: str) -> str:
     return nsg.rstrip("/").rpartition("/")[2]
-
-
-def _is_full(nsg: str) -> bool:
-    return nsg.startswith("/subscriptions/")
-
-
-def denial_line(judgement: Judgement) -> str:
-    """A judgement in one line, for digests and lists: names as Azure has them, or reasons."""
-    if judgement.verdict == "denied":
-        said = [
-            f"{layer.name or layer.acl} ({_WHERE[layer.layer]}, {layer.end}): "
-            f"{layer.rule} (priority {layer.priority})"
-            for layer in judgement.denying
-        ]
-        return "now denied by " + "; ".join(said)
-    if judgement.verdict == "allowed":
-        last = next((layer for layer in reversed(judgement.layers) if layer.rule), None)
-        by = f", last by {last.rule} of {last.name}" if last is not None else ""
-        return f"now allowed by every layer{by}"
-    return "not known whether it passes now: " + "; ".join(judgement.unknown)
-
-
-_WHERE = {"admin": "admin rules", "subnet": "subnet", "nic": "network interface"}

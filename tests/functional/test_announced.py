@@ -1,7 +1,7 @@
 """An event that brings nothing new costs the flow-log account nothing, and nothing is missed."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -115,6 +115,7 @@ _STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_STEPS)
 def test_whatever_the_order_of_events_every_version_at_the_end_is_delivered(
     steps: list[tuple[str, int]],

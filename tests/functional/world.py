@@ -260,7 +260,7 @@ class World:
         self, ref: BlobRef = REF, seconds: float = 480.0, announced: Announced | None = None
     ) -> Any:
         """One event: the report of its run."""
-        return self.pipeline().run(ref, self.clock() + seconds, announced)
+        return self.pipeline().run(ref, self.clock() + seconds, announced=announced)
 
     def heal(self, ref: BlobRef = REF) -> None:
         """Let every wait pass, and run until nothing is left, as events and sweeps would."""

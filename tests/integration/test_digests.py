@@ -265,7 +265,7 @@ def test_the_timer(
 ) -> None:
     """It is registered for digests, fires once an interval at least, and tells."""
     monkeypatch.setenv("NSGFLOW_WEBHOOK_INTERVAL_SECONDS", seconds)
-    _, timers = index_app(APP)
+    _, timers, _ = index_app(APP)
     assert {(at.name, at.schedule) for at in timers} == {
         ("sweep", "0 */5 * * * *"),
         ("digest", schedule),

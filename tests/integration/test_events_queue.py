@@ -2,22 +2,32 @@
 
 import json
 import logging
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import azure.functions as func
 import pytest
+from azure.storage.queue import QueueClient
 
 from devtools.azurite import ACCOUNT_KEY
-from devtools.events import event_of, packed
-from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter
-from devtools.http_server import Response, serve
+from devtools.events import event_of, packed, send
+from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic
+from devtools.functions_host import FunctionsHost
+from devtools.host_index import index_app
+from devtools.http_server import Fault, Response, serve
 from devtools.meter import metered
 from nsgflow_core.config import from_env
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.service import Service
 from tests.functional.logs import records
-from tests.integration.conftest import Deployment
+from tests.integration.conftest import ROOT, Deployment
+
+APP = ROOT / "function_app.py"
 
 
 def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
@@ -148,3 +158,125 @@ def test_the_message_as_the_host_hands_it_over() -> None:
     """Text or bytes."""
     for body in ("text", b"text"):
         assert func.QueueMessage(body=body).get_body() == b"text"
+
+
+@pytest.fixture
+def by_queue(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionsHost]:
+    """The app in the small host, with events by a queue in Azurite."""
+    monkeypatch.setenv("NSGFLOW_TRIGGER_SOURCE", "Queue")
+    with FunctionsHost(APP, ROOT / "host.json") as host:
+        yield host
+
+
+def test_the_functions_of_the_contract(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One function in the place of the blob triggers, over the queue that is set."""
+    monkeypatch.setenv("NSGFLOW_TRIGGER_SOURCE", "Queue")
+    monkeypatch.setenv("NSGFLOW_EVENTS_QUEUE", "other-events")
+    found = index_app(APP)
+    (function,) = found.queues
+
+    assert found.blobs == []
+    assert [timer.name for timer in found.timers] == ["sweep"]
+    assert (function.name, function.queue, function.connection) == (
+        "events",
+        "other-events",
+        "AzureWebJobsStorage",
+    )
+
+
+def test_indexing_imports_no_client_of_storage() -> None:
+    """With events by queue the host has less to import than with blob triggers."""
+    code = (
+        "import sys, function_app; function_app.app.get_functions();"
+        "print([m for m in ('azure.storage.blob', 'azure.storage.queue', 'azure.data.tables')"
+        " if m in sys.modules])"
+    )
+    development = dict.fromkeys(("FlowLogs", "AzureWebJobsStorage"), "UseDevelopmentStorage=true")
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **development, "NSGFLOW_TRIGGER_SOURCE": "Queue"},
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_messages_become_rows_and_alerts(deployment: Deployment, by_queue: FunctionsHost) -> None:
+    """Several updates and blobs, events of one blob at once: every flow once, nothing left."""
+    logs = [deployment.nsg_log(Nic(mac=f"000D3A00000{number}")) for number in range(3)]
+    for seed in range(4):
+        for writer in logs:
+            writer.append(*records(2, seed=seed))
+            by_queue.blob_created(NSG_CONTAINER, writer.path)
+    by_queue.drain()
+
+    assert by_queue.failures == []
+    assert deployment.rows().total() == deployment.denied(*logs).total()
+    assert by_queue.queue_triggers[0].left() == 0
+    assert {run.function for run in by_queue.invocations} == {"events"}
+
+
+def test_rubbish_never_becomes_poison(deployment: Deployment, by_queue: FunctionsHost) -> None:
+    """Whatever the message's text, the host hands it over and it is done with."""
+    trigger = by_queue.queue_triggers[0]
+    send(trigger.queue, {"eventType": "Microsoft.Storage.BlobDeleted"})
+    for text in ("rubbish!", "{", "AAAA", "[]"):
+        trigger.queue.send_message(text)
+    by_queue.drain()
+
+    assert by_queue.failures == []
+    assert len(by_queue.invocations) == 5
+    assert trigger.given_up == []
+
+
+def test_an_event_whose_sink_was_down_is_delivered_by_its_message(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It fails, is seen again after its time, and delivers what was left."""
+    monkeypatch.setenv("NSGFLOW_TRIGGER_SOURCE", "Queue")
+    settings = json.loads((ROOT / "host.json").read_text())
+    settings["extensions"]["queues"]["visibilityTimeout"] = "00:00:03"
+    (tmp_path / "host.json").write_text(json.dumps(settings))
+    deployment.webhook.faults = lambda _: Fault(status=401)
+    writer = deployment.nsg_log()
+    writer.append(*records(2))
+    with FunctionsHost(APP, tmp_path / "host.json") as host:
+        host.blob_created(NSG_CONTAINER, writer.path)
+        while not host.failures:
+            time.sleep(0.05)
+        deployment.webhook.faults = None
+        host.drain()
+
+    assert host.queue_triggers[0].given_up == []
+    assert sum(alert["data"]["flows"] for alert in deployment.webhook.unique) == (
+        deployment.denied(writer).total()
+    )
+
+
+def test_changing_over_loses_and_leaves_nothing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From blob triggers to the queue and back, with events on either side that nobody takes."""
+    logs = [deployment.nsg_log(Nic(mac=f"000D3A00000{number}")) for number in range(4)]
+    for number, source in enumerate(("EventGrid", "Queue", "EventGrid")):
+        monkeypatch.setenv("NSGFLOW_TRIGGER_SOURCE", source)
+        with FunctionsHost(APP, ROOT / "host.json") as host:
+            for writer in logs:
+                writer.append(*records(1, seed=number))
+            host.blob_created(NSG_CONTAINER, logs[0].path)
+            host.drain()
+        # It is stopped here: these come to what will not be asked any more.
+        logs[1].append(*records(1, seed=10 + number))
+        with QueueClient.from_connection_string(
+            deployment.storage.connection_string, "nsgflow-events"
+        ) as queue:
+            send(queue, event(deployment, logs[1]))
+    with FunctionsHost(APP, ROOT / "host.json") as host:
+        assert host.fire_timer("sweep").error == ""
+
+    assert len({row["FlowId"] for row in deployment.table.rows}) == len(deployment.table.rows)
+    assert len(deployment.table.rows) == deployment.denied(*logs).total()

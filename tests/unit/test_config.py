@@ -83,6 +83,7 @@ def test_empty_is_unset(empty: str) -> None:
         "NSGFLOW_LOGS_RULE_ID",
         "NSGFLOW_LOGS_STREAM",
         "NSGFLOW_LOGS_FILTER",
+        "NSGFLOW_LOGS_OMIT",
         "NSGFLOW_WEBHOOK_URL",
         "NSGFLOW_WEBHOOK_FORMAT",
         "NSGFLOW_WEBHOOK_SECRET",
@@ -274,6 +275,24 @@ def test_settings_are_frozen() -> None:
 
     with pytest.raises(AttributeError):
         made.sweep_hours = 5  # type: ignore[misc]  # that it cannot be done is the point
+
+
+@pytest.mark.parametrize(
+    ("text", "omitted"),
+    [
+        ("", {"SourceBlob"}),
+        ("none", set()),
+        ("None", set()),
+        ("targetresourceid , SourceBlob,", {"SourceBlob", "TargetResourceId"}),
+        ("SrcVm", {"SrcVm"}),
+    ],
+)
+def test_columns_that_are_not_sent(text: str, omitted: set[str]) -> None:
+    """SourceBlob by default; in any case; `none` sends all."""
+    made = settings(**LOGS, NSGFLOW_LOGS_OMIT=text).logs
+
+    assert made is not None
+    assert made.omit == omitted
 
 
 def test_events_by_queue() -> None:

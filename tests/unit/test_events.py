@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devtools.events import cloud_event, event_grid_event
@@ -136,6 +136,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200) | _JSON.map(packed) | _JSON.map(lambda data: packed(event(data=data)))
 )

@@ -8,8 +8,10 @@ import pytest
 from devtools.estate import Estate
 from nsgflow_core.estate.acl import Packet
 from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.judgement import Judgement, denial_line
 from nsgflow_core.estate.resource_graph import read_inventory
-from nsgflow_core.estate.verdict import Files, Judge, Judgement, KnownNsg, denial_line
+from nsgflow_core.estate.rule_files import Files, RuleFiles
+from nsgflow_core.estate.verdict import Judge
 from tests.rules_made import azure, compiled, rules
 from tests.rules_oracle import Plain, decide, defaults
 from tests.unit.test_inventory import Graph
@@ -320,7 +322,9 @@ def test_a_file_stands_in_for_the_inventory(plain_estate: Estate) -> None:
         plain = {"name": "Open", "priority": 100, "access": "Allow", "protocol": "*"}
         ends = {"sources": every, "destinations": every, "source_ports": every, "ports": every}
         open_ = compiled(plain | ends, inbound=True)
-        judge = Judge(inventory, files=Files([KnownNsg(name, "subnet-nsg", (open_,))]))
+        key = name.lower()
+        files = Files(RuleFiles({key: (open_,)}, {key: "subnet-nsg"}))
+        judge = Judge(inventory, files=files)
         assert verdict(judge, "8.8.8.8", "10.0.0.4").layers[0].rule == "Open"
 
 
