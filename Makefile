@@ -7,16 +7,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := function_app.py nsgflow_core devtools benchmarks infra/hooks tests
 
-.PHONY: help demo test check bench format lint types docs supply lock sbom clean
+.PHONY: help demo test versions check bench format lint types docs supply lock sbom clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(VENV)/ready devtools/node_modules/ready ## Run nsgflow on local stand-ins (LOG=file replays a PT1H.json)
-	@$(BIN)/python -m devtools.demo $(if $(LOG),--log "$(LOG)")
+demo: $(VENV)/ready devtools/node_modules/ready ## Run nsgflow on local stand-ins (LOG=file replays a PT1H.json, TRIGGER=Queue has events come by a queue)
+	@$(BIN)/python -m devtools.demo $(if $(LOG),--log "$(LOG)") $(if $(TRIGGER),--trigger "$(TRIGGER)")
 
 test: $(VENV)/ready devtools/node_modules/ready ## Run every test, Azurite and the stand-ins included
 	@$(BIN)/pytest -n 2 --dist loadgroup
+
+versions: $(VENV)/ready devtools/node_modules/ready ## Run what depends on Python on every other one that is here
+	@devtools/versions
 
 check: format lint types docs supply test ## The whole gate
 
@@ -46,7 +49,7 @@ sbom: $(VENV)/ready ## Make the SBOM and the licences of what is locked (install
 	@$(BIN)/python -m devtools.supply sbom
 
 clean: ## Remove what was set up
-	rm -rf $(VENV) devtools/node_modules
+	rm -rf $(VENV) .venvs devtools/node_modules
 
 $(VENV)/ready: pyproject.toml requirements.txt
 	@python='$(PYTHON)'; \

@@ -1,9 +1,14 @@
 """The triggers of the Function App; what they do is in nsgflow_core.
 
-Two functions per connection, one for each kind of flow log, the sweep, and a timer for digests
-where the webhook takes them. The SDK-type binding makes the host hand over a reference to the
-blob and not its content.
+Two functions per connection, one for each kind of flow log, or one for a queue of events; the
+sweep, and a timer for digests where the webhook takes them. The SDK-type binding makes the host
+hand over a reference to the blob and not its content.
 """
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - said in words, before an import fails in its own
+    raise ImportError(f"nsgflow needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
 
 import os
 import threading
@@ -11,9 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import azure.functions as func
-import azurefunctions.extensions.bindings.blob as blob_binding
 
-from nsgflow_core.config import from_env
+from nsgflow_core.config import QUEUE, from_env
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 
 if TYPE_CHECKING:
@@ -43,6 +47,8 @@ def _service() -> "Service":
 
 def add_blob_trigger(name: str, container: str, connection: str) -> None:
     """Register the function that follows one kind of flow log of one connection."""
+    # Imported here because events by queue need none of it.
+    import azurefunctions.extensions.bindings.blob as blob_binding  # noqa: PLC0415
 
     @app.function_name(name)
     @app.blob_trigger(
@@ -55,9 +61,20 @@ def add_blob_trigger(name: str, container: str, connection: str) -> None:
         service().deliver(connection, blob.container_name, blob.blob_name)
 
 
-for connection_name in settings.connections:
-    add_blob_trigger(f"nsg_{connection_name}", NSG_CONTAINER, connection_name)
-    add_blob_trigger(f"vnet_{connection_name}", VNET_CONTAINER, connection_name)
+if settings.trigger_source == QUEUE:
+
+    @app.function_name("events")
+    @app.queue_trigger(
+        arg_name="message", queue_name=settings.events_queue, connection="AzureWebJobsStorage"
+    )
+    def events(message: func.QueueMessage) -> None:
+        """Deliver what the events of a message announce."""
+        service().receive(message.get_body())
+
+else:
+    for connection_name in settings.connections:
+        add_blob_trigger(f"nsg_{connection_name}", NSG_CONTAINER, connection_name)
+        add_blob_trigger(f"vnet_{connection_name}", VNET_CONTAINER, connection_name)
 
 
 @app.function_name("sweep")

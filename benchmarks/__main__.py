@@ -7,12 +7,17 @@ from collections.abc import Callable
 
 from benchmarks import (
     backlog,
+    beside,
+    billing,
     cli,
     encoding,
     enrichment,
+    events,
+    every,
     indexing,
     large,
     parsing,
+    soak,
     sweeping,
     throughput,
     update,
@@ -20,13 +25,17 @@ from benchmarks import (
 )
 from benchmarks.figures import Figure, table
 from benchmarks.fresh import in_fresh_process
+from devtools import shell
 
 _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "wire": wire.measure,
     "update": update.measure,
     "parsing": parsing.measure,
     "encoding": encoding.measure,
+    "every": every.measure,
+    "billing": billing.measure,
     "enrichment": enrichment.measure,
+    "events": events.measure,
     "backlog": backlog.measure,
     "large": large.measure,
     "sweeping": sweeping.measure,
@@ -37,6 +46,8 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
 
 _DEAR: dict[str, Callable[[], list[Figure]]] = {
     "gigabyte": large.measure_through_azurite,
+    "beside": beside.measure,
+    "soak": soak.measure,
 }
 """Run only when named: they take minutes, and gigabytes on disk."""
 
@@ -51,6 +62,7 @@ def main() -> int:
     themes: list[str] = parser.parse_args().theme or list(_THEMES)
     if unknown := sorted(set(themes) - set(themes_by_name)):
         parser.error(f"unknown: {', '.join(unknown)} (there are {names})")
+    shell.forget()
     figures: list[Figure] = []
     for theme in themes:
         begun = time.monotonic()

@@ -105,6 +105,7 @@ def _run(tiny: str, path: str, file: Path) -> _Measured:
 def _trigger(host: FunctionsHost, path: str) -> None:
     host.blob_created(container_name(_VERSION), path, CONNECTION)
     host.drain()
+    host.app.service().wait(600.0)  # it is drained beside the events
     if host.failures:
         raise RuntimeError(host.failures[0].error)
 

@@ -120,6 +120,7 @@ def _deliver_from_azurite(path: str) -> tuple[float, int]:
 def _trigger(host: FunctionsHost, path: str) -> None:
     host.blob_created(container_name(2), path, CONNECTION)
     host.drain(600.0)
+    host.app.service().wait(600.0)  # what it drains beside the events
     if host.failures:
         raise RuntimeError(host.failures[0].error)
 

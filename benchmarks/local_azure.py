@@ -138,7 +138,7 @@ def _serve(folder: Path, orders: Connection) -> None:
     schema = ROOT / "nsgflow_core" / "schema.json"
     with (
         identity() as tokens,
-        ingestion(schema, tokens, certificate, keep_rows=False) as logs,
+        ingestion(schema, tokens, certificate, keep_rows=False, exact=False) as logs,
         webhook(secret) as hook,
         contextlib.suppress(EOFError),
     ):
@@ -146,6 +146,7 @@ def _serve(folder: Path, orders: Connection) -> None:
             {
                 "NSGFLOW_LOGS_ENDPOINT": logs.endpoint,
                 "NSGFLOW_LOGS_RULE_ID": logs.rule_id,
+                "NSGFLOW_LOGS_OMIT": "none",  # what was delivered is told by its blob
                 "NSGFLOW_WEBHOOK_URL": hook.url,
                 "NSGFLOW_WEBHOOK_SECRET": secret,
                 "REQUESTS_CA_BUNDLE": str(certificate.bundle),

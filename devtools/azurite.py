@@ -52,14 +52,16 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         """The connection string of the well-known account on these ports."""
-        return self.connection_string_through(self.blob_port, self.table_port)
+        return self.connection_string_through(self.blob_port, self.table_port, self.queue_port)
 
-    def connection_string_through(self, blob_port: int, table_port: int) -> str:
-        """The same, with blobs and tables reached on other ports (proxies in front of them)."""
+    def connection_string_through(
+        self, blob_port: int, table_port: int, queue_port: int = 0
+    ) -> str:
+        """The same, reached on other ports (proxies in front of it); queues directly with 0."""
         return (
             f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
             f"BlobEndpoint=http://127.0.0.1:{blob_port}/{ACCOUNT};"
-            f"QueueEndpoint=http://127.0.0.1:{self.queue_port}/{ACCOUNT};"
+            f"QueueEndpoint=http://127.0.0.1:{queue_port or self.queue_port}/{ACCOUNT};"
             f"TableEndpoint=http://127.0.0.1:{table_port}/{ACCOUNT};"
         )
 

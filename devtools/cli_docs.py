@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from devtools import shell
+
 _COMMANDS = (
     *("", "flows", "denied", "tail", "checkpoints", "replay", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
@@ -24,12 +26,30 @@ logs are sent to, and sign in with the first of these that is there.
 
 | | |
 |---|---|
-| `AZURE_STORAGE_CONNECTION_STRING` | the account it names is read; also how to read Azurite |
-| `STORAGE_ACCOUNT_KEY` and `--account-name` | as with get_nsg_logs |
-| `--account-name` | who is signed in (`az login`, managed identity), as Storage Blob Data Reader |
+| a SAS behind `?` of the URL that `--account-name` takes | for that account alone |
+| `AZURE_STORAGE_CONNECTION_STRING` | for the account that it is of; also how to read Azurite |
+| `STORAGE_ACCOUNT_KEY` | as with get_nsg_logs |
+| `AZURE_STORAGE_KEY`, `AZURE_STORAGE_SAS_TOKEN` | as with az, for `AZURE_STORAGE_ACCOUNT` |
+| none of them | who is signed in (`az login`, managed identity), as Storage Blob Data Reader |
 
-`--account-name` may be given several times, and takes the URL of a blob service for clouds other
-than the public one.
+`--account-name` takes the name of an account, its resource id, or the URL of its blob service, also
+in clouds other than the public one; it may be given several times. What is typed comes before what
+is exported: `AZURE_STORAGE_CONNECTION_STRING`, then `AZURE_STORAGE_ACCOUNT`, are read only where no
+account is named.
+
+An option that adds up may be repeated: `--filter`, `--ip` and `--port` add a condition each,
+`--nsg-name` and `--account-name` one more to read. Any other option given twice is an error.
+
+Times are UTC: `2026-11-23T08:00`, `14:00` (the last one), `yesterday`, `now`, `90s`, `1h30m`, `3d`
+ago, or seconds since the epoch.
+
+With the settings of the deployed function in the environment (`AzureWebJobsStorage`) its inventory
+names the NSGs, VMs and subnets of VNet flow logs, in what is shown and in `--nsg-name`.
+
+Text from logs cannot steer a terminal: control characters and changes of the writing direction are
+U+FFFD in lines and tables, and escapes in JSON (`\\u001b`), CSV and proposed commands (`\\x1b`). In
+CSV a cell that a spreadsheet would compute (`=`, `+`, `-`, `@`) begins with `'`. What the encoding
+of stdout lacks is written as an escape.
 
 `checkpoints`, `replay`, `run`, `check` and `dead-letters` take the settings of the deployed
 function from the environment, by the same names; [configuration.md](configuration.md) has them.
@@ -38,9 +58,9 @@ What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 | exit status | |
 |---|---|
 | 0 | done |
-| 1 | failed, or `check` found something missing; the reason and its mend are on stderr |
+| 1 | failed, or `check` found something missing or wrong; the reason and its mend are on stderr |
 | 2 | wrong usage or settings |
-| 3 | some log could not be read, or was being worked on, and was skipped; it is named on stderr |
+| 3 | something could not be read, or was being worked on: it is named on stderr, the rest shown |
 | 130 | interrupted |
 | 141 | the reader of the pipe went away |
 
@@ -61,7 +81,7 @@ def _help(arguments: list[str]) -> str:
     """What --help says on a terminal of 80 columns."""
     done = subprocess.run(
         [sys.executable, "-m", "nsgflow_core", *arguments, "--help"],
-        env=os.environ | {"COLUMNS": "80", "NO_COLOR": "1"},
+        env=shell.without(os.environ) | {"COLUMNS": "80", "NO_COLOR": "1"},
         check=True,
         capture_output=True,
         text=True,

@@ -34,7 +34,7 @@ _QUEUE_REQUESTS = {10: 10.0, 100: 6.2, 1_000: 4.0, 10_000: 4.0}
 _POLL = 2.0  # seconds between polls of a queue that we read ourselves: maxPollingInterval
 
 DENIED_A_MINUTE = 2
-ROW_BYTES = 700
+ROW_BYTES = 435
 """What a row is billed as: the text of its values, which is less than its JSON with names.
 https://learn.microsoft.com/azure/azure-monitor/logs/cost-logs#data-size-calculation"""
 _LINE_BYTES = 1_000

@@ -24,8 +24,9 @@ from azure.storage.blob import BlobServiceClient
 from rich.console import Console
 from rich.table import Table
 
+from devtools import shell
 from devtools.azurite import AzuriteError, azurite
-from devtools.demo_logs import Written, write_file, write_hours
+from devtools.demo_logs import NoFlowLogError, Written, write_file, write_hours
 from devtools.demo_view import View, place_of
 from devtools.functions_host import FunctionsHost
 from devtools.identity import identity
@@ -44,6 +45,7 @@ DRAIN_SECONDS = 60.0
 MAX_SWEEPS = 3
 FLOWS_SHOWN = 200
 PROBLEMS_SHOWN = 5
+_TERMINAL = ("TERM", "COLUMNS", "LINES")
 
 
 def main() -> int:
@@ -56,27 +58,34 @@ def main() -> int:
         default=WRITE_SECONDS,
         help=f"over which two hours of generated logs are written (default {WRITE_SECONDS:.0f})",
     )
+    parser.add_argument(
+        "--trigger",
+        choices=("EventGrid", "Queue"),
+        default="EventGrid",
+        help="how events come: to blob triggers, or by a queue in Azurite",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     # SIGTERM ends the demo as Ctrl-C does, with everything stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     try:
-        return _run(console, arguments.log, arguments.seconds)
+        return _run(console, arguments.log, arguments.seconds, arguments.trigger)
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")
         return 130
     except AzuriteError as error:
         console.print(str(error), style="red")
         return 2
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, NoFlowLogError) as error:
         if arguments.log is None:
             raise
-        console.print(f"{arguments.log}: {type(error).__name__}: {error}", style="red")
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        console.print(f"{arguments.log}: {reason}", style="red", soft_wrap=True, markup=False)
         return 2
 
 
-def _run(console: Console, log: Path | None, seconds: float) -> int:
+def _run(console: Console, log: Path | None, seconds: float, trigger: str) -> int:
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -92,8 +101,10 @@ def _run(console: Console, log: Path | None, seconds: float) -> int:
             {
                 "FlowLogs": meter.connection_string,
                 "AzureWebJobsStorage": meter.connection_string,
+                "NSGFLOW_TRIGGER_SOURCE": trigger,
                 "NSGFLOW_LOGS_ENDPOINT": logs.endpoint,
                 "NSGFLOW_LOGS_RULE_ID": logs.rule_id,
+                "NSGFLOW_LOGS_OMIT": "none",  # what was delivered is told by its blob
                 "NSGFLOW_WEBHOOK_URL": hook.url,
                 "NSGFLOW_WEBHOOK_SECRET": secret,
                 "REQUESTS_CA_BUNDLE": str(certificate.bundle),
@@ -130,11 +141,11 @@ def _run(console: Console, log: Path | None, seconds: float) -> int:
 
 def _set_environment(settings: dict[str, str]) -> None:
     """Make these the app's settings, without any that the caller's shell happens to have."""
-    for name in list(os.environ):
-        if name.startswith(("NSGFLOW_", "FlowLogs", "AzureWebJobsStorage", "AZURE_")):
-            del os.environ[name]
-    # A proxy of the caller's is of no use on loopback.
-    os.environ |= settings | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    terminal = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
+    shell.forget()
+    # Windows and macOS know of proxies without any variable; they are of no use on loopback.
+    os.environ |= terminal | settings
+    os.environ |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
 def _drain(host: FunctionsHost, view: View) -> None:
@@ -143,7 +154,8 @@ def _drain(host: FunctionsHost, view: View) -> None:
         view.tick()
         with contextlib.suppress(TimeoutError):
             host.drain(0.2)
-            break
+            if host.app.service().wait(0.2):  # what it drains beside the events
+                break
     view.tick(force=True)
 
 

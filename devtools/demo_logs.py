@@ -25,6 +25,13 @@ Announce = Callable[[str, str], None]
 """Called with container and path after a commit whose event is delivered."""
 
 
+class NoFlowLogError(ValueError):
+    """A file that is no flow log, or one whose place cannot be told; says what it is."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"no flow log: {what}")
+
+
 @dataclasses.dataclass
 class Written:
     """What was written, counted while writing and apart from the product.
@@ -123,23 +130,18 @@ def write_file(
 ) -> None:
     """Write the records of a file one by one as Azure does, or the file as it is.
 
-    It is written as it is, in one piece, when it is no `{"records":[…]}`. Its path is made of the
-    ids in its first record.
+    It is written as it is, in one piece, when it is one record alone; one record a line is
+    written as the records of one log. Its path is made of the ids in its first record.
 
     Raises:
-        ValueError: the file holds no JSON or no record: there is no telling what should be found.
-        KeyError: its first record lacks the ids that the path is made of.
+        NoFlowLogError: there is no telling what should be found.
     """
     content = file.read_bytes()
-    document = json.loads(content)
-    wrapped = isinstance(document, dict) and isinstance(document.get("records"), list)
-    records: list[Any] = document["records"] if wrapped else [document]
-    if not records or not all(isinstance(record, dict) for record in records):
-        raise ValueError("there are no flow-log records in it")
-    container_name, path = _place(records[0], flows_of_log(content))
+    records = read_records(content)
+    container_name, path = _place(records[0], flows_of_log(json.dumps(records[0]).encode()))
     source_blob = f"{container_name}/{path}"
     container = service.create_container(container_name)
-    if not wrapped:
+    if len(records) == 1 and b'"records"' not in content:
         written.planned = 1
         container.upload_blob(path, content)
         written.add(source_blob, len(content), flows_of_log(content), announced=True)
@@ -153,6 +155,45 @@ def write_file(
         written.add(source_blob, writer.size, flows_of_log(data), announced=True)
         announce(container_name, path)
         tick()
+
+
+def read_records(content: bytes) -> list[dict[str, Any]]:
+    """The records of a file: `{"records":[…]}`, one record, or one record a line.
+
+    Raises:
+        NoFlowLogError: it is none; says what it is, as far as that can be told.
+    """
+    text = content.decode("utf-8-sig", errors="replace").strip()
+    try:
+        documents = [json.loads(text)]
+    except ValueError:
+        try:
+            documents = [json.loads(line) for line in text.splitlines() if line.strip()]
+        except ValueError:
+            raise NoFlowLogError("it is not JSON, nor JSON line by line") from None
+    records: list[dict[str, Any]] = []
+    for document in documents:
+        wrapped = isinstance(document, dict) and isinstance(document.get("records"), list)
+        records += document["records"] if wrapped else [document]
+    if not records:
+        raise NoFlowLogError("there are no records in it")
+    for number, record in enumerate(records, 1):
+        _check_record(record, number)
+    return records
+
+
+def _check_record(record: object, number: int) -> None:
+    if not isinstance(record, dict):
+        raise NoFlowLogError(f"record {number} is no JSON object")
+    properties = record.get("properties")
+    is_nsg = isinstance(properties, dict) and "flows" in properties
+    if not is_nsg and "flowRecords" not in record:
+        category = record.get("category")
+        what = f"category {category}" if category else "it has neither flows nor flowRecords"
+        raise NoFlowLogError(f"record {number}: {what}")
+    for name in ("time", "resourceId" if is_nsg else "flowLogResourceID"):
+        if not isinstance(record.get(name), str):
+            raise NoFlowLogError(f"record {number} has no {name}, of which the log's path is made")
 
 
 def _logs_of(hour: dt.datetime, containers: dict[str, ContainerClient]) -> list[_Log]:
@@ -204,8 +245,6 @@ def _write_minute(
 
 def _place(record: dict[str, Any], flows: list[TrueFlow]) -> tuple[str, str]:
     """Container and path under which Azure would have kept this record."""
-    if "records" in record:
-        return _place(record["records"][0], flows)
     time_of_record = dt.datetime.fromisoformat(record["time"]).astimezone(dt.UTC)
     mac = record.get("macAddress") or next((flow.mac for flow in flows), "000000000000")
     hour = f"{time_of_record:y=%Y/m=%m/d=%d/h=%H}/m=00/macAddress={mac}/PT1H.json"

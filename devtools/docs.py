@@ -1,7 +1,8 @@
 """The parts of the docs that are made from the code: `python -m devtools.docs [--check]`.
 
 docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, docs/cli.md from
-the command line's own --help, and the table of costs in docs/deployment.md from devtools/cost.py.
+the command line's own --help, docs/parameters.md from infra/main.bicep where its compiler is, and
+the table of costs in docs/deployment.md from devtools/cost.py.
 """
 
 import argparse
@@ -10,8 +11,9 @@ import re
 import sys
 from pathlib import Path
 
-from devtools import cost
+from devtools import bicep, cost
 from devtools.cli_docs import cli
+from devtools.parameter_docs import parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,6 +50,8 @@ def main() -> int:
     check = parser.parse_args().check
     stale = []
     made = {"columns.md": columns(), "cli.md": cli(), "deployment.md": deployment()}
+    if bicep.find() is not None:  # without the compiler it stays as it is
+        made["parameters.md"] = parameters()
     for name, text in made.items():
         path = ROOT / "docs" / name
         if check and (not path.exists() or path.read_text() != text):

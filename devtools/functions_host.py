@@ -1,12 +1,17 @@
 """A small Functions host: it treats function_app.py as the real one does.
 
-What it imitates, and from where:
-- functions are found through `app.get_functions()`, as the Python worker does;
-- a blob function gets its client through the binding extension's own converter;
-- events wait in a queue that redelivers at once, five times, and then gives up (poison), and N run
-  side by side (host.json, `extensions.blobs`):
-  https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-blob-trigger
+What it imitates is measured of the real host's blob extension (WebJobs Storage.Blobs 5.3.10):
+- events wait in a queue (`host_queue`): delivered up to five times and then given up, at once
+  again after a failure, and after ten minutes where the host died over them;
+- with `maxDegreeOfParallelism` N it fetches N / 2 + 1 messages (32 at most) once no more than the
+  rest of N run: with 16 it fetches 9 when at most 7 run, so eight long runs stop the intake;
+- a function is chosen by its name alone: any container's blobs run, and an event for a name that
+  no function has vanishes without a word;
+- before a run it looks at the blob three times (`look`): one that is gone is dropped; a look that
+  is refused or fails ends the host, and the message stays hidden;
+- a run that takes longer than `functionTimeout` has failed;
 - nothing serialises two events of one blob, and every run sees the newest content.
+A function with a queue trigger gets its messages from a real queue (`queue_trigger`).
 
 As a process of its own (`python -m devtools.functions_host --app function_app.py`) it reads JSON
 lines: {"blob": {"container": …, "name": …, "connection": …}}, {"timer": "sweep"}, {"drain": true};
@@ -15,73 +20,33 @@ and writes JSON lines: {"ready": [function names]} first, {"invocation": {…}} 
 """
 
 import argparse
-import contextlib
 import dataclasses
 import functools
-import importlib.util
-import itertools
 import json
 import os
-import queue
 import sys
 import threading
 import time
-import typing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import azure.functions as func
+from azure.core.exceptions import AzureError
 from azure.functions.timer import TimerRequest
-from azurefunctions.extensions.base import Datum, SdkType, get_binding_registry
+from azure.storage.blob import BlobClient
+
+from devtools.events import event_of, send
+from devtools.host_index import client_of, functions_of, import_app
+from devtools.host_queue import Message, WorkQueue
+from devtools.queue_trigger import QueueOptions, QueueTrigger, wait_empty
 
 DEFAULT_POISON_THRESHOLD = 5
-
-
-class IndexingError(RuntimeError):
-    """function_app.py declares something that the real host would not start."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BlobFunction:
-    """A function with a blob trigger.
-
-    Attributes:
-        container: first part of the trigger's path; events reach functions by it.
-        connection: name of the setting, or prefix of the settings, of its storage account.
-        source: `EventGrid` or `LogsAndContainerScan`.
-        parameter: name of the parameter that takes the blob.
-        annotation: its type, one of the binding extension's.
-    """
-
-    name: str
-    container: str
-    connection: str
-    source: str
-    parameter: str
-    annotation: type
-    call: Callable[..., object]
-
-
-@dataclasses.dataclass(frozen=True)
-class TimerFunction:
-    """A function with a timer trigger; the host keeps no clock and fires it on request."""
-
-    name: str
-    schedule: str
-    parameter: str
-    call: Callable[..., object]
-
-
-@dataclasses.dataclass(frozen=True)
-class Message:
-    """An event in the queue; `attempt` counts from 1."""
-
-    function: str
-    container: str
-    name: str
-    attempt: int
+_LARGEST_FETCH = 32
+_LOOKS = 3
+_POLL_SECONDS = 2.0
+"""How soon an instance sees what another has queued; the real host takes 2 to 60 s."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,67 +70,22 @@ class Invocation:
     ended: float
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelBindingData:
-    """The reference to a blob as it crosses from the host to the worker, in place of content."""
-
-    content: bytes
-    version: str = "1.0"
-    source: str = "AzureStorageBlobs"
-    content_type: str = "application/json"
-
-
-_numbers = itertools.count()
-
-
-def index_app(app_path: Path) -> tuple[list[BlobFunction], list[TimerFunction]]:
-    """Import the file anew and list its functions.
-
-    Raises:
-        IndexingError: no `app`, an unknown trigger, or a blob parameter that takes no SDK type.
-    """
-    folder = str(app_path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # as the worker does, so that its own packages are found
-    module_name = f"function_app_{next(_numbers)}"
-    spec = importlib.util.spec_from_file_location(module_name, app_path)
-    if spec is None or spec.loader is None:
-        raise IndexingError(f"{app_path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    app = getattr(module, "app", None)
-    if not isinstance(app, func.FunctionApp):
-        raise IndexingError(f"{app_path} has no FunctionApp named app")
-    blobs: list[BlobFunction] = []
-    timers: list[TimerFunction] = []
-    for function in app.get_functions():
-        name = str(function.get_function_name())
-        trigger = function.get_trigger()
-        if trigger is None or len(function.get_bindings()) != 1:
-            raise IndexingError(f"{name}: one trigger alone is expected")
-        properties = trigger.get_dict_repr()
-        call = function.get_user_function()
-        if properties["type"] == "blobTrigger":
-            blobs.append(_blob_function(name, properties, call))
-        elif properties["type"] == "timerTrigger":
-            timers.append(TimerFunction(name, properties["schedule"], properties["name"], call))
-        else:
-            raise IndexingError(f"{name}: {properties['type']} is unknown")
-    return blobs, timers
-
-
 class FunctionsHost:
     """The host; a context manager that starts its threads and waits for what runs at its end.
 
     Attributes:
+        app: the imported function_app.py.
         blob_functions: as indexed; also timer_functions.
-        parallelism: how many blob functions run side by side.
+        queue_triggers: the listeners of functions with a queue trigger.
+        parallelism: how many blob functions run side by side, at most.
+        fetch: how many messages it fetches once at most `threshold` run.
         poison_threshold: deliveries of an event before it is given up.
+        timeout: seconds after which a run has failed.
         invocations: every finished run in order of its end.
         failures: those of them that raised.
-        poison: events given up, as last delivered.
-        dropped: events whose blob was gone; only counted when drop_missing is on.
+        dropped: events whose blob was gone; only counted when it looks.
+        vanished: events for functions that it does not have.
+        ended: why the host has ended by itself; empty while it has not.
     """
 
     def __init__(
@@ -173,42 +93,69 @@ class FunctionsHost:
         app_path: Path,
         host_json: Path | None = None,
         *,
-        drop_missing: bool = False,
+        look: bool = False,
+        queue: WorkQueue | None = None,
+        retry_seconds: float = 0.0,
         on_invocation: Callable[[Invocation], None] | None = None,
     ) -> None:
         """Index the app.
 
         Args:
             app_path: function_app.py; it reads its settings from the environment when imported.
-            host_json: for `extensions.blobs`; without it, or where it says nothing, the real
-                host's defaults hold.
-            drop_missing: ask for the blob first and drop its event when it is gone, as the real
-                host does at the cost of a request.
+            host_json: for `extensions.blobs` and `queues`; without it, or where it says nothing,
+                the real host's defaults hold.
+            look: look at each blob first, as the real host does at the cost of three requests.
+            queue: shared with other instances of the app; its own where none is given.
+            retry_seconds: before a failed event is delivered again; the real host takes 0.1 to
+                0.65 s.
             on_invocation: called with every finished run.
         """
         settings = json.loads(host_json.read_text()) if host_json is not None else {}
         blobs = settings.get("extensions", {}).get("blobs", {})
         self.parallelism = int(blobs.get("maxDegreeOfParallelism", 8 * (os.cpu_count() or 1)))
+        self.fetch = min(self.parallelism // 2 + 1, _LARGEST_FETCH)
+        self.threshold = self.parallelism - self.fetch
         self.poison_threshold = int(blobs.get("poisonBlobThreshold", DEFAULT_POISON_THRESHOLD))
-        self.blob_functions, self.timer_functions = index_app(app_path)
+        hours, minutes, seconds = settings.get("functionTimeout", "00:30:00").split(":")
+        self.timeout = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        self.app = import_app(app_path)
+        self.blob_functions, self.timer_functions, queues = functions_of(self.app, app_path)
+        options = QueueOptions.of(settings.get("extensions", {}).get("queues", {}))
+        self.queue_triggers = [
+            QueueTrigger(
+                function,
+                options,
+                os.environ[function.connection],
+                functools.partial(self._run_message, function.name),
+            )
+            for function in queues
+        ]
         self.invocations: list[Invocation] = []
         self.failures: list[Invocation] = []
-        self.poison: list[Message] = []
         self.dropped = 0
-        self._drop_missing = drop_missing
+        self.vanished = 0
+        self.ended = ""
+        self._look = look
+        self._retry_seconds = retry_seconds
         self._on_invocation = on_invocation
-        self._queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._outstanding = 0
-        self._idle = threading.Condition()
-        self._threads: list[threading.Thread] = []
+        self._functions = {function.name: function for function in self.blob_functions}
+        self._queue = queue or WorkQueue()
+        self._wake = threading.Condition()
+        self._running = 0
+        self._posted = False
+        self._stopped = False
+        self._listener = threading.Thread(target=self._listen, name="functions-listener")
+        self._pool = ThreadPoolExecutor(self.parallelism, thread_name_prefix="functions")
+
+    @property
+    def poison(self) -> list[Message]:
+        """Events given up, as last delivered."""
+        return self._queue.poison
 
     def __enter__(self) -> Self:
-        self._threads = [
-            threading.Thread(target=self._work, name=f"functions-{number}")
-            for number in range(self.parallelism)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._listener.start()
+        for trigger in self.queue_triggers:
+            trigger.__enter__()
         return self
 
     def __exit__(
@@ -217,17 +164,17 @@ class FunctionsHost:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # What still waits is forgotten, as a host that is stopped leaves it in its queue.
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
-        for _ in self._threads:
-            self._queue.put(None)
-        for thread in self._threads:
-            thread.join()
+        # What still waits stays in the queue, as a host that is stopped leaves it.
+        self._end("")
+        for trigger in self.queue_triggers:
+            trigger.__exit__(kind, error, traceback)
+        self._listener.join()
+        self._pool.shutdown()
 
     def blob_created(self, container: str, name: str, connection: str | None = None) -> None:
-        """Queue the event of a written blob for the function of its container.
+        """Queue the event of a written blob, as the subscription of its container would.
+
+        With a queue trigger it is a message of Event Grid, in the queue of the first such function.
 
         Args:
             container: of the blob; with `connection` it tells the function.
@@ -237,6 +184,9 @@ class FunctionsHost:
         Raises:
             LookupError: no function, or more than one, takes it.
         """
+        if self.queue_triggers:
+            self._announce(container, name, connection or "FlowLogs")
+            return
         takers = [
             function
             for function in self.blob_functions
@@ -244,9 +194,19 @@ class FunctionsHost:
         ]
         if len(takers) != 1:
             raise LookupError(f"{len(takers)} functions take {container} of {connection}")
-        with self._idle:
-            self._outstanding += 1
-        self._queue.put(Message(takers[0].name, container, name, 1))
+        self.post(takers[0].name, container, name)
+
+    def post(self, function: str, container: str, name: str) -> None:
+        """Queue an event as the webhook does: by the name of the function and nothing else."""
+        self._queue.put(Message(function, container, name, 0))
+        with self._wake:
+            self._posted = True
+            self._wake.notify_all()
+
+    def _announce(self, container: str, name: str, connection: str) -> None:
+        setting = os.environ[connection]
+        with BlobClient.from_connection_string(setting, container, name) as blob:
+            send(self.queue_triggers[0].queue, event_of(blob))
 
     def fire_timer(self, name: str, *, past_due: bool = False) -> Invocation:
         """Run a timer function now, in the calling thread; what it raises is in the result."""
@@ -264,30 +224,70 @@ class FunctionsHost:
         Raises:
             TimeoutError: some are left after `timeout` seconds.
         """
-        with self._idle:
-            if not self._idle.wait_for(lambda: self._outstanding == 0, timeout):
-                raise TimeoutError(f"{self._outstanding} events are left after {timeout} s")
+        left = self._queue.wait_empty(timeout) + wait_empty(self.queue_triggers, timeout)
+        if left:
+            raise TimeoutError(f"{left} events are left after {timeout} s {self.ended}")
 
-    def _work(self) -> None:
-        functions = {function.name: function for function in self.blob_functions}
-        while (message := self._queue.get()) is not None:
-            function = functions[message.function]
-            invocation = self._run(message, functools.partial(self._invoke, function, message))
-            if invocation.error and message.attempt < self.poison_threshold:
-                self._queue.put(dataclasses.replace(message, attempt=message.attempt + 1))
-                continue
-            with self._idle:
-                if invocation.error:
-                    self.poison.append(message)
-                self._outstanding -= 1
-                self._idle.notify_all()
+    def _end(self, why: str) -> None:
+        with self._wake:
+            self.ended = self.ended or why
+            self._stopped = True
+            self._wake.notify_all()
 
-    def _invoke(self, function: BlobFunction, message: Message) -> None:
-        client = _decode(function, message.container, message.name)
-        if self._drop_missing and not client.exists():
-            self.dropped += 1
+    def _listen(self) -> None:
+        """Fetch messages whenever few enough run."""
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._stopped or self._running <= self.threshold)
+                if self._stopped:
+                    return
+                self._posted = False
+            taken = self._queue.fetch(self.fetch, self.poison_threshold)
+            with self._wake:
+                self._running += len(taken)
+            for number, message in taken:
+                self._pool.submit(self._work, number, message)
+            if not taken:
+                ahead = self._queue.next_visible()
+                patience = _POLL_SECONDS if ahead is None else min(ahead + 0.001, _POLL_SECONDS)
+                with self._wake:
+                    self._wake.wait_for(lambda: self._stopped or self._posted, patience)
+
+    def _work(self, number: int, message: Message) -> None:
+        try:
+            self._deliver(number, message)
+        finally:
+            with self._wake:
+                self._running -= 1
+                self._posted = True
+                self._wake.notify_all()
+
+    def _deliver(self, number: int, message: Message) -> None:
+        function = self._functions.get(message.function)
+        if function is None:
+            self.vanished += 1
+            self._queue.delete(number)
             return
-        function.call(**{function.parameter: client})
+        client = client_of(function, message.container, message.name)
+        if self._look:
+            try:
+                there = all(client.exists() for _ in range(_LOOKS))
+            except AzureError as refused:
+                # The message stays hidden: nobody is left who would release it.
+                self._end(f"An unhandled exception has occurred. Host is shutting down. {refused}")
+                return
+            if not there:
+                self.dropped += 1
+                self._queue.delete(number)
+                return
+        call = functools.partial(function.call, **{function.parameter: client})
+        if self._run(message, call).error:
+            self._queue.release(number, self.poison_threshold, self._retry_seconds)
+        else:
+            self._queue.delete(number)
+
+    def _run_message(self, function: str, attempt: int, call: Callable[[], object]) -> str:
+        return self._run(Message(function, "", "", attempt), call).error
 
     def _run(self, message: Message, call: Callable[[], object]) -> Invocation:
         started = time.monotonic()
@@ -297,6 +297,8 @@ class FunctionsHost:
         except Exception as raised:  # noqa: BLE001  # whatever a function raises fails its run only
             error = f"{type(raised).__name__}: {raised}"
         ended = time.monotonic()
+        if ended - started > self.timeout and not error:
+            error = f"FunctionTimeoutException: {self.timeout:g} s"
         invocation = Invocation(
             message.function,
             message.container,
@@ -312,32 +314,6 @@ class FunctionsHost:
         if self._on_invocation is not None:
             self._on_invocation(invocation)
         return invocation
-
-
-def _blob_function(
-    name: str, properties: dict[str, Any], call: Callable[..., object]
-) -> BlobFunction:
-    parameter = properties["name"]
-    annotation = typing.get_type_hints(call).get(parameter)
-    if not (isinstance(annotation, type) and issubclass(annotation, SdkType)):
-        raise IndexingError(f"{name}: {parameter} is not annotated with an SDK type")
-    return BlobFunction(
-        name,
-        properties["path"].split("/", 1)[0],
-        properties["connection"],
-        properties.get("source", "LogsAndContainerScan"),
-        parameter,
-        annotation,
-        call,
-    )
-
-
-def _decode(function: BlobFunction, container: str, name: str) -> Any:  # an SDK client
-    content = {"Connection": function.connection, "ContainerName": container, "BlobName": name}
-    datum = Datum(ModelBindingData(json.dumps(content).encode()), "model_binding_data")
-    converter = get_binding_registry().get("blobTrigger")
-    metadata = {"BlobTrigger": Datum(f"{container}/{name}", "string")}
-    return converter.decode(datum, trigger_metadata=metadata, pytype=function.annotation)
 
 
 def _serve_lines(host: FunctionsHost, lines: Iterator[str]) -> None:
@@ -373,6 +349,7 @@ def main() -> None:
     )
     with host:
         blobs = [function.name for function in host.blob_functions]
+        blobs += [trigger.name for trigger in host.queue_triggers]
         _say(ready=blobs + [function.name for function in host.timer_functions])
         _serve_lines(host, iter(sys.stdin.readline, ""))
 

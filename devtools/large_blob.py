@@ -160,7 +160,7 @@ class LargeWorld:
 
     def pipeline(self, pool: ThreadPoolExecutor) -> Pipeline:
         """The pipeline, with sinks in this pool."""
-        lanes = [Lane(sink, pool) for sink in self.sinks]
+        lanes = [Lane(sink, pool, lambda: self.seconds) for sink in self.sinks]
         parts = Parts(self.blob, self.checkpoints, self.letters, lanes, lambda: self.seconds)
         return Pipeline(parts)
 

@@ -23,11 +23,11 @@ class Meter:
     """What went through.
 
     Attributes:
-        connection_string: leads through the meter; queues are reached directly.
+        connection_string: leads through the meter.
         requests: how often each operation was asked for, such as "GET blob", "GET blocklist",
-            "PUT blob", "GET list", "MERGE entity".
+            "PUT blob", "GET list", "MERGE entity", "GET messages", "DELETE message".
         downloaded: bytes of blob content read, by container/path.
-        blobs: server in front of the blob service, to set faults on; also tables.
+        blobs: server in front of the blob service, to set faults on; also tables and queues.
     """
 
     connection_string: str = ""
@@ -35,6 +35,7 @@ class Meter:
     downloaded: Counter[str] = dataclasses.field(default_factory=Counter)
     blobs: Server = dataclasses.field(init=False)
     tables: Server = dataclasses.field(init=False)
+    queues: Server = dataclasses.field(init=False)
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
     _threads: threading.local = dataclasses.field(default_factory=threading.local)
     _open: list[http.client.HTTPConnection] = dataclasses.field(default_factory=list)
@@ -101,9 +102,10 @@ def metered(storage: Azurite) -> Iterator[Meter]:
         contextlib.closing(meter),
         serve(functools.partial(meter.pass_on, storage.blob_port, "blob")) as meter.blobs,
         serve(functools.partial(meter.pass_on, storage.table_port, "table")) as meter.tables,
+        serve(functools.partial(meter.pass_on, storage.queue_port, "queue")) as meter.queues,
     ):
         meter.connection_string = storage.connection_string_through(
-            meter.blobs.port, meter.tables.port
+            meter.blobs.port, meter.tables.port, meter.queues.port
         )
         yield meter
 
@@ -116,6 +118,8 @@ def _operation(service: str, request: Request) -> str:
         on_entity = "(" in path and not path.startswith("Tables")
         is_entity = on_entity or (request.method == "POST" and path != "Tables")
         what = "batch" if path == "$batch" else "entity" if is_entity else "table"
+    elif service == "queue" and name:
+        what = "messages" if request.method == "GET" else "message"
     elif request.query.get("comp"):
         what = request.query["comp"]
     else:

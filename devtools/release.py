@@ -18,9 +18,9 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from devtools import templates
+from devtools import bicep, templates
 
-ROOT = templates.ROOT
+ROOT = bicep.ROOT
 _APP = ("function_app.py", "host.json", "requirements.txt", "LICENSE")
 _HOOKS = ("infra/events.json", "LICENSE")
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
@@ -54,15 +54,15 @@ def write_zip(path: Path, names: Iterable[str]) -> None:
             archive.writestr(entry, (ROOT / name).read_bytes())
 
 
-def build(folder: Path, bicep: str) -> None:
+def build(folder: Path) -> None:
     """Write everything into a folder.
 
     Raises:
-        subprocess.CalledProcessError: a template does not compile.
+        bicep.BicepError: a template does not compile, or there is no compiler.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("main", "events"):
-        (folder / f"{name}.json").write_text(templates.compiled(name, bicep))
+        (folder / f"{name}.json").write_text(templates.compiled(name))
     write_zip(folder / "nsgflow.zip", app_files())
     write_zip(folder / "nsgflow-hooks.zip", hook_files())
     made = ["events.json", "main.json", "nsgflow-hooks.zip", "nsgflow.zip"]
@@ -75,11 +75,11 @@ def main() -> int:
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
         return 1
-    bicep = templates.compiler()
-    if bicep is None:
-        print("the Bicep CLI is needed: az bicep install, or name it in BICEP", file=sys.stderr)
+    try:
+        build(Path(sys.argv[1]))
+    except bicep.BicepError as error:
+        print(error, file=sys.stderr)
         return 1
-    build(Path(sys.argv[1]), bicep)
     return 0
 
 

@@ -12,10 +12,11 @@ from devtools.insights import EXCEPTIONS, TRACES
 from devtools.kql import INGESTED, Workspace
 from devtools.nic import NSG_CONTAINER, SUBSCRIPTION, VNET_CONTAINER, Nic, nsg_path, vnet_path
 from devtools.queries import FUNCTIONS, SAVED
+from nsgflow_core.columns import columns
 from nsgflow_core.logs.flows import read_stretch
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
-from nsgflow_core.sinks.rows import columns, encoder
+from nsgflow_core.sinks.rows import encoder
 
 Row = dict[str, Any]
 NOW = dt.datetime(2026, 6, 3, 12, 0, tzinfo=dt.UTC)

@@ -11,36 +11,22 @@ A release has both templates compiled: devtools.release.
 
 import argparse
 import json
-import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-INFRA = ROOT / "infra"
-EVENTS = INFRA / "events.json"
+from devtools import bicep
+
+EVENTS = bicep.INFRA / "events.json"
 
 
-def compiler() -> str | None:
-    """The Bicep CLI: what BICEP names, on the path, or where az and azd put it; None if nowhere."""
-    home = Path.home()
-    places = [home / ".azure" / "bin" / "bicep", home / ".azd" / "bin" / "bicep"]
-    named = os.environ.get("BICEP") or shutil.which("bicep")
-    return named or next((str(at) for at in places if at.exists()), None)
-
-
-def compiled(name: str, bicep: str) -> str:
+def compiled(name: str) -> str:
     """A template as Resource Manager takes it, without the compiler's version and hash in it.
 
     Raises:
-        subprocess.CalledProcessError: it does not compile.
+        bicep.BicepError: it does not compile, or there is no compiler.
     """
-    run = subprocess.run(
-        [bicep, "build", INFRA / f"{name}.bicep", "--stdout"], stdout=subprocess.PIPE, check=True
-    )
-    return json.dumps(_without_generator(json.loads(run.stdout)), indent=2) + "\n"
+    template = bicep.template(bicep.INFRA / f"{name}.bicep")
+    return json.dumps(_without_generator(template), indent=2) + "\n"
 
 
 def _without_generator(value: Any) -> Any:
@@ -59,11 +45,11 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    bicep = compiler()
-    if bicep is None:
-        print("the Bicep CLI is needed: az bicep install, or name it in BICEP", file=sys.stderr)
+    try:
+        text = compiled("events")
+    except bicep.BicepError as error:
+        print(error, file=sys.stderr)
         return 1
-    text = compiled("events", bicep)
     if arguments.check:
         if EVENTS.exists() and EVENTS.read_text() == text:
             return 0

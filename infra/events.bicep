@@ -1,9 +1,9 @@
-metadata name = 'nsgflow events'
-metadata description = 'The event subscriptions, which need the app\'s key: deployed after the code, by the postdeploy hook.'
+metadata name = 'nsgflow after the code'
+metadata description = 'What waits for the code: the event subscriptions, which need the app\'s key, and the alert rules, which would find the app quiet before it first ran.'
 
 targetScope = 'subscription'
 
-import { eventSource } from './types.bicep'
+import { alertSettings, eventSource } from './types.bicep'
 
 @description('Required. Name of the app.')
 param appName string
@@ -17,8 +17,11 @@ param deadLetterStorageId string
 @description('Required. Container there.')
 param deadLetterContainer string
 
-@description('Required. System topics to subscribe to: the output of main.bicep.')
-param sources eventSource[]
+@description('Optional. System topics to subscribe to: an output of main.bicep. With events by queue there are none, since main.bicep subscribes the queue.')
+param sources eventSource[] = []
+
+@description('Optional. The alert rules: an output of main.bicep. The default is to make and change none.')
+param alertRules alertSettings?
 
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   scope: resourceGroup(resourceGroupName)
@@ -41,3 +44,9 @@ module subscriptions 'modules/event-subscriptions.bicep' = [
     }
   }
 ]
+
+module rules 'modules/alerts.bicep' = if (alertRules.?enabled ?? false) {
+  name: 'nsgflow-alerts'
+  scope: resourceGroup(resourceGroupName)
+  params: { settings: alertRules! }
+}

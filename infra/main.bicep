@@ -1,9 +1,9 @@
 metadata name = 'nsgflow'
-metadata description = 'nsgflow next to flow logs that exist: everything but the event subscriptions, which events.bicep adds once the code is there.'
+metadata description = 'nsgflow next to flow logs that exist: everything but what waits for the code, which events.bicep adds.'
 
 targetScope = 'subscription'
 
-import { alertOptions, flowLogAccount } from './types.bicep'
+import { alertOptions, alertSettings, dnsZones, eventSource, flowLogAccount, resourceNames } from './types.bicep'
 
 @description('Required. Name of the environment; it is part of the names.')
 @minLength(1)
@@ -21,8 +21,22 @@ param flowLogAccounts flowLogAccount[]
 @description('Optional. Name of the resource group. The default comes from the environment\'s name.')
 param resourceGroupName string = ''
 
+@description('Optional. Whether that resource group exists: then its region and tags stay as they are.')
+param resourceGroupExists bool = false
+
+@description('Optional. What names have between abbreviation and token: letters, digits and hyphens.')
+@maxLength(7)
+param namePrefix string = ''
+
+@description('Optional. Names to give in place of those made from abbreviation, prefix and token.')
+param names resourceNames = {}
+
 @description('Optional. Tags of everything that is made.')
 param tags object = {}
+
+@description('Optional. How events come: EventGrid, where Event Grid calls the app, or Queue, where it writes to a storage queue that the app reads. Queue is for more than one account, accounts of other teams and closed networks: an account that refuses the app then fails its own events only.')
+@allowed(['EventGrid', 'Queue'])
+param triggerSource string = 'EventGrid'
 
 @description('Optional. Give the app the roles that the trigger\'s documentation names on the flow-log accounts (Storage Blob Data Owner and Storage Queue Data Contributor) and put poison messages there. The default is to read only, with poison messages in host storage.')
 param documentedTriggerRoles bool = false
@@ -30,8 +44,11 @@ param documentedTriggerRoles bool = false
 @description('Optional. Ask Resource Graph for the names of NSGs, virtual machines and subnets: VNet flow logs name NSGs only by GUID.')
 param inventoryEnabled bool = true
 
-@description('Optional. Ids (GUIDs) of subscriptions that the app gets Reader on, for the inventory. The default is the subscriptions of the flow-log accounts.')
+@description('Optional. What the app gets Reader on, for the inventory: ids (GUIDs) of subscriptions, and resource ids of management groups (/providers/Microsoft.Management/managementGroups/NAME). The default is the subscriptions of the flow-log accounts.')
 param inventoryScopes string[] = []
+
+@description('Optional. Whether to assign these roles on subscriptions. With false, and for management groups always, the output NSGFLOW_INVENTORY_COMMANDS has the commands for whoever may.')
+param inventoryRolesEnabled bool = true
 
 @description('Optional. Source of service tags: an https URL or path of Microsoft\'s ServiceTags JSON, or arm. The default is none.')
 param serviceTags string = ''
@@ -41,6 +58,9 @@ param logsFilter string = 'action=denied'
 
 @description('Optional. Resource id of an existing workspace. The default is a new one.')
 param workspaceId string = ''
+
+@description('Optional. Resource id of an existing Application Insights, which must send to the same workspace. The default is a new one.')
+param applicationInsightsId string = ''
 
 @description('Optional. Plan of the table. With Basic, rules over rows, saved functions and the workbook\'s first tab do not work.')
 @allowed(['Analytics', 'Basic'])
@@ -63,6 +83,21 @@ param webhookUrl string = ''
 @description('Optional. Secret that signs alerts: whsec_ and base64; with pagerduty the routing key. It is kept in Key Vault. The default is none.')
 @secure()
 param webhookSecret string = ''
+
+@description('Optional. URI of a secret of another Key Vault with the webhook\'s URL, in place of webhookUrl.')
+param webhookUrlSecretUri string = ''
+
+@description('Optional. URI of a secret of another Key Vault with the webhook\'s secret, in place of webhookSecret.')
+param webhookSecretSecretUri string = ''
+
+@description('Optional. Resource id of the Key Vault of these secrets: the app gets Key Vault Secrets User on it. Without it somebody else has to assign the role.')
+param webhookVaultId string = ''
+
+@description('Optional. Whether nsgflow\'s own Key Vault, which is made only for webhookUrl or webhookSecret, is protected from purging. It cannot be taken back.')
+param keyVaultPurgeProtection bool = true
+
+@description('Optional. Take back the deleted Key Vault of an earlier nsgflow of the same name.')
+param keyVaultRecover bool = false
 
 @description('Optional. Format of the webhook\'s alerts: cloudevents, slack, teams or pagerduty.')
 param webhookFormat string = 'cloudevents'
@@ -116,6 +151,15 @@ param maximumInstanceCount int = 40
 @minValue(0)
 param alwaysReadyInstances int = 0
 
+@description('Optional. Whether instances and nsgflow\'s storage are spread over the zones of the region, where it has zones.')
+param zoneRedundant bool = false
+
+@description('Optional. Further settings of the app, by name, as docs/configuration.md has them. They win over those that other parameters make. A secret goes in as a reference to Key Vault.')
+param appSettings object = {}
+
+@description('Optional. Whether storage, vault, app and topics send their resource logs to the workspace too.')
+param diagnosticsEnabled bool = false
+
 @description('Optional. Whether to make the alert rules.')
 param alertsEnabled bool = true
 
@@ -132,47 +176,56 @@ param alerts alertOptions = {}
 @description('Optional. Private mode: the app goes out through a virtual network, storage is reached by private endpoints, and only Event Grid gets in.')
 param privateNetworking bool = false
 
-@description('Optional. Address space of the virtual network, /25 or larger.')
+@description('Optional. Address space of nsgflow\'s own virtual network, /25 or larger.')
 param privateAddressPrefix string = '10.190.0.0/24'
 
-@description('Optional. Whether private mode makes the private DNS zones. With false, something else, such as a policy, registers the endpoints.')
+@description('Optional. Resource id of a subnet of yours that the app goes out through: delegated to Microsoft.App/environments, in the app\'s region. Then no network is made.')
+param appSubnetId string = ''
+
+@description('Optional. Resource id of a subnet of yours for private endpoints, in the same network.')
+param endpointSubnetId string = ''
+
+@description('Optional. Private DNS zones of yours, by service.')
+param privateDnsZoneIds dnsZones = {}
+
+@description('Optional. Whether private mode makes the private DNS zones that are not given. With false, something else, such as a policy, registers the endpoints.')
 param privateDnsZonesEnabled bool = true
+
+@description('Optional. Whether the flow-log accounts get private endpoints. With false, they have some already or let the app\'s subnet in.')
+param flowLogEndpointsEnabled bool = true
 
 var abbreviations = loadJsonContent('./abbreviations.json')
 var token = toLower(uniqueString(subscription().id, environmentName, location))
+var stem = empty(namePrefix) ? token : '${toLower(namePrefix)}-${token}'
 var allTags = union(tags, { 'azd-env-name': environmentName })
+var groupName = empty(resourceGroupName) ? '${abbreviations.resourceGroup}${environmentName}' : resourceGroupName
+var appName = names.?functionApp ?? '${abbreviations.functionApp}${stem}'
 
 var deploymentContainer = 'app-package'
 var stateContainer = 'nsgflow-state'
 var stateTable = 'nsgflowcheckpoints'
 var eventDeadLetterContainer = 'eventgrid-deadletter'
+var eventsQueue = triggerSource == 'Queue' ? 'nsgflow-events' : ''
 
 // Built-in roles; the ids are the same in every tenant.
 var roleIds = {
   keyVaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
   monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
-  storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   storageBlobDataReader: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
   storageQueueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
   storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }
 
-var accounts = map(range(0, length(flowLogAccounts)), index => {
-  resourceId: flowLogAccounts[index].resourceId
-  subscriptionId: split(flowLogAccounts[index].resourceId, '/')[2]
-  resourceGroup: split(flowLogAccounts[index].resourceId, '/')[4]
-  name: last(split(flowLogAccounts[index].resourceId, '/'))
-  connection: flowLogAccounts[index].?connection ?? (index == 0 ? 'FlowLogs' : 'FlowLogs${index + 1}')
-  hasTopic: flowLogAccounts[index].?systemTopicName != null
-  topicHasIdentity: flowLogAccounts[index].?systemTopicHasIdentity ?? false
-  topicName: flowLogAccounts[index].?systemTopicName ?? '${abbreviations.eventGridSystemTopic}${last(split(flowLogAccounts[index].resourceId, '/'))}'
-  topicResourceGroup: flowLogAccounts[index].?systemTopicResourceGroup ?? split(flowLogAccounts[index].resourceId, '/')[4]
-})
-var accountSubscriptions = map(accounts, account => account.subscriptionId)
-var inventorySubscriptions = !inventoryEnabled
+var accountSubscriptions = map(flowLogAccounts, account => split(account.resourceId, '/')[2])
+var inventoryTargets = !inventoryEnabled
   ? []
   : (empty(inventoryScopes) ? union(accountSubscriptions, accountSubscriptions) : inventoryScopes)
+var inventorySubscriptions = filter(inventoryTargets, target => !contains(target, '/'))
+// A deployment to a subscription may not assign roles on management groups.
+var commandedTargets = inventoryRolesEnabled
+  ? filter(inventoryTargets, target => contains(target, '/'))
+  : inventoryTargets
 
 // The app only ever reads flow logs. That reading is enough rests on the trigger's source: with
 // Event Grid it writes no receipts and takes no lease there, and its queues are where the
@@ -181,336 +234,255 @@ var flowLogRoleIds = documentedTriggerRoles
   ? [roleIds.storageBlobDataOwner, roleIds.storageQueueDataContributor]
   : [roleIds.storageBlobDataReader]
 
-var workspaceExists = !empty(workspaceId)
-var workspaceName = workspaceExists ? last(split(workspaceId, '/')) : '${abbreviations.logAnalyticsWorkspace}${token}'
+var hasSecrets = !empty(webhookUrl) || !empty(webhookSecret)
+var ownNetwork = privateNetworking && empty(appSubnetId)
 
-resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
-  name: empty(resourceGroupName) ? '${abbreviations.resourceGroup}${environmentName}' : resourceGroupName
+resource newGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = if (!resourceGroupExists) {
+  name: groupName
   location: location
   tags: allTags
 }
 
 module identity 'modules/identity.bicep' = {
   name: 'nsgflow-identity'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    name: '${abbreviations.userAssignedIdentity}${token}'
+    name: names.?identity ?? '${abbreviations.userAssignedIdentity}${stem}'
     location: location
     tags: allTags
+  }
+  dependsOn: [newGroup]
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'nsgflow-monitoring-${token}'
+  params: {
+    resourceGroupName: groupName
+    location: location
+    tags: allTags
+    token: token
+    stem: stem
+    names: names
+    workspaceId: workspaceId
+    applicationInsightsId: applicationInsightsId
+    tablePlan: tablePlan
+    retentionInDays: retentionInDays
+    totalRetentionInDays: totalRetentionInDays
+    principalId: identity.outputs.principalId
+    publisherRoleId: roleIds.monitoringMetricsPublisher
   }
 }
 
 module hostStorage 'modules/host-storage.bicep' = {
   name: 'nsgflow-host-storage'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    name: '${abbreviations.storageAccount}${token}'
+    name: names.?storageAccount ?? '${abbreviations.storageAccount}${replace(stem, '-', '')}'
     location: location
     tags: allTags
     deploymentContainer: deploymentContainer
     stateContainer: stateContainer
     stateTable: stateTable
     eventDeadLetterContainer: eventDeadLetterContainer
+    eventsQueue: eventsQueue
     deadLetterRetentionDays: deadLetterRetentionDays
     privateNetworking: privateNetworking
+    zoneRedundant: zoneRedundant
+    diagnosticsWorkspaceId: diagnosticsEnabled ? monitoring.outputs.workspaceId : ''
   }
+  dependsOn: [newGroup]
 }
 
-module workspace 'modules/workspace.bicep' = {
-  name: 'nsgflow-workspace'
-  scope: resourceGroup(
-    workspaceExists ? split(workspaceId, '/')[2] : subscription().subscriptionId,
-    workspaceExists ? split(workspaceId, '/')[4] : group.name
-  )
+module secrets 'modules/secrets.bicep' = if (hasSecrets) {
+  name: 'nsgflow-secrets'
+  scope: resourceGroup(groupName)
   params: {
-    name: workspaceName
-    exists: workspaceExists
-    location: location
-    tags: allTags
-  }
-}
-
-module table 'modules/table.bicep' = {
-  name: 'nsgflow-table'
-  scope: resourceGroup(
-    workspaceExists ? split(workspaceId, '/')[2] : subscription().subscriptionId,
-    workspaceExists ? split(workspaceId, '/')[4] : group.name
-  )
-  params: {
-    workspaceName: workspaceName
-    plan: tablePlan
-    retentionInDays: retentionInDays
-    totalRetentionInDays: totalRetentionInDays
-  }
-  dependsOn: [workspace]
-}
-
-module dataCollectionRule 'modules/data-collection-rule.bicep' = {
-  name: 'nsgflow-data-collection-rule'
-  scope: group
-  params: {
-    name: '${abbreviations.dataCollectionRule}${token}'
-    location: workspace.outputs.location
-    tags: allTags
-    workspaceId: workspace.outputs.resourceId
-    tableName: table.outputs.name
-  }
-}
-
-module applicationInsights 'modules/application-insights.bicep' = {
-  name: 'nsgflow-application-insights'
-  scope: group
-  params: {
-    name: '${abbreviations.applicationInsights}${token}'
-    location: location
-    tags: allTags
-    workspaceId: workspace.outputs.resourceId
-  }
-}
-
-module keyVault 'modules/key-vault.bicep' = {
-  name: 'nsgflow-key-vault'
-  scope: group
-  params: {
-    name: '${abbreviations.keyVault}${token}'
+    vaultName: names.?keyVault ?? '${abbreviations.keyVault}${stem}'
     location: location
     tags: allTags
     webhookUrl: webhookUrl
     webhookSecret: webhookSecret
+    purgeProtection: keyVaultPurgeProtection
+    recover: keyVaultRecover
+    privateNetworking: privateNetworking
+    principalId: identity.outputs.principalId
+    roleId: roleIds.keyVaultSecretsUser
+    diagnosticsWorkspaceId: diagnosticsEnabled ? monitoring.outputs.workspaceId : ''
   }
 }
 
-// Everything that the app may do with resources of its own.
-var roleTargets = {
-  hostStorage: hostStorage.outputs.resourceId
-  applicationInsights: applicationInsights.outputs.resourceId
-  dataCollectionRule: dataCollectionRule.outputs.resourceId
-  keyVault: keyVault.outputs.resourceId
-}
-
-module roles 'modules/role-assignment.json' = [
-  for (role, index) in [
-    { target: 'hostStorage', id: roleIds.storageBlobDataOwner }
-    { target: 'hostStorage', id: roleIds.storageQueueDataContributor }
-    { target: 'hostStorage', id: roleIds.storageTableDataContributor }
-    { target: 'applicationInsights', id: roleIds.monitoringMetricsPublisher }
-    { target: 'dataCollectionRule', id: roleIds.monitoringMetricsPublisher }
-    { target: 'keyVault', id: roleIds.keyVaultSecretsUser }
+module storageRoles 'modules/role-assignment.json' = [
+  for (id, index) in [
+    roleIds.storageBlobDataOwner
+    roleIds.storageQueueDataContributor
+    roleIds.storageTableDataContributor
   ]: {
-    name: 'nsgflow-role-${index}'
-    scope: group
+    name: 'nsgflow-role-storage-${index}'
+    scope: resourceGroup(groupName)
     params: {
-      scope: roleTargets[role.target]
-      roleId: role.id
+      scope: hostStorage.outputs.resourceId
+      roleId: id
       principalId: identity.outputs.principalId
     }
   }
 ]
 
+module webhookVaultRole 'modules/role-assignment.json' = if (!empty(webhookVaultId)) {
+  name: 'nsgflow-role-vault-${token}'
+  scope: resourceGroup(
+    empty(webhookVaultId) ? subscription().subscriptionId : split(webhookVaultId, '/')[2],
+    empty(webhookVaultId) ? groupName : split(webhookVaultId, '/')[4]
+  )
+  params: {
+    scope: webhookVaultId
+    roleId: roleIds.keyVaultSecretsUser
+    principalId: identity.outputs.principalId
+  }
+}
+
 module inventoryReaders 'modules/inventory-reader.bicep' = [
-  for id in inventorySubscriptions: {
+  for id in (inventoryRolesEnabled ? inventorySubscriptions : []): {
     name: 'nsgflow-inventory-${token}'
     scope: subscription(id)
     params: { principalId: identity.outputs.principalId }
   }
 ]
 
-module flowLogs 'modules/flow-log-account.bicep' = [
-  for account in accounts: {
-    name: take('nsgflow-logs-${account.name}-${token}', 64)
-    scope: resourceGroup(account.subscriptionId, account.resourceGroup)
-    params: {
-      accountName: account.name
-      principalId: identity.outputs.principalId
-      roleIds: flowLogRoleIds
-    }
-  }
-]
-
-module topics 'modules/system-topic.bicep' = [
-  for (account, index) in accounts: {
-    name: take('nsgflow-topic-${account.name}-${token}', 64)
-    // A topic must be in its source's subscription, and a new one goes beside its source.
-    scope: resourceGroup(account.subscriptionId, account.topicResourceGroup)
-    params: {
-      name: account.topicName
-      exists: account.hasTopic
-      existingHasIdentity: account.topicHasIdentity
-      location: flowLogs[index].outputs.location
-      tags: allTags
-      storageId: account.resourceId
-    }
-  }
-]
-
-module deadLetterRoles 'modules/role-assignment.json' = [
-  for (account, index) in accounts: if (!account.hasTopic || account.topicHasIdentity) {
-    name: take('nsgflow-dead-letter-${account.connection}', 64)
-    scope: group
-    params: {
-      scope: hostStorage.outputs.resourceId
-      roleId: roleIds.storageBlobDataContributor
-      principalId: topics[index].outputs.principalId
-    }
-  }
-]
-
-module network 'modules/network.bicep' = if (privateNetworking) {
-  name: 'nsgflow-network'
-  scope: group
+module flowLogs 'modules/flow-logs.bicep' = {
+  name: 'nsgflow-flow-logs-${token}'
   params: {
-    name: '${abbreviations.virtualNetwork}${token}'
-    location: location
+    accounts: flowLogAccounts
+    token: token
     tags: allTags
-    addressPrefix: privateAddressPrefix
-    createDnsZones: privateDnsZonesEnabled
+    appName: appName
+    principalId: identity.outputs.principalId
+    roleIds: flowLogRoleIds
+    resourceGroupName: groupName
+    hostStorageId: hostStorage.outputs.resourceId
+    deadLetterContainer: eventDeadLetterContainer
+    eventsQueue: eventsQueue
+    diagnosticsWorkspaceId: diagnosticsEnabled ? monitoring.outputs.workspaceId : ''
   }
 }
 
-module hostEndpoints 'modules/private-endpoint.bicep' = [
-  for service in ['blob', 'queue', 'table']: if (privateNetworking) {
-    name: 'nsgflow-endpoint-${service}'
-    scope: group
-    params: {
-      name: '${abbreviations.privateEndpoint}${token}-${service}'
-      location: location
-      tags: allTags
-      subnetId: network!.outputs.endpointSubnetId
-      storageId: hostStorage.outputs.resourceId
-      service: service
-      zoneId: network!.outputs.zoneIds[service]
-    }
+module network 'modules/network.bicep' = if (ownNetwork) {
+  name: 'nsgflow-network'
+  scope: resourceGroup(groupName)
+  params: {
+    name: names.?virtualNetwork ?? '${abbreviations.virtualNetwork}${stem}'
+    location: location
+    tags: allTags
+    addressPrefix: privateAddressPrefix
   }
-]
+  dependsOn: [newGroup]
+}
 
-// The queue service of a flow-log account is asked only with the documented roles.
-module flowLogEndpoints 'modules/private-endpoint.bicep' = [
-  for account in accounts: if (privateNetworking) {
-    name: take('nsgflow-endpoint-logs-${account.name}', 64)
-    scope: group
-    params: {
-      name: '${abbreviations.privateEndpoint}${token}-${account.name}'
-      location: location
-      tags: allTags
-      subnetId: network!.outputs.endpointSubnetId
-      storageId: account.resourceId
-      service: 'blob'
-      zoneId: network!.outputs.zoneIds.blob
-    }
+module privateAccess 'modules/private-access.bicep' = if (privateNetworking) {
+  name: 'nsgflow-private-access'
+  scope: resourceGroup(groupName)
+  params: {
+    namePrefix: names.?privateEndpoint ?? '${abbreviations.privateEndpoint}${stem}'
+    location: location
+    tags: allTags
+    subnetId: ownNetwork
+      ? network!.outputs.endpointSubnetId
+      : (empty(endpointSubnetId) ? fail('With appSubnetId give endpointSubnetId too') : endpointSubnetId)
+    zoneIds: privateDnsZoneIds
+    createZones: privateDnsZonesEnabled
+    hostStorageId: hostStorage.outputs.resourceId
+    hasKeyVault: hasSecrets
+    keyVaultId: hasSecrets ? secrets!.outputs.vaultId : ''
+    accounts: flowLogEndpointsEnabled ? flowLogAccounts : []
+    // The queue service of a flow-log account is asked only with the documented roles.
+    accountQueues: documentedTriggerRoles
   }
-]
-
-module flowLogQueueEndpoints 'modules/private-endpoint.bicep' = [
-  for account in accounts: if (privateNetworking && documentedTriggerRoles) {
-    name: take('nsgflow-endpoint-queue-${account.name}', 64)
-    scope: group
-    params: {
-      name: '${abbreviations.privateEndpoint}${token}-${account.name}-queue'
-      location: location
-      tags: allTags
-      subnetId: network!.outputs.endpointSubnetId
-      storageId: account.resourceId
-      service: 'queue'
-      zoneId: network!.outputs.zoneIds.queue
-    }
-  }
-]
+}
 
 module functionApp 'modules/function-app.bicep' = {
   name: 'nsgflow-function-app'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    name: '${abbreviations.functionApp}${token}'
-    planName: '${abbreviations.appServicePlan}${token}'
+    name: appName
+    planName: names.?plan ?? '${abbreviations.appServicePlan}${stem}'
     location: location
     tags: allTags
     pythonVersion: pythonVersion
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
+    zoneRedundant: zoneRedundant
     identityId: identity.outputs.resourceId
     identityClientId: identity.outputs.clientId
     blobEndpoint: hostStorage.outputs.blobEndpoint
     queueEndpoint: hostStorage.outputs.queueEndpoint
     tableEndpoint: hostStorage.outputs.tableEndpoint
     deploymentContainer: deploymentContainer
-    insightsConnectionString: applicationInsights.outputs.connectionString
-    connections: [
-      for (account, index) in accounts: {
-        name: account.connection
-        blobEndpoint: flowLogs[index].outputs.blobEndpoint
-        queueEndpoint: documentedTriggerRoles ? flowLogs[index].outputs.queueEndpoint : hostStorage.outputs.queueEndpoint
-      }
-    ]
-    options: {
-      stateTable: stateTable
-      stateDays: stateDays
-      stateContainer: stateContainer
-      logsEndpoint: dataCollectionRule.outputs.endpoint
-      logsRuleId: dataCollectionRule.outputs.immutableId
-      logsStream: dataCollectionRule.outputs.stream
-      logsFilter: logsFilter
-      webhookUrl: empty(webhookUrl) ? '' : '@Microsoft.KeyVault(SecretUri=${keyVault.outputs.uri}secrets/webhook-url)'
-      webhookFormat: webhookFormat
-      webhookSecret: empty(webhookSecret) ? '' : '@Microsoft.KeyVault(SecretUri=${keyVault.outputs.uri}secrets/webhook-secret)'
-      webhookFilter: webhookFilter
-      webhookMaxAgeMinutes: webhookMaxAgeMinutes
-      webhookIntervalSeconds: webhookIntervalSeconds
-      webhookRepeatMinutes: webhookRepeatMinutes
-      sweepHours: sweepHours
-      serviceTags: serviceTags
-      inventory: inventoryEnabled ? 'resourcegraph' : ''
-      workspaceId: workspace.outputs.resourceId
-    }
-    subnetId: privateNetworking ? network!.outputs.appSubnetId : ''
+    insightsConnectionString: monitoring.outputs.insightsConnectionString
+    connections: flowLogs.outputs.connections
+    queueTrigger: triggerSource == 'Queue'
+    documentedQueues: documentedTriggerRoles
+    settings: union(
+      {
+        NSGFLOW_TRIGGER_SOURCE: triggerSource
+        NSGFLOW_EVENTS_QUEUE: eventsQueue
+        NSGFLOW_STATE_TABLE: stateTable
+        NSGFLOW_STATE_DAYS: string(stateDays)
+        NSGFLOW_STATE_CONTAINER: stateContainer
+        NSGFLOW_LOGS_ENDPOINT: monitoring.outputs.logsEndpoint
+        NSGFLOW_LOGS_RULE_ID: monitoring.outputs.logsRuleId
+        NSGFLOW_LOGS_STREAM: monitoring.outputs.logsStream
+        NSGFLOW_LOGS_FILTER: logsFilter
+        NSGFLOW_WEBHOOK_URL: empty(webhookUrl)
+          ? (empty(webhookUrlSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${webhookUrlSecretUri})')
+          : '@Microsoft.KeyVault(SecretUri=${secrets!.outputs.webhookUrlUri})'
+        NSGFLOW_WEBHOOK_FORMAT: webhookFormat
+        NSGFLOW_WEBHOOK_SECRET: empty(webhookSecret)
+          ? (empty(webhookSecretSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${webhookSecretSecretUri})')
+          : '@Microsoft.KeyVault(SecretUri=${secrets!.outputs.webhookSecretUri})'
+        NSGFLOW_WEBHOOK_FILTER: webhookFilter
+        NSGFLOW_WEBHOOK_MAX_AGE_MINUTES: webhookMaxAgeMinutes > 0 ? string(webhookMaxAgeMinutes) : ''
+        NSGFLOW_WEBHOOK_INTERVAL_SECONDS: string(webhookIntervalSeconds)
+        NSGFLOW_WEBHOOK_REPEAT_MINUTES: string(webhookRepeatMinutes)
+        NSGFLOW_SWEEP_HOURS: string(sweepHours)
+        NSGFLOW_SERVICE_TAGS: serviceTags
+        NSGFLOW_INVENTORY: inventoryEnabled ? 'resourcegraph' : ''
+        NSGFLOW_WORKSPACE_ID: monitoring.outputs.workspaceId
+      },
+      appSettings
+    )
+    subnetId: ownNetwork ? network!.outputs.appSubnetId : (privateNetworking ? appSubnetId : '')
+    diagnosticsWorkspaceId: diagnosticsEnabled ? monitoring.outputs.workspaceId : ''
   }
   // The app reads its package and resolves its Key Vault references as it starts.
-  dependsOn: [roles, hostEndpoints]
+  dependsOn: [storageRoles, webhookVaultRole, privateAccess]
 }
 
-module alertRules 'modules/alerts.bicep' = if (alertsEnabled) {
-  name: 'nsgflow-alerts'
-  scope: group
+module actionGroup 'modules/action-group.bicep' = if (alertsEnabled && (!empty(alertEmails) || !empty(alertWebhookUrl))) {
+  name: 'nsgflow-action-group'
+  scope: resourceGroup(groupName)
   params: {
-    actionGroupName: '${abbreviations.actionGroup}${token}'
-    location: workspace.outputs.location
+    name: names.?actionGroup ?? '${abbreviations.actionGroup}${stem}'
     tags: allTags
-    workspaceId: workspace.outputs.resourceId
-    insightsId: applicationInsights.outputs.resourceId
-    connectionCount: length(accounts)
-    rowAlerts: tablePlan == 'Analytics'
     emails: alertEmails
     webhookUrl: alertWebhookUrl
-    options: alerts
   }
-  dependsOn: [table]
-}
-
-module workbook 'modules/workbook.bicep' = {
-  name: 'nsgflow-workbook'
-  scope: group
-  params: {
-    location: location
-    tags: allTags
-    workspaceId: workspace.outputs.resourceId
-    insightsId: applicationInsights.outputs.resourceId
-  }
+  dependsOn: [newGroup]
 }
 
 @description('Region of the deployment.')
 output AZURE_LOCATION string = location
 
 @description('Resource group of the app.')
-output AZURE_RESOURCE_GROUP string = group.name
+output AZURE_RESOURCE_GROUP string = groupName
 
 @description('Name of the app, which the code is deployed to.')
 output AZURE_FUNCTION_APP_NAME string = functionApp.outputs.name
 
 @description('Resource id of the workspace with the flows.')
-output NSGFLOW_WORKSPACE_RESOURCE_ID string = workspace.outputs.resourceId
+output NSGFLOW_WORKSPACE_RESOURCE_ID string = monitoring.outputs.workspaceId
 
 @description('Resource id of the workbook.')
-output NSGFLOW_WORKBOOK_ID string = workbook.outputs.resourceId
+output NSGFLOW_WORKBOOK_ID string = monitoring.outputs.workbookId
 
 @description('Resource id of the storage account for events that cannot be delivered: a parameter of events.bicep.')
 output NSGFLOW_DEAD_LETTER_STORAGE_ID string = hostStorage.outputs.resourceId
@@ -518,13 +490,26 @@ output NSGFLOW_DEAD_LETTER_STORAGE_ID string = hostStorage.outputs.resourceId
 @description('Container there: a parameter of events.bicep.')
 output NSGFLOW_DEAD_LETTER_CONTAINER string = eventDeadLetterContainer
 
+@description('How events come. With Queue, events.bicep gets no sources.')
+output NSGFLOW_TRIGGER_SOURCE string = triggerSource
+
 @description('System topics to subscribe to: a parameter of events.bicep.')
-output NSGFLOW_EVENT_SOURCES array = [
-  for (account, index) in accounts: {
-    connection: account.connection
-    subscriptionId: account.subscriptionId
-    resourceGroup: account.topicResourceGroup
-    systemTopicName: account.topicName
-    deadLetter: !empty(topics[index].outputs.principalId)
-  }
+output NSGFLOW_EVENT_SOURCES eventSource[] = flowLogs.outputs.sources
+
+@description('What the alert rules need to know: a parameter of events.bicep.')
+output NSGFLOW_ALERT_RULES alertSettings = {
+  enabled: alertsEnabled
+  location: monitoring.outputs.workspaceLocation
+  tags: allTags
+  workspaceId: monitoring.outputs.workspaceId
+  insightsId: monitoring.outputs.insightsId
+  actionGroupId: actionGroup.?outputs.resourceId ?? ''
+  connectionCount: length(flowLogAccounts)
+  rowAlerts: tablePlan == 'Analytics'
+  options: alerts
+}
+
+@description('Commands that give the app Reader for the inventory, where this deployment does not: on management groups, and everywhere with inventoryRolesEnabled false.')
+output NSGFLOW_INVENTORY_COMMANDS string[] = [
+  for target in commandedTargets: 'az role assignment create --role Reader --assignee-object-id ${identity.outputs.principalId} --assignee-principal-type ServicePrincipal --scope ${contains(target, '/') ? target : '/subscriptions/${target}'}'
 ]

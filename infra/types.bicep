@@ -1,5 +1,5 @@
 metadata name = 'Types'
-metadata description = 'Types of parameters that more than one file uses.'
+metadata description = 'Types and rules of names that more than one file uses.'
 
 @export()
 @description('An existing storage account with flow logs.')
@@ -7,7 +7,9 @@ type flowLogAccount = {
   @description('Required. Resource id of the account, in any resource group, region or subscription of the tenant.')
   resourceId: string
 
-  @description('Optional. Name of the connection: a letter, then letters, digits and underscores. The default is FlowLogs for the first account, then FlowLogs2, FlowLogs3 and so on.')
+  @description('Optional. Name of the connection: a letter, then letters, digits and underscores. The default is FlowLogs for the first account, then FlowLogs2, FlowLogs3 and so on. With the blob trigger, host.json must let the functions\' lines through; it does for FlowLogs to FlowLogs9.')
+  @minLength(1)
+  @maxLength(24)
   connection: string?
 
   @description('Optional. Name of the account\'s Event Grid system topic if it has one already: an account can have only one. The default is to make it.')
@@ -16,8 +18,72 @@ type flowLogAccount = {
   @description('Optional. Resource group of that topic, in the account\'s subscription. The default is the account\'s.')
   systemTopicResourceGroup: string?
 
-  @description('Optional. Whether that topic has a system-assigned identity; without one, events that cannot be delivered are dropped and left to the sweep. The default is false.')
+  @description('Optional. Whether that topic has a system-assigned identity. Without one, events that cannot be delivered are dropped and left to the sweep, and events cannot come by queue. The default is false.')
   systemTopicHasIdentity: bool?
+}
+
+@export()
+@description('Names to give, in place of the abbreviation, the prefix and a token.')
+type resourceNames = {
+  @description('Optional. Name of the user-assigned identity.')
+  identity: string?
+
+  @description('Optional. Name of nsgflow\'s own storage account.')
+  @minLength(3)
+  @maxLength(24)
+  storageAccount: string?
+
+  @description('Optional. Name of the plan.')
+  plan: string?
+
+  @description('Optional. Name of the app. The host tells apps apart by its first 32 characters.')
+  @minLength(2)
+  @maxLength(32)
+  functionApp: string?
+
+  @description('Optional. Name of Application Insights.')
+  applicationInsights: string?
+
+  @description('Optional. Name of a new workspace.')
+  @minLength(4)
+  @maxLength(63)
+  workspace: string?
+
+  @description('Optional. Name of the Key Vault.')
+  @minLength(3)
+  @maxLength(24)
+  keyVault: string?
+
+  @description('Optional. Name of the data collection rule.')
+  @minLength(3)
+  @maxLength(30)
+  dataCollectionRule: string?
+
+  @description('Optional. Name of the action group.')
+  actionGroup: string?
+
+  @description('Optional. Name of the virtual network.')
+  virtualNetwork: string?
+
+  @description('Optional. What the names of private endpoints begin with.')
+  @maxLength(32)
+  privateEndpoint: string?
+}
+
+@export()
+@description('Private DNS zones that exist, by resource id.')
+type dnsZones = {
+  @description('Optional. Zone privatelink.blob.core.windows.net.')
+  blob: string?
+
+  @description('Optional. Zone privatelink.queue.core.windows.net.')
+  queue: string?
+
+  @description('Optional. Zone privatelink.table.core.windows.net.')
+  table: string?
+
+  @description('Optional. Zone privatelink.vaultcore.azure.net.')
+  vault: string?
 }
 
 @export()
@@ -31,64 +97,6 @@ type flowLogConnection = {
 
   @description('Required. Queue service that the trigger puts poison messages on.')
   queueEndpoint: string
-}
-
-@export()
-@description('What the app delivers, and where: the settings of nsgflow.')
-type nsgflowOptions = {
-  @description('Required. Table of the checkpoints.')
-  stateTable: string
-
-  @description('Required. Days after which checkpoints are deleted.')
-  stateDays: int
-
-  @description('Required. Container of dead letters, inventory and service tags.')
-  stateContainer: string
-
-  @description('Required. Logs Ingestion endpoint.')
-  logsEndpoint: string
-
-  @description('Required. Immutable id of the data collection rule.')
-  logsRuleId: string
-
-  @description('Required. Stream of the data collection rule.')
-  logsStream: string
-
-  @description('Required. Filter terms of what goes to the table.')
-  logsFilter: string
-
-  @description('Required. Reference to the webhook\'s URL, or empty for none.')
-  webhookUrl: string
-
-  @description('Required. Format of the webhook\'s alerts.')
-  webhookFormat: string
-
-  @description('Required. Reference to the secret that signs alerts, or empty for none.')
-  webhookSecret: string
-
-  @description('Required. Filter terms of which denied flows alert.')
-  webhookFilter: string
-
-  @description('Required. Age in minutes past which flows do not alert; 0 for no limit.')
-  webhookMaxAgeMinutes: int
-
-  @description('Required. Seconds in which at most one digest is sent.')
-  webhookIntervalSeconds: int
-
-  @description('Required. Minutes in which a digest does not repeat what was told.')
-  webhookRepeatMinutes: int
-
-  @description('Required. Hours that the sweep looks back.')
-  sweepHours: int
-
-  @description('Required. Source of the service tags, or empty for none.')
-  serviceTags: string
-
-  @description('Required. Source of names, resourcegraph or empty for none.')
-  inventory: string
-
-  @description('Required. Resource id of the workspace, for links in alerts.')
-  workspaceId: string
 }
 
 @export()
@@ -108,6 +116,45 @@ type eventSource = {
 
   @description('Required. Whether the topic\'s identity puts events that it cannot deliver into host storage.')
   deadLetter: bool
+}
+
+// function_app.py registers the functions <kind>_<connection> on these containers.
+@export()
+@description('The kinds of flow logs, and the container of each.')
+var logKinds = [
+  { kind: 'nsg', container: 'insights-logs-networksecuritygroupflowevent' }
+  { kind: 'vnet', container: 'insights-logs-flowlogflowevent' }
+]
+
+@export()
+@description('What the alert rules need to know; it is an output of main.bicep.')
+type alertSettings = {
+  @description('Required. Whether there are to be rules.')
+  enabled: bool
+
+  @description('Required. Region of the rules, which must be the workspace\'s.')
+  location: string
+
+  @description('Required. Tags of the rules.')
+  tags: object
+
+  @description('Required. Resource id of the workspace.')
+  workspaceId: string
+
+  @description('Required. Resource id of Application Insights, whose lines the rules look at.')
+  insightsId: string
+
+  @description('Required. Resource id of the action group to tell, or empty for none.')
+  actionGroupId: string
+
+  @description('Required. Number of connections, each of which is to be swept.')
+  connectionCount: int
+
+  @description('Required. Whether rules over rows are on: 5-minute rules need the table\'s plan Analytics.')
+  rowAlerts: bool
+
+  @description('Required. Switches and thresholds of the rules.')
+  options: alertOptions
 }
 
 @export()

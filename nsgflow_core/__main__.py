@@ -5,12 +5,13 @@ import sys
 
 def main() -> None:
     """Run the command line, which is an extra of the package."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - said in words, before an import fails
+        sys.exit(f"nsgflow needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
     try:
         import typer as _  # noqa: PLC0415, F401 - only to see that it is there
     except ModuleNotFoundError:
         sys.exit("nsgflow: the command line is an extra, install it: pip install 'nsgflow[cli]'")
     from nsgflow_core.cli.main import app  # noqa: PLC0415
-    from nsgflow_core.cli.session import unwritable  # noqa: PLC0415
 
     try:
         try:
@@ -20,6 +21,8 @@ def main() -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except OSError as exc:
+        from nsgflow_core.cli.session import unwritable  # noqa: PLC0415 - help needs none of it
+
         sys.exit(unwritable(exc))
 
 

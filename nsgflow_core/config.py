@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nsgflow_core.columns import ALWAYS_SENT, columns
 from nsgflow_core.errors import BadInputError, ConfigError
 from nsgflow_core.filter import Filter, all_of, compile_terms
 from nsgflow_core.model import Storage
 
 _HOST = "AzureWebJobsStorage"
-_TRIGGER_SOURCES = ("EventGrid", "LogsAndContainerScan")
+QUEUE = "Queue"
+"""The trigger source with which events come by a storage queue."""
+
+_TRIGGER_SOURCES = ("EventGrid", QUEUE, "LogsAndContainerScan")
 _WEBHOOK_FORMATS = ("cloudevents", "slack", "teams", "pagerduty")
 _DAY_SECONDS = 86_400
 _MINUTE_SECONDS = 60
@@ -27,10 +31,11 @@ _WORKSPACE = (
 _MAX_DIGITS = 10
 _CLOUDS = ("AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_KNOWN = frozenset(
+KNOWN = frozenset(
     (
         "NSGFLOW_CONNECTIONS",
         "NSGFLOW_TRIGGER_SOURCE",
+        "NSGFLOW_EVENTS_QUEUE",
         "NSGFLOW_STATE_TABLE",
         "NSGFLOW_STATE_DAYS",
         "NSGFLOW_STATE_CONTAINER",
@@ -38,6 +43,7 @@ _KNOWN = frozenset(
         "NSGFLOW_LOGS_RULE_ID",
         "NSGFLOW_LOGS_STREAM",
         "NSGFLOW_LOGS_FILTER",
+        "NSGFLOW_LOGS_OMIT",
         "NSGFLOW_WEBHOOK_URL",
         "NSGFLOW_WEBHOOK_FORMAT",
         "NSGFLOW_WEBHOOK_SECRET",
@@ -51,6 +57,7 @@ _KNOWN = frozenset(
         "NSGFLOW_INVENTORY",
     )
 )
+"""Every setting of nsgflow's own; connections and the host's storage have names besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class LogsSettings:
     rule_id: str
     stream: str
     filter: Filter
+    omit: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ class Settings:
     webhook: WebhookSettings | None
     sweep_hours: int
     unknown: tuple[str, ...]
+    events_queue: str = "nsgflow-events"
     workspace_id: str = ""
     service_tags: str = ""
     inventory: str = ""
@@ -131,8 +140,11 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         for name in names
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)
     ]
-    if len(set(names)) < len(names):
-        problems.append("NSGFLOW_CONNECTIONS: a connection is named twice")
+    problems += [
+        f"NSGFLOW_CONNECTIONS: {name!r} is named twice"
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
     settings = Settings(
         connections={name: _flow_logs(env, name, problems) for name in names},
         host_storage=_host_storage(env, problems),
@@ -159,7 +171,18 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         webhook=_webhook(env, problems),
         sweep_hours=_number(env, "NSGFLOW_SWEEP_HOURS", 3, (1, 720), problems),
         unknown=tuple(
-            sorted(key for key in env if key.startswith("NSGFLOW_") and key not in _KNOWN)
+            sorted(key for key in env if key.startswith("NSGFLOW_") and key not in KNOWN)
+        ),
+        events_queue=_text(
+            env,
+            "NSGFLOW_EVENTS_QUEUE",
+            "nsgflow-events",
+            # The host appends -poison where messages fail, and that must be a name as well.
+            (
+                r"(?=.{3,56}$)(?!.*-poison$)[a-z0-9](-?[a-z0-9])*",
+                "a queue name: 3 to 56 of a-z, 0-9 and single hyphens, without -poison at the end",
+            ),
+            problems,
         ),
         workspace_id=_text(
             env,
@@ -177,18 +200,22 @@ def from_env(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def _by_queue(env: Mapping[str, str]) -> bool:
+    return env.get("NSGFLOW_TRIGGER_SOURCE") == QUEUE
+
+
 def _flow_logs(env: Mapping[str, str], name: str, problems: list[str]) -> Storage:
     connection_string, url = env.get(name, ""), env.get(f"{name}__blobServiceUri", "")
     if not connection_string and not url:
         problems.append(
-            f"{name}: set it to a connection string, or set "
-            f"{name}__blobServiceUri and {name}__queueServiceUri"
+            f"{name}: set it to a connection string, or set {name}__blobServiceUri"
+            + ("" if _by_queue(env) else f" and {name}__queueServiceUri")
         )
     if connection_string:
         _check_connection_string(name, connection_string, problems)
     elif url:
         _check_url(f"{name}__blobServiceUri", url, problems)
-        if f"{name}__queueServiceUri" not in env:
+        if f"{name}__queueServiceUri" not in env and not _by_queue(env):
             problems.append(f"{name}__queueServiceUri: set it, since {name}__blobServiceUri is set")
     return Storage(connection_string, url, "", env.get(f"{name}__clientId", ""))
 
@@ -212,12 +239,17 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
     for service, url in urls.items():
         if url:
             _check_url(f"{_HOST}__{service}ServiceUri", url, problems)
+    if _by_queue(env) and not account and f"{_HOST}__queueServiceUri" not in env:
+        problems.append(
+            f"{_HOST}__queueServiceUri: set it, since NSGFLOW_TRIGGER_SOURCE is {QUEUE}"
+        )
     return Storage("", urls["blob"], urls["table"], client_id)
 
 
 def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
     endpoint, rule_id = env.get("NSGFLOW_LOGS_ENDPOINT"), env.get("NSGFLOW_LOGS_RULE_ID", "")
     terms = _filter(env, "NSGFLOW_LOGS_FILTER", problems)
+    omit = _omit(env, problems)
     if endpoint is None:
         if rule_id:
             problems.append("NSGFLOW_LOGS_ENDPOINT: set it, since NSGFLOW_LOGS_RULE_ID is set")
@@ -232,7 +264,25 @@ def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
         (r"Custom-[A-Za-z][A-Za-z0-9_]*", "a stream name: Custom-… of letters, digits and _"),
         problems,
     )
-    return LogsSettings(endpoint.rstrip("/"), rule_id, stream, terms)
+    return LogsSettings(endpoint.rstrip("/"), rule_id, stream, terms, omit)
+
+
+def _omit(env: Mapping[str, str], problems: list[str]) -> frozenset[str]:
+    """The columns that are not sent."""
+    text = env.get("NSGFLOW_LOGS_OMIT", "SourceBlob")
+    if text.lower() == "none":
+        return frozenset()
+    known = {name.lower(): name for name in columns()}
+    omit: set[str] = set()
+    for name in filter(None, map(str.strip, text.split(","))):
+        column = known.get(name.lower())
+        if column is None:
+            problems.append(f"NSGFLOW_LOGS_OMIT: {name!r} is no column of the table")
+        elif column in ALWAYS_SENT:
+            problems.append(f"NSGFLOW_LOGS_OMIT: {column} is always sent")
+        else:
+            omit.add(column)
+    return frozenset(omit)
 
 
 def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | None:
@@ -240,7 +290,9 @@ def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | N
     form = _choice(env, "NSGFLOW_WEBHOOK_FORMAT", _WEBHOOK_FORMATS, problems)
     terms = _filter(env, "NSGFLOW_WEBHOOK_FILTER", problems)
     if True not in terms.decisions:
-        problems.append("NSGFLOW_WEBHOOK_FILTER: only denied flows alert, and it lets none pass")
+        problems.append(
+            f"NSGFLOW_WEBHOOK_FILTER: {terms.terms!r} lets no denied flow pass: only those alert"
+        )
     secret, routing_key = b"", ""
     if form == "pagerduty":
         routing_key = env.get("NSGFLOW_WEBHOOK_SECRET", "")
@@ -326,7 +378,8 @@ def _check_url(
 
     Without `loopback` http is never good enough: what gets a token must speak TLS.
     """
-    shown = "its value" if secret_url else repr(url)
+    # What stands before @ or behind ? of any URL may be a secret.
+    shown = "its value" if secret_url or "@" in url else repr(re.sub(r"\?.*", "?…", url))
     try:
         parts = urlsplit(url)
         host, scheme = parts.hostname, parts.scheme

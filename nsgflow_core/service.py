@@ -1,5 +1,6 @@
 """The parts of the function put together once per process, from the settings."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from azure.storage.blob import BlobServiceClient
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.dead_letters import DeadLetters
+from nsgflow_core.delivery.drain import Drain
 from nsgflow_core.delivery.pipeline import Parts, Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
@@ -20,6 +22,7 @@ from nsgflow_core.estate.arm import CLOUDS, Cloud
 from nsgflow_core.estate.knowledge import Knowing
 from nsgflow_core.estate.library import Library, Sources
 from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.events import Announced, read_message
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.sinks.lane import THREADS, Lane
@@ -29,6 +32,15 @@ from nsgflow_core.telemetry import Telemetry
 
 DEADLINE_SECONDS = 8 * 60.0
 """An invocation commits and returns after this; host.json lets it run for ten minutes."""
+
+EVENT_SECONDS = 30.0
+"""An event's run hands its blob over after this, and a delivery under way may take 28 s more."""
+
+EVENT_BYTES = 256 * 1024
+"""An event's run hands over at once what has more new bytes: it would hold back other events."""
+
+SLICE_SECONDS = 20.0
+"""How long a backlog is drained before others have their turn."""
 
 _WATCH_SECONDS = 2 * DEADLINE_SECONDS
 _KNOWLEDGE_SECONDS = 10.0
@@ -50,6 +62,7 @@ class Service:
         self._watched: dict[datetime, float] = {}
         services = {name: blob_service(at) for name, at in settings.connections.items()}
         self._accounts = {name: str(at.account_name) for name, at in services.items()}
+        self._connections = {account.lower(): name for name, account in self._accounts.items()}
         self._services = services
         host = blob_service(settings.host_storage)
         self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
@@ -62,12 +75,13 @@ class Service:
         self._library = Library(state, sources, self._telemetry.warn, now)
         sinks = _sinks(settings, self._library.current)
         self._patience = _KNOWLEDGE_SECONDS * any(at.filter.asks_knowledge for at in sinks)
+        self._drain = Drain(self._slice, _beside)
         self._pipeline = Pipeline(
             Parts(
                 FlowLogs({self._accounts[name]: at for name, at in services.items()}),
                 self._checkpoints,
                 DeadLetters(state),
-                _lanes(sinks),
+                _lanes(sinks, now),
                 now,
                 self._library.current,
             )
@@ -77,17 +91,51 @@ class Service:
         if settings.logs is None and settings.webhook is None:
             self._telemetry.warn("neither the table nor the webhook is set: nothing is delivered")
 
-    def deliver(self, connection: str, container: str, path: str) -> Report:
-        """Deliver what is new in a blob that an event named.
+    def receive(self, body: bytes) -> None:
+        """Deliver what the events in a message of the queue announce.
+
+        What is no event of a flow log of ours is told and done with: trying it again would change
+        nothing.
+
+        Raises:
+            NsgflowError: as `deliver`; the other events of the message were seen to.
+        """
+        message = read_message(body)
+        problems = list(message.problems)
+        errors: list[NsgflowError] = []
+        for event in message.events:
+            connection = self._connection(event.accounts)
+            if not connection:
+                names = " or ".join(event.accounts) or "unknown"
+                problems.append(f"an event of the account {names}, which is no connection")
+                continue
+            try:
+                self.deliver(connection, event.container, event.path, event.announced)
+            except NsgflowError as exc:
+                errors.append(exc)
+        if problems:
+            self._telemetry.foreign(problems)
+        if errors:
+            raise errors[0]
+
+    def _connection(self, accounts: Sequence[str]) -> str:
+        """The connection whose account is called by one of these names; "" where none is."""
+        return next((self._connections[name] for name in accounts if name in self._connections), "")
+
+    def deliver(
+        self, connection: str, container: str, path: str, announced: Announced | None = None
+    ) -> Report:
+        """Deliver what is new in a blob that an event named, or `announced` as it was then.
 
         Raises:
             NsgflowError: a sink or the storage failed; what others accepted is committed.
         """
         ref = BlobRef(self._accounts[connection], container, path)
+        self._tell_drained()
         self._wait_for_knowledge()
         now = self._now()
         try:
-            report = self._run(ref, now + DEADLINE_SECONDS)
+            report = self._run(ref, now + EVENT_SECONDS, announced, EVENT_BYTES)
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
@@ -99,6 +147,8 @@ class Service:
             raise
         self._telemetry.report(report)
         self._library.check()
+        if report.more:
+            self._drain.add(ref)
         if report.unfinished:
             self._keep_open(connection, path, now, busy=report.busy)
         if error := report.error():
@@ -124,10 +174,39 @@ class Service:
                 return
         self._checkpoints.ask_sweep(connection, [hour])
 
-    def _run(self, ref: BlobRef, deadline: float) -> Report:
+    def _run(
+        self,
+        ref: BlobRef,
+        deadline: float,
+        announced: Announced | None = None,
+        most: int | None = None,
+    ) -> Report:
         if self._digests is not None:
             self._watch(parse_path(ref.path).hour)
-        return self._pipeline.run(ref, deadline)
+        return self._pipeline.run(ref, deadline, announced, most)
+
+    def _slice(self, ref: BlobRef) -> Report:
+        """Go on with a backlog for a while, beside the events."""
+        return self._run(ref, self._now() + SLICE_SECONDS)
+
+    def _tell_drained(self) -> None:
+        """Log what was drained: the host files lines by the thread of an invocation."""
+        for done in self._drain.told():
+            if done.report is not None:
+                self._telemetry.report(done.report)
+            elif isinstance(done.error, NsgflowError):
+                self._telemetry.failed(done.ref, done.error)
+            else:
+                self._telemetry.warn(f"draining {done.ref} broke: {done.error!r}")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is delivered beside the events; False when the time was over first."""
+        return self._drain.wait(seconds)
+
+    def stop(self, seconds: float) -> None:
+        """Let what is delivered beside the events commit, waiting so long at most."""
+        self._drain.stop(seconds)
+        self._tell_drained()
 
     def _watch(self, hour: datetime) -> None:
         """Let digests look at an hour that is over, before more is counted in it."""
@@ -158,6 +237,7 @@ class Service:
         Raises:
             NsgflowError: something failed; everything else was looked at all the same.
         """
+        self._tell_drained()
         self._wait_for_knowledge()
         deadline = self._now() + DEADLINE_SECONDS
         now = datetime.fromtimestamp(self._now(), UTC)
@@ -187,6 +267,8 @@ class Service:
             # Logged here because the host files lines by the thread of the invocation.
             for report in swept.reports:
                 self._telemetry.report(report)
+                if report.more:
+                    self._drain.add(report.ref)
             failed = [error for report in swept.reports if (error := report.error())]
             errors += [*swept.errors, *failed]
             self._telemetry.sweep(
@@ -230,9 +312,16 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
     return sinks
 
 
-def _lanes(sinks: Sequence[Sink]) -> list[Lane]:
+def _beside(work: Callable[[], None]) -> None:
+    """Begin a thread that does not keep the process alive: its death is one like any other."""
+    threading.Thread(target=work, name="drain", daemon=True).start()
+
+
+def _lanes(sinks: Sequence[Sink], now: Callable[[], float]) -> list[Lane]:
     """Each sink with threads of its own, so that one that hangs holds nobody else's."""
-    return [Lane(each, ThreadPoolExecutor(THREADS, thread_name_prefix=each.name)) for each in sinks]
+    return [
+        Lane(each, ThreadPoolExecutor(THREADS, thread_name_prefix=each.name), now) for each in sinks
+    ]
 
 
 def _digests(

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from nsgflow_core.model import BlobRef
 
 _LOGGER = logging.getLogger("nsgflow")
 _MINUTE = 60.0
+_FOREIGN_SHOWN = 10
 
 Counters = dict[str, dict[str, int]]
 """Counts by name and component; what did not happen is left out."""
@@ -127,6 +128,18 @@ class Telemetry:
         """Log something that a person should look at."""
         _log(logging.WARNING, "nsgflow.warning", {"message": message})
 
+    def foreign(self, problems: Sequence[str]) -> None:
+        """Log what came by the queue and is not ours, the first few a minute, and count it all.
+
+        A subscription without filters may send thousands.
+        """
+        with self._lock:
+            shown = self._totals["foreign"] < _FOREIGN_SHOWN
+            self._totals["foreign"] += 1
+        if shown:
+            self.warn("; ".join(problems[:_FOREIGN_SHOWN]))
+        self._end_minute()
+
     def _end_minute(self) -> None:
         """Log the totals when a minute or more has passed since they were last logged."""
         with self._lock:
@@ -152,6 +165,7 @@ def _summary(report: Report, counts: Counters) -> dict[str, Any]:
         "lagging": report.lagging,
         "lagSeconds": lag,
         "outOfTime": report.out_of_time,
+        "more": report.more,
         "seconds": round(report.seconds, 3),
     }
 

@@ -1,39 +1,12 @@
 metadata name = 'Alerts'
-metadata description = 'The action group and the alert rules over flows and over the pipeline\'s own lines.'
+metadata description = 'The alert rules over flows and over the pipeline\'s own lines.'
 
-import { alertOptions } from '../types.bicep'
+import { alertSettings } from '../types.bicep'
 
-@description('Required. Name of the action group.')
-param actionGroupName string
+@description('Required. Where the rules look, whom they tell, and what they are.')
+param settings alertSettings
 
-@description('Required. Region of the rules, which must be the workspace\'s.')
-param location string
-
-@description('Required. Tags of the action group and the rules.')
-param tags object
-
-@description('Required. Resource id of the workspace.')
-param workspaceId string
-
-@description('Required. Resource id of Application Insights, whose lines the rules look at.')
-param insightsId string
-
-@description('Required. Number of connections, each of which is to be swept.')
-param connectionCount int
-
-@description('Required. Whether rules over rows are on: 5-minute rules need the table\'s plan Analytics.')
-param rowAlerts bool
-
-@description('Required. E-mail addresses to tell.')
-param emails string[]
-
-@description('Required. Webhook to tell with the common alert schema, or empty for none.')
-@secure()
-param webhookUrl string
-
-@description('Required. The rules.')
-param options alertOptions
-
+var options = settings.options
 var ports = options.?watched.?ports ?? []
 var nsgs = options.?watched.?nsgs ?? []
 var watched = (options.?watched.?enabled ?? true) && (!empty(ports) || !empty(nsgs))
@@ -48,13 +21,13 @@ var nsgList = join(map(concat([''], nsgs), nsg => '\'${toLower(nsg)}\''), ', ')
 var spans = { PT30M: '30m', PT45M: '45m', PT1H: '1h', PT2H: '2h', PT3H: '3h', PT6H: '6h', P1D: '1d' }
 
 var values = {
-  insightsId: insightsId
+  insightsId: settings.insightsId
   ports: portList
   nsgs: nsgList
   factor: string(options.?surge.?factor ?? 5)
   minimum: string(options.?surge.?minimum ?? 500)
   failures: string(options.?delivery.?failures ?? 5)
-  connections: string(connectionCount)
+  connections: string(settings.connectionCount)
   lagMinutes: string(options.?delivery.?lagMinutes ?? 10)
   quiet: spans[options.?quiet.?window ?? 'PT1H']
 }
@@ -65,7 +38,7 @@ var values = {
 var rules = [
   {
     name: 'nsgflow-denied-watched'
-    enabled: rowAlerts && watched && !everyMinute
+    enabled: settings.rowAlerts && watched && !everyMinute
     displayName: 'nsgflow: denied flows to a watched port or NSG'
     severity: 2
     frequency: 'PT5M'
@@ -77,7 +50,7 @@ var rules = [
   }
   {
     name: 'nsgflow-surge'
-    enabled: rowAlerts && (options.?surge.?enabled ?? true)
+    enabled: settings.rowAlerts && (options.?surge.?enabled ?? true)
     displayName: 'nsgflow: far more denied flows than in the last day'
     severity: 2
     frequency: 'PT15M'
@@ -150,46 +123,20 @@ var rules = [
   }
 ]
 
-var tell = !empty(emails) || !empty(webhookUrl)
-
-resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = if (tell) {
-  name: actionGroupName
-  location: 'global'
-  tags: tags
-  properties: {
-    enabled: true
-    groupShortName: 'nsgflow'
-    emailReceivers: [
-      for (email, index) in emails: {
-        name: 'email-${index}'
-        emailAddress: email
-        useCommonAlertSchema: true
-      }
-    ]
-    webhookReceivers: empty(webhookUrl)
-      ? []
-      : [
-          {
-            name: 'webhook'
-            serviceUri: webhookUrl
-            useCommonAlertSchema: true
-          }
-        ]
-  }
-}
+var actionGroups = empty(settings.actionGroupId) ? [] : [settings.actionGroupId]
 
 resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   for rule in filter(rules, rule => rule.enabled): {
     name: rule.name
-    location: location
-    tags: tags
+    location: settings.location
+    tags: settings.tags
     kind: 'LogAlert'
     properties: {
       displayName: rule.displayName
       description: 'One of nsgflow\'s rules; docs/operations.md says what to do about it.'
       enabled: true
       severity: rule.severity
-      scopes: [workspaceId]
+      scopes: [settings.workspaceId]
       evaluationFrequency: rule.frequency
       windowSize: rule.window
       // A new table has no rows yet, and the validation asks for its columns.
@@ -216,7 +163,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
           }
         ]
       }
-      actions: { actionGroups: tell ? [actionGroup.id] : [] }
+      actions: { actionGroups: actionGroups }
     }
   }
 ]
@@ -225,15 +172,15 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
 // union nor saved functions. It sets no frequency and no window: it has its own.
 resource simpleAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (watched && everyMinute) {
   name: 'nsgflow-denied-watched-minute'
-  location: location
-  tags: tags
+  location: settings.location
+  tags: settings.tags
   kind: 'SimpleLogAlert'
   properties: {
     displayName: 'nsgflow: denied flows to a watched port or NSG, each minute'
     description: 'One of nsgflow\'s rules; docs/operations.md says what to do about it.'
     enabled: true
     severity: 2
-    scopes: [workspaceId]
+    scopes: [settings.workspaceId]
     autoMitigate: true
     criteria: {
       allOf: [
@@ -247,6 +194,6 @@ resource simpleAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (w
         }
       ]
     }
-    actions: { actionGroups: tell ? [actionGroup.id] : [] }
+    actions: { actionGroups: actionGroups }
   }
 }

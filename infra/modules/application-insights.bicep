@@ -1,19 +1,26 @@
 metadata name = 'Application Insights'
-metadata description = 'What the app reports about itself, in the workspace; only identities may write.'
+metadata description = 'Where the app reports about itself: a new component that only identities may write to, or one that exists.'
 
 @description('Required. Name of the component.')
 param name string
 
-@description('Required. Region of the component.')
+@description('Required. Whether the component exists; then it is only read.')
+param exists bool
+
+@description('Required. Region of a new component.')
 param location string
 
-@description('Required. Tags of the component.')
+@description('Required. Tags of a new component.')
 param tags object
 
 @description('Required. Resource id of the workspace that holds the data.')
 param workspaceId string
 
-resource component 'Microsoft.Insights/components@2020-02-02' = {
+resource existingComponent 'Microsoft.Insights/components@2020-02-02' existing = if (exists) {
+  name: name
+}
+
+resource newComponent 'Microsoft.Insights/components@2020-02-02' = if (!exists) {
   name: name
   location: location
   tags: tags
@@ -26,7 +33,9 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
 }
 
 @description('Resource id of the component.')
-output resourceId string = component.id
+output resourceId string = resourceId('Microsoft.Insights/components', name)
 
-@description('Connection string: where to send, not a secret, since local authentication is off.')
-output connectionString string = component.properties.ConnectionString
+@description('Connection string: where to send. It is no secret where local authentication is off, as in a new component.')
+output connectionString string = exists
+  ? existingComponent!.properties.ConnectionString
+  : newComponent!.properties.ConnectionString

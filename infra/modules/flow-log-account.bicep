@@ -1,5 +1,5 @@
 metadata name = 'Flow-log account'
-metadata description = 'An existing account with flow logs: what the app may do there, and the system topic of its events.'
+metadata description = 'An existing account with flow logs: what the app may do there, and where it is.'
 
 @description('Required. Name of the account, in the resource group that this module is deployed to.')
 param accountName string
@@ -25,6 +25,9 @@ resource roles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
     }
   }
 ]
+
+@description('Resource id of the account as Azure writes it: a topic\'s source may not change, not even its case.')
+output resourceId string = account.id
 
 @description('Region of the account.')
 output location string = account.location

@@ -1,7 +1,7 @@
 metadata name = 'Function app'
 metadata description = 'The Flex Consumption plan and the app, with every setting that nsgflow reads.'
 
-import { flowLogConnection, nsgflowOptions } from '../types.bicep'
+import { flowLogConnection } from '../types.bicep'
 
 @description('Required. Name of the app.')
 param name string
@@ -24,8 +24,11 @@ param instanceMemoryMB int
 @description('Required. The most instances that the app may run on.')
 param maximumInstanceCount int
 
-@description('Required. Instances that are kept ready for blob events.')
+@description('Required. Instances that are kept ready for events.')
 param alwaysReadyInstances int
+
+@description('Required. Whether instances are spread over the zones of the region.')
+param zoneRedundant bool
 
 @description('Required. Resource id of the identity.')
 param identityId string
@@ -51,11 +54,20 @@ param insightsConnectionString string
 @description('Required. Flow-log accounts as the app connects to them.')
 param connections flowLogConnection[]
 
-@description('Required. What the app delivers, and where.')
-param options nsgflowOptions
+@description('Required. Whether events come by queue, and not by Event Grid calling the app.')
+param queueTrigger bool
 
-@description('Required. Subnet that the app goes out through, or empty for none; with one, only Event Grid gets in.')
+@description('Required. Whether poison messages go to the queue service of the flow-log account, and not to host storage.')
+param documentedQueues bool
+
+@description('Required. Settings of nsgflow, and any other: names and values. They win.')
+param settings object
+
+@description('Required. Subnet that the app goes out through, or empty for none; with one, only Event Grid gets in, and nobody where events come by queue.')
 param subnetId string
+
+@description('Required. Workspace that the app sends its diagnostics to, or empty for none.')
+param diagnosticsWorkspaceId string
 
 // The threads of a worker: one for each blob that the host hands over at a time
 // (maxDegreeOfParallelism in host.json), one for the sweep and one for the timer of digests.
@@ -72,52 +84,32 @@ var platformSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   AZURE_CLIENT_ID: identityClientId
   PYTHON_THREADPOOL_THREAD_COUNT: string(workerThreads)
-}
-
-var nsgflowSettings = {
   NSGFLOW_CONNECTIONS: join(map(connections, connection => connection.name), ',')
-  NSGFLOW_TRIGGER_SOURCE: 'EventGrid'
-  NSGFLOW_STATE_TABLE: options.stateTable
-  NSGFLOW_STATE_DAYS: string(options.stateDays)
-  NSGFLOW_STATE_CONTAINER: options.stateContainer
-  NSGFLOW_LOGS_ENDPOINT: options.logsEndpoint
-  NSGFLOW_LOGS_RULE_ID: options.logsRuleId
-  NSGFLOW_LOGS_STREAM: options.logsStream
-  NSGFLOW_LOGS_FILTER: options.logsFilter
-  NSGFLOW_WEBHOOK_URL: options.webhookUrl
-  NSGFLOW_WEBHOOK_FORMAT: options.webhookFormat
-  NSGFLOW_WEBHOOK_SECRET: options.webhookSecret
-  NSGFLOW_WEBHOOK_FILTER: options.webhookFilter
-  NSGFLOW_WEBHOOK_MAX_AGE_MINUTES: options.webhookMaxAgeMinutes > 0 ? string(options.webhookMaxAgeMinutes) : ''
-  NSGFLOW_WEBHOOK_INTERVAL_SECONDS: string(options.webhookIntervalSeconds)
-  NSGFLOW_WEBHOOK_REPEAT_MINUTES: string(options.webhookRepeatMinutes)
-  NSGFLOW_SWEEP_HOURS: string(options.sweepHours)
-  NSGFLOW_SERVICE_TAGS: options.serviceTags
-  NSGFLOW_INVENTORY: options.inventory
-  NSGFLOW_WORKSPACE_ID: options.workspaceId
 }
 
 var connectionSettings = map(connections, connection => {
   '${connection.name}__blobServiceUri': connection.blobEndpoint
-  '${connection.name}__queueServiceUri': connection.queueEndpoint
+  '${connection.name}__queueServiceUri': documentedQueues ? connection.queueEndpoint : queueEndpoint
   '${connection.name}__credential': 'managedidentity'
   '${connection.name}__clientId': identityClientId
 })
 
-// host.json lets the summary lines of the default connection through; those of others are let
-// through here. (Names with a period are refused on Linux by Elastic Premium and Dedicated plans;
-// the documentation does not name Flex Consumption, and it was not tried.)
-var extraConnections = filter(connections, connection => connection.name != 'FlowLogs')
-var logLevelSettings = map(extraConnections, connection => {
-  'AzureFunctionsJobHost__logging__logLevel__Function.nsg_${connection.name}.User': 'Information'
-  'AzureFunctionsJobHost__logging__logLevel__Function.vnet_${connection.name}.User': 'Information'
-})
+// host.json names the functions whose lines are kept. A setting could name more, but its name would
+// have a period, which Flex Consumption may refuse.
+var unheard = queueTrigger
+  ? []
+  : filter(
+      map(connections, connection => connection.name),
+      name =>
+        !contains(host.logging.logLevel, 'Function.nsg_${name}.User') || !contains(
+          host.logging.logLevel,
+          'Function.vnet_${name}.User'
+        )
+    )
 
-var settings = reduce(
-  concat(connectionSettings, logLevelSettings),
-  union(platformSettings, nsgflowSettings),
-  (all, some) => union(all, some)
-)
+var allSettings = empty(unheard)
+  ? union(reduce(connectionSettings, platformSettings, (all, some) => union(all, some)), settings)
+  : fail('host.json does not let the lines of these connections through: ${join(unheard, ', ')}. Add Function.nsg_NAME.User and Function.vnet_NAME.User at Information to its logLevel')
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
@@ -125,7 +117,10 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   tags: tags
   kind: 'functionapp'
   sku: { name: 'FC1', tier: 'FlexConsumption' }
-  properties: { reserved: true }
+  properties: {
+    reserved: true
+    zoneRedundant: zoneRedundant
+  }
 }
 
 resource app 'Microsoft.Web/sites@2025-03-01' = {
@@ -157,17 +152,19 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'blob', instanceCount: alwaysReadyInstances }] : []
+        alwaysReady: alwaysReadyInstances > 0
+          ? [{ name: queueTrigger ? 'function:events' : 'blob', instanceCount: alwaysReadyInstances }]
+          : []
       }
     }
     siteConfig: {
       alwaysOn: false
       minTlsVersion: '1.2'
-      appSettings: map(items(settings), setting => { name: setting.key, value: setting.value })
+      appSettings: map(items(allSettings), setting => { name: setting.key, value: setting.value })
       // Event Grid cannot deliver to a private endpoint, so the way in stays public, for Event
       // Grid alone. Deployment goes in by the other site, which asks for an Entra sign-in.
       ipSecurityRestrictionsDefaultAction: empty(subnetId) ? 'Allow' : 'Deny'
-      ipSecurityRestrictions: empty(subnetId)
+      ipSecurityRestrictions: empty(subnetId) || queueTrigger
         ? []
         : [
             {
@@ -190,6 +187,16 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   resource scmPasswords 'basicPublishingCredentialsPolicies' = {
     name: 'scm'
     properties: { allow: false }
+  }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(diagnosticsWorkspaceId)) {
+  scope: app
+  name: 'nsgflow'
+  properties: {
+    workspaceId: diagnosticsWorkspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }
 

@@ -22,18 +22,27 @@ param stateTable string
 @description('Required. Container of events that Event Grid could not deliver.')
 param eventDeadLetterContainer string
 
+@description('Required. Queue that Event Grid delivers to, or empty for none.')
+param eventsQueue string
+
 @description('Required. Days after which dead letters are deleted.')
 param deadLetterRetentionDays int
 
 @description('Required. Whether only private endpoints and trusted Azure services reach the account.')
 param privateNetworking bool
 
+@description('Required. Whether the account is replicated over the zones of its region.')
+param zoneRedundant bool
+
+@description('Required. Workspace that the account\'s services send their diagnostics to, or empty for none.')
+param diagnosticsWorkspaceId string
+
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_LRS' }
+  sku: { name: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS' }
   properties: {
     accessTier: 'Hot'
     allowBlobPublicAccess: false
@@ -41,9 +50,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    // In private mode the account stays reachable for trusted services: Event Grid puts events
-    // that it could not deliver here, with its system-assigned identity. (Documented for queues
-    // behind a firewall; not verified for dead letters.)
+    // In private mode the account stays reachable for trusted services: Event Grid puts events here,
+    // those for the queue and those that it could not deliver, with its system-assigned identity.
     publicNetworkAccess: 'Enabled'
     networkAcls: {
       bypass: 'AzureServices'
@@ -60,6 +68,14 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
         properties: { publicAccess: 'None' }
       }
     ]
+  }
+
+  resource queues 'queueServices' = {
+    name: 'default'
+
+    resource events 'queues' = if (!empty(eventsQueue)) {
+      name: empty(eventsQueue) ? 'none' : eventsQueue
+    }
   }
 
   resource tables 'tableServices' = {
@@ -95,6 +111,33 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
       }
     }
     dependsOn: [blobs]
+  }
+}
+
+resource blobDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(diagnosticsWorkspaceId)) {
+  scope: account::blobs
+  name: 'nsgflow'
+  properties: {
+    workspaceId: diagnosticsWorkspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+  }
+}
+
+resource queueDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(diagnosticsWorkspaceId)) {
+  scope: account::queues
+  name: 'nsgflow'
+  properties: {
+    workspaceId: diagnosticsWorkspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+  }
+}
+
+resource tableDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(diagnosticsWorkspaceId)) {
+  scope: account::tables
+  name: 'nsgflow'
+  properties: {
+    workspaceId: diagnosticsWorkspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
   }
 }
 

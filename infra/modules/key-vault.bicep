@@ -1,5 +1,5 @@
 metadata name = 'Key Vault'
-metadata description = 'The webhook\'s URL and signing secret, which settings of the app refer to.'
+metadata description = 'The vault of the webhook\'s URL and secret; it is made only when there is one.'
 
 @description('Required. Name of the vault.')
 param name string
@@ -10,42 +10,47 @@ param location string
 @description('Required. Tags of the vault.')
 param tags object
 
-@description('Required. URL of the webhook, or empty for none.')
-@secure()
-param webhookUrl string
+@description('Required. Whether a deleted vault stays until its time is over, whoever asks. It cannot be taken back.')
+param purgeProtection bool
 
-@description('Required. Secret that signs the alerts, or empty for none.')
-@secure()
-param webhookSecret string
+@description('Required. Whether to take back a deleted vault of this name.')
+param recover bool
+
+@description('Required. Whether only a private endpoint and trusted Azure services reach the vault.')
+param privateNetworking bool
+
+@description('Required. Workspace that the vault sends its diagnostics to, or empty for none.')
+param diagnosticsWorkspaceId string
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
   location: location
   tags: tags
   properties: {
+    createMode: recover ? 'recover' : 'default'
     tenantId: tenant().tenantId
     sku: { family: 'A', name: 'standard' }
     enableRbacAuthorization: true
-    // Every deployment writes the secrets anew, so purge protection would save nothing and
-    // would block the name for a week after an uninstall.
     enableSoftDelete: true
     softDeleteRetentionInDays: 7
-    publicNetworkAccess: 'Enabled'
+    enablePurgeProtection: purgeProtection ? true : null
+    publicNetworkAccess: privateNetworking ? 'Disabled' : 'Enabled'
+    networkAcls: {
+      bypass: 'AzureServices'
+      defaultAction: privateNetworking ? 'Deny' : 'Allow'
+    }
   }
+}
 
-  resource url 'secrets' = if (!empty(webhookUrl)) {
-    name: 'webhook-url'
-    properties: { value: webhookUrl }
-  }
-
-  resource secret 'secrets' = if (!empty(webhookSecret)) {
-    name: 'webhook-secret'
-    properties: { value: webhookSecret }
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(diagnosticsWorkspaceId)) {
+  scope: vault
+  name: 'nsgflow'
+  properties: {
+    workspaceId: diagnosticsWorkspaceId
+    logs: [{ categoryGroup: 'audit', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }
 
 @description('Resource id of the vault.')
 output resourceId string = vault.id
-
-@description('URI of the vault, with a slash at the end.')
-output uri string = vault.properties.vaultUri

@@ -1,5 +1,5 @@
 metadata name = 'Network'
-metadata description = 'Private mode: the virtual network of the app and the DNS zones of storage.'
+metadata description = 'Private mode with a network of its own: one subnet for the app, one for private endpoints.'
 
 @description('Required. Name of the virtual network.')
 param name string
@@ -7,16 +7,11 @@ param name string
 @description('Required. Region of the virtual network.')
 param location string
 
-@description('Required. Tags of the network and the zones.')
+@description('Required. Tags of the network.')
 param tags object
 
 @description('Required. Address space, /25 or larger.')
 param addressPrefix string
-
-@description('Required. Whether to make the private DNS zones; with false, something else, such as a policy, registers the endpoints.')
-param createDnsZones bool
-
-var zoneNames = map(['blob', 'queue', 'table'], service => 'privatelink.${service}.${environment().suffixes.storage}')
 
 resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   name: name
@@ -59,36 +54,8 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   }
 }
 
-resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
-  for zone in zoneNames: if (createDnsZones) {
-    name: zone
-    location: 'global'
-    tags: tags
-  }
-]
-
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
-  for (zone, index) in zoneNames: if (createDnsZones) {
-    parent: zones[index]
-    name: name
-    location: 'global'
-    tags: tags
-    properties: {
-      registrationEnabled: false
-      virtualNetwork: { id: network.id }
-    }
-  }
-]
-
 @description('Subnet that the app goes out through.')
 output appSubnetId string = network::appSubnet.id
 
 @description('Subnet of the private endpoints.')
 output endpointSubnetId string = network::endpointSubnet.id
-
-@description('Ids of the DNS zones by service, empty ids when none are made.')
-output zoneIds object = {
-  blob: createDnsZones ? zones[0].id : ''
-  queue: createDnsZones ? zones[1].id : ''
-  table: createDnsZones ? zones[2].id : ''
-}

@@ -1,5 +1,5 @@
 metadata name = 'Private endpoint'
-metadata description = 'One private endpoint of one service of a storage account.'
+metadata description = 'One private endpoint of one service of a storage account or a Key Vault.'
 
 @description('Required. Name of the endpoint.')
 param name string
@@ -13,11 +13,11 @@ param tags object
 @description('Required. Subnet of the endpoint.')
 param subnetId string
 
-@description('Required. Resource id of the storage account; it may be in another region or subscription.')
-param storageId string
+@description('Required. Resource id of the account or vault; it may be in another region or subscription.')
+param targetId string
 
-@description('Required. Service of the account.')
-@allowed(['blob', 'queue', 'table'])
+@description('Required. Service that is reached.')
+@allowed(['blob', 'queue', 'table', 'vault'])
 param service string
 
 @description('Required. Id of the DNS zone, or empty for none.')
@@ -33,7 +33,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = {
       {
         name: service
         properties: {
-          privateLinkServiceId: storageId
+          privateLinkServiceId: targetId
           groupIds: [service]
         }
       }

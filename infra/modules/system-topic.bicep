@@ -19,6 +19,9 @@ param tags object
 @description('Required. Resource id of the storage account.')
 param storageId string
 
+@description('Required. Workspace that a new topic sends its diagnostics to, or empty for none.')
+param diagnosticsWorkspaceId string
+
 resource existingTopic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = if (exists) {
   name: name
 }
@@ -31,6 +34,16 @@ resource newTopic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!exists) {
   properties: {
     source: storageId
     topicType: 'Microsoft.Storage.StorageAccounts'
+  }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!exists && !empty(diagnosticsWorkspaceId)) {
+  scope: newTopic
+  name: 'nsgflow'
+  properties: {
+    workspaceId: diagnosticsWorkspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }
 

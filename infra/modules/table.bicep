@@ -92,6 +92,9 @@ resource savedSearches 'Microsoft.OperationalInsights/workspaces/savedSearches@2
       functionAlias: empty(search.functionAlias) ? null : search.functionAlias
       functionParameters: empty(search.functionParameters) ? null : search.functionParameters
       version: 2
+      // Without it a second deployment is refused with 409; the type lacks it.
+      #disable-next-line BCP037
+      etag: '*'
     }
     dependsOn: [table]
   }

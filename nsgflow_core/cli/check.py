@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import Verbose
+from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.session import Status, session
 
 
@@ -20,8 +21,9 @@ def check(
     """Check what stands in the way, each with its mend.
 
     Looks at the settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…), sign-in, each container,
-    the state, a token for Logs Ingestion and the webhook's host. Exit status 1 if anything is
-    missing. Sends nothing unless --send-test is given.
+    the state, a token for Logs Ingestion and the webhook's host; and for misspelt settings and
+    logs that are not new. Exit status 1 if anything is missing or wrong. Sends nothing unless
+    --send-test is given.
     """
     with session(verbose=verbose):
         import os
@@ -32,9 +34,10 @@ def check(
         missing = 0
         for finding in findings(os.environ, send_test=send_test):
             missing += bool(finding.mend)
-            mark = "MISSING" if finding.mend else "ok"
+            mark = "ok" if not finding.mend else "WRONG" if finding.wrong else "MISSING"
             line = f"{mark:8}{finding.what}"
-            sys.stdout.write(f"{line}: {finding.mend}\n" if finding.mend else f"{line}\n")
+            line = redacted(f"{line}: {finding.mend}" if finding.mend else line)
+            sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
         if missing:
             raise typer.Exit(Status.FAILED)

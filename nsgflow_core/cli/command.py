@@ -9,6 +9,9 @@ FILTER_KEYS = (
     *("mac", "lb", "nonzero", "type"),
 )
 """The keys of filter terms. They stand here as well because help must not import the filter."""
+_TERMS = f"""Keys of --filter: {", ".join(FILTER_KEYS)}. Terms are separated by spaces and all must
+hold, values by commas and any may; ! in front negates. Names take *, ports ranges, addresses CIDR
+and the words private and internet."""
 _ELSEWHERE = {
     "--display-minutes": "say --since, for example --since 3m",
     "--protocol": "say --filter proto=tcp",
@@ -31,6 +34,12 @@ class Command(TyperCommand):
 
     Where an option that takes one value is given twice, the first would be lost.
     """
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Below the help of what takes filter terms: their grammar."""
+        if any("--filter" in param.opts for param in self.params):
+            self.epilog = _TERMS
+        super().format_epilog(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words of a command line apart; wrong ones are a usage error."""

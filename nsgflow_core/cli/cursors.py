@@ -16,6 +16,7 @@ import typer
 from msgspec.structs import replace
 
 from nsgflow_core.cli.formats import write_table
+from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.read import Reader
 from nsgflow_core.cli.session import Status, note
 from nsgflow_core.cli.state import SINKS, Entry, State
@@ -26,12 +27,11 @@ from nsgflow_core.errors import BadInputError, TransientError
 from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import parse_path
-from nsgflow_core.model import Position
 
 _PATIENCE = 2.5 * CLAIM_SECONDS
 """How long a log that is being worked on is waited for, in seconds."""
 _POLL = 0.5
-_COLUMNS = ("hour", "log", "mac", "sink", "bytes again", "flows again")
+_COLUMNS = ("hour", "log", "mac", "sink", "bytes again", "flows")
 
 
 def refuse_forgotten(state: State, hours: Sequence[datetime], now: datetime) -> None:
@@ -71,8 +71,8 @@ def move(state: State, chosen: Sequence[Entry], sinks: Sequence[str]) -> None:
             moved.setdefault(entry.connection, set()).add(hour)
     for connection, hours in moved.items():
         state.checkpoints.ask_sweep(connection, hours)
-    count = len(chosen) - busy
-    sys.stdout.write(f"{count} logs will be sent again by the next sweep, within 5 minutes\n")
+    logs = counted(len(chosen) - busy, "log")
+    sys.stdout.write(f"{logs} will be sent again by the next sweep, within 5 minutes\n")
     if busy:
         raise typer.Exit(Status.INCOMPLETE)
 
@@ -112,36 +112,36 @@ def configured(settings: Settings) -> list[str]:
 
 
 def show_again(state: State, chosen: Sequence[Entry], sinks: Sequence[str]) -> None:
-    """Write what would be sent again of these logs."""
+    """Write what would be sent of these logs."""
     write_table(_COLUMNS, [cells for entry in chosen for cells in _again(state, entry, sinks)])
 
 
 def _again(state: State, entry: Entry, chosen: Sequence[str]) -> Iterator[list[str]]:
-    """What would be sent again of one log, in a row for each sink: read, and counted."""
+    """What would be sent of one log, in a row for each sink: read, and counted.
+
+    All of the log is sent, what was never delivered as well.
+    """
     log, cursors = entry.log, entry.checkpoint.cursors if entry.checkpoint else {}
     if log is None:
         return
-    sinks = {
-        sink: (cursors[sink].position, _filter(state.settings, sink))
-        for sink in (chosen or cursors or configured(state.settings))
-        if sink in cursors
-    }
+    sinks = list(chosen or cursors or configured(state.settings))
+    filters = {sink: _filter(state.settings, sink) for sink in sinks}
     counts: Counter[str] = Counter()
     account = state.connections[entry.connection]
-    wanted = _any([terms for _, terms in sinks.values()])
-    if any(position > Position(0) for position, _ in sinks.values()):
-        with Reader(FlowLogs({account.name: account.service}), wanted, lambda _: None) as reader:
-            for found in reader.flows([[log]]):
-                for sink, (position, terms) in sinks.items():
-                    before = found.flow.position < position
-                    counts[sink] += before and terms.accepts(found.flow)
-    for sink, (position, _) in sinks.items():
-        name = log.path.resource.rpartition("/")[2]
-        place = [f"{log.path.hour:%Y-%m-%dT%H:00Z}", name, log.path.mac]
-        yield [*place, sink, str(position.offset), str(counts[sink])]
+    source = FlowLogs({account.name: account.service})
+    with Reader(source, _any(list(filters.values())), lambda _: None) as reader:
+        for found in reader.flows([[log]]):
+            for sink, terms in filters.items():
+                counts[sink] += terms.accepts(found.flow)
+    for failure in reader.tally.failures:
+        note(f"not counted: {failure}")
+    name = log.path.resource.rpartition("/")[2]
+    place = [f"{log.path.hour:%Y-%m-%dT%H:00Z}", name, log.path.mac]
+    for sink in sinks:
+        again = cursors[sink].position.offset if sink in cursors else 0
+        yield [*place, sink, str(again), str(counts[sink])]
     if not sinks:
-        place = [f"{log.path.hour:%Y-%m-%dT%H:00Z}", log.path.resource.rpartition("/")[2]]
-        yield [*place, log.path.mac, "none so far", "0", "0"]
+        yield [*place, "none is set", "0", "0"]
 
 
 def _filter(settings: Settings, sink: str) -> Filter:

@@ -7,12 +7,11 @@ from typing import Any
 
 from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
 from nsgflow_core.cli.names import vnet_name
-from nsgflow_core.cli.proposals import Proposal, proposal
+from nsgflow_core.cli.proposals import Planner, Proposal, Wish, merged, no_rule, wishes
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import nsg_name
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.inventory import Inventory
-from nsgflow_core.estate.rules import Denial, denial
 from nsgflow_core.model import flow_time
 
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
@@ -100,20 +99,24 @@ def write(
     suggest: bool,
     inventory: Inventory | None = None,
 ) -> None:
-    """Write the groups, and with `suggest` for each the rule that would let it through.
+    """Write the groups, and with `suggest` the rules that would let them through.
 
     With an inventory the proposals name the rule that denied and a free priority before it.
     """
-    proposals = [_proposal(keys, *entry, inventory) for entry in groups] if suggest else []
+    proposals = _proposals(keys, groups, inventory) if suggest else []
     if output == "table":
         _write_table(keys, groups)
-        for number, made in enumerate(proposals, 1):
+        for number, (_, made) in enumerate(proposals, 1):
             sys.stdout.write("\n" + made.text(f"{number}. "))
         return
     found_rows = [_row(keys, *entry) for entry in groups]
     if suggest:
-        for row, made in zip(found_rows, proposals, strict=True):
-            row |= {"proposal": made.command, "warnings": made.warnings}
+        for row in found_rows:
+            row |= {"proposal": "", "warnings": []}
+        for numbers, made in proposals:
+            for row in (found_rows[number] for number in numbers):
+                row["proposal"] = "\n".join(filter(None, (row["proposal"], made.command)))
+                row["warnings"] += [one for one in made.warnings if one not in row["warnings"]]
     if output == "json":
         write_json_lines(found_rows)
     else:
@@ -121,18 +124,21 @@ def write(
         write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
 
 
-def _proposal(
-    keys: Sequence[str], values: Key, denials: Denials, inventory: Inventory | None
-) -> Proposal:
-    group = dict(zip(keys, values, strict=True))
-    acl_group = denials.acl_group
-    known: Denial | None = None
-    if inventory is not None:
-        if acl := inventory.acl(acl_group):
-            acl_group = acl.id
-        inbound = group["direction"] == "in"
-        known = denial(inventory, acl_group, str(group["rule"]), inbound=inbound)
-    return proposal(group, acl_group, sorted(denials.sources), known)
+def _proposals(
+    keys: Sequence[str], groups: Sequence[tuple[Key, Denials]], inventory: Inventory | None
+) -> list[tuple[Sequence[int], Proposal]]:
+    """Proposals, each with the numbers of the groups that it is for, the busiest first."""
+    apart: list[Wish] = []
+    helpless: list[tuple[Sequence[int], Proposal]] = []
+    for number, (values, denials) in enumerate(groups):
+        group = dict(zip(keys, values, strict=True))
+        found = wishes(number, group, denials.acl_group, sorted(denials.sources))
+        apart += found
+        if not found:
+            helpless.append(([number], no_rule(str(group["rule"]))))
+    planner = Planner(inventory)
+    made = [(one.groups, planner.proposal(one)) for one in merged(apart)]
+    return sorted([*made, *helpless], key=lambda entry: min(entry[0]))
 
 
 def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:

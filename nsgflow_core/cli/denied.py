@@ -30,8 +30,9 @@ def denied(
         bool,
         typer.Option(
             "--suggest",
-            help="Propose for each group the rule that would let it through, as an az command "
-            "to review; with the function's settings in the environment, by its inventory.",
+            help="Propose the rules that would let them through, as az commands to review, those "
+            "that would let the internet in as comments; with the function's settings in the "
+            "environment, by its inventory.",
         ),
     ] = False,
     wanted: Wanted,
@@ -48,7 +49,7 @@ def denied(
         import os
 
         from nsgflow_core.cli import denials
-        from nsgflow_core.cli.accounts import sign_in
+        from nsgflow_core.cli.files import opened
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.errors import BadInputError
@@ -60,7 +61,7 @@ def denied(
             raise BadInputError("--suggest needs the default grouping: leave out --by")
         if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
             raise BadInputError("denied shows denied flows: 'nsgflow flows' shows allowed ones")
-        accounts = sign_in(sources.account_name or (), os.environ)
+        accounts = opened(sources, os.environ)
         with reading(accounts, wanted, when, Defaults(always_denied=True)) as work:
             inventory = work.knowledge.inventory
             groups = denials.group(work.flows(), keys, inventory)

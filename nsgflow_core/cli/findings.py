@@ -8,9 +8,11 @@ import os
 import socket
 import ssl
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 import certifi
@@ -19,9 +21,10 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
 from nsgflow_core.cli import trial
-from nsgflow_core.cli.listing import Resource
+from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.listing import Logs, Resource
 from nsgflow_core.cli.state import settings_of
-from nsgflow_core.config import LogsSettings, Settings, WebhookSettings
+from nsgflow_core.config import KNOWN, LogsSettings, Settings, WebhookSettings
 from nsgflow_core.errors import ConfigError, NsgflowError, TransientError
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.blocks import FlowLogs
@@ -31,14 +34,26 @@ from nsgflow_core.sinks.log_analytics import LogAnalyticsSink, token_scope
 from nsgflow_core.storage import blob_service, credential, errors_of, table
 
 _SECONDS = 10.0
+_PARTS = (
+    *("", "__blobServiceUri", "__queueServiceUri", "__tableServiceUri", "__accountName"),
+    *("__credential", "__clientId"),
+)
+"""What the names of a storage account's settings end in."""
+_STALE = timedelta(hours=3)
+"""So old may the newest log of an account be: its hour ends an hour after it began, and a quiet
+hour writes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, and the mend, "" when all is well."""
+    """One line: what was looked at, and the mend, "" when all is well.
+
+    `wrong` says that something is there and is not right, else it is missing.
+    """
 
     what: str
     mend: str = ""
+    wrong: bool = False
 
 
 def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding]:
@@ -47,11 +62,11 @@ def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding
         settings = settings_of(environ)
     except ConfigError as exc:
         for problem in exc.problems:
-            yield Finding("settings", problem)
+            yield Finding("settings", problem, wrong=": set it" not in problem)
+        yield from misspelt(environ)
         return
     yield Finding("settings")
-    for name in settings.unknown:
-        yield Finding(f"setting {name}", "there is no such setting: correct or remove it")
+    yield from misspelt(environ, settings.connections)
     for connection, storage in settings.connections.items():
         yield from _flow_logs(connection, storage)
     yield from _state(settings)
@@ -63,6 +78,24 @@ def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding
         yield from _table(settings.logs, send_test=send_test)
     if settings.webhook is not None:
         yield from _webhook(settings.webhook, send_test=send_test)
+
+
+def misspelt(
+    environ: Mapping[str, str], connections: Iterable[str] = ("FlowLogs",)
+) -> Iterator[Finding]:
+    """Variables that look like settings and are none, with the nearest that is one."""
+    storage = [f"{name}{part}" for name in ("AzureWebJobsStorage", *connections) for part in _PARTS]
+    known = {name.upper(): name for name in (*KNOWN, *storage)}
+    for name, value in sorted(environ.items()):
+        if not value.strip() or name in known.values():
+            continue
+        # Another program's variable is not ours because a few letters are alike.
+        ours = name.upper().startswith("NSGFLOW_")
+        near = get_close_matches(name.upper(), known, 1, 0.8 if ours else 0.9)
+        if ours or near:
+            hint = f": did you mean {known[near[0]]}?" if near else ""
+            mend = f"there is no such setting{hint or ': correct or remove it'}"
+            yield Finding(f"setting {name}", mend, wrong=True)
 
 
 def _tried(what: str, attempt: Callable[[], object], mend: str) -> Finding:
@@ -108,6 +141,24 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
             f"{connection}: read {account}/{container.container_name}",
             lambda container=container: _read_a_byte(source, account, container),  # type: ignore[misc]
             role,
+        )
+    yield from _stale(connection, Account(account, service))
+
+
+def _stale(connection: str, account: Account) -> Iterator[Finding]:
+    """That no log of an account is new, where there are logs."""
+    try:
+        newest = Logs([account]).newest_hour()
+    except NsgflowError:
+        return  # what is refused has a line of its own
+    behind = datetime.now(UTC) - newest if newest is not None else timedelta()
+    if newest is not None and behind > _STALE:
+        yield Finding(
+            f"{connection}: newest log of {account.name}",
+            f"it is of {newest:%Y-%m-%dT%HZ}, {behind.total_seconds() // 3600:.0f} hours ago: see "
+            "that the flow logs are enabled, and sent to this account "
+            "('az network watcher flow-log list -l REGION')",
+            wrong=True,
         )
 
 

@@ -39,7 +39,7 @@ def flows(
         import sys
         from collections.abc import Iterator
 
-        from nsgflow_core.cli.accounts import sign_in
+        from nsgflow_core.cli.files import opened
         from nsgflow_core.cli.formats import write_flows
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.read import Found
@@ -54,7 +54,7 @@ def flows(
                 totals.add(item.flow)
                 yield item
 
-        accounts = sign_in(sources.account_name or (), os.environ)
+        accounts = opened(sources, os.environ)
         defaults = Defaults(allowed=display_allowed, direction="in", offers_allowed=True)
         with reading(accounts, wanted, when, defaults) as work:
             found = counted(work.flows()) if aggregate else work.flows()

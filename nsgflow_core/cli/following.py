@@ -169,7 +169,7 @@ class _Account:
             found = self._round(now)
         except NsgflowError as exc:
             self.error = exc
-            self.failures[self._name] = sentence(exc)
+            self.failures = self._logs.failures or {self._name: sentence(exc)}
         self._in_a_row = self._in_a_row + 1 if self.failures else 0
         wait_for = min(2.0**self._in_a_row, _LONGEST_WAIT) if self.error else 0.0
         self.not_before = time.monotonic() + wait_for

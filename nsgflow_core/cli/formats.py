@@ -13,6 +13,7 @@ from nsgflow_core.cli.harmless import inert, json_text, printable
 from nsgflow_core.cli.names import vnet_name
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import Lines, nsg_name
+from nsgflow_core.columns import columns
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import BlobRef, Flow, flow_time
 from nsgflow_core.sinks import rows
@@ -46,7 +47,7 @@ def write_flows(found: Iterable[Found], output: str, knowledge: Knowledge = NOTH
             for row in _rows(found, knowledge):
                 write_json(row)
         case "csv":
-            write_csv(rows.columns(), (msgspec.json.decode(row) for row in _rows(found, knowledge)))
+            write_csv(columns(), (msgspec.json.decode(row) for row in _rows(found, knowledge)))
         case "table":
             cells = (_cells(one, knowledge) for one in found)
             while page := list(islice(cells, _PAGE)):

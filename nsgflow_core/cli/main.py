@@ -10,10 +10,10 @@ import typer
 
 from nsgflow_core.cli.lazy_group import SETTINGS, LazyGroup
 
-_ENVIRONMENT = """Sign-in: AZURE_STORAGE_CONNECTION_STRING, or STORAGE_ACCOUNT_KEY with
---account-name, else whoever is signed in here (az login, managed identity).
+_ENVIRONMENT = """Sign-in: AZURE_STORAGE_CONNECTION_STRING, or STORAGE_ACCOUNT_KEY or a SAS
+with --account-name, else whoever is signed in here (az login, managed identity).
 
-Exit status: 0 done; 1 failed; 2 wrong usage or settings; 3 some log could not be read and was
+Exit status: 0 done; 1 failed; 2 wrong usage or settings; 3 something could not be read and was
 skipped; 130 interrupted; 141 the reader of the pipe went away. NO_COLOR switches colours off."""
 
 

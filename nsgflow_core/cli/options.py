@@ -53,6 +53,14 @@ def one_of(flag: str, value: str, words: Sequence[str]) -> str:
 class Sources:
     """Where flows are read from."""
 
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE]...",
+            help="Files (PT1H.json, also gzip), folders, - for stdin, or storage accounts.",
+            show_default=False,
+        ),
+    ] = None
     account_name: Annotated[
         list[str] | None,
         typer.Option(

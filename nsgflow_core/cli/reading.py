@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import typer
 
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.files import FileLogs
 from nsgflow_core.cli.listing import Logs
 from nsgflow_core.cli.nothing_found import no_flows, no_such_names
 from nsgflow_core.cli.options import Wanted, When
@@ -20,6 +21,7 @@ from nsgflow_core.cli.read import Failure, Found, Log, Reader, Tally
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.state import inventory_of
 from nsgflow_core.cli.times import Span, span
+from nsgflow_core.delivery.pipeline import Source
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.blocks import FlowLogs
@@ -53,7 +55,12 @@ class Reading:
     """
 
     def __init__(
-        self, accounts: Sequence[Account], wanted: Wanted, when: When, defaults: Defaults
+        self,
+        accounts: Sequence[Account] | FileLogs,
+        wanted: Wanted,
+        when: When,
+        defaults: Defaults,
+        knowledge: Knowledge | None = None,
     ) -> None:
         """Ready to read.
 
@@ -61,13 +68,18 @@ class Reading:
             BadInputError: what is asked for makes no sense.
         """
         self._now = datetime.now(UTC)
-        self._accounts, self._when = accounts, when
+        self._accounts = () if isinstance(accounts, FileLogs) else accounts
+        self._when = when
         self._span = when_span(when, self._now)
         self.query = Query(wanted, defaults, self._span)  # wrong words are told before a request
-        self.knowledge = known(os.environ)
+        files = isinstance(accounts, FileLogs)
+        if knowledge is None:  # files are read where there is no network
+            knowledge = NOTHING if files else known(os.environ)
+        self.knowledge = knowledge
         if self.knowledge is not NOTHING:
             self.query = Query(wanted, defaults, self._span, self.knowledge)
-        self._logs = Logs(accounts, wanted.nsg_name or ())
+        self._nsgs = wanted.nsg_name or ()
+        self._logs = accounts if isinstance(accounts, FileLogs) else Logs(accounts, self._nsgs)
         self._offers_allowed = defaults.offers_allowed
         self.tally = Tally()
         self.shown = 0
@@ -78,12 +90,20 @@ class Reading:
         Raises:
             NsgflowError: nothing could be listed at all.
         """
-        hours: Iterable[list[Log]] = (
-            self._logs.newest(self._when.display_hours or 1, self._now)
-            if self._span is None
-            else self._logs.of_hours(self._span.hours())
-        )
-        source = FlowLogs({account.name: account.service for account in self._accounts})
+        source: Source
+        if isinstance(self._logs, FileLogs):
+            span = None if self._span is None else self._span.hours()
+            hours: Iterable[list[Log]] = self._logs.hours(
+                self._nsgs, self._when.display_hours, span
+            )
+            source = self._logs
+        else:
+            hours = (
+                self._logs.newest(self._when.display_hours or 1, self._now)
+                if self._span is None
+                else self._logs.of_hours(self._span.hours())
+            )
+            source = FlowLogs({account.name: account.service for account in self._accounts})
         inventory = self.knowledge.inventory
         with progress() as show, Reader(source, self.query.filter, show, inventory) as reader:
             self.tally = reader.tally
@@ -158,9 +178,13 @@ def known(environ: Mapping[str, str]) -> Knowledge:
 
 @contextmanager
 def reading(
-    accounts: Sequence[Account], wanted: Wanted, when: When, defaults: Defaults
+    accounts: Sequence[Account] | FileLogs,
+    wanted: Wanted,
+    when: When,
+    defaults: Defaults,
+    knowledge: Knowledge | None = None,
 ) -> Iterator[Reading]:
     """Read the flows that are asked for; at the end tell what could not be read."""
-    found = Reading(accounts, wanted, when, defaults)
+    found = Reading(accounts, wanted, when, defaults, knowledge)
     yield found
     found.finish()

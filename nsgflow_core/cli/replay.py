@@ -30,7 +30,7 @@ def replay(
         typer.Option("--sink", metavar="table|webhook", help="Only to this sink; may be repeated."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would be sent again.")
+        bool, typer.Option("--dry-run", help="Only show what would be sent.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:

@@ -16,6 +16,8 @@ from nsgflow_core.cli.options import Interval
 from nsgflow_core.cli.session import note, sentence, session
 from nsgflow_core.errors import BadInputError, NsgflowError
 
+_STOP_SECONDS = 60.0
+
 
 def run(*, interval: Interval = 10) -> None:
     """Run the pipeline in a loop, without Functions.
@@ -47,6 +49,7 @@ def run(*, interval: Interval = 10) -> None:
                 except NsgflowError as exc:
                     note(f"{sentence(exc)}; trying again")
                 stop.wait(interval)
+            service.stop(_STOP_SECONDS)
         note("stopped")
 
 

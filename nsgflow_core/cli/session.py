@@ -4,6 +4,7 @@ import errno
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,11 @@ _MENDS = {
 """What a service says, and what to do about it; the first that fits counts."""
 
 
+_UNREACHABLE = re.compile(
+    r"\w+\(host='(?P<host>[^']+)', port=(?P<port>\d+)\)"
+    r".*?(?:\[Errno -?\d+\] (?P<why>[^'\"()<>]+)|timed out).*"
+)
+"""What urllib3 says of a host that it cannot connect to: its own classes, the whole URL."""
 _UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF))
 """What writing to a full disk, a file that is too large or a lost terminal ends with."""
 
@@ -57,10 +63,15 @@ def note(message: str) -> None:
 
 def sentence(error: NsgflowError) -> str:
     """An error and its mend in one sentence."""
-    message = str(error).strip().partition("\n")[0].rstrip(" .:")
     text = str(error)
+    message = _UNREACHABLE.sub(_reached, text.strip().partition("\n")[0].rstrip(" .:"))
     mend = next((mend for sign, mend in _MENDS.items() if sign in text), "")
     return f"{message}: {mend}" if mend else message
+
+
+def _reached(found: re.Match[str]) -> str:
+    why = (found["why"] or "no answer in time").strip()
+    return f"{found['host']}:{found['port']} cannot be reached ({why})"
 
 
 @contextmanager

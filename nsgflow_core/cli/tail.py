@@ -50,7 +50,7 @@ def tail(
         from datetime import UTC, datetime
         from itertools import count
 
-        from nsgflow_core.cli.accounts import sign_in
+        from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.following import Tailing
         from nsgflow_core.cli.formats import flow_writer
         from nsgflow_core.cli.nothing_found import no_such_names
@@ -66,7 +66,9 @@ def tail(
         if begin is not None and begin > now:
             raise BadInputError(f"--since {since!r} has not come yet: it is {now:%Y-%m-%dT%H:%MZ}")
         span = Span(begin, datetime.max.replace(tzinfo=UTC)) if begin else None
-        accounts = sign_in(sources.account_name or (), os.environ)
+        accounts = opened(sources, os.environ)
+        if isinstance(accounts, FileLogs):
+            raise BadInputError("tail follows accounts: 'nsgflow denied' reads files")
         query = Query(wanted, Defaults(probes=True), span)
         knowledge = known(os.environ)
         query = Query(wanted, Defaults(probes=True), span, knowledge)

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs.blocks import ANCHOR_SIZE, BlockList, digest
+from nsgflow_core.logs.events import Announced
 from nsgflow_core.model import Block, Position
 from nsgflow_core.sinks.answers import wait_after
 from nsgflow_core.sinks.sink import Delivery
@@ -16,7 +17,8 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far one sink got in one blob.
 
     Everything before byte `offset`, and `ordinal` tuples of the record that begins there, is
-    delivered. `seen` is the size of the blob when its end was reached, and `etag` its ETag then.
+    delivered. `seen` is the size of the blob when its end was reached, and `etag` its ETag then;
+    `listed` is when it was listed so, 0 where its end was not reached.
     `blocks` counts the blocks delivered whole; `block` is the one that holds the byte before
     `offset`, and `anchor` the digest of the last `anchor_size` bytes there. After a failure
     (`failures` in a row) the sink is left alone until `not_before`; `behind_since` says when it
@@ -34,6 +36,7 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     failures: int = 0
     not_before: float = 0.0
     behind_since: float = 0.0
+    listed: float = 0.0
 
     @property
     def position(self) -> Position:
@@ -61,6 +64,19 @@ def behind(cursor: Cursor, blocks: BlockList) -> bool:
     return cursor.seen != blocks.size or not matches(cursor, blocks)
 
 
+def has(cursor: Cursor, announced: Announced) -> bool:
+    """Whether the sink has all that the blob was when an event was made.
+
+    A blob that only grows says so by its size. One that was written anew may be smaller than what
+    the sink has seen, so it must also be the version that it has seen, or an older one: its event
+    was made before the blob was listed. Where clocks differ and such a blob is passed over, the
+    sweep finds that its size or ETag is another.
+    """
+    if not cursor.listed or announced.size > cursor.seen:
+        return False
+    return announced.etag == cursor.etag.strip('"') or announced.time < cursor.listed
+
+
 def after(cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: BlockList) -> Cursor:
     """The cursor at the place that a delivery reached, with the bytes before it remembered."""
     offset, ordinal = delivery.reached.offset, delivery.reached.ordinal
@@ -70,6 +86,7 @@ def after(cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: B
         ordinal=ordinal,
         seen=offset,
         etag=blocks.etag,
+        listed=0.0,
         failures=0,
         not_before=0.0,
     )

@@ -19,13 +19,14 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError
-from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, matches, put_off
+from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, has, matches, put_off
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.digests import ledger
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList, digest
+from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
 from nsgflow_core.logs.path import LogPath, parse_path
@@ -87,9 +88,17 @@ class Pipeline:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def run(self, ref: BlobRef, deadline: float) -> Report:
+    def run(
+        self,
+        ref: BlobRef,
+        deadline: float,
+        announced: Announced | None = None,
+        most: int | None = None,
+    ) -> Report:
         """Deliver what is new in a blob, until `deadline` (seconds since the epoch).
 
+        Where all sinks have what an event `announced`, the blob is not asked for.
+        What has more new bytes than `most` is marked and left for a run without that limit.
         What sinks answer is in the report, and so is a blob that has vanished: there is nothing
         to deliver from it.
 
@@ -100,7 +109,10 @@ class Pipeline:
         begun = time.monotonic()
         log = parse_path(ref.path)
         checkpoint = self._parts.checkpoints.read(ref, log.hour)
-        run = _Run(self._parts, log, checkpoint, deadline)
+        run = _Run(self._parts, log, checkpoint, deadline, most)
+        if announced is not None and run.has(announced):
+            run.report.seconds = time.monotonic() - begun
+            return run.report
         if checkpoint.owner and checkpoint.until > self._parts.now():
             run.report.busy = True
             return run.report
@@ -119,12 +131,20 @@ class Pipeline:
 class _Run:
     """One run over one blob: its checkpoint as last read or written, and whether we hold it."""
 
-    def __init__(self, parts: Parts, log: LogPath, checkpoint: Checkpoint, deadline: float) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        log: LogPath,
+        checkpoint: Checkpoint,
+        deadline: float,
+        most: int | None,
+    ) -> None:
         self._parts = parts
         self._lanes = {lane.name: lane for lane in parts.lanes}
         self._log = log
         self._checkpoint = checkpoint
         self._deadline = deadline
+        self._most = most
         self._knowledge = parts.knowledge()
         self._held = False
         self._overtime = dict.fromkeys(self._lanes, 0.0)
@@ -141,7 +161,7 @@ class _Run:
             blocks = blocks or self._parts.source.list_blocks(ref)
             cursors = self._cursors()
             due = self._due(cursors, blocks)
-            if not due or self.report.out_of_time:
+            if not due or self.report.out_of_time or self._too_much(due, blocks):
                 break
             if not self._held:
                 self._claim()
@@ -164,6 +184,8 @@ class _Run:
         late = {name: cursor for name, cursor in cursors.items() if behind(cursor, blocks)}
         lagging = [name for name, cursor in late.items() if not self._waits(cursor, blocks)]
         self.report.lagging = tuple(sorted(lagging))
+        self._left.clear()
+        self.report.more = bool(self._due(cursors, blocks))
         self.report.behind_since = min(
             (cursors[name].behind_since or self._parts.now() for name in lagging), default=0.0
         )
@@ -171,6 +193,12 @@ class _Run:
             self.settle()
         elif not self._checkpoint.pending:  # nothing was done here, and the sweep must know
             self._write(replace(self._checkpoint, pending=True))
+
+    def _too_much(self, due: Mapping[str, Cursor], blocks: BlockList) -> bool:
+        """Whether what is new takes longer than this run should; never while the blob is held."""
+        if self._most is None or self._held:
+            return False
+        return blocks.size - min(cursor.offset for cursor in due.values()) > self._most
 
     def settle(self) -> None:
         """Clear the mark that a worker left who died, or whose blob is gone: nothing is to do."""
@@ -185,6 +213,10 @@ class _Run:
             self._held = False
             with suppress(NsgflowError):  # the claim runs out by itself
                 self._write(replace(self._checkpoint, owner="", until=0.0, pending=True))
+
+    def has(self, announced: Announced) -> bool:
+        """Whether every sink has what an event announced."""
+        return all(has(cursor, announced) for cursor in self._cursors().values())
 
     def _cursors(self) -> dict[str, Cursor]:
         """The cursor of every sink; one that is new begins where the furthest is."""
@@ -317,7 +349,8 @@ class _Run:
             if delivery.reached == end and delivery.error is None and last:
                 waits = self._waits(cursor, blocks)
                 seen = max(cursor.offset - 1, 0) if waits else blocks.size
-                cursor = replace(cursor, seen=seen, behind_since=0.0)
+                listed = 0.0 if waits else blocks.listed
+                cursor = replace(cursor, seen=seen, listed=listed, behind_since=0.0)
             else:
                 cursor = self._behind(cursor)
             if delivery.error is not None:

@@ -14,7 +14,7 @@ class Report:
     there are those that were `wanted`, were `accepted`, were `refused` or are `too_old` to alert,
     and the `retries` of its requests. `errors` has what failed, by sink; `lagging` the sinks left
     behind, and since when at worst; `unreadable` says why the blob is no log, or where it is cut
-    off; `busy` says that another worker has the blob.
+    off; `busy` says that another worker has the blob, `more` that a run at once would get further.
     """
 
     ref: BlobRef
@@ -34,6 +34,7 @@ class Report:
     behind_since: float = 0.0
     busy: bool = False
     out_of_time: bool = False
+    more: bool = False
     seconds: float = 0.0
 
     @property

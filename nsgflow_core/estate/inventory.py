@@ -16,6 +16,7 @@ import msgspec
 from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
+from nsgflow_core.estate.layout import Layout
 from nsgflow_core.estate.ranges import NOTHING, Network, PackedRanges, Ranges, network, pack
 from nsgflow_core.estate.rules import Rule
 
@@ -60,8 +61,8 @@ class Stored(msgspec.Struct, frozen=True):
     """The inventory as it is kept.
 
     `prefixes` maps VNets to their prefixes and the subnet of each; `subnet_ranges` and
-    `gateway_ranges` say which subnet or gateway alone has an address; `rules` is packed apart
-    because only people ask for it.
+    `gateway_ranges` say which subnet or gateway alone has an address; `rules` and `layout` are
+    packed apart because only people and digests ask for them.
     """
 
     nics: list[Nic]
@@ -72,6 +73,7 @@ class Stored(msgspec.Struct, frozen=True):
     gateway_ranges: PackedRanges
     acls: dict[str, Acl]
     rules: bytes
+    layout: bytes
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -112,6 +114,8 @@ class Inventory:
         self._subnet_ranges = Ranges(stored.subnet_ranges)
         self._gateway_ranges = Ranges(stored.gateway_ranges)
         self._vnet_ranges = lru_cache(maxsize=1024)(self._ranges_of_vnet)
+        self._layout: Layout | None = None
+        self._rules: dict[str, msgspec.Raw] | None = None
 
     def __len__(self) -> int:
         """The number of network interfaces."""
@@ -169,26 +173,74 @@ class Inventory:
     def nsgs(self, mac: str) -> tuple[str, ...]:
         """The ids of the NSGs that a network interface is under: its own and its subnet's."""
         nic = self._by_mac.get(mac)
-        if nic is None:
-            return ()
-        found = (nic.nsg, self._subnets[nic.subnet].nsg)
-        return tuple(self._stored.nsgs[at] for at in found if at >= 0)
+        return () if nic is None else tuple(filter(None, self.nsgs_of(nic)))
+
+    def nsgs_of(self, nic: Nic) -> tuple[str, str]:
+        """The ids of a network interface's own NSG and of its subnet's, "" where there is none."""
+        nsgs = self._stored.nsgs
+        own, shared = nic.nsg, self._subnets[nic.subnet].nsg
+        return nsgs[own] if own >= 0 else "", nsgs[shared] if shared >= 0 else ""
+
+    def nic(self, mac: str) -> Nic | None:
+        """The network interface with a MAC."""
+        return self._by_mac.get(mac) if mac else None
+
+    def nics_at(self, address: str) -> Sequence[Nic]:
+        """The network interfaces that have an address, private or public; several in twin VNets."""
+        nic = self._by_address.get(address)
+        return () if nic is None else self._sharing.get(address, (nic,))
+
+    def nics_of(self, vm: str) -> Sequence[Nic]:
+        """The network interfaces of a VM, by `name` or `group/name`, in any case."""
+        wanted = vm.lower()
+        ends = f"/{wanted}"
+        return [nic for nic in self._stored.nics if nic.vm == wanted or nic.vm.endswith(ends)]
+
+    @property
+    def nics(self) -> Sequence[Nic]:
+        """Every network interface; `layout.nics` has their ids in the same order."""
+        return self._stored.nics
+
+    def number(self, nic: Nic) -> int:
+        """The place of a network interface in `nics`."""
+        return self._stored.nics.index(nic)
+
+    def subnet(self, nic: Nic) -> Subnet:
+        """The subnet of a network interface."""
+        return self._subnets[nic.subnet]
+
+    def nsg_ids(self) -> Sequence[str]:
+        """The NSGs whose rules are known, by id."""
+        return [owner for owner in self._all_rules() if "/networksecuritygroups/" in owner]
+
+    @property
+    def layout(self) -> Layout:
+        """How the estate is put together; unpacked when it is first asked for."""
+        if self._layout is None:
+            self._layout = msgspec.msgpack.decode(zlib.decompress(self._stored.layout), type=Layout)
+        return self._layout
 
     def rules(self, acl_group: str) -> tuple[Rule, ...]:
-        """The rules of an NSG, or below a resource of a network manager, by its id.
-
-        They are unpacked at every call: for people, not for deliveries.
-        """
-        kept = msgspec.msgpack.decode(
-            zlib.decompress(self._stored.rules), type=dict[str, tuple[Rule, ...]]
-        )
+        """The rules of an NSG, or below a resource of a network manager, by its id."""
         wanted = acl_group.lower()
+        kept = self._all_rules()
+        if (own := kept.get(wanted)) is not None:
+            return msgspec.msgpack.decode(own, type=tuple[Rule, ...])
+        below = f"{wanted}/"
         return tuple(
             rule
             for owner, rules in kept.items()
-            if owner == wanted or owner.startswith(f"{wanted}/")
-            for rule in rules
+            if owner.startswith(below)
+            for rule in msgspec.msgpack.decode(rules, type=tuple[Rule, ...])
         )
+
+    def _all_rules(self) -> dict[str, msgspec.Raw]:
+        """The rules by their owners, each packed: an estate has tens of thousands."""
+        if self._rules is None:
+            self._rules = msgspec.msgpack.decode(
+                zlib.decompress(self._stored.rules), type=dict[str, msgspec.Raw]
+            )
+        return self._rules
 
     def _place(self, nic: Nic) -> Place:
         subnet = self._subnets[nic.subnet]
@@ -213,6 +265,7 @@ def pack_inventory(
     gateways: dict[str, int],
     acls: dict[str, Acl],
     rules: dict[str, tuple[Rule, ...]],
+    layout: Layout = Layout(),  # noqa: B008 - frozen
 ) -> bytes:
     """Pack an inventory; `subnets` come with their prefixes, `gateways` are prefixes too."""
     prefixes: dict[str, dict[str, int]] = {}
@@ -243,5 +296,6 @@ def pack_inventory(
             ),
             acls,
             zlib.compress(msgspec.msgpack.encode(rules)),
+            zlib.compress(msgspec.msgpack.encode(layout)),
         )
     )

@@ -32,8 +32,8 @@ from nsgflow_core.estate.service_tags import ServiceTags, compile_tags
 from nsgflow_core.storage import credential, error_code, errors_of
 from nsgflow_core.web import Session, time_limit
 
-TAGS_BLOB = "knowledge/service-tags-1.msgpack"
-INVENTORY_BLOB = "knowledge/inventory-1.msgpack"
+TAGS_BLOB = "knowledge/service-tags-2.msgpack"
+INVENTORY_BLOB = "knowledge/inventory-2.msgpack"
 """The number is the format's: another release may be running beside this one."""
 
 TAGS_SECONDS = 24 * 3600.0

@@ -8,12 +8,13 @@ Rows are ordered, since pages of an unordered query may repeat some and leave ou
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.addresses import canonical_mac
 from nsgflow_core.estate.inventory import CLIENTS, SITE, Acl, Nic, Subnet, pack_inventory
-from nsgflow_core.estate.ranges import network
+from nsgflow_core.estate.layout_graph import Graph, networks, read_layout
+from nsgflow_core.estate.rule_json import lower_keys, nsg_rules, rule_of
 from nsgflow_core.estate.rules import Rule
 
 _SCALE_SET = "microsoft.compute/virtualmachinescalesets/virtualmachines/networkinterfaces"
@@ -23,7 +24,9 @@ _NICS = """{table}
 | project id, mac = tostring(properties.macAddress), vm = tostring(properties.virtualMachine.id),
     nsg = tostring(properties.networkSecurityGroup.id),
     address = tostring(ip.properties.privateIPAddress), subnet = tostring(ip.properties.subnet.id),
-    public = tostring(ip.properties.publicIPAddress.id)
+    public = tostring(ip.properties.publicIPAddress.id),
+    groups = ip.properties.applicationSecurityGroups,
+    endpoint = tostring(properties.privateEndpoint.id)
 | order by id asc, address asc"""
 _PUBLIC = """{table}
 | where type =~ '{type}'
@@ -34,7 +37,8 @@ _SUBNETS = """resources
 | mv-expand subnet = properties.subnets limit 2000
 | project id = tostring(subnet.id), prefix = tostring(subnet.properties.addressPrefix),
     prefixes = subnet.properties.addressPrefixes,
-    nsg = tostring(subnet.properties.networkSecurityGroup.id)
+    nsg = tostring(subnet.properties.networkSecurityGroup.id),
+    routes = tostring(subnet.properties.routeTable.id)
 | order by id asc"""
 _GATEWAYS = """resources
 | where type in~ ('microsoft.network/localnetworkgateways', 'microsoft.network/vpnsites',
@@ -65,12 +69,6 @@ _PAGE_OF_NSGS = 250
 _SNAPSHOT = "/snapshots/"
 
 
-class Graph(Protocol):
-    """Where queries are answered; `arm.ResourceManager` is the real one."""
-
-    def query(self, query: str, page: int = 1000) -> Iterator[dict[str, Any]]: ...  # noqa: D102
-
-
 def read_inventory(graph: Graph) -> bytes:
     """Ask for everything and pack it.
 
@@ -78,10 +76,13 @@ def read_inventory(graph: Graph) -> bytes:
         NsgflowError: as the graph does.
     """
     estate = _Estate()
+    routed: list[str] = []
     for row in graph.query(_SUBNETS):
         if not row["id"]:  # a VNet without subnets
             continue
-        estate.subnet(row["id"], row["nsg"], [row["prefix"], *(row["prefixes"] or ())])
+        prefixes = [row["prefix"], *(row["prefixes"] or ())]
+        if estate.subnet(row["id"], row["nsg"], prefixes) == len(routed):
+            routed.append(row["routes"])
     public = {
         row["id"].lower(): row["address"]
         for table, kind in _PUBLIC_TYPES
@@ -93,19 +94,23 @@ def read_inventory(graph: Graph) -> bytes:
             nics.setdefault(row["id"].lower(), []).append(row)
     gateways: dict[str, int] = {}
     for row in graph.query(_GATEWAYS):
-        gateways |= dict.fromkeys(_networks(row["clients"]), CLIENTS)
-        gateways |= dict.fromkeys(_networks([*(row["site"] or ()), *(row["branch"] or ())]), SITE)
+        gateways |= dict.fromkeys(networks(row["clients"]), CLIENTS)
+        gateways |= dict.fromkeys(networks([*(row["site"] or ()), *(row["branch"] or ())]), SITE)
     for row in graph.query(_NSGS, _PAGE_OF_NSGS):
         estate.nsg(row)
-    for row in graph.query(_ADMIN):
+    admin_rows = list(graph.query(_ADMIN))
+    for row in admin_rows:
         estate.admin(row)
+    placed = {key: nic for key, rows in nics.items() if (nic := estate.nic(rows, public))}
+    layout = read_layout(graph, nics, list(placed), routed, admin_rows)
     return pack_inventory(
-        [nic for rows in nics.values() if (nic := estate.nic(rows, public)) is not None],
+        list(placed.values()),
         estate.subnets,
         list(estate.nsgs),
         gateways,
         estate.acls,
         estate.rules,
+        layout,
     )
 
 
@@ -128,7 +133,7 @@ class _Estate:
         vnet = key.partition("/subnets/")[0]
         name = f"{_segment(key, 'resourcegroups')}/{_last(vnet)}/{_last(key)}"
         made = Subnet(name, vnet, self._nsg_number(nsg))
-        self.subnets.append((made, tuple(_networks(prefixes))))
+        self.subnets.append((made, tuple(networks(prefixes))))
         return number
 
     def _nsg_number(self, resource_id: str) -> int:
@@ -153,13 +158,8 @@ class _Estate:
     def nsg(self, row: dict[str, Any]) -> None:
         """An NSG with its rules; or a network manager, which has none of its own."""
         self._acl(row["guid"], row["id"], row["name"])
-        rules = [(rule, False) for rule in row["own"] or ()]
-        rules += [(rule, True) for rule in row["defaults"] or ()]
-        if rules:
-            self.rules[row["id"].lower()] = tuple(
-                _rule(rule["name"], rule["properties"], built_in=built_in)
-                for rule, built_in in rules
-            )
+        if rules := nsg_rules(row["own"], row["defaults"]):
+            self.rules[row["id"].lower()] = rules
 
     def admin(self, row: dict[str, Any]) -> None:
         """A security admin configuration, a collection of rules in one, or a rule.
@@ -170,57 +170,13 @@ class _Estate:
         resource_id, snapshot, _ = row["id"].lower().partition(_SNAPSHOT)
         name = _last(row["id"][: len(resource_id)])
         properties = row["properties"] or {}
-        self._acl(_lower_keys(properties).get("resourceguid") or "", resource_id, name)
+        self._acl(lower_keys(properties).get("resourceguid") or "", resource_id, name)
         if "/rules/" in resource_id and not (snapshot and resource_id in self.rules):
-            self.rules[resource_id] = (_rule(name, properties, built_in=False),)
+            self.rules[resource_id] = (rule_of(name, properties, built_in=False),)
 
     def _acl(self, guid: str, resource_id: str, name: str) -> None:
         if guid:
             self.acls.setdefault(guid.lower(), Acl(resource_id.lower(), name))
-
-
-def _rule(name: str, properties: Mapping[str, Any], *, built_in: bool) -> Rule:
-    """A rule of an NSG or a security admin rule; some of the latter come in other cases."""
-    found = _lower_keys(properties)
-    return Rule(
-        name,
-        int(found.get("priority") or 0),
-        str(found.get("direction")).lower() == "inbound",
-        str(found.get("access") or ""),
-        str(found.get("protocol") or ""),
-        _prefixes(found, "source"),
-        _texts(found.get("sourceportrange"), found.get("sourceportranges")),
-        _prefixes(found, "destination"),
-        _texts(found.get("destinationportrange"), found.get("destinationportranges")),
-        built_in,
-    )
-
-
-def _prefixes(found: Mapping[str, Any], end: str) -> tuple[str, ...]:
-    """Addresses, service tags and groups of one end: of an NSG's rule, or of an admin rule."""
-    groups = [group["id"] for group in found.get(f"{end}applicationsecuritygroups") or ()]
-    items = [_lower_keys(item)["addressprefix"] for item in found.get(f"{end}s") or ()]
-    own = (found.get(f"{end}addressprefix"), found.get(f"{end}addressprefixes"))
-    return _texts(*own, groups, items)
-
-
-def _texts(*values: str | Sequence[str] | None) -> tuple[str, ...]:
-    """One text, or lists of them, as Azure writes either; without repetition."""
-    lists = [[value] if isinstance(value, str) else value or () for value in values]
-    return tuple(dict.fromkeys(text for texts in lists for text in texts if text))
-
-
-def _lower_keys(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.lower(): value for key, value in found.items()}
-
-
-def _networks(texts: Iterable[str] | None) -> list[str]:
-    """Those that are networks; a subnet with prefixes from a pool may have none yet."""
-    found = []
-    for text in texts or ():
-        with suppress(ValueError):
-            found.append(str(network(text)))
-    return found
 
 
 def _addresses(texts: Iterable[str | None]) -> Iterator[str]:

@@ -5,8 +5,7 @@ Priorities: https://learn.microsoft.com/azure/virtual-network/network-security-g
 counted apart.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -36,35 +35,6 @@ class Rule(msgspec.Struct, frozen=True, array_like=True):
     built_in: bool = False
 
 
-class Denial(msgspec.Struct, frozen=True):
-    """What stood in a flow's way.
-
-    `rule` is the rule that denied, None where the inventory does not know it; `priority` a free
-    one at which a new rule is asked before it, None where there is none to be had.
-    """
-
-    rule: Rule | None
-    priority: int | None
-
-
-class Rulebook(Protocol):
-    """Where rules are looked up by the id of their NSG; `Inventory` is the real one."""
-
-    def rules(self, acl_group: str) -> Sequence[Rule]: ...  # noqa: D102
-
-
-def denial(book: Rulebook, acl_group: str, logged: str, *, inbound: bool) -> Denial:
-    """The rule that a flow log names, by the NSG's id and as logged, and a priority before it.
-
-    A security admin rule has no such priority: a rule in an NSG cannot overrule it.
-    """
-    rules = book.rules(acl_group)
-    rule = find(rules, logged, inbound=inbound)
-    if rule is None or "/networksecuritygroups/" not in acl_group.lower():
-        return Denial(rule, None)
-    return Denial(rule, free_priority(rules, rule))
-
-
 def find(rules: Sequence[Rule], logged: str, *, inbound: bool) -> Rule | None:
     """The rule that a flow log names; None where there is none, or more than one could be meant."""
     prefix = next((prefix for prefix in _PREFIXES if logged.startswith(prefix)), "")
@@ -83,11 +53,38 @@ def find(rules: Sequence[Rule], logged: str, *, inbound: bool) -> Rule | None:
     return longer[0] if len(longer) == 1 else None
 
 
-def free_priority(rules: Sequence[Rule], before: Rule) -> int | None:
+def free_priority(rules: Sequence[Rule], before: Rule, besides: Collection[int] = ()) -> int | None:
     """The highest priority that no rule of that direction has and that comes before a rule.
 
-    The highest, because it changes least: every rule already asked earlier still is.
+    The highest, because it changes least: every rule already asked earlier still is. Those
+    `besides` the rules' are taken as well.
     """
-    taken = {rule.priority for rule in rules if rule.inbound == before.inbound}
+    taken = {rule.priority for rule in rules if rule.inbound == before.inbound}.union(besides)
     start = min(before.priority - 1, LAST_PRIORITY)
     return next((at for at in range(start, FIRST_PRIORITY - 1, -1) if at not in taken), None)
+
+
+def with_defaults(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The rules of an NSG and, where they are left out, the default ones that every NSG has."""
+    named = {rule.name.casefold() for rule in rules if rule.priority > LAST_PRIORITY}
+    implied = (rule for rule in DEFAULT_RULES if rule.name.casefold() not in named)
+    return (*rules, *implied)
+
+
+def _default(name: str, priority: int, access: str, source: str, destination: str) -> Rule:
+    every = ("*",)
+    inbound = name.endswith("InBound")
+    return Rule(
+        name, priority, inbound, access, "*", (source,), every, (destination,), every, built_in=True
+    )
+
+
+DEFAULT_RULES = (
+    _default("AllowVnetInBound", 65000, "Allow", "VirtualNetwork", "VirtualNetwork"),
+    _default("AllowAzureLoadBalancerInBound", 65001, "Allow", "AzureLoadBalancer", "*"),
+    _default("DenyAllInBound", 65500, "Deny", "*", "*"),
+    _default("AllowVnetOutBound", 65000, "Allow", "VirtualNetwork", "VirtualNetwork"),
+    _default("AllowInternetOutBound", 65001, "Allow", "*", "Internet"),
+    _default("DenyAllOutBound", 65500, "Deny", "*", "*"),
+)
+"""https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#default-security-rules"""

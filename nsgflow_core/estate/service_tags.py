@@ -42,6 +42,8 @@ class _Compiled(msgspec.Struct, frozen=True):
     change: str
     prefixes: int
     texts: list[str]
+    tags: list[str]
+    holders: list[list[int]]
     ranges: PackedRanges
 
 
@@ -60,6 +62,8 @@ class ServiceTags:
             raise BadInputError(f"not compiled service tags: {exc}") from exc
         self.cloud, self.change, self.prefixes = loaded.cloud, loaded.change, loaded.prefixes
         self._texts = loaded.texts
+        self._numbers = {tag.casefold(): number for number, tag in enumerate(loaded.tags)}
+        self._holders = loaded.holders
         self._ranges = Ranges(loaded.ranges)
 
     def of(self, address: str) -> str:
@@ -69,6 +73,13 @@ class ServiceTags:
         more than a look into one.
         """
         return self._texts[self._ranges.at(*addresses.value(address))]
+
+    def holds(self, tag: str, address: str) -> bool | None:
+        """Whether any prefix of a tag holds a canonical address; None where there is no tag."""
+        number = self._numbers.get(tag.casefold())
+        if number is None:
+            return None
+        return number in self._holders[self._ranges.at(*addresses.value(address))]
 
 
 def compile_tags(documents: Iterable[bytes]) -> bytes:
@@ -90,9 +101,31 @@ def compile_tags(documents: Iterable[bytes]) -> bytes:
         cloud, change = document.cloud, str(document.changeNumber)
     if not names_of:
         raise BadInputError("no ServiceTags JSON: there is not one address prefix in it")
-    texts = {"": 0}
-    found = {net: texts.setdefault(_text(names), len(texts)) for net, names in names_of.items()}
-    return msgspec.msgpack.encode(_Compiled(cloud, change, len(names_of), list(texts), pack(found)))
+    tags = sorted({name for names in names_of.values() for name in names})
+    numbers = {tag: number for number, tag in enumerate(tags)}
+    places: dict[tuple[str, frozenset[int]], int] = {("", frozenset()): 0}
+    known = list(places)
+
+    def place(text: str, holders: frozenset[int]) -> int:
+        at = places.setdefault((text, holders), len(places))
+        if at == len(known):
+            known.append((text, holders))
+        return at
+
+    def nested(outer: int, inner: int) -> int:
+        text, holders = known[inner]
+        return place(text, holders | known[outer][1])
+
+    found = {
+        net: place(_text(names), frozenset(numbers[name] for name in names))
+        for net, names in names_of.items()
+    }
+    ranges = pack(found, nested)
+    texts = [text for text, _ in known]
+    holders = [sorted(each) for _, each in known]
+    return msgspec.msgpack.encode(
+        _Compiled(cloud, change, len(names_of), texts, tags, holders, ranges)
+    )
 
 
 def _text(names: set[str]) -> str:

@@ -4,6 +4,7 @@ Reads only: a lease or a write on a flow-log blob would make Azure's own writes 
 """
 
 import hashlib
+import time
 from bisect import bisect_right
 from itertools import accumulate
 from operator import attrgetter
@@ -36,12 +37,14 @@ class BlobChangedError(NsgflowError):
 class BlockList(msgspec.Struct, frozen=True):
     """A blob at one moment: its committed blocks, its size in bytes and its ETag.
 
-    A blob uploaded in one piece has no blocks.
+    `listed` is when it was asked for, in seconds since the epoch: all that was written before is
+    in it. A blob uploaded in one piece has no blocks.
     """
 
     blocks: tuple[Block, ...]
     size: int
     etag: str
+    listed: float = 0.0
 
     def holding(self, offset: int) -> Block | None:
         """The block that holds the byte at `offset`, None past the end or without blocks."""
@@ -77,6 +80,7 @@ class FlowLogs:
             TransientError, RefusedError: as `errors_of` says.
         """
         headers: dict[str, str] = {}
+        listed = time.time()
 
         def keep_headers(response: Any) -> None:
             headers.update(response.http_response.headers)
@@ -94,7 +98,7 @@ class FlowLogs:
         )
         named = {key.lower(): value for key, value in headers.items()}
         size = int(named.get("x-ms-blob-content-length") or (ends[-1] if ends else 0))
-        return BlockList(blocks, size, named.get("etag", ""))
+        return BlockList(blocks, size, named.get("etag", ""), listed)
 
     def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes:
         """Read the bytes from `start` to `end` of the blob as it was listed: one request.

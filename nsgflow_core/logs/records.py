@@ -48,6 +48,7 @@ _TEXT_CUTS = 64
 _TEXT_LEAST = 64 * 1024
 _EFFORT_PER_BYTE = 8
 _EFFORT_PER_TRY = 1000
+_EFFORT_TOO_DEEP = 10 * _EFFORT_PER_TRY  # Python 3.13 goes ten times as deep as those before it
 _LEAST_EFFORT = 100 * _EFFORT_PER_TRY
 """Bounds of the search for the next record behind bytes that are none, in bytes looked at."""
 
@@ -295,7 +296,7 @@ def _next_record(data: bytes, text: _Text, pos: int) -> int | None:
         except json.JSONDecodeError as exc:
             effort -= exc.pos
         except RecursionError:
-            pass
+            effort -= _EFFORT_TOO_DEEP
         else:
             return start
         effort -= _EFFORT_PER_TRY

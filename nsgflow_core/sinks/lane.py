@@ -7,7 +7,7 @@ blobs have for it is put off at once, and takes no time from anybody else's.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -27,11 +27,12 @@ _PROBE_SECONDS = LONGEST + HANG_GRACE
 class Breaker:
     """Whether a sink may be asked.
 
-    Times are on the monotonic clock. A delivery that began before the last failure says nothing
-    new of the sink: sixteen that fail together are one failure.
+    `now` is the wall clock, as for what checkpoints put off. A delivery that began before the last
+    failure says nothing new of the sink: sixteen that fail together are one failure.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._lock = threading.Lock()
         self._failures = 0
         self._not_before = 0.0
@@ -39,7 +40,7 @@ class Breaker:
 
     def closed(self) -> bool:
         """Whether a delivery would be let through now."""
-        now = time.monotonic()
+        now = self._now()
         return not self._failures or (now >= self._not_before and now >= self._probed_until)
 
     def ask(self) -> int | None:
@@ -48,7 +49,7 @@ class Breaker:
             if not self.closed():
                 return None
             if self._failures:
-                self._probed_until = time.monotonic() + _PROBE_SECONDS
+                self._probed_until = self._now() + _PROBE_SECONDS
             return self._failures
 
     def tell(self, ticket: int, delivery: Delivery) -> None:
@@ -60,7 +61,7 @@ class Breaker:
             error = delivery.error
             if error is not None and _is_the_sinks(error):
                 self._failures = 1 if delivery.accepted else self._failures + 1
-                self._not_before = time.monotonic() + wait_after(self._failures, error)
+                self._not_before = self._now() + wait_after(self._failures, error)
             elif delivery.accepted or delivery.refused:
                 self._failures = 0
 
@@ -114,10 +115,12 @@ class Begun:
 class Lane:
     """One sink, its threads and its breaker."""
 
-    def __init__(self, sink: Sink, executor: Executor) -> None:
+    def __init__(
+        self, sink: Sink, executor: Executor, now: Callable[[], float] = time.time
+    ) -> None:
         self.sink = sink
         self.name = sink.name
-        self.breaker = Breaker()
+        self.breaker = Breaker(now)
         self._executor = executor
 
     def begin(

@@ -11,7 +11,6 @@ bytes: for the halves of a batch, and for a dead letter.
 """
 
 import io
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
@@ -39,16 +38,21 @@ from nsgflow_core.sinks.sink import Delivery, Item, Sendable
 from nsgflow_core.turns import HEAVY_FLOWS, in_turns
 from nsgflow_core.web import azure_transport, time_limit
 
+try:  # packs as tightly as zlib in a quarter of the time, and has wheels for most platforms
+    from isal import isal_zlib as deflate
+except ImportError:
+    import zlib as deflate  # type: ignore[no-redef]  # it has the same calls
+
 MAX_BODY = 1_000_000
 """Largest body in bytes before compression: under 1 MB whether mega means 1000 or 1024."""
 
 _ROWS_AGAIN = 15
 """Rows of dead letters, of up to 64 KiB each, that surely fit into one body."""
 
-_GZIP = 16 + zlib.MAX_WBITS
+_GZIP = 16 + deflate.MAX_WBITS
 _FAST = 1  # rows repeat so much that slower levels gain nothing worth their CPU
 _ROWS_AT_ONCE = 32
-"""Rows handed to zlib together: enough to spare calls, few enough to still lie in the cache."""
+"""Rows packed together: enough to spare calls, few enough to still lie in the cache."""
 
 
 class LogAnalyticsSink:
@@ -81,7 +85,10 @@ class LogAnalyticsSink:
         patience: Patience,
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
-        batches = in_turns(_batches(ref, flows, self._knowledge()), heavy=len(flows) > HEAVY_FLOWS)
+        batches = in_turns(
+            _batches(ref, flows, self._knowledge(), self._settings.omit),
+            heavy=len(flows) > HEAVY_FLOWS,
+        )
         return self._send(batches, start, end, patience)
 
     def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
@@ -176,7 +183,7 @@ class _Packer:
     def __init__(self) -> None:
         self._lead = b"["
         self._packed: list[bytes] = []
-        self._deflate = zlib.compressobj(_FAST, wbits=_GZIP)
+        self._deflate = deflate.compressobj(_FAST, wbits=_GZIP)
 
     def add(self, some: list[bytes]) -> None:
         """Pack some rows, and forget them."""
@@ -191,9 +198,12 @@ class _Packer:
 
 
 def _batches(
-    ref: BlobRef, flows: Sequence[Flow], knowledge: Knowledge = NOTHING
+    ref: BlobRef,
+    flows: Sequence[Flow],
+    knowledge: Knowledge = NOTHING,
+    omit: frozenset[str] = frozenset(),
 ) -> Iterator[_Batch]:
-    encode = rows.encoder(ref, knowledge)
+    encode = rows.encoder(ref, knowledge, omit)
     packer = _Packer()
     some: list[bytes] = []
     size = 1  # of the body: brackets, and a comma behind every row but the last

@@ -1,17 +1,14 @@
 """From a flow to its row in the table, and the FlowId.
 
-schema.json has the columns: this module, the table and stream in infra/ and the docs all read
-it. Rows are put together from JSON fragments because most of a row repeats: what the record and
-rule decide is encoded once for all their flows, and what the second half of the tuple decides
-once for all tuples that share it.
+Rows are put together from JSON fragments because most of a row repeats: what the record and rule
+decide is encoded once for all their flows, and what decision, direction and protocol decide once
+for all tuples that share them.
 """
 
 import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,20 +25,30 @@ MAX_FIELD = 64 * 1024
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
 CUT = "…[cut]"
 _MOST_OUTCOMES = 4096
+_SHARED = frozenset(
+    (
+        "AclGroup",
+        "AclName",
+        "AclRule",
+        "FlowDirection",
+        "FlowEncryption",
+        "FlowLogVersion",
+        "FlowState",
+        "FlowStatus",
+        "L4Protocol",
+        "MacAddress",
+        "RecordTime",
+        "SourceBlob",
+        "TargetResourceId",
+    )
+)
+"""Columns that many flows share: their text is made once for all of those."""
 _NO_ENDS = (
     '"SrcVm":"","DestVm":"","SrcSubnet":"","DestSubnet":"","SrcServiceTags":"","DestServiceTags":""'
 )
 _ENDS_ALONE = {
     kind: f'"FlowType":"{flow_type}",{_NO_ENDS}' for kind, flow_type in enrich.TYPES_ALONE.items()
 }
-_SCHEMA = Path(__file__).parents[1] / "schema.json"
-
-
-@cache
-def columns() -> dict[str, str]:
-    """Name and type of each column, in the table's order."""
-    schema = msgspec.json.decode(_SCHEMA.read_bytes())
-    return {column["name"]: column["type"] for column in schema["columns"]}
 
 
 def flow_id(ref: BlobRef, flow: Flow) -> str:
@@ -95,8 +102,25 @@ def _outcome_columns(flow: Flow) -> dict[str, Any]:
     }
 
 
-def encoder(ref: BlobRef, knowledge: Knowledge = NOTHING) -> Callable[[Flow], bytes]:
-    """A function that encodes flows of one blob, fastest when called in their order."""
+def encoder(
+    ref: BlobRef, knowledge: Knowledge = NOTHING, omit: frozenset[str] = frozenset()
+) -> Callable[[Flow], bytes]:
+    """A function that encodes flows of one blob, fastest when called in their order.
+
+    Columns in `omit` are left out; leaving out those that differ from flow to flow costs time.
+    """
+    encode = _encoder(ref, knowledge, omit)
+    if single := omit - _SHARED:
+        return lambda flow: _without(encode(flow), single)
+    return encode
+
+
+def _without(row: bytes, omit: frozenset[str]) -> bytes:
+    columns = msgspec.json.decode(row)
+    return msgspec.json.encode({name: columns[name] for name in columns if name not in omit})
+
+
+def _encoder(ref: BlobRef, knowledge: Knowledge, omit: frozenset[str]) -> Callable[[Flow], bytes]:
     known = knowledge is not NOTHING
     outcomes: dict[tuple[str, str, str, str], tuple[str, Mapping[int, str]]] = {}
     last_group: Group | None = None
@@ -110,14 +134,14 @@ def encoder(ref: BlobRef, knowledge: Knowledge = NOTHING) -> Callable[[Flow], by
             last_group = flow.group
             rule = last_group.rule
             outcomes.clear()  # versions differ in what the fields mean
-            group_text = _fields(_group_columns(ref, last_group))
+            group_text = _fields(_group_columns(ref, last_group), omit)
             record_hash = _record_hash(ref, last_group)
         key = (flow.decision, flow.detail, flow.direction_code, flow.protocol_code)
         if (outcome := outcomes.get(key)) is None:
             if len(outcomes) >= _MOST_OUTCOMES:
                 outcomes.clear()
             services = enrich.service_names(flow.protocol)
-            outcome = outcomes[key] = (_fields(_outcome_columns(flow)), services)
+            outcome = outcomes[key] = (_fields(_outcome_columns(flow), omit), services)
         own = record_hash.copy()
         own.update(f"\0{flow.ordinal}\0{rule}\0{flow.text}".encode())  # as in flow_id
         time, milliseconds = flow.time, ".000Z"
@@ -144,7 +168,7 @@ def encoder(ref: BlobRef, knowledge: Knowledge = NOTHING) -> Callable[[Flow], by
             f'"BytesSrcToDest":{"null" if sent_bytes is None else sent_bytes},'
             f'"PacketsDestToSrc":{"null" if received is None else received},'
             f'"BytesDestToSrc":{"null" if received_bytes is None else received_bytes},'
-            f"{ends},{outcome[0]},{group_text}}}"
+            f"{ends}{outcome[0]}{group_text}}}"
         ).encode()
 
     return encode
@@ -165,8 +189,10 @@ def _text(value: str) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _fields(values: dict[str, Any]) -> str:
-    return msgspec.json.encode({key: _cut(value) for key, value in values.items()})[1:-1].decode()
+def _fields(values: dict[str, Any], omit: frozenset[str]) -> str:
+    """Columns as JSON without the braces, each with a comma in front."""
+    kept = {key: _cut(value) for key, value in values.items() if key not in omit}
+    return f",{msgspec.json.encode(kept)[1:-1].decode()}" if kept else ""
 
 
 def _cut(value: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -14,6 +15,7 @@ from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Group, Nic, nsg_path, n
 from devtools.http_server import Fault, Request
 from devtools.identity import identity
 from devtools.ingestion import Ingestion, ingestion
+from devtools.meter import metered
 from devtools.tls import Certificate, make_certificate
 from devtools.webhook import Webhook, webhook
 from nsgflow_core.config import from_env
@@ -132,6 +134,23 @@ def bad_record(app: App, ref: BlobRef, index: int, data: bytes | None = None) ->
     record = records(app, ref)[index]
     kept = bytes(record.data) if data is None else data
     app.letters.put_bad(ref, [Bad(record.offset, "unknown flow log version 2", kept)])
+
+
+@pytest.mark.parametrize("flags", ["", "-o json", "-o csv"])
+def test_a_letter_that_is_refused_hides_none_of_the_others(app: App, flags: str) -> None:
+    """All are listed, the one that could not be read is named; status 3."""
+    ref = log(app)
+    bad_record(app, ref, 0)
+    bad_record(app, ref, 1)
+    first = app.names()[0]
+    with metered(app.store.azurite) as meter:
+        meter.blobs.faults = lambda at: Fault(status=403) if first in unquote(at.path) else None
+        app.environ["AzureWebJobsStorage"] = meter.connection_string
+        out, errors = app.run(f"list {flags}", 3)
+    assert out.count("WEB-NSG") >= 2
+    assert out.count("unknown flow log version 2") == 1
+    assert errors.startswith("nsgflow: not read: ")
+    assert "403" in errors
 
 
 def test_a_record_that_is_understood_now_goes_to_both_sinks(app: App) -> None:

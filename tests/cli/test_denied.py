@@ -110,8 +110,9 @@ def test_proposal_is_a_command_marked_for_review(store: Store) -> None:
         ("# WARNING: PRIORITY-TO-CHOOSE must be a free number from 100 to 4096, "
         f"below that of '{rule}'"),
         (f"az network nsg rule create --subscription {WEB.subscription} --resource-group shop-rg "
-        "--nsg-name web-nsg --name nsgflow-allow-in-tcp-5432 --priority PRIORITY-TO-CHOOSE "
-        "--access Allow --direction Inbound --protocol Tcp --source-address-prefixes 10.9.9.9 "
+        "--nsg-name web-nsg --name nsgflow-allow-in-tcp-5432-918bd7bb "
+        "--priority PRIORITY-TO-CHOOSE --access Allow --direction Inbound --protocol Tcp "
+        "--source-address-prefixes 10.9.9.9 "
         "--source-port-ranges '*' --destination-address-prefixes 10.5.16.4 "
         "--destination-port-ranges 5432"),
     ]  # fmt: skip
@@ -144,11 +145,62 @@ def test_the_inventory_names_the_rule_and_a_free_priority(store: Store) -> None:
     assert "--priority 198 " in shown
 
 
+@pytest.fixture
+def named(store: Store) -> dict[str, str]:
+    """A VNet flow log whose GUID the function's inventory knows; settings that lead to it."""
+    nsg = (
+        "/subscriptions/s/resourcegroups/g/providers/microsoft.network/networksecuritygroups/ml-nsg"
+    )
+    packed = pack_inventory([], [], [nsg], {}, {NET.acl.lower(): Acl(nsg, "ml-nsg")}, {nsg: ()})
+    store.service.create_container("nsgflow-state").upload_blob(INVENTORY_BLOB, packed)
+    text = f"{SECONDS}000,10.9.9.9,10.5.16.4,5000,5432,6,I,D,NX,0,0,0,0"
+    record = vnet_record(NET, HOUR, [Group("UserRule_DenyDb", (text,))])
+    store.log(vnet_path(NET, HOUR), [record.data])
+    return store.environ(AzureWebJobsStorage=store.azurite.connection_string)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "denied",
+        "denied -o json",
+        "denied -o csv --nsg-name ML-NSG",
+        "denied --by vnet,nsg",
+        "flows",
+        "flows -o table --nsg-name 'ml*'",
+        "flows -o json --filter nsg=ml-nsg",
+    ],
+)
+def test_the_inventory_names_the_nsg_of_vnet_flow_logs(
+    store: Store, named: dict[str, str], command: str
+) -> None:
+    """In every form, and for choosing; no GUID is left."""
+    shown = store.output(command, named)
+    assert "ml-nsg" in shown
+    assert NET.acl not in shown
+
+
+def test_vnet_flow_logs_can_be_grouped_by_their_vnet(logs: Store) -> None:
+    """Without an inventory the VNet is what a person knows the place by."""
+    row = json.loads(logs.output("denied --by vnet,port --filter port=1433 -o json"))
+    assert (row["vnet"], row["port"]) == (NET.vnet, 1433)
+
+
+def test_names_that_cannot_be_had_stop_nothing(logs: Store) -> None:
+    """Settings that are wrong cost the names, and that is said."""
+    done = logs.nsgflow("denied", logs.environ(AzureWebJobsStorage="x"))
+    assert done.returncode == 0
+    assert NET.acl in done.stdout
+    assert "without names" in done.stderr
+
+
 def test_management_port_is_warned_of(store: Store) -> None:
     """Opening SSH, RDP and their like is warned of, to the internet most of all."""
     put(store, "UserRule_Deny", [inbound(0, "8.8.8.8", 3389)])
     shown = "\n".join(suggested(store))
     assert "WARNING: some sources are addresses of the internet" in shown
+    assert "NOT TO BE RUN AS IT IS" in shown
+    assert "\n# az network nsg rule create " in shown
     assert "WARNING: port 3389 (RDP) is a management port and this opens it to addresses" in shown
 
 
@@ -159,6 +211,7 @@ def test_opening_to_the_whole_internet_is_warned_of(store: Store) -> None:
     shown = "\n".join(suggested(store))
     assert "WARNING: the flows came from 30 addresses, so this names the whole internet" in shown
     assert "--source-address-prefixes Internet " in shown
+    assert all(line.startswith("#") for line in shown.splitlines())
     put(store, "UserRule_Deny", [inbound(0, f"10.0.{n}.8", 443, "U") for n in range(30)])
     shown = "\n".join(suggested(store))
     assert "--protocol Udp --source-address-prefixes VirtualNetwork " in shown
@@ -182,6 +235,17 @@ def test_what_a_log_says_cannot_break_out_of_the_command(store: Store) -> None:
     assert len(shown) == 3
     assert shown[1].startswith("# WARNING")
     assert "reboot" not in shown[2]
+
+
+def test_what_a_log_says_cannot_steer_a_terminal_from_the_command(store: Store) -> None:
+    """Control characters of any kind are escapes within the command and the warnings."""
+    net = Nic(mac="000D3A0000A4", acl_id="web\x1b[2J\u009b\u202e")
+    text = f"{SECONDS}000,10.9.9.9,10.5.16.4,5000,5432,6,I,D,NX,0,0,0,0"
+    record = vnet_record(net, HOUR, [Group("UserRule_\x1b]0;\x07", (text,))])
+    store.log(vnet_path(net, HOUR), [record.data])
+    shown = store.output("denied --suggest")
+    assert not [letter for letter in shown if not letter.isprintable() and letter != "\n"]
+    assert "az network nsg rule create" in shown
 
 
 def test_json_carries_the_proposal(store: Store) -> None:

@@ -20,7 +20,7 @@ from devtools.flowlogs import (
     vnet_record,
 )
 from devtools.nic import NSG_CONTAINER
-from nsgflow_core.sinks.rows import columns
+from nsgflow_core.columns import columns
 from tests.cli.conftest import Store, at
 
 HOUR = at("2026-03-04T05:00")

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -218,9 +218,9 @@ def test_check_names_each_mend(services: Services) -> None:
             NSGFLOW_LOG_ENDPOINT="https://x",
         )
     assert status == 1
-    missing = [line for line in lines if line.startswith("MISSING ")]
+    missing = [line for line in lines if not line.startswith("ok ")]
     assert [line.partition(": ")[0] for line in missing] == [
-        "MISSING setting NSGFLOW_LOG_ENDPOINT",
+        "WRONG   setting NSGFLOW_LOG_ENDPOINT",
         "MISSING FlowLogs",
         "MISSING state",
         "MISSING state",
@@ -235,6 +235,7 @@ def test_check_names_each_mend(services: Services) -> None:
         "role Storage Blob Data Owner on devstoreaccount1",
         "role Monitoring Metrics Publisher on the data collection rule",
         "correct NSGFLOW_WEBHOOK_URL",
+        "did you mean NSGFLOW_LOGS_ENDPOINT?",
     ):
         assert mend in text
     assert "secret" not in text
@@ -246,7 +247,38 @@ def test_check_lists_every_problem_of_the_settings(store: Store) -> None:
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith("MISSING settings: ") for line in lines)
+    assert "WRONG   settings: NSGFLOW_STATE_DAYS: 'x' is not a whole number from 1 to 3650" in lines
+    assert [line[:18] for line in lines].count("MISSING settings: ") == 2
+
+
+def test_check_sees_misspelt_settings_beside_wrong_ones(store: Store) -> None:
+    """Each with the nearest setting that there is; other programs' variables are their own."""
+    environ = store.environ(
+        NSGFLOW_WEBHOK_URL="https://x",
+        AzureWebJobStorage="x",
+        FlowLogs__blobServicesUri="https://x",
+        NSGFLOW_SWEEP_HOURS="0",
+        AZURE_CONFIG_DIR="/x",
+        NSGFLOW_COLOUR="red",
+    )
+    lines = store.nsgflow("check", environ).stdout.splitlines()
+    begin, there_is_none = "WRONG   setting ", "there is no such setting"
+    assert [line.removeprefix(begin) for line in lines if line.startswith(begin)] == [
+        f"AzureWebJobStorage: {there_is_none}: did you mean AzureWebJobsStorage?",
+        f"FlowLogs__blobServicesUri: {there_is_none}: did you mean FlowLogs__blobServiceUri?",
+        f"NSGFLOW_COLOUR: {there_is_none}: correct or remove it",
+        f"NSGFLOW_WEBHOK_URL: {there_is_none}: did you mean NSGFLOW_WEBHOOK_URL?",
+    ]
+
+
+def test_check_sees_that_no_log_is_new(services: Services) -> None:
+    """Logs that ended hours ago are told, with how to look for the reason."""
+    writer(services.store, datetime.now(UTC) - timedelta(hours=9)).open()
+    status, lines = findings(services)
+    assert status == 1
+    (stale,) = [line for line in lines if not line.startswith("ok ")]
+    assert stale.startswith("WRONG   FlowLogs: newest log of devstoreaccount1: it is of ")
+    assert "9 hours ago: see that the flow logs are enabled" in stale
 
 
 def test_check_finds_flow_logs_missing_and_nothing_to_deliver_to(store: Store) -> None:

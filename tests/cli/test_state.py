@@ -129,7 +129,7 @@ def test_replay_sends_old_hours_again_with_the_same_ids(
     assert len(alerts.alerts) == 6
     span = f"--since {OLD:%Y-%m-%dT%H} --until {OLD:%Y-%m-%dT%H}:59"
     said = store.output(f"replay {span} --nsg WEB-NSG", environ(store, alerts))
-    assert said == "1 logs will be sent again by the next sweep, within 5 minutes\n"
+    assert said == "1 log will be sent again by the next sweep, within 5 minutes\n"
     running.sweep()
     assert (len(alerts.alerts), len(alerts.unique)) == (9, 6)
     assert {alert["data"]["groups"][0]["aclName"] for alert in alerts.alerts[6:]} == {"WEB-NSG"}
@@ -164,7 +164,7 @@ def test_replay_of_one_sink_leaves_the_other(store: Store, state: Checkpoints) -
 def test_dry_run_counts_and_changes_nothing(
     store: Store, state: Checkpoints, alerts: Webhook
 ) -> None:
-    """--dry-run shows bytes and flows by log and sink, and writes no row."""
+    """--dry-run shows what will be sent by log and sink, undelivered logs too; no row changes."""
     ref = log(store, WEB, HOUR, 3)
     service(store, alerts).deliver("FlowLogs", ref.container, ref.path)
     log(store, DB, HOUR, 1)
@@ -173,7 +173,7 @@ def test_dry_run_counts_and_changes_nothing(
     hour = f"{HOUR:%Y-%m-%dT%H:00Z}"
     offset = before.cursors["webhook"].offset
     assert [line.split() for line in shown[1:]] == [
-        [hour, "DB-NSG", DB.mac, "none", "so", "far", "0", "0"],
+        [hour, "DB-NSG", DB.mac, "webhook", "0", "1"],
         [hour, "WEB-NSG", WEB.mac, "webhook", str(offset), "3"],
     ]
     assert state.read(ref, HOUR) == before

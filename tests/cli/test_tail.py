@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from devtools.flowlogs import BlobWriter, Group, Nic, nsg_path, nsg_record
+from devtools.flowlogs import HEAD, BlobWriter, Group, Nic, nsg_path, nsg_record
 from devtools.http_server import Fault
 from devtools.meter import metered
 from devtools.nic import NSG_CONTAINER
@@ -40,18 +40,26 @@ def writer(store: Store, nic: Nic, hour: datetime) -> BlobWriter:
     return BlobWriter(container, nsg_path(nic, hour))
 
 
+class Running(subprocess.Popen[str]):
+    """A process, and the lines that it said before it followed anything."""
+
+    first = ""
+
+
 @contextmanager
 def tailing(
-    store: Store, *flags: str, environ: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
+    store: Store, *flags: str, environ: dict[str, str] | None = None, told: int = 0
+) -> Iterator[Running]:
     """`nsgflow tail` with a round a second, ended by Ctrl-C if it is not over by then."""
-    running = subprocess.Popen(
+    running = Running(
         [sys.executable, "-m", "nsgflow_core", "tail", "--verbose", "--interval", "1", *flags],
         env=environ or store.environ(), cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert running.stderr is not None
     try:
+        for _ in range(told):
+            running.first += running.stderr.readline()
         assert " following " in running.stderr.readline()
         yield running
     finally:
@@ -142,6 +150,58 @@ def test_hours_change_under_way(store: Store) -> None:
     assert shown(75) == [5]
     behind = follow.summary(hour + timedelta(minutes=76))
     assert behind == "following 1 log of 1 NSGs or VNets, the newest record is 60 s old"
+
+
+def test_one_account_that_does_not_answer_holds_up_none(store: Store) -> None:
+    """Flows of the others are shown at once, and the one is named."""
+    now = datetime.now(UTC)
+    log = writer(store, WEB, now)
+    environ = store.environ(STORAGE_ACCOUNT_KEY="a2V5")
+    nobody = "http://127.0.0.1:9/nobody"
+    log.append(record(now, 1))
+    accounts = ("--account-name", "devstoreaccount1", "--account-name", nobody)
+    with tailing(store, *accounts, environ=environ, told=1) as running:
+        log.append(record(now, 2))
+        assert next_line(running).split()[7] == "2"
+        assert running.stderr is not None
+        while "cannot be reached" not in (line := running.stderr.readline()):
+            assert line
+        assert line == (
+            "nsgflow: nobody: list insights-logs-networksecuritygroupflowevent: "
+            "127.0.0.1:9 cannot be reached (Connection refused); trying again\n"
+        )
+
+
+def test_no_account_that_answers_ends_it(store: Store) -> None:
+    """Where nothing can be followed there is nothing to wait for."""
+    environ = store.environ(STORAGE_ACCOUNT_KEY="a2V5")
+    done = store.nsgflow("tail --account-name http://127.0.0.1:9/nobody", environ)
+    assert done.returncode == 1
+
+
+def test_a_name_that_is_not_there_is_told(store: Store) -> None:
+    """And the nearest one that is."""
+    now = datetime.now(UTC)
+    writer(store, WEB, now).append(record(now, 1))
+    with tailing(store, "--nsg-name", "WBE-NSG", told=1) as running:
+        assert running.first == (
+            "nsgflow: there are no logs of an NSG named 'WBE-NSG', did you mean 'WEB-NSG'?\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"<html></html>", "no flow log: HTML or XML"), (HEAD, "cut off: the log has no end")],
+)
+def test_what_is_no_log_is_told(store: Store, content: bytes, said: str) -> None:
+    """Once, with its place; the others are followed."""
+    past = datetime.now(UTC) - timedelta(hours=3)
+    store.put(nsg_path(WEB, past), content)
+    now = datetime.now(UTC)
+    writer(store, OTHER, now).append(record(now, 7, nic=OTHER))
+    with tailing(store, "--since", "4h", told=1) as running:
+        assert said in running.first
+        assert next_line(running).split()[7] == "7"
 
 
 def on_terminal(store: Store, *flags: str, **more: str) -> bytes:

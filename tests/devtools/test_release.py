@@ -75,8 +75,8 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_release_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five files, and sums that sha256sum takes."""
-    monkeypatch.setattr(templates, "compiled", lambda name, bicep: f"{name} by {bicep}\n")
-    release.build(tmp_path / "dist", "bicep")
+    monkeypatch.setattr(templates, "compiled", lambda name: f"{name} compiled\n")
+    release.build(tmp_path / "dist")
     run = subprocess.run(
         ["sha256sum", "--check", "SHA256SUMS"],
         cwd=tmp_path / "dist",
@@ -91,4 +91,4 @@ def test_a_release_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "nsgflow-hooks.zip: OK",
         "nsgflow.zip: OK",
     ]
-    assert (tmp_path / "dist" / "main.json").read_text() == "main by bicep\n"
+    assert (tmp_path / "dist" / "main.json").read_text() == "main compiled\n"

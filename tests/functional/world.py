@@ -15,6 +15,7 @@ from nsgflow_core.delivery.pipeline import Parts, Pipeline
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
+from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position
 from nsgflow_core.sinks import rows
@@ -82,6 +83,7 @@ class Blobs:
     bytes_read: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     listed: bool = True
+    clock: Callable[[], float] = float
     fate: Fate = field(default_factory=Fate)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -105,7 +107,9 @@ class Blobs:
         for name, data in self.blocks[ref]:
             blocks.append(Block(name, offset, len(data)))
             offset += len(data)
-        return BlockList(tuple(blocks) if self.listed else (), offset, self.etags[ref])
+        return BlockList(
+            tuple(blocks) if self.listed else (), offset, self.etags[ref], self.clock()
+        )
 
     def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes:
         """As `FlowLogs.read`."""
@@ -225,6 +229,9 @@ class World:
     letters: Letters = field(default_factory=Letters)
     clock: Clock = field(default_factory=Clock)
 
+    def __post_init__(self) -> None:
+        self.blobs.clock = self.clock
+
     def fate(self, steps: int | None) -> None:
         """Let the process die after so many steps of I/O, or live."""
         fate = Fate(steps)
@@ -234,16 +241,24 @@ class World:
 
     def pipeline(self) -> Pipeline:
         """The product's pipeline over this world."""
-        lanes = [Lane(sink, Inline()) for sink in self.sinks]
+        lanes = [Lane(sink, Inline(), self.clock) for sink in self.sinks]
         return Pipeline(Parts(self.blobs, self.table, self.letters, lanes, self.clock))
 
     def clock_hour(self) -> datetime:
         """The hour of `REF`."""
         return parse_path(REF.path).hour
 
-    def event(self, ref: BlobRef = REF, seconds: float = 480.0) -> Any:
+    def announced(self, ref: BlobRef = REF) -> Announced:
+        """What an event would say of a blob now."""
+        return Announced(
+            len(self.blobs.content(ref)), self.blobs.etags[ref].strip('"'), self.clock()
+        )
+
+    def event(
+        self, ref: BlobRef = REF, seconds: float = 480.0, announced: Announced | None = None
+    ) -> Any:
         """One event: the report of its run."""
-        return self.pipeline().run(ref, self.clock() + seconds)
+        return self.pipeline().run(ref, self.clock() + seconds, announced=announced)
 
     def heal(self, ref: BlobRef = REF) -> None:
         """Let every wait pass, and run until nothing is left, as events and sweeps would."""

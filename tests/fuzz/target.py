@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from nsgflow_core.columns import columns
 from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.path import NSG_CONTAINER, parse_path
 from nsgflow_core.model import Bad, BlobRef
@@ -47,9 +48,9 @@ def run(data: bytes, *, last: bool, denied_only: bool, at: int = 12) -> list[dic
 
 def check(row: dict[str, Any]) -> None:
     """A row has every column, of its type and within the API's limits, and nothing else."""
-    columns = rows.columns()
-    assert row.keys() == columns.keys()
-    for name, kind in columns.items():
+    known = columns()
+    assert row.keys() == known.keys()
+    for name, kind in known.items():
         value = row[name]
         if kind == "string":
             assert isinstance(value, str)

@@ -1,6 +1,6 @@
 """Hostile bytes: a hundred thousand mutated logs, and large ones made to hurt.
 
-NSGFLOW_FUZZ=5000000 makes the run longer.
+TEST_FUZZ=5000000 makes the run longer.
 """
 
 import gc
@@ -22,7 +22,7 @@ from tests.fuzz.generate import CORPUS, corpus
 from tests.fuzz.mutate import mutate
 from tests.fuzz.target import LOG, REF, run
 
-EXECUTIONS = int(os.environ.get("NSGFLOW_FUZZ", "100000"))
+EXECUTIONS = int(os.environ.get("TEST_FUZZ", "100000"))
 PARTS = 8
 SECONDS_EACH = 1.0
 GROWTH = 200 * 1024

@@ -18,4 +18,4 @@ def moved_clock() -> float:
 
 
 # The app makes its service with the default clock, so that is the one to replace.
-Service.__init__.__defaults__ = (moved_clock,)
+Service.__init__.__defaults__ = (moved_clock, *(Service.__init__.__defaults__ or ())[1:])

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
-from devtools.functions_host import FunctionsHost, index_app
+from devtools.functions_host import FunctionsHost
+from devtools.host_index import index_app
 from devtools.http_server import Fault
 from nsgflow_core.config import from_env
 from nsgflow_core.errors import NsgflowError
@@ -27,7 +28,7 @@ def test_the_functions_of_the_contract(
     """Per connection one function a container, fed by Event Grid, and the sweep."""
     monkeypatch.setenv("NSGFLOW_CONNECTIONS", "FlowLogs,West")
     monkeypatch.setenv("West", deployment.storage.connection_string)
-    blobs, timers = index_app(APP)
+    blobs, timers, _ = index_app(APP)
 
     assert {(at.name, at.container, at.connection, at.source) for at in blobs} == {
         ("nsg_FlowLogs", NSG_CONTAINER, "FlowLogs", "EventGrid"),
@@ -43,7 +44,7 @@ def test_the_trigger_source_is_a_setting(
 ) -> None:
     """The local host with Azurite has no Event Grid."""
     monkeypatch.setenv("NSGFLOW_TRIGGER_SOURCE", "LogsAndContainerScan")
-    blobs, _ = index_app(APP)
+    blobs, _, _ = index_app(APP)
 
     assert {at.source for at in blobs} == {"LogsAndContainerScan"}
 
@@ -78,7 +79,7 @@ def test_the_local_settings_work_as_they_stand(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv(name, raising=False)
     for name, value in sample["Values"].items():
         monkeypatch.setenv(name, value)
-    blobs, timers = index_app(APP)
+    blobs, timers, _ = index_app(APP)
 
     assert len(blobs) == 2
     assert len(timers) == 1

@@ -1,6 +1,6 @@
 """Workers killed at random points of a day, with everything around them failing on and off.
 
-Set NSGFLOW_KILLS=200 for the long run, with 20 NICs.
+Set TEST_KILLS=200 for the long run, with 20 NICs.
 """
 
 import json
@@ -26,9 +26,11 @@ from devtools.meter import Meter, metered
 from devtools.truth import FlowKey, compare, compare_alerts, flow_key
 from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.errors import NsgflowError
+from nsgflow_core.model import BlobRef
+from nsgflow_core.service import DEADLINE_SECONDS
 from tests.integration.conftest import HOUR, ROOT, Deployment
 
-KILLS = int(os.environ.get("NSGFLOW_KILLS", "20"))
+KILLS = int(os.environ.get("TEST_KILLS", "20"))
 NICS = 6 if KILLS <= 20 else 20
 HOURS = 24
 ROUND_SECONDS = 1.2
@@ -55,8 +57,10 @@ class Worker:
         )
         self.sent: Counter[tuple[str, str]] = Counter()
         self.invocations = 0
+        self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
+        self._ready.wait(30)  # a worker that is killed before it has begun shows nothing
 
     def blob(self, container: str, path: str) -> None:
         """Deliver an event."""
@@ -89,8 +93,12 @@ class Worker:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            if invocation := json.loads(line).get("invocation"):
-                self.invocations += 1
+            said = json.loads(line)
+            if "ready" in said:
+                self._ready.set()
+            if invocation := said.get("invocation"):
+                assert not invocation["error"].startswith("TypeError"), invocation["error"]
+                self.invocations += not invocation["error"]
                 self.sent[invocation["container"], invocation["name"]] -= not invocation["error"]
 
 
@@ -291,9 +299,10 @@ def test_the_time_out_in_a_large_backlog(deployment: Deployment) -> None:
         return accept(request)
 
     deployment.table.server.handler = slowly
+    ref = BlobRef("devstoreaccount1", NSG_CONTAINER, writer.path)
     reached = [0]
     for _ in range(20):
-        report = service.deliver("FlowLogs", NSG_CONTAINER, writer.path)
+        report = service._pipeline.run(ref, deployment.clock() + DEADLINE_SECONDS)
         (row,) = service._checkpoints.in_hour(HOUR)
         reached.append(min(cursor.offset for cursor in row.cursors.values()))
         assert reached[-1] > reached[-2], "progress"

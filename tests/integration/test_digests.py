@@ -10,7 +10,8 @@ import pytest
 
 from devtools.chat import Chat, Kind, chat
 from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Nic
-from devtools.functions_host import FunctionsHost, index_app
+from devtools.functions_host import FunctionsHost
+from devtools.host_index import index_app
 from devtools.http_server import Fault
 from nsgflow_core import storage
 from nsgflow_core.config import from_env
@@ -264,7 +265,7 @@ def test_the_timer(
 ) -> None:
     """It is registered for digests, fires once an interval at least, and tells."""
     monkeypatch.setenv("NSGFLOW_WEBHOOK_INTERVAL_SECONDS", seconds)
-    _, timers = index_app(APP)
+    _, timers, _ = index_app(APP)
     assert {(at.name, at.schedule) for at in timers} == {
         ("sweep", "0 */5 * * * *"),
         ("digest", schedule),

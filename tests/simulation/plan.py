@@ -16,6 +16,7 @@ class Plan:
         withheld: an update has no event.
         sick: a sink that never heals.
         window: bytes read at once; deadline: seconds of an invocation.
+        event_bytes: more than these an event hands over.
         asleep: hours that the app is stopped for in the end.
     """
 
@@ -26,6 +27,7 @@ class Plan:
     batch: int
     window: int
     deadline: float
+    event_bytes: int = 256 * 1024
     skew: float = 0.0
     stall: float = 0.0
     death: float = 0.0
@@ -52,6 +54,7 @@ def draw(rng: random.Random) -> Plan:
         batch=rng.randint(1, 3),
         window=rng.choice((4 * 1024 * 1024, 4 * 1024 * 1024, 700)),
         deadline=480.0,
+        event_bytes=rng.choice((256 * 1024, 256 * 1024, 1500)),
     )
     if calm:
         return shape
@@ -67,6 +70,7 @@ def draw(rng: random.Random) -> Plan:
         batch=shape.batch,
         window=shape.window,
         deadline=rng.choice((480.0, 480.0, 0.3)),
+        event_bytes=shape.event_bytes,
         skew=some(0.5, 10.0),
         stall=some(0.01, 0.05),
         death=some(0.02, 0.08),

@@ -1,5 +1,6 @@
 """A bug seeded into the product must be found: each of these breaks one rule of the protocol."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -59,7 +60,7 @@ def test_no_second_listing() -> None:
     def and_leave(run: Any, cursors: Any, blocks: Any, *, release: bool) -> None:
         commit(run, cursors, blocks, release=release)
         if release:
-            run._left = set(run._lanes)
+            run._due = lambda *_: {}
 
     assert "nobody looked again" in found(pipeline._Run, "_commit", and_leave)
 
@@ -82,4 +83,5 @@ def test_closer_block_counted() -> None:
         stretch = split(data, at, last=last)
         return replace(stretch, end=at + len(data)) if last else stretch
 
-    assert "not accepted" in found(records, "split", closer_too)
+    # Whichever comes first: a flow is passed over, or the blob never looks delivered.
+    assert re.search("not accepted|stuck", found(records, "split", closer_too))

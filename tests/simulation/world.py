@@ -124,6 +124,7 @@ class World:
     plan: Plan
     rng: random.Random
     kills: int = 0
+    made: int = 0
     healing: bool = False
     blobs: Blobs = field(init=False)
     table: Table = field(init=False)
@@ -143,7 +144,8 @@ class World:
     def process(self) -> Process:
         """A fresh process with a clock of its own."""
         skew = self.rng.uniform(-self.plan.skew, self.plan.skew)
-        return Process(len(self.services) + len(self.processes), skew)
+        self.made += 1
+        return Process(self.made, skew)
 
     def service(self, process: Process) -> Service:
         """The product in a process."""
@@ -328,6 +330,11 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             scheduler(), lambda fn: fn not in (lane.deliver, sweep._run_in_time)
         )
 
+    def beside(work: Callable[[], None]) -> None:
+        running = scheduler().current
+        assert running is not None
+        scheduler().spawn(running.process, work)
+
     clock = SimpleNamespace(
         monotonic=lambda: scheduler().now,
         time=lambda: scheduler().now,
@@ -344,11 +351,13 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
         with (
             mock.patch.object(pipeline, "WINDOW", world.plan.window),
             mock.patch.object(service, "DEADLINE_SECONDS", world.plan.deadline),
+            mock.patch.object(service, "EVENT_SECONDS", min(30.0, world.plan.deadline)),
+            mock.patch.object(service, "EVENT_BYTES", world.plan.event_bytes),
         ):
             yield
 
     with contextlib.ExitStack() as stack:
-        for module in (pipeline, answers, lane, patience, telemetry):
+        for module in (pipeline, answers, patience, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
 
         def uniform(low: float, high: float) -> float:
@@ -361,6 +370,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             (service, "table", lambda *_: here["world"].table),
             (service, "_sinks", made_sinks),
             (service, "ThreadPoolExecutor", executor),
+            (service, "_beside", beside),
             (sweep, "ThreadPoolExecutor", executor),
         ):
             stack.enter_context(mock.patch.object(module, name, thing))

@@ -6,6 +6,7 @@ import pytest
 
 from nsgflow_core import config
 from nsgflow_core.config import Settings
+from nsgflow_core.errors import ConfigError
 from nsgflow_core.model import Storage
 
 KEY = "c2VjcmV0LWtleS1vZi10aGUtYWNjb3VudA=="
@@ -82,6 +83,7 @@ def test_empty_is_unset(empty: str) -> None:
         "NSGFLOW_LOGS_RULE_ID",
         "NSGFLOW_LOGS_STREAM",
         "NSGFLOW_LOGS_FILTER",
+        "NSGFLOW_LOGS_OMIT",
         "NSGFLOW_WEBHOOK_URL",
         "NSGFLOW_WEBHOOK_FORMAT",
         "NSGFLOW_WEBHOOK_SECRET",
@@ -231,9 +233,100 @@ def test_unknown_settings_are_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "shown"),
+    [
+        ("NSGFLOW_WEBHOOK_FILTER", "action=allowed", "'action=allowed'"),
+        ("NSGFLOW_CONNECTIONS", "FlowLogs,FlowLogs", "'FlowLogs'"),
+        ("NSGFLOW_LOGS_FILTER", "prot=tcp", "'prot=tcp'"),
+        ("NSGFLOW_LOGS_ENDPOINT", "http://x", "'http://x'"),
+        ("NSGFLOW_SERVICE_TAGS", "/no/such/file", "'/no/such/file'"),
+        ("NSGFLOW_SWEEP_HOURS", "0", "'0'"),
+        ("AZURE_CLOUD", "MOON", "'MOON'"),
+    ],
+)
+def test_an_error_shows_the_value_that_it_refuses(setting: str, value: str, shown: str) -> None:
+    """Whoever reads the log need not look it up."""
+    with pytest.raises(ConfigError) as caught:
+        settings(**{setting: value})
+    assert any(setting in one and shown in one for one in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("NSGFLOW_WEBHOOK_SECRET", "whsec_???c2VjcmV0"),
+        ("NSGFLOW_WEBHOOK_URL", "ftp://x/c2VjcmV0"),
+        ("NSGFLOW_LOGS_ENDPOINT", "http://x/?sig=c2VjcmV0"),
+        ("NSGFLOW_LOGS_ENDPOINT", "http://u:c2VjcmV0@x/"),
+        ("FlowLogs", "Endpoint=x;Key=c2VjcmV0"),
+    ],
+)
+def test_an_error_shows_no_secret(setting: str, value: str) -> None:
+    """Nor what may be one, where it does not belong."""
+    with pytest.raises(ConfigError) as caught:
+        settings(**{setting: value})
+    assert "c2VjcmV0" not in str(caught.value)
+
+
 def test_settings_are_frozen() -> None:
     """What the environment decided does not change."""
     made = settings()
 
     with pytest.raises(AttributeError):
         made.sweep_hours = 5  # type: ignore[misc]  # that it cannot be done is the point
+
+
+@pytest.mark.parametrize(
+    ("text", "omitted"),
+    [
+        ("", {"SourceBlob"}),
+        ("none", set()),
+        ("None", set()),
+        ("targetresourceid , SourceBlob,", {"SourceBlob", "TargetResourceId"}),
+        ("SrcVm", {"SrcVm"}),
+    ],
+)
+def test_columns_that_are_not_sent(text: str, omitted: set[str]) -> None:
+    """SourceBlob by default; in any case; `none` sends all."""
+    made = settings(**LOGS, NSGFLOW_LOGS_OMIT=text).logs
+
+    assert made is not None
+    assert made.omit == omitted
+
+
+def test_events_by_queue() -> None:
+    """The queue has a default name, and the flow-log account needs no queue service."""
+    by_identity = {
+        "FlowLogs": "",
+        "FlowLogs__blobServiceUri": "https://logs.blob.core.windows.net",
+        "AzureWebJobsStorage": "",
+        "AzureWebJobsStorage__accountName": "host",
+        "NSGFLOW_TRIGGER_SOURCE": "Queue",
+    }
+    assert settings(**by_identity).events_queue == "nsgflow-events"
+    assert settings(**by_identity, NSGFLOW_EVENTS_QUEUE="q-1").events_queue == "q-1"
+    assert settings(NSGFLOW_TRIGGER_SOURCE="Queue").trigger_source == config.QUEUE
+
+
+def test_events_by_queue_need_the_hosts_queue_service() -> None:
+    """The host would not index the function without it."""
+    by_identity = {
+        "AzureWebJobsStorage": "",
+        "AzureWebJobsStorage__blobServiceUri": "https://host.blob.core.windows.net",
+        "AzureWebJobsStorage__tableServiceUri": "https://host.table.core.windows.net",
+    }
+    settings(**by_identity)
+    with pytest.raises(ConfigError, match="AzureWebJobsStorage__queueServiceUri"):
+        settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
+    by_identity["AzureWebJobsStorage__queueServiceUri"] = "https://host.queue.core.windows.net"
+    settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
+
+
+@pytest.mark.parametrize(
+    "name", ["ab", "Events", "a--b", "-events", "events-", "e_v", "e" * 57, "nsgflow-events-poison"]
+)
+def test_a_queue_that_cannot_be(name: str) -> None:
+    """Azure's rules for names, and room for the poison queue's."""
+    with pytest.raises(ConfigError, match="NSGFLOW_EVENTS_QUEUE"):
+        settings(NSGFLOW_EVENTS_QUEUE=name)

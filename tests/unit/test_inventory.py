@@ -11,7 +11,7 @@ from nsgflow_core.estate import enrich
 from nsgflow_core.estate.inventory import Acl, Inventory, Place
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.estate.resource_graph import read_inventory
-from nsgflow_core.estate.rules import denial, find, free_priority
+from nsgflow_core.estate.rules import find, free_priority
 from nsgflow_core.estate.service_tags import ServiceTags
 from nsgflow_core.model import Flow, Group, Record
 from tests.made import Outcome, made
@@ -224,17 +224,19 @@ def test_the_rule_that_denied_and_a_priority_before_it(estate: Estate) -> None:
     ]
     made = Estate()
     nsg = made.nsg("Web", GUID, *own).lower()
-    book = read(made)
+    rules = read(made).rules(nsg)
 
-    found = denial(book, nsg, "UserRule_denyall", inbound=True)
-    assert found.rule is not None
-    assert (found.rule.name, found.rule.priority, found.priority) == ("DenyAll", 102, 101)
-    assert found.rule.destination_ports == ("*",)
-    default = denial(book, nsg, "DefaultRule_DenyAllInBound", inbound=True)
-    assert (default.rule is not None, default.priority) == (True, 4096)
-    assert denial(book, nsg, "UserRule_DenyAllInBound", inbound=True).rule is None
-    assert denial(book, nsg, "UserRule_DenyAll", inbound=False).rule is None
-    assert denial(book, "/unknown", "UserRule_DenyAll", inbound=True).rule is None
+    found = find(rules, "UserRule_denyall", inbound=True)
+    assert found is not None
+    assert (found.name, found.priority, free_priority(rules, found)) == ("DenyAll", 102, 101)
+    assert free_priority(rules, found, {101}) is None
+    assert found.destination_ports == ("*",)
+    default = find(rules, "DefaultRule_DenyAllInBound", inbound=True)
+    assert default is not None
+    assert free_priority(rules, default) == 4096
+    assert free_priority(rules, default, [4096, 4095]) == 4094
+    assert find(rules, "UserRule_DenyAllInBound", inbound=True) is None
+    assert find(rules, "UserRule_DenyAll", inbound=False) is None
 
 
 def test_no_priority_is_free() -> None:
@@ -282,10 +284,9 @@ def test_security_admin_rules_and_their_snapshots() -> None:
 
     acl = book.acl(GUID)
     assert acl is not None
-    found = denial(book, acl.id, "DenyRdp", inbound=True)
-    assert (acl.name, found.priority) == ("DenyRdp", None)
-    assert found.rule is not None
-    assert (found.rule.priority, found.rule.sources) == (5, ("Internet",))
+    found = find(book.rules(acl.id), "DenyRdp", inbound=True)
+    assert found is not None
+    assert (acl.name, found.priority, found.sources) == ("DenyRdp", 5, ("Internet",))
     gone = book.acl(GUID.replace("1A", "2A"))
     assert gone is not None
     assert gone.id.endswith("/rules/gone")

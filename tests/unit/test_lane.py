@@ -33,6 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still."""
     made = Clock()
     monkeypatch.setattr(time, "monotonic", lambda: made.now)
+    monkeypatch.setattr(time, "time", lambda: made.now)
     return made
 
 
@@ -45,7 +46,7 @@ def ticket(breaker: Breaker) -> int:
 
 def test_a_failed_sink_is_left_alone_and_then_asked_by_one(clock: Clock) -> None:
     """Two seconds after its first failure one delivery goes, and no second beside it."""
-    breaker = Breaker()
+    breaker = Breaker(time.time)
     breaker.tell(ticket(breaker), BAD)
     assert (breaker.closed(), breaker.ask()) == (False, None)
     clock.now += 2
@@ -57,7 +58,7 @@ def test_a_failed_sink_is_left_alone_and_then_asked_by_one(clock: Clock) -> None
 
 def test_the_waits_double_up_to_a_minute(clock: Clock) -> None:
     """Each failure of a probe doubles the wait."""
-    breaker = Breaker()
+    breaker = Breaker(time.time)
     waits = []
     for _ in range(8):
         breaker.tell(ticket(breaker), BAD)
@@ -70,7 +71,7 @@ def test_the_waits_double_up_to_a_minute(clock: Clock) -> None:
 
 def test_a_sink_that_names_its_wait_gets_it(clock: Clock) -> None:
     """A limit of the service is one for every blob."""
-    breaker = Breaker()
+    breaker = Breaker(time.time)
     breaker.tell(ticket(breaker), Delivery(START, error=TransientError("429", retry_after=90)))
     clock.now += 89
     assert not breaker.closed()
@@ -80,7 +81,7 @@ def test_a_sink_that_names_its_wait_gets_it(clock: Clock) -> None:
 
 def test_failures_together_are_one(clock: Clock) -> None:
     """Sixteen deliveries that a sink fails at once make it wait two seconds, not a minute."""
-    breaker = Breaker()
+    breaker = Breaker(time.time)
     tickets = [ticket(breaker) for _ in range(16)]
     for each in tickets:
         breaker.tell(each, BAD)
@@ -93,21 +94,21 @@ def test_failures_together_are_one(clock: Clock) -> None:
 )
 def test_what_one_blob_holds_is_not_the_sinks_fault(error: NsgflowError) -> None:
     """A row that no service takes, or that our own code cannot encode, holds up its blob only."""
-    breaker = Breaker()
+    breaker = Breaker(time.time)
     breaker.tell(ticket(breaker), Delivery(START, error=error))
     assert breaker.closed()
 
 
 def test_refusals_of_the_service_are(clock: Clock) -> None:
     """A role that is missing is missing for every blob."""
-    breaker = Breaker()
+    breaker = Breaker(time.time)
     breaker.tell(ticket(breaker), Delivery(START, error=RefusedError("403")))
     assert not breaker.closed()
 
 
 def test_a_probe_that_never_ends_gives_way(clock: Clock) -> None:
     """Whoever tried the sink may have died over it."""
-    breaker = Breaker()
+    breaker = Breaker(time.time)
     breaker.tell(ticket(breaker), BAD)
     clock.now += 2
     ticket(breaker)
@@ -199,7 +200,7 @@ def test_what_is_done_counts_however_late_it_is_asked_for(pool: ThreadPoolExecut
 
 def test_each_sink_has_threads_for_every_delivery_of_a_process() -> None:
     """All threads of one are held, and the other has all of its own."""
-    sick, well = service._lanes([Sink(), Sink()])
+    sick, well = service._lanes([Sink(), Sink()], time.time)
     all_there = threading.Barrier(lane.THREADS, timeout=5)
     hung = threading.Event()
     held = [sick._executor.submit(hung.wait, 20) for _ in range(lane.THREADS + 8)]

@@ -39,7 +39,7 @@ def test_the_queries_are_kusto() -> None:
     )
     answers = json.loads(run.stdout)
 
-    assert len(answers) == len(queries) == 8
+    assert len(answers) == len(queries) == 14
     for number, answer in answers.items():
         assert answer["diagnostics"] == [], queries[number]
         # Resource Graph gives no next page when every column is dynamic.

@@ -4,8 +4,10 @@
 
 from typing import Annotated
 
+import typer
+
 from nsgflow_core.cli.options import Letters, Verbose, one_of, output, takes_options
-from nsgflow_core.cli.session import note, session
+from nsgflow_core.cli.session import Status, note, session
 
 _OUTPUTS = ("table", "json", "csv")
 _COLUMNS = ("id", "written", "hour", "log", "mac", "kind", "entries", "omitted", "bytes", "reason")
@@ -39,11 +41,22 @@ def list_(
         found = chosen(kept, which)
         with ThreadPoolExecutor(_WORKERS) as pool:
             rows = list(pool.map(lambda one: line(kept, one), found))
+        unread = [(row["id"], why) for row in rows if (why := row.pop("unread"))]
         if form == "json":
             write_json_lines(rows)
         elif form == "csv":
             write_csv(_COLUMNS, ({key: row[key] for key in _COLUMNS} for row in rows))
         elif rows:
-            write_table(_COLUMNS, [[escaped(str(row[key])) for key in _COLUMNS] for row in rows])
+            write_table(
+                _COLUMNS,
+                [
+                    ["" if row[key] is None else escaped(str(row[key])) for key in _COLUMNS]
+                    for row in rows
+                ],
+            )
         else:
             note("there are no dead letters of that kind" if which != Letters() else "none")
+        for letter, why in unread:
+            note(f"not read: {letter}: {why}")
+        if unread:
+            raise typer.Exit(Status.INCOMPLETE)

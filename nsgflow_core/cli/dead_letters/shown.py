@@ -10,15 +10,19 @@ from typing import Any
 
 from nsgflow_core.cli.dead_letters.letters import Found, log_name
 from nsgflow_core.cli.harmless import escaped
+from nsgflow_core.cli.session import sentence
 from nsgflow_core.delivery.dead_letters import DeadLetters, Letter
-from nsgflow_core.errors import BadInputError
+from nsgflow_core.errors import BadInputError, NsgflowError
 
 _SHOWN = 2000
 """Characters of an entry that are shown as text; JSON has all that was kept."""
 
 
 def line(letters: DeadLetters, found: Found) -> dict[str, Any]:
-    """A dead letter in a line: where it is from, what it holds, the first reason."""
+    """A dead letter in a line: where it is from, what it holds, the first reason.
+
+    `unread` says why it could not be read; "" where it could.
+    """
     row: dict[str, Any] = {
         "id": found.id,
         "written": f"{found.listed.written.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -32,9 +36,16 @@ def line(letters: DeadLetters, found: Found) -> dict[str, Any]:
     try:
         letter = letters.read(found.listed)
     except BadInputError as exc:
-        return row | {"entries": 0, "omitted": 0, "reason": str(exc)}
+        return row | {"entries": 0, "omitted": 0, "reason": str(exc), "unread": ""}
+    except NsgflowError as exc:
+        return row | {"entries": None, "omitted": None, "reason": "", "unread": sentence(exc)}
     reason = letter.entries[0].reason if letter.entries else ""
-    return row | {"entries": len(letter.entries), "omitted": letter.omitted, "reason": reason}
+    return row | {
+        "entries": len(letter.entries),
+        "omitted": letter.omitted,
+        "reason": reason,
+        "unread": "",
+    }
 
 
 def plain(letter: Letter) -> dict[str, Any]:

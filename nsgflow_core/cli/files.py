@@ -1,0 +1,205 @@
+"""Flow logs in files, folders and standard input, in the place of accounts; no socket is opened.
+
+A path like a blob's (`…/y=2026/m=…/PT1H.json`, as azcopy keeps it) tells the NSG and the hour; what
+has another is asked itself. gzip is told by its first bytes, and records that stand one a line or
+otherwise apart are read like those of a blob.
+"""
+
+import gzip
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, cast
+
+from nsgflow_core.cli.accounts import Account, sign_in
+from nsgflow_core.cli.names import matcher
+from nsgflow_core.cli.options import Sources
+from nsgflow_core.cli.read import Log
+from nsgflow_core.cli.times import floor
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.logs.blocks import BlockList
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, LogPath, parse_path
+from nsgflow_core.model import BlobRef
+
+STDIN = "-"
+_GZIP = b"\x1f\x8b"
+_HEAD = 64 * 1024
+"""Bytes in which a file tells what it is a log of."""
+_ENDINGS = (".json", ".gz", ".ndjson", ".jsonl")
+_BLOB_PATH = re.compile(r"(?:resourceId|flowLogResourceID)=/", re.IGNORECASE)
+_RESOURCE = re.compile(rb'"(resourceId|flowLogResourceID|targetResourceID)"\s*:\s*("[^"\\]*")')
+_TIME = re.compile(rb'"time"\s*:\s*"([^"\\]*)"')
+_UNKNOWN_HOUR = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def opened(sources: Sources, environ: Mapping[str, str]) -> "Sequence[Account] | FileLogs":
+    """What a command reads: files, or accounts to which one is signed in.
+
+    Raises:
+        BadInputError: there is neither, or both, or a file that is not there.
+    """
+    given = sources.sources or ()
+    files = [text for text in given if is_file(text)]
+    accounts = [*(sources.account_name or ()), *(text for text in given if not is_file(text))]
+    if files and accounts:
+        raise BadInputError(f"give files or accounts, not both: {files[0]} and {accounts[0]}")
+    return FileLogs(files) if files else sign_in(accounts, environ)
+
+
+def is_file(text: str) -> bool:
+    """Whether a source that was typed names files; else it names an account."""
+    if text == STDIN or text.lower().endswith(_ENDINGS):
+        return True
+    if text.startswith(("/subscriptions/", "https://", "http://")):
+        return False
+    return Path(text).exists() or text.startswith(("./", "../", "/", "~"))
+
+
+class FileLogs:
+    """The logs of some files, and where they are read: it stands in for accounts.
+
+    `failures` has a sentence for each file that is no log, `names` the NSGs by name.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        """Find the files.
+
+        Raises:
+            BadInputError: one is not there.
+        """
+        self.failures: dict[str, str] = {}
+        self.names: set[str] = set()
+        self._spool: IO[bytes] | None = None
+        self._places: dict[BlobRef, tuple[Path | None, int, int]] = {}
+        self._logs: list[Log] = []
+        for text in texts:
+            if text == STDIN:
+                self._add(STDIN, None)
+                continue
+            path = Path(text).expanduser()
+            if not path.exists():
+                raise BadInputError(f"there is no file {text}")
+            for one in _below(path) if path.is_dir() else [path]:
+                self._add(str(one), one)
+        if not self._logs and not self.failures:
+            raise BadInputError(f"there are no flow logs in {', '.join(texts)}")
+
+    def hours(
+        self, nsgs: Iterable[str], newest: int | None, span: Sequence[datetime] | None
+    ) -> Iterator[list[Log]]:
+        """The logs by the hour, the oldest first: of these NSGs, hours, or the newest so many."""
+        accepts = matcher(nsgs)
+        by_hour: dict[datetime, list[Log]] = {}
+        for log in self._logs:
+            name = log.path.resource.rpartition("/")[2]
+            if log.path.kind == "vnet" or accepts(name, log.path.resource):
+                by_hour.setdefault(log.path.hour, []).append(log)
+        chosen = sorted(by_hour)
+        if span is not None:
+            # What does not tell its hour is read, and its flows are judged by their times.
+            wanted = {*span, _UNKNOWN_HOUR}
+            chosen = [hour for hour in chosen if hour in wanted]
+        for hour in chosen[-newest:] if newest else chosen:
+            yield by_hour[hour]
+
+    def newest_hour(self) -> datetime | None:
+        """The newest hour that there is a log of."""
+        return max((log.path.hour for log in self._logs), default=None)
+
+    def list_blocks(self, ref: BlobRef) -> BlockList:
+        """A file as a blob uploaded in one piece."""
+        return BlockList((), self._places[ref][2], "")
+
+    def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes:  # noqa: ARG002 - a Source
+        """Bytes of a file.
+
+        Raises:
+            BadInputError: it cannot be read.
+        """
+        path, begin, _ = self._places[ref]
+        try:
+            if path is not None:
+                with path.open("rb") as file:
+                    file.seek(start)
+                    return file.read(end - start)
+            # Threads read side by side: each through a handle and a place of its own.
+            spool = self._spool
+            assert spool is not None  # noqa: S101 - what has no path is in it
+            with Path(spool.name).open("rb") as file:
+                file.seek(begin + start)
+                return file.read(end - start)
+        except OSError as exc:
+            raise BadInputError(f"cannot read {ref.path}: {exc.strerror}") from exc
+
+    def _add(self, name: str, path: Path | None) -> None:
+        try:
+            begin, size = 0, path.stat().st_size if path is not None else 0
+            source = path.open("rb") if path is not None else sys.stdin.buffer
+            with cast("BufferedReader", source) as file:
+                zipped = file.peek(2).startswith(_GZIP)
+                if path is None or zipped:
+                    begin, size, head = self._kept(_unzipped(file) if zipped else file)
+                    path = None
+                else:
+                    head = file.read(_HEAD)
+        except (OSError, EOFError, gzip.BadGzipFile) as exc:
+            self.failures[name] = f"{name} cannot be read: {exc}"
+            return
+        log = _log_path(name, head)
+        container = NSG_CONTAINER if log.kind == "nsg" else VNET_CONTAINER
+        at = _BLOB_PATH.search(name)
+        folder, blob = (name[: at.start()], name[at.start() :]) if at else ("", name)
+        ref = BlobRef(folder.rstrip("/\\") or "file", container, blob.replace("\\", "/"))
+        self._places[ref] = path, begin, size
+        self._logs.append(Log(ref, log, size, ""))
+        if log.kind == "nsg":
+            self.names.add(log.resource.rpartition("/")[2])
+
+    def _kept(self, file: IO[bytes]) -> tuple[int, int, bytes]:
+        """What is compressed, or comes once, is kept as it is read: place, size and beginning."""
+        if self._spool is None:
+            self._spool = tempfile.NamedTemporaryFile(prefix="nsgflow-")  # noqa: SIM115 - lives on
+        spool = self._spool
+        begin = spool.seek(0, 2)
+        shutil.copyfileobj(file, spool)
+        spool.flush()
+        size = spool.tell() - begin
+        spool.seek(begin)
+        return begin, size, spool.read(_HEAD)
+
+
+def _unzipped(file: IO[bytes]) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files in a folder that may be logs, in the order of their names."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name.lower().endswith(_ENDINGS):
+            yield path
+
+
+def _log_path(name: str, head: bytes) -> LogPath:
+    """What a file is a log of: as its path says, else as its first record does."""
+    at = _BLOB_PATH.search(name)
+    if at:
+        try:
+            return parse_path(name[at.start() :].replace("\\", "/").removesuffix(".gz"))
+        except BadInputError:
+            pass
+    time = _TIME.search(head)
+    try:
+        moment = datetime.fromisoformat(time[1].decode()) if time else _UNKNOWN_HOUR
+        hour = floor(moment.replace(tzinfo=moment.tzinfo or UTC))
+    except ValueError:
+        hour = _UNKNOWN_HOUR
+    found = {key.decode(): json.loads(value) for key, value in _RESOURCE.findall(head)}
+    if "flowLogResourceID" in found or "targetResourceID" in found:
+        return LogPath("vnet", found.get("flowLogResourceID", ""), hour, "")
+    return LogPath("nsg", found.get("resourceId", f"/{name}"), hour, "")

@@ -1,0 +1,146 @@
+"""Which addresses a service tag or an application security group holds, seen from a VNet.
+
+`VirtualNetwork` is the address space of the VNet, that of its peers, what lies behind its
+gateways, the host's address and the prefixes of user-defined routes, and "might also contain
+default routes"; `Internet` is what lies outside of it and is public; `AzureLoadBalancer` is the
+host's address, where probes come from
+(https://learn.microsoft.com/azure/virtual-network/service-tags-overview#available-service-tags).
+What Azure makes of the first two shows in effective rules: the host's address is in
+`VirtualNetwork`, and private addresses are not in `Internet`
+(https://learn.microsoft.com/azure/network-watcher/diagnose-vm-network-traffic-filtering-problem).
+All other tags are Microsoft's services, by the prefixes that it publishes.
+
+What cannot be told is said in words that name no address, so that one reason covers many flows.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from nsgflow_core.estate import addresses
+
+HOST = "168.63.129.16"
+"""https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16"""
+_HOST_V6 = "fe80::1234:5678:9abc"
+_METADATA = "169.254.169.254"
+
+_NOT_PUBLIC = frozenset(
+    (
+        addresses.PRIVATE,
+        addresses.CGNAT,
+        addresses.LOOPBACK,
+        addresses.LINK_LOCAL,
+        addresses.MULTICAST,
+        addresses.AZURE_PLATFORM,
+    )
+)
+_MAYBE_INSIDE = frozenset((addresses.PRIVATE, addresses.CGNAT))
+"""What may be in a VNet or behind a gateway that nothing is known of."""
+
+_PLATFORM = {
+    "azureloadbalancer": frozenset((HOST, _HOST_V6)),
+    "azure_loadbalancer": frozenset((HOST, _HOST_V6)),  # as the classic model spells it
+    "azureplatformdns": frozenset((HOST,)),
+    "azureplatformimds": frozenset((_METADATA,)),
+}
+_VNET = frozenset(("virtualnetwork", "virtual_network"))
+_INTERNET = "internet"
+
+
+class Tags(Protocol):
+    """Service tags; `service_tags.ServiceTags` is the real one."""
+
+    def holds(self, tag: str, address: str) -> bool | None:
+        """Whether a tag holds a canonical address; None where there is no such tag."""
+
+
+class Space(Protocol):
+    """What the tag `VirtualNetwork` holds, seen from one subnet."""
+
+    def holds(self, address: str) -> bool | str:
+        """Whether it holds a canonical address; a text says why nobody knows."""
+
+
+class Group(NamedTuple):
+    """An application security group: the VNet of its NICs, "" where it has none; addresses."""
+
+    vnet: str
+    addresses: frozenset[str]
+
+
+class UnknownSpace:
+    """The space of a VNet that nothing is known of.
+
+    `inside` and `outside` are addresses that are known to be there all the same: a rule that a
+    log names tells as much. Public addresses are taken to be outside: a VNet that uses some is
+    known by its inventory.
+    """
+
+    def __init__(
+        self, why: str = "there is no inventory to tell what VirtualNetwork holds"
+    ) -> None:
+        self._why = why
+        self.inside: set[str] = {HOST}
+        self.outside: set[str] = set()
+
+    def holds(self, address: str) -> bool | str:
+        """As `Space` says."""
+        if address in self.inside:
+            return True
+        if address in self.outside:
+            return False
+        return self._why if addresses.address_class(address) in _MAYBE_INSIDE else False
+
+
+class Members:
+    """What tags and groups hold, seen from a subnet.
+
+    `groups` are the application security groups that are known, by lower-case id, None where
+    there is no inventory; `reachable` are the VNets whose groups count, None for all.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        tags: Tags | None = None,
+        groups: Mapping[str, Group] | None = None,
+        reachable: frozenset[str] | None = None,
+    ) -> None:
+        self.space = space
+        self._tags = tags
+        self._groups = groups
+        self._reachable = reachable
+
+    def holds(self, prefix: str, address: str) -> bool | str:
+        """Whether a tag or group holds a canonical address; a text says why nobody knows."""
+        name = prefix.casefold()
+        if name.startswith("/"):
+            return self._in_group(name, address)
+        if name in _VNET:
+            return self.space.holds(address)
+        if name == _INTERNET:
+            return self._on_the_internet(address)
+        if (known := _PLATFORM.get(name)) is not None:
+            return address in known
+        return self._in_service(prefix, address)
+
+    def _in_service(self, tag: str, address: str) -> bool | str:
+        if self._tags is None:
+            return f"there are no service tags to tell what {tag} holds"
+        answer = self._tags.holds(tag, address)
+        return f"the service tags have no {tag}" if answer is None else answer
+
+    def _on_the_internet(self, address: str) -> bool | str:
+        if addresses.address_class(address) in _NOT_PUBLIC:
+            return False
+        inside = self.space.holds(address)
+        return inside if isinstance(inside, str) else not inside
+
+    def _in_group(self, group: str, address: str) -> bool | str:
+        name = group.rpartition("/")[2]
+        if self._groups is None:
+            return f"there is no inventory to tell who is in application security group {name}"
+        if (found := self._groups.get(group)) is None:
+            return f"the inventory lacks application security group {name}"
+        if self._reachable is not None and found.vnet not in self._reachable:
+            return False
+        return address in found.addresses

@@ -1,0 +1,13 @@
+using '../../../infra/main.bicep'
+
+param environmentName = 'prod'
+param location = 'westeurope'
+param flowLogAccounts = [
+  {
+    resourceId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/network/providers/Microsoft.Storage/storageAccounts/flowlogswest'
+  }
+]
+param inventoryScopes = [
+  '44444444-4444-4444-4444-444444444444'
+  '/providers/Microsoft.Management/managementGroups/landing-zones'
+]

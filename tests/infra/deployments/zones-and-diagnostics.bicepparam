@@ -1,0 +1,13 @@
+using '../../../infra/main.bicep'
+
+param environmentName = 'prod'
+param location = 'westeurope'
+param flowLogAccounts = [
+  {
+    resourceId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/network/providers/Microsoft.Storage/storageAccounts/flowlogswest'
+  }
+]
+param zoneRedundant = true
+param diagnosticsEnabled = true
+param webhookUrl = 'https://hooks.example.org/url-of-the-webhook'
+param appSettings = { NSGFLOW_LOGS_FILTER: 'action=denied !src=internet' }

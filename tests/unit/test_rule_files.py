@@ -1,0 +1,175 @@
+"""Rules from files: each form that people have, and what is said of those that cannot be read."""
+
+import json
+from typing import Any
+
+import pytest
+
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.rule_files import Files, RuleFiles
+from nsgflow_core.estate.rules import Rule
+
+ID = "/subscriptions/S1/resourceGroups/Shop/providers/Microsoft.Network/networkSecurityGroups/Web"
+KEY = ID.lower()
+VALUES: dict[str, Any] = {
+    "priority": 120,
+    "direction": "Inbound",
+    "access": "Allow",
+    "protocol": "Tcp",
+    "sourceAddressPrefixes": ["10.0.0.0/24", "fd00::/64"],
+    "sourcePortRange": "*",
+    "destinationAddressPrefix": "*",
+    "destinationPortRanges": ["443", "8000-8100"],
+}
+RULE = Rule(
+    "AllowWeb",
+    120,
+    True,  # noqa: FBT003
+    "Allow",
+    "Tcp",
+    ("10.0.0.0/24", "fd00::/64"),
+    ("*",),
+    ("*",),
+    ("443", "8000-8100"),
+)
+FLAT = {"name": "AllowWeb", **VALUES}
+NESTED = {"name": "AllowWeb", "properties": VALUES}
+TERRAFORM = {
+    "name": "AllowWeb",
+    "priority": 120,
+    "direction": "Inbound",
+    "access": "Allow",
+    "protocol": "Tcp",
+    "source_address_prefix": "",
+    "source_address_prefixes": ["10.0.0.0/24", "fd00::/64"],
+    "source_port_range": "*",
+    "source_port_ranges": [],
+    "destination_address_prefix": "*",
+    "destination_port_ranges": ["443", "8000-8100"],
+    "source_application_security_group_ids": None,
+}
+
+
+def read(document: Any) -> RuleFiles:
+    """A document taken in."""
+    files = RuleFiles()
+    files.add(json.dumps(document).encode(), "rules.json")
+    return files
+
+
+def nsg(rule: Any, **more: Any) -> dict[str, Any]:
+    """An NSG as az prints it."""
+    return {"id": ID, "name": "Web", "resourceGuid": "G-1", "securityRules": [rule]} | more
+
+
+ARM_NSG = {
+    "type": "Microsoft.Network/networkSecurityGroups",
+    "name": "[parameters('nsg')]",
+    "properties": {"securityRules": [NESTED]},
+}
+ARM: dict[str, Any] = {
+    "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+    "parameters": {"nsg": {"type": "string", "defaultValue": "Web"}},
+    "resources": [ARM_NSG],
+}
+
+
+def deployment(scope: str, template: Any, **parameters: Any) -> dict[str, Any]:
+    """A nested deployment."""
+    given = {name: {"value": value} for name, value in parameters.items()}
+    return {
+        "type": "Microsoft.Resources/deployments",
+        "name": "nested",
+        "properties": {
+            "expressionEvaluationOptions": {"scope": scope},
+            "parameters": given,
+            "template": template,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [nsg(FLAT)],
+        nsg(NESTED),
+        {"value": [nsg(FLAT)]},
+        {"id": ID, "name": "Web", "properties": {"securityRules": [NESTED]}},
+        {"properties": {"changes": [{"resourceId": ID, "changeType": "Modify", "before": None,
+            "after": {"name": "Web", "properties": {"securityRules": [NESTED]}}}]}},
+        {"changes": [{"resourceId": ID.upper(), "changeType": "Ignore",
+            "before": {"name": "Web", "properties": {"securityRules": [NESTED]}}}]},
+        ARM,
+        [ARM_NSG | {"name": "Web"}],
+        ARM | {"resources": {"web": ARM_NSG}},
+        ARM | {"resources": [ARM_NSG | {"properties": {}, "resources": [
+            {"type": "securityRules", "name": "AllowWeb", "properties": VALUES}]}]},
+        ARM | {"resources": [ARM_NSG | {"properties": {}},
+            {"type": "Microsoft.Network/networkSecurityGroups/securityRules",
+             "name": "[format('{0}/{1}', parameters('nsg'), 'AllowWeb')]", "properties": VALUES}]},
+        ARM | {"resources": [deployment("outer", {"resources": [ARM_NSG]})]},
+        {"parameters": {"of": {"defaultValue": "Web"}}, "resources": [
+            deployment("Inner", ARM | {"parameters": {"nsg": {"type": "string"}}},
+                       nsg="[parameters('of')]")]},
+        {"values": {"root_module": {"resources": [{"type": "azurerm_network_security_group",
+            "values": {"id": ID, "name": "Web", "security_rule": [TERRAFORM]}}]}}},
+        {"planned_values": {"root_module": {"child_modules": [{"resources": [
+            {"type": "azurerm_network_security_group", "values": {
+                "name": "Web", "resource_group_name": "Shop"}},
+            {"type": "azurerm_network_security_rule", "values": TERRAFORM | {
+                "network_security_group_name": "Web", "resource_group_name": "Shop"}}]}]}}},
+    ],
+)  # fmt: skip
+def test_every_form_says_the_same(document: Any) -> None:
+    """The NSG is found by its id, in any case, whatever the file has of it."""
+    known = Files(read(document)).find(ID.swapcase())
+    assert known is not None
+    assert (known.id, known.name.lower(), known.rules) == (KEY, "web", (RULE,))
+
+
+def test_guids_and_default_rules() -> None:
+    """VNet flow logs name an NSG by its GUID; az lists the defaults too."""
+    deny = {"name": "DenyAllInBound", "priority": 65500, "direction": "Inbound", "access": "Deny"}
+    files = Files(read([nsg(FLAT, defaultSecurityRules=[deny])]))
+
+    known = files.find("g-1")
+    assert known is not None
+    assert [(rule.name, rule.built_in) for rule in known.rules] == [
+        ("AllowWeb", False),
+        ("DenyAllInBound", True),
+    ]
+    assert files.find("g-2") is None
+    assert files.find(ID + "2") is None
+
+
+def test_rules_by_themselves_patch_what_is_known() -> None:
+    """What a deployment adds or deletes without its NSG."""
+    changes = [
+        {"resourceId": f"{ID}/securityRules/AllowWeb", "changeType": "Create",
+         "after": {"properties": VALUES}},
+        {"resourceId": f"{ID}/securityRules/Old", "changeType": "Delete", "before": {}},
+    ]  # fmt: skip
+    files = Files(read({"changes": changes}))
+    old = Rule("OLD", 100, True, "Deny", "*", ("*",), ("*",), ("*",), ("*",))  # noqa: FBT003
+
+    assert files.find(ID) is None
+    from nsgflow_core.estate.rule_files import KnownNsg  # noqa: PLC0415
+
+    assert files.patch(KnownNsg(KEY, "Web", (old,))).rules == (RULE,)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "no JSON"),
+        (b"{}", "no NSG"),
+        (b"[]", "no NSG"),
+        (json.dumps({"planned_values": {}}).encode(), "no NSG"),
+        (json.dumps([nsg(FLAT | {"priority": "high"})]).encode(), "cannot be read"),
+        (json.dumps(ARM | {"resources": [ARM_NSG | {"copy": {}}]}).encode(), "loop"),
+    ],
+)
+def test_what_cannot_be_read_is_said(data: bytes, said: str) -> None:
+    """With the name of the file."""
+    with pytest.raises(BadInputError, match=f"rules.json.*{said}"):
+        RuleFiles().add(data, "rules.json")
