@@ -13,7 +13,6 @@ SAVED = {path.stem: path.read_text() for path in sorted((INFRA / "queries").glob
 
 FUNCTIONS = ("ASimNetworkSessionNSGFlow", "NSGFlow")
 WORKBOOK = json.loads((INFRA / "workbook" / "nsgflow.workbook.json").read_text())
-ALERTS = (INFRA / "modules" / "alerts.bicep").read_text()
 INSIGHTS = "/subscriptions/0/resourceGroups/r/providers/Microsoft.Insights/components/a"
 
 VALUES = {
@@ -27,7 +26,7 @@ VALUES = {
     "connections": "2",
     "quiet": "1h",
 }
-"""What alerts.bicep puts in place of {{name}}, in the form that it has there."""
+"""What the alert rules put in place of {{name}}, in the form that it has there."""
 
 PARAMETERS = {
     "TimeRange:grain": ["5m"],
@@ -51,35 +50,50 @@ class Rule:
     threshold: int
 
 
-_RULE = re.compile(
-    r"name: '(?P<name>nsgflow-[a-z-]+)'\n(?:    (?:enabled|displayName|severity): .*\n)+"
-    r"    frequency: '(?P<frequency>\w+)'\n(?:    //.*\n)*"
-    r"    window: '(?P<window>\w+)'\n"
-    r"    query: loadTextContent\('\.\./queries/(?P<query>.*)\.kql'\)\n"
-    r"    measure: '(?P<measure>\w+)'\n"
-    r"    dimensions: \[(?P<dimensions>.*)\]\n"
-    r"    threshold: (?:options[.?\w]+ \?\? )?(?P<threshold>\d+)\n"
-)
+def _template() -> dict[str, Any]:
+    """The compiled module of the alert rules, in the template that is kept for the hooks."""
+    resources = json.loads((INFRA / "events.json").read_text())["resources"]
+    found = [at for at in resources.values() if at.get("name") == "nsgflow-alerts"]
+    template: dict[str, Any] = found[0]["properties"]["template"]
+    return template
+
+
+TEMPLATE = _template()
+EACH_MINUTE = "nsgflow-denied-watched-minute"
+FILLED_IN = frozenset(TEMPLATE["variables"]["values"])
+"""Names that the template has a value for."""
 
 
 def rules() -> list[Rule]:
-    """The rules of alerts.bicep but that of each minute, which has no window of its own."""
+    """The rules of the deployment but that of each minute, which has no window of its own."""
     return [
         Rule(
-            found["name"],
-            found["frequency"],
-            found["window"],
-            found["query"],
-            found["measure"],
-            tuple(re.findall(r"'(\w+)'", found["dimensions"])),
-            int(found["threshold"]),
+            rule["name"],
+            rule["frequency"],
+            rule["window"],
+            _query_name(rule["query"]),
+            rule["measure"],
+            tuple(rule["dimensions"]),
+            _default(rule["threshold"]),
         )
-        for found in _RULE.finditer(ALERTS)
+        for rule in TEMPLATE["variables"]["rules"]
     ]
 
 
+def _query_name(expression: str) -> str:
+    """The file that a rule's query was loaded from."""
+    text = TEMPLATE["variables"][expression.removeprefix("[variables('").removesuffix("')]")]
+    (name,) = [name for name, query in SAVED.items() if query == text]
+    return name
+
+
+def _default(threshold: int | str) -> int:
+    """A number, or the last argument of the expression that lets a parameter replace it."""
+    return threshold if isinstance(threshold, int) else int(threshold[:-2].rpartition(", ")[2])
+
+
 def with_values(text: str, **values: str) -> str:
-    """The query as alerts.bicep and workbook.bicep fill it in."""
+    """The query as the alert rules and the workbook fill it in."""
     for name, value in (VALUES | values).items():
         text = text.replace(f"{{{{{name}}}}}", value)
     assert "{{" not in text
