@@ -17,7 +17,7 @@ from azure.data.tables import TableClient
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import ClaimLostError, StateTable
 from nsgflow_core.digests.digest import Watched
-from nsgflow_core.digests.groups import Ledger, decode, encode
+from nsgflow_core.digests.ledger import Ledger, decode, encode
 from nsgflow_core.logs.path import hour_name, hour_named
 from nsgflow_core.model import BlobRef
 

@@ -21,7 +21,7 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.reading import Reader
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.state_table import ClaimLostError
-from nsgflow_core.digests import groups
+from nsgflow_core.digests import ledger
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.events import Announced
@@ -346,7 +346,7 @@ class _Run:
         _count(self.report.too_old, name, delivery.too_old)
         _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
-            self._alerts = groups.add(self._alerts, delivery.counted)
+            self._alerts = ledger.add(self._alerts, delivery.counted, self._parts.now())
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
             _count(self.report.refused, name, len(delivery.refused))
