@@ -10,7 +10,9 @@ from nsgflow_core.delivery import reading
 from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
-from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.sinks.patience import SINK_SECONDS, Patience
+from nsgflow_core.sinks.sink import Delivery
 from tests.functional.logs import azure_blocks, cut, denied_texts, log, records
 from tests.functional.world import REF, MemorySink, World
 
@@ -361,3 +363,26 @@ def test_a_rewrite_that_ends_alike_is_seen(world: World) -> None:
 
     assert report.rewritten == len(world.sinks)
     assert Counter(world.sinks[0].texts) == denied_texts(texts)
+
+
+def test_a_sink_that_has_cost_its_time_is_left_for_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs its seconds once, not at each window."""
+    monkeypatch.setattr(reading, "WINDOW", 1000)
+    asked = []
+
+    def hang(
+        ref: BlobRef, found: Sequence[Flow], start: Position, end: Position, patience: Patience
+    ) -> Delivery:
+        asked.append(start)
+        patience.waited += SINK_SECONDS
+        return Delivery(start)
+
+    monkeypatch.setattr(world.sinks[1], "deliver", hang)
+    world.blobs.write(REF, azure_blocks(RECORDS))
+    report = world.event()
+
+    assert len(asked) == 1
+    assert report.lagging == ("webhook",)
+    assert Counter(world.sinks[0].texts) == denied_texts(RECORDS)

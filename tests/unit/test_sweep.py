@@ -44,6 +44,7 @@ def test_no_hour_falls_between_two_sweeps(stopped: int, minute: int, hours: int)
     assert HOUR in listed or now < HOUR + ONE
     if now >= HOUR + ONE:
         assert HOUR - ONE in listed, "it was still written to in the hour of the last sweep"
+        assert HOUR - (hours - 1) * ONE in listed, "the next sweep would have listed it"
         following = hours_to_list(SweepState(last), window(HOUR + ONE, hours))
         assert set(following) <= set(listed)
 
