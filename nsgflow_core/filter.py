@@ -7,12 +7,12 @@ matches no positive term. `KEYS` has the keys.
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import addresses, enrich
+from nsgflow_core.estate import addresses, enrich, scope
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import Flow
 
@@ -24,6 +24,11 @@ _ACTIONS = {"allowed": False, "denied": True}
 _PLATFORM_PROBE = "168.63.129.16"
 _LAST_PORT = 65535
 _LAST_PROTOCOL = 255
+_SRC, _DST = 0, 1
+_ENDS = {"ip": (_SRC, _DST), "src": (_SRC,), "dst": (_DST,)}
+_WORDS = frozenset(("private", "internet"))
+_OWN_CLASSES = frozenset((addresses.PRIVATE, addresses.CGNAT, addresses.INTERNET))
+"""Classes of addresses of one's own, where they are not on the internet."""
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -47,7 +52,7 @@ class Filter(msgspec.Struct, frozen=True):
     @property
     def asks_knowledge(self) -> bool:
         """Whether what passes depends on service tags or the inventory."""
-        return not self.keys.isdisjoint(_KNOWING_KEYS)
+        return self.judge is not None or "nsg" in self.keys  # a GUID may stand for the NSG
 
     @property
     def denied_only(self) -> bool:
@@ -78,8 +83,10 @@ def compile_terms(terms: str) -> Filter:
         values = found["values"].split(",")
         keys.add(key)
         try:
-            if key in _LATE_KEYS:
-                judges.append((_LATE_KEYS[key](values), negated))
+            if key == "type":
+                judges.append((_flow_type(values), negated))
+            elif key in _ENDS and not _WORDS.isdisjoint(value.lower() for value in values):
+                judges.append((_scoped(_ENDS[key], values), negated))
             else:
                 predicate = _KEYS[key](values)
                 predicates.append(_negation(predicate) if negated else predicate)
@@ -229,6 +236,35 @@ def _protocol(values: list[str]) -> Predicate:
     return lambda flow: flow.protocol in wanted
 
 
+def _scoped(ends: Sequence[int], values: list[str]) -> Judge:
+    """Ends by the words `private` and `internet`; an inventory tells what belongs to a VNet."""
+    tests = [_address(value) for value in values if value.lower() not in _WORDS]
+    words = {value.lower() for value in values} & _WORDS
+    alone = _by_address(ends, values)
+
+    def judge(knowledge: Knowledge) -> Predicate:
+        if knowledge.inventory is None:
+            return alone
+
+        def predicate(flow: Flow) -> bool:
+            on_internet = scope.on_internet(flow, knowledge)
+            return any(
+                any(test(ip) for test in tests) or _word(ip, outside=on_internet[end]) in words
+                for end, ip in ((end, (flow.src, flow.dst)[end]) for end in ends)
+            )
+
+        return predicate
+
+    return judge
+
+
+def _word(ip: str, *, outside: bool) -> str:
+    """The word for an address, of which it is known whether it is on the internet."""
+    if outside:
+        return "internet"
+    return "private" if addresses.address_class(ip) in _OWN_CLASSES else ""
+
+
 def _address(value: str) -> Callable[[str], bool]:
     match value.lower():
         case "private":
@@ -240,12 +276,17 @@ def _address(value: str) -> Callable[[str], bool]:
             return lambda ip: addresses.within(ip, network)
 
 
-def _ends(*ends: Callable[[Flow], str]) -> Callable[[list[str]], Predicate]:
-    def compiled(values: list[str]) -> Predicate:
-        tests = [_address(value) for value in values]
-        return lambda flow: any(test(end(flow)) for end in ends for test in tests)
+def _by_address(ends: Sequence[int], values: list[str]) -> Predicate:
+    tests = [_address(value) for value in values]
+    if len(ends) > 1:
+        return lambda flow: any(test(flow.src) or test(flow.dst) for test in tests)
+    if ends[0] == _SRC:
+        return lambda flow: any(test(flow.src) for test in tests)
+    return lambda flow: any(test(flow.dst) for test in tests)
 
-    return compiled
+
+def _ends(key: str) -> Callable[[list[str]], Predicate]:
+    return lambda values: _by_address(_ENDS[key], values)
 
 
 def _load_balancer(values: list[str]) -> Predicate:
@@ -261,9 +302,9 @@ def _nonzero(values: list[str]) -> Predicate:
 _KEYS: dict[str, Callable[[list[str]], Predicate]] = {
     "action": _action,
     "direction": _direction,
-    "ip": _ends(lambda flow: flow.src, lambda flow: flow.dst),
-    "src": _ends(lambda flow: flow.src),
-    "dst": _ends(lambda flow: flow.dst),
+    "ip": _ends("ip"),
+    "src": _ends("src"),
+    "dst": _ends("dst"),
     "port": _ports(lambda flow: flow.dst_port),
     "sport": _ports(lambda flow: flow.src_port),
     "proto": _protocol,
@@ -274,8 +315,5 @@ _KEYS: dict[str, Callable[[list[str]], Predicate]] = {
     "lb": _load_balancer,
     "nonzero": _nonzero,
 }
-_LATE_KEYS: dict[str, Callable[[list[str]], Judge]] = {"type": _flow_type}
-"""These need enrichment: they are asked last, and with knowledge."""
-_KNOWING_KEYS = frozenset((*_LATE_KEYS, "nsg"))  # the NSG of a v4 log may be named by a GUID
-KEYS = (*_KEYS, *_LATE_KEYS)
+KEYS = (*_KEYS, "type")
 """Every key of a term."""

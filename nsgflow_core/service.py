@@ -17,16 +17,14 @@ from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.digests import portal
 from nsgflow_core.digests.digest import Digests, Ledgers, watch_from
-from nsgflow_core.digests.groups import Labels
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
-from nsgflow_core.estate.enrich import ends
 from nsgflow_core.estate.knowledge import Knowing
 from nsgflow_core.estate.library import Library, Sources
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.events import Announced, read_message
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
-from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.model import BlobRef
 from nsgflow_core.sinks.lane import THREADS, Lane
 from nsgflow_core.sinks.sink import Sink
 from nsgflow_core.storage import blob_service, credential, table
@@ -308,7 +306,7 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
         from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
 
         if settings.webhook.digest_schedule:
-            sinks.append(DigestSink(settings.webhook, _labels(knowledge)))
+            sinks.append(DigestSink(settings.webhook, knowledge))
         else:
             sinks.append(WebhookSink(settings.webhook))
     return sinks
@@ -324,16 +322,6 @@ def _lanes(sinks: Sequence[Sink], now: Callable[[], float]) -> list[Lane]:
     return [
         Lane(each, ThreadPoolExecutor(THREADS, thread_name_prefix=each.name), now) for each in sinks
     ]
-
-
-def _labels(knowledge: Knowing) -> Labels:
-    """Hosts called by the names of their VMs, by their addresses where those are not known."""
-
-    def label(flow: Flow) -> tuple[str, str]:
-        seen = ends(flow, knowledge())
-        return seen.src_vm or flow.src, seen.dest_vm or flow.dst
-
-    return label
 
 
 def _digests(

@@ -100,7 +100,12 @@ class Telemetry:
         self._end_minute()
 
     def digest(self, report: DigestReport) -> None:
-        """Log a digest that was posted, or could not be."""
+        """Log a digest that was posted, or could not be, and hours that could not be read."""
+        if report.unread:
+            self.warn(
+                f"digests: {report.unread} hours could not be read, and are tried again:"
+                f" {report.why_unread}"
+            )
         digest = report.digest
         if digest is None or not (report.posted or report.error):
             return

@@ -23,7 +23,7 @@ from azure.data.tables import TableClient, UpdateMode
 
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.digests.digest import Watched
-from nsgflow_core.digests.groups import Ledger, decode, encode
+from nsgflow_core.digests.ledger import Ledger, decode, encode
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.logs.path import hour_name, hour_named
 from nsgflow_core.model import BlobRef

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError
 from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, has, matches, put_off
 from nsgflow_core.delivery.report import Report
-from nsgflow_core.digests import groups
+from nsgflow_core.digests import ledger
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.logs import flows
@@ -404,7 +404,7 @@ class _Run:
         _count(self.report.too_old, name, delivery.too_old)
         _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
-            self._alerts = groups.add(self._alerts, delivery.counted)
+            self._alerts = ledger.add(self._alerts, delivery.counted, self._parts.now())
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
             _count(self.report.refused, name, len(delivery.refused))

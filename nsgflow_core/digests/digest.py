@@ -19,19 +19,22 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
-from nsgflow_core.digests import groups
-from nsgflow_core.digests.groups import Ledger, Seen, Tally
+from nsgflow_core.digests.groups import Tally, rank
+from nsgflow_core.digests.ledger import Ledger, Seen, read_to, unseen
+from nsgflow_core.digests.waiting import Waiting
 from nsgflow_core.errors import DataRefusedError, NsgflowError, TransientError
-from nsgflow_core.logs.path import hour_name
+from nsgflow_core.logs.path import hour_name, hour_named
 
 MAX_SHOWN = 25
 """The most groups that a digest names; a format shows fewer where they do not fit."""
 
-_MAX_WAITING = 2000
 _MAX_TOLD = 20_000
 _LATE = timedelta(minutes=75)
 """How long behind the end of the hour after its own a log is read without being watched."""
 _KEPT = timedelta(hours=24)
+_SKEW = 600.0
+"""Seconds between the time that a ledger bears and when it can be read, clocks that differ
+included."""
 _MARK_SECONDS = 600.0
 _LONGEST_WAIT = 600.0
 _SHORT_WAIT = 5.0
@@ -79,7 +82,8 @@ class Digest(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that one run tells the next; times are seconds since the epoch.
 
-    `completed` is when ledgers were last read, and `seen` how far, by hour and row. `waiting`
+    `completed` is when ledgers were last read, and `seen` how far, by hour and row; the hours in
+    `unread` could not be read. `waiting`
     and `others` are counted and in no digest yet. `told` says when each group was last told.
     `pending` is the digest that may not have been accepted yet, with the ids of all groups it
     tells in `telling`. `attempted` is when a digest was last posted; none is before `not_before`.
@@ -98,6 +102,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     not_before: float = 0.0
     trusted: bool = False
     shown: int = -1
+    unread: tuple[str, ...] = ()
 
     @property
     def to_post(self) -> Digest | None:
@@ -139,13 +144,27 @@ class Ledgers(Protocol):
 
 @dataclass(slots=True)
 class DigestReport:
-    """What one run did; `busy` says that another was at it."""
+    """What one run did; `busy` says that another was at it.
+
+    `unread` are hours that could not be read, by the reason of the first.
+    """
 
     digest: Digest | None = None
     posted: bool = False
     waiting: int = 0
     busy: bool = False
     error: NsgflowError | None = None
+    unread: int = 0
+    why_unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """The state with what is new, marks that are done with, and what could not be read."""
+
+    state: State
+    expired: list[Watched]
+    failures: dict[str, Exception]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +190,8 @@ class Digests:
             TransientError, RefusedError: the storage failed; the next run begins where this did.
         """
         read, etag = self.store.read()
-        state, expired = self._gather(read)
+        gathered = self._gather(read)
+        state = gathered.state
         wait = state.attempted + self.interval - self.now()
         if 0 < wait <= _SHORT_WAIT and (state.pending or state.waiting or state.others):
             # A timer that fires a little early must not leave out a whole interval.
@@ -181,12 +201,14 @@ class Digests:
         if free and state.pending is None:
             state = self._make(state, now)
         report = DigestReport(state.to_post, waiting=len(state.waiting))
+        report.unread = len(gathered.failures)
+        report.why_unread = "; ".join(map(str, [*gathered.failures.values()][:1]))
         if posting := free and state.pending is not None:
             state = replace(state, attempted=now)
         try:
             if state != read:
                 etag = self.store.write(state, etag)
-            for watched in expired:
+            for watched in gathered.expired:
                 self.ledgers.unwatch(watched)
             if posting:
                 self._post(state, etag, report)
@@ -194,36 +216,67 @@ class Digests:
             report.busy = True
         return report
 
-    def _gather(self, state: State) -> tuple[State, list[Watched]]:
-        """The state with what is new in the ledgers, and the marks of hours that it is done with.
+    def _gather(self, state: State) -> _Gathered:
+        """What is new in the ledgers of the hours that are looked at.
 
-        An hour is read while its logs are written, from where the last run stopped, and when it
-        is marked as watched.
+        An hour is read while its logs are written, from where the last run stopped, when it is
+        marked as watched, and when it could not be read before. One that cannot be read keeps
+        nobody else's flows back.
+
+        Raises:
+            TransientError, RefusedError: not one hour could be read.
         """
         begun = self.now()
         this = datetime.fromtimestamp(begun, UTC)
         marks = list(self.ledgers.watched())
-        hours = {*self._recent(state, this), *(mark.hour for mark in marks)}
-        names = {hour_name(hour) for hour in hours}
-        oldest = hour_name(this - _KEPT)
-        seen = {name: rows for name, rows in state.seen.items() if name >= oldest or name in names}
-        waiting = list(state.waiting)
-        others = state.others
-        for hour in sorted(hours):
-            rows = dict(seen.get(hour_name(hour), {}))
-            for row, ledger in self.ledgers.ledgers(hour):
-                fresh, fresh_others = groups.unseen(ledger, rows.get(row, Seen()))
-                waiting += fresh
-                others += fresh_others
-                rows[row] = groups.read_to(ledger)
+        oldest = hour_name(this - timedelta(days=self.state_days))
+        before = {name: hour_named(name) for name in state.unread if name > oldest}
+        hours = {hour_name(hour): hour for hour in self._recent(state, this)} | before
+        hours |= {hour_name(mark.hour): mark.hour for mark in marks}
+        kept = hour_name(this - _KEPT)
+        seen = {name: rows for name, rows in state.seen.items() if name >= kept or name in hours}
+        waiting = Waiting(state.waiting, state.others)
+        failures: dict[str, Exception] = {}
+        for name in sorted(hours):
+            forgotten = name < kept and name not in before
+            told = state.completed - _SKEW if forgotten else 0.0
+            try:
+                rows = self._read_hour(hours[name], seen.get(name, {}), told, waiting)
+            except (NsgflowError, ValueError, msgspec.MsgspecError) as exc:
+                failures[name] = exc
+                continue
             if rows:
-                seen[hour_name(hour)] = rows
-        kept, dropped = _bounded(waiting)
-        gathered = replace(state, seen=seen, waiting=kept, others=others + dropped)
+                seen[name] = rows
+        for failure in failures.values():
+            if len(failures) == len(hours) and isinstance(failure, NsgflowError):
+                raise failure  # nothing can be read: that is the storage, and no hour of its own
+        gathered = replace(
+            state,
+            seen=seen,
+            waiting=waiting.groups,
+            others=waiting.others,
+            unread=tuple(sorted(failures)),
+        )
         # The state is written when something has changed, and now and then for the time alone.
         if gathered != state or begun >= state.completed + _MARK_SECONDS:
             gathered = replace(gathered, completed=begun)
-        return gathered, [mark for mark in marks if mark.until < begun]
+        expired = [
+            mark for mark in marks if mark.until < begun and hour_name(mark.hour) not in failures
+        ]
+        return _Gathered(gathered, expired, failures)
+
+    def _read_hour(
+        self, hour: datetime, seen: dict[str, Seen], told: float, waiting: Waiting
+    ) -> dict[str, Seen]:
+        """Take what is new in the ledgers of an hour; how far each was read then."""
+        rows = dict(seen)
+        found: list[tuple[list[Tally], int]] = []
+        for row, ledger in self.ledgers.ledgers(hour):
+            found.append(unseen(ledger, rows.get(row), told))
+            rows[row] = read_to(ledger)
+        for fresh, others in found:  # only once all of it could be read
+            waiting.add(fresh, others)
+        return rows
 
     def _recent(self, state: State, now: datetime) -> Iterator[datetime]:
         since = datetime.fromtimestamp(state.completed, UTC) if state.completed else now
@@ -236,7 +289,7 @@ class Digests:
     def _make(self, state: State, now: float) -> State:
         """The state with a digest of all groups that are due, if there are any."""
         told = {group: at for group, at in state.told.items() if now - at < self.repeat}
-        due = sorted((at for at in state.waiting if at.key.id not in told), key=groups.rank)
+        due = sorted((at for at in state.waiting if at.key.id not in told), key=rank)
         if not due and (not state.others or _OTHERS in told):
             return state if told == state.told else replace(state, told=told)
         held = tuple(at for at in state.waiting if at.key.id in told)
@@ -305,13 +358,6 @@ def _after(state: State, error: NsgflowError | None, now: float) -> State:
     if isinstance(error, TransientError) and error.retry_after:
         return replace(state, not_before=now + min(error.retry_after, _LONGEST_WAIT))
     return state
-
-
-def _bounded(waiting: Iterable[Tally]) -> tuple[tuple[Tally, ...], int]:
-    """Groups merged, the most important ones if they are too many, and the flows of the rest."""
-    merged = sorted(groups.merge(waiting).values(), key=groups.rank)
-    dropped = sum(tally.flows for tally in merged[_MAX_WAITING:])
-    return tuple(merged[:_MAX_WAITING]), dropped
 
 
 def watch_from(now: float) -> datetime:

@@ -14,14 +14,17 @@ import msgspec
 
 from nsgflow_core.digests import wording
 from nsgflow_core.digests.digest import Digest
-from nsgflow_core.digests.groups import INSIDE, OUTBOUND, Tally
+from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.wording import fit
+from nsgflow_core.estate.causes import PLATFORM
+from nsgflow_core.estate.scope import INSIDE, OUTBOUND
 from nsgflow_core.model import flow_time
 
 MAX_BYTES = 500_000
 MAX_SUMMARY = 1024
 
-_SEVERITIES = {INSIDE: "error", OUTBOUND: "warning"}
+_SEVERITIES = {INSIDE: "error", OUTBOUND: "warning", PLATFORM: "warning"}
+_LEAST = "info"
 
 
 def render(digest: Digest, link: str, routing_key: str) -> bytes:
@@ -33,12 +36,12 @@ def render(digest: Digest, link: str, routing_key: str) -> bytes:
 
 def _body(digest: Digest, link: str, routing_key: str) -> bytes:
     summary = wording.headline(digest)
-    severity = "info"
+    severity = _LEAST
     source = "nsgflow"
     if digest.groups:
         first = digest.groups[0]
         source = wording.nsg(first)
-        severity = _SEVERITIES.get(first.key.scope, severity)
+        severity = _severity(first)
         summary += f", first {wording.port(first)} {wording.direction(first)} at {source}"
     event: dict[str, Any] = {
         "routing_key": routing_key,
@@ -62,6 +65,12 @@ def _body(digest: Digest, link: str, routing_key: str) -> bytes:
     if link:
         event["links"] = [{"href": link, "text": "Look into it in Log Analytics"}]
     return msgspec.json.encode(event)
+
+
+def _severity(tally: Tally) -> str:
+    """What Azure drops by itself is no rule of anybody's to mend, wherever it went."""
+    kind = PLATFORM if tally.key.cause == PLATFORM else tally.key.scope
+    return _SEVERITIES.get(kind, _LEAST)
 
 
 def _group(tally: Tally) -> dict[str, Any]:

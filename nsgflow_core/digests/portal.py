@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.groups import Tally
+from nsgflow_core.estate.causes import ENCRYPTION
 from nsgflow_core.model import flow_time
 
 _PORTALS = {"us": "https://portal.azure.us", "cn": "https://portal.azure.cn"}
@@ -34,23 +36,33 @@ def query(digest: Digest, table: str) -> str:
         begin, end = f"datetime({flow_time(first)})", f"datetime({flow_time(last)})"
         # Naming TimeGenerated keeps the portal from adding a time range of its own.
         lines.append(f"| where TimeGenerated >= {begin} and FlowTime between ({begin} .. {end})")
-    rules = dict.fromkeys(tally.key.rule for tally in digest.groups)
+    rules = dict.fromkeys(_logged_rule(tally) for tally in digest.groups)
     if rules and not digest.more_groups and len(rules) <= _MAX_RULES:
         lines.append(f"| where AclRule in ({_strings(rules)})")
     lines += [
         "| summarize Flows = count(), Sources = dcount(SrcIp), Last = max(FlowTime)",
-        "    by AclName, AclRule, FlowDirection, L4Protocol, DestPort, DestIp",
+        "    by Nsg = tolower(AclName), AclRule, FlowDirection, L4Protocol, DestPort, DestIp",
         "| order by Flows desc",
     ]
     return "\n".join(lines)
 
 
+def _logged_rule(tally: Tally) -> str:
+    """What the table has in AclRule: of encryption a group names the reason in its place."""
+    return "unspecified" if tally.key.cause == ENCRYPTION else tally.key.rule
+
+
 def _strings(texts: Iterable[str]) -> str:
     """Texts as string literals of KQL, which escapes as JSON does."""
     return ", ".join(
-        '"' + "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in safe) + '"'
+        '"' + "".join(char if char.isprintable() else _escape(char) for char in safe) + '"'
         for safe in (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     )
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
 
 
 def link(digest: Digest, workspace_id: str, table: str, host: str) -> str:

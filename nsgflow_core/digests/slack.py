@@ -60,11 +60,16 @@ def _group(tally: Tally) -> str:
     return "\n".join(
         [
             f"*{escape(wording.port(tally))}* {wording.direction(tally)}",
-            f"NSG {code(wording.nsg(tally))}, rule {code(wording.rule(tally))}",
+            _denied_by(tally),
             f"{wording.flows(tally)}, {wording.times(tally)}",
             f"{code(wording.sources(tally))} → {code(wording.targets(tally))}",
         ]
     )
+
+
+def _denied_by(tally: Tally) -> str:
+    who, name, why, reason = wording.denied_by(tally)
+    return f"{who}{code(name)}{why}{code(reason)}"
 
 
 def escape(text: str) -> str:

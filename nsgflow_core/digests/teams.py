@@ -15,8 +15,9 @@ import msgspec
 
 from nsgflow_core.digests import wording
 from nsgflow_core.digests.digest import Digest
-from nsgflow_core.digests.groups import INSIDE, Tally
+from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.wording import fit
+from nsgflow_core.estate.scope import INSIDE
 
 MAX_BYTES = 24_000
 """The largest message in bytes, the card taken for a string in JSON."""
@@ -64,6 +65,7 @@ def _body(digest: Digest, link: str) -> bytes:
 
 
 def _group(tally: Tally) -> dict[str, Any]:
+    who, name, why, reason = wording.denied_by(tally)
     color = "Attention" if tally.key.scope == INSIDE else "Default"
     return {
         "type": "Container",
@@ -74,10 +76,10 @@ def _group(tally: Tally) -> dict[str, Any]:
                 _run(f" {wording.direction(tally)}"),
             ),
             _line(
-                _run("NSG "),
-                _run(wording.nsg(tally), weight="Bolder"),
-                _run(", rule "),
-                _run(wording.rule(tally), weight="Bolder"),
+                _run(who),
+                _run(name, weight="Bolder"),
+                _run(why),
+                _run(reason, weight="Bolder"),
             ),
             _line(_run(f"{wording.flows(tally)}, {wording.times(tally)}")),
             _line(_run(f"{wording.sources(tally)} → {wording.targets(tally)}", isSubtle=True)),

@@ -1,19 +1,15 @@
 """What a digest says, in plain words; each format escapes them its own way."""
 
+import re
 import unicodedata
 from collections.abc import Callable
 
 from nsgflow_core.digests.digest import Digest
-from nsgflow_core.digests.groups import (
-    INSIDE,
-    INTERNET,
-    MANY_PORTS,
-    MAX_PORTS,
-    OUTBOUND,
-    Sample,
-    Tally,
-)
+from nsgflow_core.digests.groups import MANY_PORTS, MAX_PORTS, Tally
+from nsgflow_core.digests.sample import Sample
+from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM, protocol_name
 from nsgflow_core.estate.enrich import service_name
+from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND
 from nsgflow_core.model import flow_time
 
 SCOPES = {
@@ -22,15 +18,40 @@ SCOPES = {
     INTERNET: "from the internet",
 }
 
+_DROPPERS = {ENCRYPTION: "VNet encryption", PLATFORM: "Azure's platform"}
+_TWICE = " (in NSG and VNet flow logs: the same flow may count twice)"
+_MAGNITUDES = (
+    (1_000_000, "millions of"),
+    (100_000, "hundreds of thousands of"),
+    (10_000, "tens of thousands of"),
+    (1_000, "thousands of"),
+    (100, "hundreds of"),
+    (0, "dozens of"),
+)
 _MAX_NAME = 100
 _NAMES = 4
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_BLANK = re.compile(
+    "[\N{COMBINING GRAPHEME JOINER}\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}"
+    "\N{HANGUL FILLER}\N{HALFWIDTH HANGUL FILLER}\N{BRAILLE PATTERN BLANK}"
+    "\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+"""What shows nothing and is in none of these categories: fillers and selectors of variants."""
+_MARKS = re.compile(
+    r"([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{2})"
+    r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
+"""More marks on one letter than any language has: they run over the lines around it."""
+_LINK = re.compile(r":(?=//)|\bwww(?=\.)", re.IGNORECASE)
+"""What makes readers take a text for a link, whatever they are sent it as."""
 
 
 def plain(text: str, limit: int = _MAX_NAME) -> str:
     """A text on one line, without what does not show or turns the line around, and not too long."""
     head = text[: 4 * limit]  # more cannot be shown, and would only cost time
     kept = "".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in head)
+    kept = _MARKS.sub(r"\1", _BLANK.sub(" ", kept))
+    kept = _LINK.sub(r"\g<0> ", kept)
     kept = " ".join(kept.split())
     return kept if len(kept) <= limit else f"{kept[: limit - 1]}…"
 
@@ -45,7 +66,7 @@ def headline(digest: Digest) -> str:
 def port(tally: Tally) -> str:
     """Protocol and destination port with its service, or the busiest of many ports."""
     key = tally.key
-    protocol = plain(key.protocol, 20)
+    protocol = plain(protocol_name(key.protocol), 40)
     if key.port is None:
         return protocol
     if key.port == MANY_PORTS:
@@ -57,18 +78,29 @@ def port(tally: Tally) -> str:
 
 
 def nsg(tally: Tally) -> str:
-    """The NSG's name, or what the log has in place of it."""
-    return plain(tally.key.name or tally.key.acl) or "unknown NSG"
+    """The NSG's name, or what the log has in place of it; what else dropped the flows."""
+    if tally.key.cause:
+        return _DROPPERS.get(tally.key.cause, "Azure")
+    return plain(tally.name or tally.key.name or tally.key.acl) or "unknown NSG"
 
 
 def rule(tally: Tally) -> str:
-    """The rule that denied."""
-    return plain(tally.key.rule) or "unknown rule"
+    """The rule that denied, or the reason where none did."""
+    return plain(tally.key.rule) or ("no reason given" if tally.key.cause else "unknown rule")
+
+
+def denied_by(tally: Tally) -> tuple[str, str, str, str]:
+    """Who denied: words, the name to stress, words, and the other name to stress."""
+    if tally.key.cause:
+        return "dropped by ", nsg(tally), ", reason ", rule(tally)
+    return "NSG ", nsg(tally), ", rule ", rule(tally)
 
 
 def direction(tally: Tally) -> str:
     """As seen from the network interface, and where it went."""
-    return f"{'inbound' if tally.key.inbound else 'outbound'}, {SCOPES[tally.key.scope]}"
+    way = "inbound" if tally.key.inbound else "outbound"
+    where = SCOPES.get(tally.key.scope, "")
+    return f"{way}, {where}" if where else way
 
 
 def flows(tally: Tally) -> str:
@@ -76,6 +108,7 @@ def flows(tally: Tally) -> str:
     return (
         f"{_some(tally.flows, 'flow')} from {_distinct(tally.sources, 'source')}"
         f" to {_distinct(tally.targets, 'destination')}"
+        f"{_TWICE if tally.twice else ''}"
     )
 
 
@@ -138,11 +171,14 @@ def _distinct(sample: Sample, what: str) -> str:
 
 
 def _about(sample: Sample) -> str:
-    """An estimate to two digits; the sample carries no more."""
-    if not sample.values:
-        return "many"
+    """An estimate to as many digits as it has, or its order of magnitude."""
     number = sample.distinct
-    step = 10 ** max(len(str(number)) - 2, 0)
+    if not number:
+        return "many"
+    if not sample.exact_enough:
+        return next(words for least, words in _MAGNITUDES if number >= least)
+    digits = 3 if str(number).startswith("1") else 2  # cut at two, 105 would be 5 % off
+    step = 10 ** max(len(str(number)) - digits, 0)
     return f"about {round(number / step) * step:,}"
 
 

@@ -80,8 +80,8 @@ def ends(flow: Flow, knowledge: Knowledge = NOTHING) -> Ends:
     """
     inbound = flow.inbound
     here, there = (flow.dst, flow.src) if inbound else (flow.src, flow.dst)
-    local = _local(flow, here, knowledge)
-    far = _far(there, local.vnet if local is not None else "", knowledge)
+    local = near_end(flow, here, knowledge)
+    far = far_end(there, local.vnet if local is not None else "", knowledge)
     tags = _tags(here, knowledge)
     vm, subnet = (local.vm, local.subnet) if local is not None else ("", "")
     if inbound:
@@ -100,11 +100,12 @@ def flow_type(flow: Flow, knowledge: Knowledge = NOTHING) -> str:
     here, there = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
     if knowledge is NOTHING:
         return TYPES_ALONE[addresses.address_class(there)]
-    local = _local(flow, here, knowledge)
-    return _far(there, local.vnet if local is not None else "", knowledge).flow_type
+    local = near_end(flow, here, knowledge)
+    return far_end(there, local.vnet if local is not None else "", knowledge).flow_type
 
 
-def _local(flow: Flow, here: str, knowledge: Knowledge) -> Place | None:
+def near_end(flow: Flow, here: str, knowledge: Knowledge) -> Place | None:
+    """Where the log's own interface is, which has the address `here`; None where unknown."""
     inventory = knowledge.inventory
     if inventory is None:
         return None
@@ -119,7 +120,7 @@ def _tags(address: str, knowledge: Knowledge) -> str:
     return tags.of(address)
 
 
-def _far(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
+def far_end(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
     """The far end of a flow, as seen from a VNet ("" where that is not known)."""
     far = knowledge.seen.get((vnet, address))
     if far is None:

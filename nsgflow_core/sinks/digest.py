@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import groups, pagerduty, slack, teams
 from nsgflow_core.digests.digest import Digest
-from nsgflow_core.digests.groups import Labels, by_address
+from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery
@@ -23,10 +23,10 @@ class DigestSink:
 
     name = "webhook"
 
-    def __init__(self, settings: WebhookSettings, labels: Labels = by_address) -> None:
+    def __init__(self, settings: WebhookSettings, knowledge: Knowing = nothing) -> None:
         self.filter = settings.filter
         self._settings = settings
-        self._labels = labels
+        self._knowledge = knowledge
 
     def deliver(
         self,
@@ -38,7 +38,7 @@ class DigestSink:
     ) -> Delivery:
         """Count the flows; see `Sink.deliver`."""
         young = young_enough(flows, self._settings)
-        counted = groups.count(young, self._labels)
+        counted = groups.count(young, self._knowledge())
         return Delivery(end, len(young), too_old=len(flows) - len(young), counted=counted)
 
 

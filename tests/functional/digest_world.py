@@ -10,7 +10,7 @@ from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path, random_record
 from devtools.truth import flows_of_log
 from nsgflow_core.config import WebhookSettings
 from nsgflow_core.delivery.pipeline import Parts, Pipeline
-from nsgflow_core.digests import groups
+from nsgflow_core.digests import ledger as ledgers
 from nsgflow_core.digests.digest import (
     Digest,
     DigestReport,
@@ -19,7 +19,7 @@ from nsgflow_core.digests.digest import (
     StateChangedError,
     Watched,
 )
-from nsgflow_core.digests.groups import Ledger
+from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import BlobRef
@@ -46,7 +46,7 @@ class Rows(Table):
         self.requests["query"] += 1
         for ref, row in list(self.rows.items()):
             if row.hour == hour and row.alerts is not None:
-                yield str(ref), groups.decode(groups.encode(row.alerts))
+                yield str(ref), ledgers.decode(ledgers.encode(row.alerts))
 
     def watch(self, hour: datetime, until: float) -> None:
         """As `Checkpoints.watch`."""

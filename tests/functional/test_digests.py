@@ -2,13 +2,15 @@
 
 import random
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from nsgflow_core.digests import digest as digest_module
 from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from tests.functional.digest_world import (
     HOUR,
@@ -377,3 +379,100 @@ def test_a_timer_a_little_early_does_not_leave_out_an_interval() -> None:
 
     assert len(app.receiver.accepted) == 2
     assert spaced(app.receiver.posts)
+
+
+def test_an_old_hour_is_not_told_again_for_an_update_that_says_nothing() -> None:
+    """A duplicate event, or a replay for the table alone, more than a day after the hour."""
+    app = App()
+    refs = [app.random(nic) for nic in nics(5)]
+    for ref in refs:
+        app.event(ref)
+    app.heal()
+    told = sum(digest.flows for digest in app.receiver.digests.values())
+    for day in (2, 3, 9):
+        app.clock.seconds = (HOUR + timedelta(days=day)).timestamp()
+        app.timer()
+        app.table.watch(HOUR, app.clock() + 600)
+        app.event(refs[0])
+        app.minutes(30)
+
+    assert not app.table.marks
+    assert sum(digest.flows for digest in app.receiver.digests.values()) == told
+    honest(app)
+
+
+def test_an_old_log_that_goes_on_tells_what_is_new_and_nothing_else() -> None:
+    """Of that log and of the others of its hour."""
+    app = App()
+    every = nics(5)
+    for nic in every:
+        app.event(app.random(nic))
+    app.heal()
+    for day in (2, 3):
+        app.clock.seconds = (HOUR + timedelta(days=day)).timestamp()
+        app.timer()
+        app.table.watch(HOUR, app.clock() + 600)
+        app.event(app.random(every[0]))
+        app.minutes(20)
+
+    assert app.told() == app.groups() != Counter()
+    honest(app)
+
+
+def test_what_was_counted_while_no_timer_ran_is_told_however_old_it_is() -> None:
+    """Two days after: nobody has read it yet."""
+    app = App()
+    app.timer()
+    app.event(app.random(nics(1)[0]))
+    app.clock.seconds += 2 * 86_400
+    app.event(app.random(nics(2)[1]))
+    app.heal()
+    honest(app)
+
+
+def test_an_hour_that_cannot_be_read_stops_no_other() -> None:
+    """It is said, tried again, and told whole once it can be read, days later too."""
+    app = App()
+    app.timer()
+    every = nics(4)
+    for nic in every:
+        app.event(app.random(nic))
+    inner = app.table.ledgers
+
+    def ledgers(hour: datetime) -> Iterator[tuple[str, Ledger]]:
+        for number, found in enumerate(inner(hour)):
+            if hour == HOUR and number == 2:
+                raise ValueError("1-01-01T00 is no hour")
+            yield found
+
+    app.table.ledgers = ledgers  # type: ignore[method-assign]  # the third row is broken
+    report = app.timer()
+    assert (report.unread, report.why_unread) == (1, "1-01-01T00 is no hour")
+    later = HOUR + timedelta(hours=1)
+    app.clock.seconds = (later + timedelta(minutes=5)).timestamp()
+    app.event(app.random(every[0], hour=later))
+    app.minutes(1)
+    assert len(app.receiver.accepted) == 1
+    app.minutes(60 * 30)
+    app.table.ledgers = inner  # type: ignore[method-assign]
+    app.heal()
+
+    assert app.timer().unread == 0
+    assert not app.store.state.unread
+    honest(app)
+
+
+def test_where_no_hour_can_be_read_it_is_the_storage() -> None:
+    """Then the run fails, and the next begins where it did."""
+    app = App()
+    app.event(app.random(nics(1)[0]))
+
+    def ledgers(hour: datetime) -> Iterator[tuple[str, Ledger]]:
+        raise TransientError("the table is away")
+
+    inner, app.table.ledgers = app.table.ledgers, ledgers  # type: ignore[method-assign]
+    with pytest.raises(TransientError, match="away"):
+        app.timer()
+    app.table.ledgers = inner  # type: ignore[method-assign]
+    app.heal()
+    honest(app)

@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
 from nsgflow_core.digests.digest import MAX_SHOWN, Digest
-from nsgflow_core.digests.groups import INSIDE, INTERNET, MANY_PORTS, SCOPES, Key, Sample, Tally
+from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
+from nsgflow_core.digests.sample import COARSE, Sample, sample_of
+from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
+from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND, SCOPES
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.sinks.digest import Poster
 
@@ -35,6 +38,9 @@ HOSTILE = [
     "line\nbreak\r\n\ttab\0nul\x1b[31m\u2028\u202eright-to-left\u200b",
     'quote " and \\ backslash',
     "😀" * 300,
+    "z\u0335\u0336\u0337\u0338\u0339algo\u3164\u2800\ufe0f\U000e0101",
+    "see https://evil.example/a and WWW.evil.example",
+    "\x9b31m\u2066isolate\u2069\ud800",
     "x" * 5000,
     "",
 ]
@@ -338,3 +344,124 @@ def test_the_poster_renders_its_format(form: str) -> None:
     body = Poster(webhook, lambda _: "").render(digest(tally()))
     dict(zip(NAMES, (check for _, check in FORMATS), strict=True))[form](body)
     assert (KEY in body.decode()) == (form == "pagerduty")
+
+
+BODIES: list[Callable[[Digest], bytes]] = [
+    lambda one: slack.render(one, ""),
+    lambda one: teams.render(one, ""),
+    lambda one: pagerduty.render(one, "", KEY),
+]
+
+
+def said(body: bytes) -> str:
+    """All text of a message, one piece behind the other."""
+    found: list[str] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+        elif isinstance(node, str):
+            found.append(node)
+
+    walk(json.loads(body))
+    return " ".join(found)
+
+
+@pytest.mark.parametrize("render", BODIES)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_from_outside_are_harmless_in_every_format(
+    render: Callable[[Digest], bytes], name: str
+) -> None:
+    """Nothing steers the text, hides in it, runs over other lines or becomes a link."""
+    key = Key(name, name, name, inbound=True, protocol="TCP", port=22, scope=INSIDE)
+    group = Tally(key, 1, AT, AT, Sample((name,)), Sample((name,)), {}, name)
+    text = said(render(digest(group))).replace("http://adaptivecards.io", "")
+
+    assert all(char == "\n" or char.isprintable() for char in text)
+    assert not re.search("[\u3164\u2800\ufe0f\U000e0101\u200b\u202e\u2066]", text)
+    assert not re.search("[\u0300-\u036f]{3}", text)
+    assert not re.search(r"(?i)://|\bwww\.", text)
+
+
+@pytest.mark.parametrize("render", BODIES)
+def test_what_no_rule_denied_is_worded_as_what_it_is(render: Callable[[Digest], bytes]) -> None:
+    """Encryption with its reason, the platform, and never an NSG that there is not."""
+    nobody = "00000000-0000-0000-0000-000000000000"
+
+    def group(acl: str, rule: str, cause: str) -> Tally:
+        key = Key(acl, "", rule, True, "TCP", 443, INSIDE, cause)  # noqa: FBT003
+        return Tally(key, 1, AT, AT)
+
+    encryption = said(render(digest(group("unspecified", "NX_NOT_ACCEPTED", ENCRYPTION))))
+    platform = said(render(digest(group(nobody, "PlatformRule", PLATFORM))))
+    assert "VNet encryption" in encryption
+    assert "NX_NOT_ACCEPTED" in encryption
+    assert "unspecified" not in encryption
+    assert "Azure's platform" in platform
+    assert nobody not in platform
+    for text in (encryption, platform):
+        assert "NSG" not in text
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "words"),
+    [
+        ("ICMP", None, "ICMP"),
+        ("58", None, "ICMPv6"),
+        ("47", None, "GRE (protocol 47)"),
+        ("99", None, "protocol 99"),
+        ("TCP", 1433, "TCP 1433 (ms-sql-s)"),
+        ("132", 3868, "SCTP (protocol 132) 3868"),
+    ],
+)
+def test_protocols_are_named(protocol: str, port: int | None, words: str) -> None:
+    """Without a port where they have none."""
+    key = Key("a", "n", "r", True, protocol, port, INSIDE)  # noqa: FBT003
+    assert wording.port(Tally(key, 1, AT, AT)) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "least", "most"), [(13, 12, 14), (78, 70, 86), (1_234, 1_110, 1_360)]
+)
+def test_estimates_have_as_many_digits_as_they_are_worth(count: int, least: int, most: int) -> None:
+    """And where the sketch is coarse, words."""
+    sample = sample_of({f"10.0.{number >> 8}.{number & 255}" for number in range(count)})
+    group = Tally(tally().key, count, AT, AT, sample, sample.cut(2, COARSE))
+    found = re.fullmatch(
+        r"[\d,]+ flows from about ([\d,]+) sources to (.*) of destinations", wording.flows(group)
+    )
+    assert found is not None
+    assert least <= int(found[1].replace(",", "")) <= most
+    assert found[2] == {13: "dozens", 78: "dozens", 1_234: "thousands"}[count]
+    bare = Tally(tally().key, count, AT, AT, sample.cut(0, 0))
+    assert "from many sources" in wording.flows(bare)
+
+
+def test_what_may_be_logged_twice_says_so() -> None:
+    """In NSG and VNet flow logs over one network."""
+    key = tally().key
+    both = Tally(key, 1, AT, AT, logs=1).merged(Tally(key, 1, AT, AT, logs=2))
+    assert "the same flow may count twice" in wording.flows(both)
+    assert "twice" not in wording.flows(Tally(key, 2, AT, AT, logs=2))
+
+
+@pytest.mark.parametrize(
+    ("scope", "cause", "severity"),
+    [
+        (INSIDE, "", "error"),
+        (INSIDE, ENCRYPTION, "error"),
+        (OUTBOUND, "", "warning"),
+        (INSIDE, PLATFORM, "warning"),
+        (INTERNET, "", "info"),
+        ("of another release", "of another release", "info"),
+    ],
+)
+def test_severities(scope: str, cause: str, severity: str) -> None:
+    """By where the flows went, and whose rule it is."""
+    key = Key("a", "n", "r", True, "TCP", 22, scope, cause)  # noqa: FBT003
+    event = check_pagerduty(pagerduty.render(digest(Tally(key, 1, AT, AT)), "", KEY))
+    assert event["payload"]["severity"] == severity
