@@ -56,7 +56,7 @@ def of_estate(estate: Made, rng: random.Random) -> Iterator[tuple[str, Flow]]:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_what_is_evaluated_is_what_was_logged(seed: int) -> None:
-    """Always, where the rules are those that decided; without an inventory never another outcome."""
+    """Always, where rules and estate are known; without an inventory never another outcome."""
     rng = random.Random(1000 + seed)
     estate = Made(rng)
     flows = [flow for _, flow in of_estate(estate, rng)]
