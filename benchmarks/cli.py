@@ -24,7 +24,8 @@ from nsgflow_core.cli.options import Wanted
 from nsgflow_core.cli.query import Defaults, Query
 from nsgflow_core.cli.read import Download, Log, Reader
 from nsgflow_core.cli.text import Lines
-from nsgflow_core.delivery.pipeline import WINDOW, Source
+from nsgflow_core.delivery.parts import Source
+from nsgflow_core.delivery.reading import WINDOW
 from nsgflow_core.logs.blocks import BlockList, FlowLogs
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef

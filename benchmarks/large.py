@@ -15,7 +15,7 @@ from benchmarks.local_azure import CONNECTION, ROOT, LocalAzure, container_name,
 from devtools.flowlogs import BlobWriter, Nic, nsg_path, random_record
 from devtools.functions_host import FunctionsHost
 from devtools.large_blob import LargeBlob, LargeWorld, large_world
-from nsgflow_core.delivery.pipeline import WINDOW
+from nsgflow_core.delivery.reading import WINDOW
 from nsgflow_core.model import BlobRef, Block
 
 BLOCKS = 50_000

@@ -7,7 +7,7 @@ import orjson
 
 from benchmarks.figures import Figure, ratio
 from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
-from nsgflow_core.delivery.pipeline import WINDOW
+from nsgflow_core.delivery.reading import WINDOW
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.path import LogPath, parse_path

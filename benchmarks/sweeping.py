@@ -92,7 +92,7 @@ def _sweep(url: str, connection_string: str) -> _Swept:
 
     def once() -> None:
         nonlocal blobs
-        blobs = sweep(account, checkpoints, run, window).blobs
+        blobs = sweep(account, checkpoints, run, window, {}).blobs
 
     cpu = cpu_seconds(once)
     return _Swept(blobs, len(runs), cpu, memory("VmHWM") - before)

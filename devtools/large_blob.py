@@ -14,8 +14,10 @@ from datetime import datetime
 import msgspec
 
 from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path
-from nsgflow_core.delivery.checkpoint import Checkpoint, ClaimLostError
-from nsgflow_core.delivery.pipeline import Parts, Pipeline
+from nsgflow_core.delivery.checkpoint import Checkpoint
+from nsgflow_core.delivery.parts import Parts
+from nsgflow_core.delivery.pipeline import Pipeline
+from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.blocks import BlobChangedError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position

@@ -6,7 +6,7 @@ docs/configuration.md describes each setting.
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -195,9 +195,23 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         inventory=_choice(env, "NSGFLOW_INVENTORY", ("", "resourcegraph"), problems),
         cloud=_choice(env, "AZURE_CLOUD", _CLOUDS, problems),
     )
+    problems = problems or list(_alike(settings.connections))
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def _alike(connections: Mapping[str, Storage]) -> Iterator[str]:
+    """Connections whose accounts cannot be told apart: blobs are known by the account's name."""
+    known: dict[str, tuple[str, str]] = {}
+    for name, storage in connections.items():
+        host = urlsplit(storage.endpoint).netloc.lower()
+        first, first_host = known.setdefault(storage.account, (name, host))
+        if storage.account and host != first_host:
+            yield (
+                f"NSGFLOW_CONNECTIONS: {first} and {name} both lead to an account called "
+                f"{storage.account!r} ({first_host} and {host}): if it is one, name it once"
+            )
 
 
 def _by_queue(env: Mapping[str, str]) -> bool:

@@ -8,10 +8,12 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 _VNET = 4
+_DEVELOPMENT = "http://127.0.0.1:10000/devstoreaccount1"
 MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 """Ends of times as ISO 8601 in UTC."""
 
@@ -189,6 +191,35 @@ class Storage:
     blob_url: str = ""
     table_url: str = ""
     client_id: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the blob service; "" where a connection string names none."""
+        parts = {
+            key.strip().lower(): value.strip()
+            for key, _, value in (part.partition("=") for part in self.connection_string.split(";"))
+        }
+        if parts.get("usedevelopmentstorage"):
+            return _DEVELOPMENT
+        if endpoint := self.blob_url or parts.get("blobendpoint"):
+            return endpoint
+        suffix = parts.get("endpointsuffix", "core.windows.net")
+        return f"https://{parts['accountname']}.blob.{suffix}" if "accountname" in parts else ""
+
+    @property
+    def account(self) -> str:
+        """The account's name, however it is reached."""
+        return account_of(self.endpoint)
+
+
+def account_of(blob_url: str) -> str:
+    """The name of an account by the URL of its blob service, in lower case.
+
+    It is the first label of the host, be that `<name>.blob.core.windows.net`, a private link's,
+    a DNS zone's or a name of one's own; an emulator has it in the path.
+    """
+    parts = urlsplit(blob_url)
+    return (parts.path.strip("/") or (parts.hostname or "").partition(".")[0]).lower()
 
 
 def flow_time(milliseconds: int) -> str:

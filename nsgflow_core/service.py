@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from azure.storage.blob import BlobServiceClient
@@ -12,7 +13,8 @@ from nsgflow_core.config import Settings
 from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.dead_letters import DeadLetters
 from nsgflow_core.delivery.drain import Drain
-from nsgflow_core.delivery.pipeline import Parts, Pipeline
+from nsgflow_core.delivery.parts import Parts
+from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.digests import portal
@@ -23,7 +25,7 @@ from nsgflow_core.estate.knowledge import Knowing
 from nsgflow_core.estate.library import Library, Sources
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.events import Announced, read_message
-from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path, written_by
 from nsgflow_core.model import BlobRef
 from nsgflow_core.sinks.lane import THREADS, Lane
 from nsgflow_core.sinks.sink import Sink
@@ -33,6 +35,10 @@ from nsgflow_core.telemetry import Telemetry
 DEADLINE_SECONDS = 8 * 60.0
 """An invocation commits and returns after this; host.json lets it run for ten minutes."""
 
+_LEAD_SECONDS = 10 * 60.0
+"""An hour counts as old so long before the sweep's own last look at it: clocks differ."""
+
+_SWEEP_SECONDS = 5 * 60.0
 EVENT_SECONDS = 30.0
 """An event's run hands its blob over after this, and a delivery under way may take 28 s more."""
 
@@ -61,8 +67,8 @@ class Service:
         self._now = now
         self._watched: dict[datetime, float] = {}
         services = {name: blob_service(at) for name, at in settings.connections.items()}
-        self._accounts = {name: str(at.account_name) for name, at in services.items()}
-        self._connections = {account.lower(): name for name, account in self._accounts.items()}
+        self._accounts = {name: at.account for name, at in settings.connections.items()}
+        self._connections = {account: name for name, account in self._accounts.items()}
         self._services = services
         host = blob_service(settings.host_storage)
         self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
@@ -74,6 +80,8 @@ class Service:
         )
         self._library = Library(state, sources, self._telemetry.warn, now)
         sinks = _sinks(settings, self._library.current)
+        lanes = _lanes(sinks, now)
+        self._well = {lane.name: lane.breaker.closed for lane in lanes}
         self._patience = _KNOWLEDGE_SECONDS * any(at.filter.asks_knowledge for at in sinks)
         self._drain = Drain(self._slice, _beside)
         self._pipeline = Pipeline(
@@ -81,7 +89,7 @@ class Service:
                 FlowLogs({self._accounts[name]: at for name, at in services.items()}),
                 self._checkpoints,
                 DeadLetters(state),
-                _lanes(sinks, now),
+                lanes,
                 now,
                 self._library.current,
             )
@@ -91,11 +99,12 @@ class Service:
         if settings.logs is None and settings.webhook is None:
             self._telemetry.warn("neither the table nor the webhook is set: nothing is delivered")
 
-    def receive(self, body: bytes) -> None:
+    def receive(self, body: bytes, *, again: bool = False) -> None:
         """Deliver what the events in a message of the queue announce.
 
         What is no event of a flow log of ours is told and done with: trying it again would change
-        nothing.
+        nothing. One that comes `again` looks at its blob whatever it announces: who took it first
+        may have died before the last listing, on which those rely who found the blob claimed.
 
         Raises:
             NsgflowError: as `deliver`; the other events of the message were seen to.
@@ -110,7 +119,8 @@ class Service:
                 problems.append(f"an event of the account {names}, which is no connection")
                 continue
             try:
-                self.deliver(connection, event.container, event.path, event.announced)
+                announced = None if again else event.announced
+                self.deliver(connection, event.container, event.path, announced)
             except NsgflowError as exc:
                 errors.append(exc)
         if problems:
@@ -135,22 +145,26 @@ class Service:
         self._wait_for_knowledge()
         now = self._now()
         try:
-            report = self._run(ref, now + EVENT_SECONDS, announced, EVENT_BYTES)
+            hour = written_by(datetime.fromtimestamp(now, UTC), path).hour
         except BadInputError as exc:
             # Some other blob in the container: trying it again would change nothing.
             self._telemetry.warn(str(exc))
             return Report(ref)
+        try:
+            # Before anything else: from then on it is not lost, whatever becomes of this event.
+            self._ask_for(connection, hour)
+            report = self._run(ref, hour, now + EVENT_SECONDS, announced, EVENT_BYTES)
         except NsgflowError as exc:
             self._telemetry.failed(ref, exc)
-            # It may have left a claim behind, which the next try would take for somebody's work.
-            self._keep_open(connection, path, now)
+            with suppress(NsgflowError):  # it was asked already, of what was there then
+                self._ask_for(connection, hour)
             raise
         self._telemetry.report(report)
         self._library.check()
         if report.more:
             self._drain.add(ref)
         if report.unfinished:
-            self._keep_open(connection, path, now, busy=report.busy)
+            self._ask_for(connection, hour)
         if error := report.error():
             raise error
         return report
@@ -163,31 +177,31 @@ class Service:
         if self._patience:
             self._library.wait(self._patience)
 
-    def _keep_open(self, connection: str, path: str, now: float, *, busy: bool = False) -> None:
-        """Let the sweep look at an hour that it would not look at by itself any more."""
-        hour = parse_path(path).hour
-        if hour >= datetime.fromtimestamp(now, UTC) - timedelta(hours=2):
-            return
-        if busy:  # sixty events may find one blob so: they need not all write the same
-            state = self._checkpoints.read_sweep(connection)
-            if hour in state.open_hours or hour in state.asked.values():
-                return
-        self._checkpoints.ask_sweep(connection, [hour])
+    def _ask_for(self, connection: str, hour: datetime) -> None:
+        """Let the sweep look at an hour that it would not look at by itself any more.
+
+        Nobody reads first whether it was asked already: a sweep may be under way that has looked.
+        """
+        soon = datetime.fromtimestamp(self._now() + _LEAD_SECONDS, UTC)
+        if hour < soon.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1):
+            self._checkpoints.ask_sweep(connection, [hour])
 
     def _run(
         self,
         ref: BlobRef,
+        hour: datetime,
         deadline: float,
         announced: Announced | None = None,
         most: int | None = None,
     ) -> Report:
         if self._digests is not None:
-            self._watch(parse_path(ref.path).hour)
+            self._watch(hour)
         return self._pipeline.run(ref, deadline, announced, most)
 
     def _slice(self, ref: BlobRef) -> Report:
         """Go on with a backlog for a while, beside the events."""
-        return self._run(ref, self._now() + SLICE_SECONDS)
+        hour = parse_path(ref.path).hour
+        return self._run(ref, hour, self._now() + SLICE_SECONDS)
 
     def _tell_drained(self) -> None:
         """Log what was drained: the host files lines by the thread of an invocation."""
@@ -248,50 +262,76 @@ class Service:
             lambda: self._now() >= deadline,
         )
         errors: list[BaseException] = []
-        for connection, account in self._accounts.items():
-            containers = [
-                self._services[connection].get_container_client(name)
-                for name in (NSG_CONTAINER, VNET_CONTAINER)
-            ]
-            try:
-                swept = sweep(
-                    Account(connection, account, containers),
-                    self._checkpoints,
-                    lambda ref: self._run(ref, deadline),
-                    window,
-                )
-            except NsgflowError as exc:
-                self._telemetry.warn(f"the sweep of {connection} failed: {exc}")
-                errors.append(exc)
-                continue
-            # Logged here because the host files lines by the thread of the invocation.
-            for report in swept.reports:
-                self._telemetry.report(report)
-                if report.more:
-                    self._drain.add(report.ref)
-            failed = [error for report in swept.reports if (error := report.error())]
-            errors += [*swept.errors, *failed]
-            self._telemetry.sweep(
-                connection=connection,
-                hours=swept.hours,
-                blobs=swept.blobs,
-                run=len(swept.reports),
-                errors=len(swept.errors) + len(failed),
-                unreached=len(swept.errors),
-                firstError=str(swept.errors[0]) if swept.errors else "",
-            )
-        if now.minute < 5:  # noqa: PLR2004 - once an hour, in the timer's first run of it
-            self._checkpoints.delete_before(now - timedelta(days=self._settings.state_days))
-        try:
-            self.digest()
-        except NsgflowError as exc:
-            errors.append(exc)
+        for connection in self._in_turn():
+            errors += self._sweep_one(connection, window, deadline)
+        errors += self._tried("the digest", self.digest)
         for made in self._library.refresh(deadline - self._now()):
             self._telemetry.made(made)
         self._library.check()
+        if now.minute < 5:  # noqa: PLR2004 - once an hour, in the timer's first run of it
+            oldest = now - timedelta(days=self._settings.state_days)
+            errors += self._tried(
+                "deleting old checkpoints",
+                lambda: self._checkpoints.delete_before(oldest, window.out_of_time),
+            )
         if errors:
             message = f"the sweep failed {len(errors)} times, first: {errors[0]}"
             raise TransientError(message) from errors[0]
+
+    def _in_turn(self) -> list[str]:
+        """The connections, each time another one first: a long one must not starve the others."""
+        names = list(self._accounts)
+        first = int(self._now() / _SWEEP_SECONDS) % len(names)
+        return names[first:] + names[:first]
+
+    def _sweep_one(
+        self, connection: str, window: Window, deadline: float
+    ) -> Sequence[BaseException]:
+        """Sweep the account of a connection; what failed, and kept nobody else from their turn."""
+        containers = [
+            self._services[connection].get_container_client(name)
+            for name in (NSG_CONTAINER, VNET_CONTAINER)
+        ]
+
+        def run(ref: BlobRef) -> Report:
+            return self._run(ref, parse_path(ref.path).hour, deadline)
+
+        try:
+            swept = sweep(
+                Account(connection, self._accounts[connection], containers),
+                self._checkpoints,
+                run,
+                window,
+                self._well,
+            )
+        except Exception as exc:  # noqa: BLE001 - raised behind the others
+            self._telemetry.warn(f"the sweep of {connection} failed: {exc}")
+            return [exc]
+        # Logged here because the host files lines by the thread of the invocation.
+        for report in swept.reports:
+            self._telemetry.report(report)
+            if report.more:
+                self._drain.add(report.ref)
+        failed = [error for report in swept.reports if (error := report.error())]
+        self._telemetry.sweep(
+            connection=connection,
+            hours=swept.hours,
+            blobs=swept.blobs,
+            run=len(swept.reports),
+            errors=len(swept.errors) + len(failed),
+            unreached=len(swept.errors),
+            firstError=str(swept.errors[0]) if swept.errors else "",
+        )
+        return [*swept.errors, *failed]
+
+    def _tried(self, what: str, call: Callable[[], object]) -> Sequence[BaseException]:
+        """What a call raised: it is told, and keeps nothing else from being done."""
+        try:
+            call()
+        except Exception as exc:  # noqa: BLE001 - raised behind the others
+            self._telemetry.warn(f"{what} failed: {exc}")
+            return [exc]
+        return []
 
 
 def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from azure.storage.blob import BlobServiceClient
 
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.model import Storage
+from nsgflow_core.model import Storage, account_of
 from nsgflow_core.storage import blob_service
 
 _NAME = re.compile(r"[a-z0-9]{3,24}")
@@ -152,5 +152,4 @@ def _open(storage: Storage, what: str) -> Account:
     except ValueError as exc:
         # The SDK's words may repeat a secret: say only where it stands.
         raise BadInputError(f"{what} cannot be used to sign in: it is malformed") from exc
-    host = urlsplit(service.url).hostname or ""
-    return Account(service.account_name or host.partition(".")[0], service)
+    return Account(account_of(service.url), service)

@@ -1,14 +1,15 @@
 """Cursors moved back, so that the deployed function sends again.
 
-Safe while the function runs. A log that is being worked on is waited for, every write is
-conditional on the row being as it was read, and the sweep, which does the work, is told of the
-hours afterwards: what it finds there is marked.
+Safe while the function runs. A log that is being worked on is waited for, and every write is
+conditional on the row being as it was read. The sweep, which does the work, is asked for the hours
+before anything is moved, so that nothing lies moved that nobody looks at, and again behind it,
+since it may have looked in between.
 """
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -21,8 +22,9 @@ from nsgflow_core.cli.read import Reader
 from nsgflow_core.cli.session import Status, note
 from nsgflow_core.cli.state import SINKS, Entry, State
 from nsgflow_core.config import Settings
-from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, ClaimLostError
+from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS
 from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.errors import BadInputError, TransientError
 from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.logs.blocks import FlowLogs
@@ -55,26 +57,30 @@ def move(state: State, chosen: Sequence[Entry], sinks: Sequence[str]) -> None:
         NsgflowError: the state cannot be read or written.
         typer.Exit: some log was worked on all the time.
     """
-    moved: dict[str, set[datetime]] = {}
+    hours: dict[str, set[datetime]] = {}
+    for entry in chosen:
+        hours.setdefault(entry.connection, set()).add(parse_path(entry.ref.path).hour)
+    _ask(state, hours)
     busy = 0
     deadline = time.monotonic() + _PATIENCE
-    for entry in chosen:
-        hour = parse_path(entry.ref.path).hour
-        try:
-            move_back(state, entry, sinks, deadline)
-        except TransientError as exc:
-            if not isinstance(exc, BusyError):
-                raise
-            busy += 1
-            note(str(exc))
-        else:
-            moved.setdefault(entry.connection, set()).add(hour)
-    for connection, hours in moved.items():
-        state.checkpoints.ask_sweep(connection, hours)
+    try:
+        for entry in chosen:
+            try:
+                move_back(state, entry, sinks, deadline)
+            except BusyError as exc:
+                busy += 1
+                note(str(exc))
+    finally:
+        _ask(state, hours)
     logs = counted(len(chosen) - busy, "log")
     sys.stdout.write(f"{logs} will be sent again by the next sweep, within 5 minutes\n")
     if busy:
         raise typer.Exit(Status.INCOMPLETE)
+
+
+def _ask(state: State, hours: Mapping[str, Collection[datetime]]) -> None:
+    for connection, of_connection in hours.items():
+        state.checkpoints.ask_sweep(connection, of_connection)
 
 
 class BusyError(TransientError):

@@ -29,7 +29,7 @@ from nsgflow_core.errors import ConfigError, NsgflowError, TransientError
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
-from nsgflow_core.model import Storage
+from nsgflow_core.model import Storage, account_of
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink, token_scope
 from nsgflow_core.storage import blob_service, credential, errors_of, table
 
@@ -116,7 +116,7 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
     except ValueError as exc:
         yield Finding(f"{connection}: account", f"{exc}; correct the setting {connection}")
         return
-    account = str(service.account_name)
+    account = account_of(service.url)
     role = f"give the app's identity the role Storage Blob Data Reader on {account}"
     found: list[ContainerClient] = []
     for name in (NSG_CONTAINER, VNET_CONTAINER):
@@ -205,7 +205,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
                 container.upload_blob(name, b"")
             container.delete_blob(name)
 
-    on = f"on {blobs.account_name}"
+    on = f"on {account_of(blobs.url)}"
     yield _tried(
         f"state: write table {settings.state_table}",
         write_row,

@@ -17,7 +17,8 @@ from typing import NamedTuple, Self
 import msgspec
 
 from nsgflow_core.cli.session import sentence
-from nsgflow_core.delivery.pipeline import LARGEST_RECORD, Source
+from nsgflow_core.delivery.parts import Source
+from nsgflow_core.delivery.reading import LARGEST_RECORD
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.filter import Filter

@@ -21,7 +21,7 @@ from nsgflow_core.cli.read import Failure, Found, Log, Reader, Tally
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.state import inventory_of
 from nsgflow_core.cli.times import Span, span
-from nsgflow_core.delivery.pipeline import Source
+from nsgflow_core.delivery.parts import Source
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.blocks import FlowLogs

@@ -75,7 +75,7 @@ def open_state(environ: Mapping[str, str]) -> State:
     try:
         for name, storage in settings.connections.items():
             service = blob_service(storage)
-            connections[name] = Account(str(service.account_name), service)
+            connections[name] = Account(storage.account, service)
         checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
     except ValueError as exc:
         raise BadInputError(f"a storage setting cannot be used: {exc}") from exc

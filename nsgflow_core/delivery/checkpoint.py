@@ -1,4 +1,4 @@
-"""Checkpoints: how far each sink got in each blob, and who works on it.
+"""Checkpoints: how far each sink got in each blob, and who works on it; and what sweeps remember.
 
 One row per PT1H.json in a table of the host account; the partition is the log's hour, so that
 an hour is listed in one query. Every write is conditional on the row's ETag: whoever lost the
@@ -6,39 +6,36 @@ claim finds its commit refused, and no cursor is ever moved on old knowledge.
 """
 
 import hashlib
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from azure.core import MatchConditions
-from azure.core.exceptions import (
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
-from azure.data.tables import TableClient, UpdateMode
+from azure.data.tables import TableClient
 
 from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.state_table import ClaimLostError, StateTable
 from nsgflow_core.digests.digest import Watched
 from nsgflow_core.digests.ledger import Ledger, decode, encode
-from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.logs.path import hour_name, hour_named
 from nsgflow_core.model import BlobRef
-from nsgflow_core.storage import errors_of
 
 CLAIM_SECONDS = 60
 """How far ahead a claim reaches; a dead worker's blob is free again after this."""
 
-_SWEEP_TRIES = 10
 _SHORT_KEY = 16  # hex digits that tell the rows of one hour apart
-_DELETE_BATCH = 100  # the most operations of one table transaction
-
-
-class ClaimLostError(NsgflowError):
-    """Somebody else wrote the checkpoint: the claim is theirs now."""
+_WITHOUT_ALERTS = (
+    "PartitionKey",
+    "RowKey",
+    "Account",
+    "Container",
+    "Path",
+    "Cursors",
+    "Owner",
+    "Until",
+    "Pending",
+)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -46,6 +43,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     `pending` marks what the sweep must look at: set with a claim, cleared when all is delivered.
     `alerts` is what a digest's sink counted, written with the cursor that says how far.
+    `damaged` says that the row's cursors could not be read: the blob is delivered anew.
     """
 
     ref: BlobRef
@@ -56,25 +54,73 @@ class Checkpoint(msgspec.Struct, frozen=True):
     pending: bool = False
     etag: str = ""
     alerts: Ledger | None = None
+    damaged: bool = False
+
+    def says_the_same(self, other: "Checkpoint") -> bool:
+        """Whether two rows are one write: each of a holder has an owner or times of its own."""
+        return (self.cursors, self.owner, self.until, self.pending) == (
+            other.cursors,
+            other.owner,
+            other.until,
+            other.pending,
+        )
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """An hour that sweeps look at until nothing is left in it.
+
+    With `listing` its blobs are listed, else only its pending checkpoints are run. Whoever asks
+    again gives the row another ETag, so that a sweep under way does not take it for done.
+    """
+
+    hour: datetime
+    listing: bool
+    etag: str
+
+
+class Away(msgspec.Struct, frozen=True):
+    """A container, or one of its resources by its prefix, that could not be looked at.
+
+    It is left alone until `not_before`, in seconds since the epoch; `since` is the first of its
+    hours that nobody has looked at.
+    """
+
+    container: str
+    prefix: str
+    since: datetime
+    failures: int
+    not_before: float
+
+
+class SweepState(msgspec.Struct, frozen=True):
+    """When the last completed sweep of a connection began; None before the first."""
+
+    completed: datetime | None = None
 
 
 _CURSORS = msgspec.json.Decoder(dict[str, Cursor])
+_AWAY = msgspec.json.Decoder(Away)
+_STATE = msgspec.json.Decoder(SweepState)
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+_SWEEP = "~sweep"
+"""Partition with a row for each connection; these names sort behind every hour."""
+_ASKED = "~asked."
+_AWAY_FROM = "~away."
+_WATCHED = "~watched"
+"""Partition of the hours that digests look at although they are over."""
 
 
 class Checkpoints:
-    """The table of checkpoints. It is made when the first row is written, if it is missing."""
+    """The table of checkpoints."""
 
     def __init__(self, table: TableClient) -> None:
-        self._table = table
+        self._rows = StateTable(table)
 
     def read(self, ref: BlobRef, hour: datetime) -> Checkpoint:
         """The checkpoint of a blob; an empty one where there is none yet."""
-        with errors_of("read a checkpoint"):
-            try:
-                entity = self._table.get_entity(hour_name(hour), _row_key(ref))
-            except ResourceNotFoundError:
-                return Checkpoint(ref, hour)
-        return _checkpoint(entity)
+        entity = self._rows.get(hour_name(hour), _row_key(ref))
+        return Checkpoint(ref, hour) if entity is None else _checkpoint(entity, ref, hour)
 
     def write(self, checkpoint: Checkpoint) -> Checkpoint:
         """Write a checkpoint over the row it was read from, and return it with its new ETag.
@@ -82,40 +128,24 @@ class Checkpoints:
         Raises:
             ClaimLostError: the row is not as it was read.
         """
-        etag = self._replace(_entity(checkpoint), checkpoint.etag, "a checkpoint")
+        etag = self._rows.replace(_entity(checkpoint), checkpoint.etag)
         return msgspec.structs.replace(checkpoint, etag=etag)
 
-    def _replace(self, entity: dict[str, Any], etag: str, what: str) -> str:
-        """Write a row that still has `etag`, or is new where that is ""; return its new ETag."""
-        with errors_of(f"write {what}"):
-            try:
-                if not etag:
-                    return str(self._create(entity)["etag"])
-                answer = self._table.update_entity(
-                    entity,
-                    mode=UpdateMode.REPLACE,
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-            except (ResourceModifiedError, ResourceExistsError, ResourceNotFoundError) as exc:
-                raise ClaimLostError(f"{what} has changed since it was read") from exc
-        return str(answer["etag"])
-
-    def _create(self, entity: dict[str, Any]) -> Any:
-        try:
-            return self._table.create_entity(entity)
-        except ResourceNotFoundError:  # of the table: it is the only thing that can be missing
-            with suppress(ResourceExistsError):  # another worker was as early
-                self._table.create_table()
-            return self._table.create_entity(entity)
-
     def in_hour(self, hour: datetime) -> Iterator[Checkpoint]:
-        """All checkpoints of an hour."""
-        yield from map(_checkpoint, self._query("PartitionKey eq @hour", {"hour": hour_name(hour)}))
+        """All checkpoints of an hour, without what was counted for digests."""
+        rows = self._rows.query(
+            "PartitionKey eq @hour", {"hour": hour_name(hour)}, select=_WITHOUT_ALERTS
+        )
+        for entity in rows:
+            try:
+                ref = BlobRef(entity["Account"], entity["Container"], entity["Path"])
+            except KeyError:  # a row that names no blob is nobody's
+                continue
+            yield _checkpoint(entity, ref, hour)
 
     def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
         """What was counted for digests in the blobs of an hour, by the beginning of the row key."""
-        rows = self._query(
+        rows = self._rows.query(
             "PartitionKey eq @hour and Alerts gt ''",
             {"hour": hour_name(hour)},
             select=["RowKey", "Alerts"],
@@ -126,128 +156,114 @@ class Checkpoints:
 
     def watch(self, hour: datetime, until: float) -> None:
         """Mark an hour whose ledgers may change although it is long over."""
-        entity = {"PartitionKey": _WATCHED, "RowKey": hour_name(hour), "Until": until}
-        with errors_of("mark an hour for digests"):
-            try:
-                self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
-            except ResourceNotFoundError:  # of the table
-                with suppress(ResourceExistsError):
-                    self._table.create_table()
-                self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
+        self._rows.put([{"PartitionKey": _WATCHED, "RowKey": hour_name(hour), "Until": until}])
 
-    def watched(self) -> "Iterator[Watched]":
+    def watched(self) -> Iterator[Watched]:
         """The hours that are marked."""
-        for entity in self._query("PartitionKey eq @watched", {"watched": _WATCHED}):
-            yield Watched(hour_named(entity["RowKey"]), entity["Until"], entity.metadata["etag"])
+        for entity in self._rows.query("PartitionKey eq @watched", {"watched": _WATCHED}):
+            if hour := _hour(entity):
+                yield Watched(hour, entity["Until"], _etag(entity))
 
-    def unwatch(self, watched: "Watched") -> None:
+    def unwatch(self, watched: Watched) -> None:
         """Take away the mark of an hour, unless it was renewed."""
-        with (
-            errors_of("unmark an hour for digests"),
-            suppress(ResourceModifiedError, ResourceNotFoundError),
-        ):
-            self._table.delete_entity(
-                _WATCHED,
-                hour_name(watched.hour),
-                etag=watched.etag,
-                match_condition=MatchConditions.IfNotModified,
-            )
+        self._rows.remove(_WATCHED, hour_name(watched.hour), watched.etag)
 
-    def delete_before(self, hour: datetime) -> int:
-        """Delete the checkpoints of all hours before one; how many they were."""
-        deleted = 0
-        batch: list[tuple[str, Any]] = []
-        old = self._query(
+    def delete_before(self, hour: datetime, out_of_time: Callable[[], bool] = lambda: False) -> int:
+        """Delete the checkpoints of all hours before one, while there is time; how many it were."""
+        old = self._rows.query(
             "PartitionKey lt @hour",
             {"hour": hour_name(hour)},
             select=["PartitionKey", "RowKey"],
         )
-        for entity in old:
-            if batch and (
-                len(batch) == _DELETE_BATCH or batch[0][1]["PartitionKey"] != entity["PartitionKey"]
-            ):
-                deleted += self._delete(batch)
-                batch = []
-            batch.append(("delete", entity))
-        return deleted + (self._delete(batch) if batch else 0)
+        return self._rows.delete(old, out_of_time)
 
-    def _delete(self, batch: list[tuple[str, Any]]) -> int:
-        with errors_of("delete old checkpoints"):
-            self._table.submit_transaction(batch)
-        return len(batch)
-
-    def _query(self, where: str, parameters: dict[str, str], **options: Any) -> Iterator[Any]:
-        # A missing table has no rows.
-        with errors_of("list checkpoints"), suppress(ResourceNotFoundError):
-            yield from self._table.query_entities(where, parameters=parameters, **options)
-
-    def read_sweep(self, connection: str) -> "SweepState":
+    def read_sweep(self, connection: str) -> SweepState:
         """What the last completed sweep of a connection left behind."""
-        return self._read_sweep(connection)[0]
+        entity = self._rows.get(_SWEEP, connection)
+        if entity is None:
+            return SweepState()
+        try:
+            return _STATE.decode(entity["State"])
+        except (KeyError, TypeError, msgspec.MsgspecError):
+            return SweepState(_LONG_AGO)  # rather too much is looked at than too little
+
+    def write_sweep(self, connection: str, state: SweepState) -> None:
+        """Leave something behind for the next sweep of a connection."""
+        text = msgspec.json.encode(state).decode()
+        self._rows.put([{"PartitionKey": _SWEEP, "RowKey": connection, "State": text}])
 
     def ask_sweep(self, connection: str, hours: Iterable[datetime]) -> None:
-        """Let the next sweep look at hours that it would not look at by itself any more."""
-        asked = {uuid.uuid4().hex: hour for hour in hours}
-        self.update_sweep(
-            connection,
-            lambda state: msgspec.structs.replace(state, asked={**state.asked, **asked}),
-        )
+        """Let the next sweep list hours that it would not look at by itself any more."""
+        if rows := [_asked(connection, hour, listing=True) for hour in set(hours)]:
+            self._rows.put(rows)
 
-    def update_sweep(
-        self, connection: str, change: Callable[["SweepState"], "SweepState"]
-    ) -> "SweepState":
-        """Change what the sweep remembers; `change` is asked again when somebody else was faster.
+    def keep_open(self, connection: str, hour: datetime) -> None:
+        """Let sweeps look at an hour for its pending checkpoints, if nobody asked for more."""
+        with suppress(ClaimLostError):  # somebody did
+            self._rows.replace(_asked(connection, hour, listing=False), "")
 
-        Raises:
-            TransientError: others were faster every time.
-        """
-        for _ in range(_SWEEP_TRIES):
-            latest, etag = self._read_sweep(connection)
-            state = change(latest)
-            entity = {
-                "PartitionKey": _SWEEP,
-                "RowKey": connection,
-                "State": msgspec.json.encode(state).decode(),
-            }
+    def asked(self, connection: str) -> Iterator[Asked]:
+        """The hours that sweeps of a connection were asked for."""
+        partition = _ASKED + connection
+        for entity in self._rows.query("PartitionKey eq @asked", {"asked": partition}):
+            if hour := _hour(entity):
+                yield Asked(hour, bool(entity.get("Listing", True)), _etag(entity))
+
+    def answered(self, connection: str, asked: Asked, *, still_open: bool) -> None:
+        """Forget an hour, or if it is `still_open` that it must be listed, unless asked again."""
+        if not still_open:
+            self._rows.remove(_ASKED + connection, hour_name(asked.hour), asked.etag)
+        elif asked.listing:
             with suppress(ClaimLostError):
-                self._replace(entity, etag, "the state of the sweep")
-                return state
-        raise TransientError("the state of the sweep is being changed too often")
+                self._rows.replace(_asked(connection, asked.hour, listing=False), asked.etag)
 
-    def _read_sweep(self, connection: str) -> "tuple[SweepState, str]":
-        with errors_of("read the state of the sweep"):
+    def away(self, connection: str) -> Iterator[Away]:
+        """What could not be looked at in a connection's account."""
+        partition = _AWAY_FROM + connection
+        for entity in self._rows.query("PartitionKey eq @away", {"away": partition}):
             try:
-                entity = self._table.get_entity(_SWEEP, connection)
-            except ResourceNotFoundError:
-                return SweepState(), ""
-        return msgspec.json.decode(entity["State"], type=SweepState), str(entity.metadata["etag"])
+                yield _AWAY.decode(entity["State"])
+            except (KeyError, TypeError, msgspec.MsgspecError):
+                continue  # it is looked at as if it were well
 
+    def put_away(self, connection: str, away: Away) -> None:
+        """Remember what could not be looked at."""
+        state = msgspec.json.encode(away).decode()
+        self._rows.put([{**_away_key(connection, away), "State": state}])
 
-class SweepState(msgspec.Struct, frozen=True):
-    """What one sweep tells the next: when it was, and what it could not finish.
-
-    `open_hours` have checkpoints that are pending; `unlisted` must be listed again; `asked` are
-    hours that somebody else wants looked at, each under a name of its own, so that one asked for
-    while a sweep is under way is not taken for one that it has looked at.
-    """
-
-    completed: datetime | None = None
-    open_hours: tuple[datetime, ...] = ()
-    unlisted: tuple[datetime, ...] = ()
-    asked: dict[str, datetime] = {}
-
-
-_SWEEP = "~sweep"
-"""Partition of the sweep's own rows; sorts behind every hour."""
-
-
-_WATCHED = "~watched"
-"""Partition of the hours that digests look at although they are over."""
+    def back(self, connection: str, away: Away) -> None:
+        """Forget it: it can be looked at."""
+        key = _away_key(connection, away)
+        self._rows.remove(key["PartitionKey"], key["RowKey"])
 
 
 def _row_key(ref: BlobRef) -> str:
     # Hashed because a row key may hold neither "/" nor more than 1 KiB.
-    return hashlib.sha256(str(ref).encode()).hexdigest()[:40]
+    return _hashed(str(ref))
+
+
+def _hashed(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:40]
+
+
+def _asked(connection: str, hour: datetime, *, listing: bool) -> dict[str, Any]:
+    return {"PartitionKey": _ASKED + connection, "RowKey": hour_name(hour), "Listing": listing}
+
+
+def _away_key(connection: str, away: Away) -> dict[str, str]:
+    place = f"{away.container}/{away.prefix}"
+    return {"PartitionKey": _AWAY_FROM + connection, "RowKey": _hashed(place)}
+
+
+def _hour(entity: Any) -> datetime | None:
+    """The hour that a row is named by; None where it is named by something else."""
+    with suppress(ValueError):
+        return hour_named(entity["RowKey"])
+    return None
+
+
+def _etag(entity: Any) -> str:
+    return str(entity.metadata["etag"])
 
 
 def _entity(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -266,19 +282,27 @@ def _entity(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _checkpoint(entity: Any) -> Checkpoint:
+def _checkpoint(entity: Any, ref: BlobRef, hour: datetime) -> Checkpoint:
+    damaged = False
+    try:
+        cursors = _CURSORS.decode(entity["Cursors"])
+    except (KeyError, TypeError, msgspec.MsgspecError):
+        cursors, damaged = {}, True
     return Checkpoint(
-        BlobRef(entity["Account"], entity["Container"], entity["Path"]),
-        hour_named(entity["PartitionKey"]),
-        _CURSORS.decode(entity["Cursors"]),
-        entity["Owner"],
-        entity["Until"],
-        entity["Pending"],
-        entity.metadata["etag"],
+        ref,
+        hour,
+        cursors,
+        entity.get("Owner") or "",
+        entity.get("Until") or 0.0,
+        bool(entity.get("Pending")) or damaged,
+        _etag(entity),
         _alerts(entity),
+        damaged,
     )
 
 
 def _alerts(entity: Any) -> Ledger | None:
     text = entity.get("Alerts")
-    return decode(text) if text else None
+    with suppress(TypeError, msgspec.MsgspecError):  # what cannot be read is counted anew
+        return decode(text) if text else None
+    return None

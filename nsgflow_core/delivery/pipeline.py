@@ -10,76 +10,31 @@ again after releasing the claim. docs/architecture.md tells what each failure le
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol
 
 from msgspec.structs import replace
 
-from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, ClaimLostError
+from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint
 from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, has, matches, put_off
+from nsgflow_core.delivery.parts import Parts
+from nsgflow_core.delivery.reading import Reader
 from nsgflow_core.delivery.report import Report
+from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.digests import ledger
 from nsgflow_core.errors import NsgflowError
-from nsgflow_core.estate.knowledge import Knowing, nothing
-from nsgflow_core.logs import flows
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList, digest
+from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.events import Announced
-from nsgflow_core.logs.flows import Reading
-from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
 from nsgflow_core.logs.path import LogPath, parse_path
-from nsgflow_core.model import Bad, BlobRef, Flow, Position
-from nsgflow_core.sinks.lane import Begun, Lane
+from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.sinks.lane import Begun
 from nsgflow_core.sinks.patience import FLOOR, HANG_GRACE, LONGEST, SINK_SECONDS
-from nsgflow_core.sinks.sink import Delivery, Refusal
-from nsgflow_core.turns import HEAVY_BYTES, HEAVY_FLOWS, turn
+from nsgflow_core.sinks.sink import Delivery
+from nsgflow_core.turns import HEAVY_FLOWS, turn
 
-WINDOW = 8 * 1024 * 1024
-"""Bytes read at once; progress is committed after each."""
-
-LARGEST_RECORD = 64 * 1024 * 1024
-"""A record that does not end within this many bytes is given up as bad."""
-
+_TRIES = 5  # of a run whose row was written by others
 _CLAIM_RESERVE = LONGEST + HANG_GRACE + 7
 """Seconds of claim that must be left before a delivery begins, or it is extended first."""
-
-
-class Source(Protocol):
-    """Where blobs are read; `blocks.FlowLogs` is the real one and documents the errors."""
-
-    def list_blocks(self, ref: BlobRef) -> BlockList: ...  # noqa: D102
-    def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes: ...  # noqa: D102
-
-
-class CheckpointStore(Protocol):
-    """Where checkpoints are; `checkpoint.Checkpoints` is the real one."""
-
-    def read(self, ref: BlobRef, hour: datetime) -> Checkpoint: ...  # noqa: D102
-    def write(self, checkpoint: Checkpoint) -> Checkpoint: ...  # noqa: D102
-
-
-class DeadLetterStore(Protocol):
-    """Where dead letters go; `dead_letters.DeadLetters` is the real one."""
-
-    def put_bad(self, ref: BlobRef, bad: Sequence[Bad]) -> None: ...  # noqa: D102
-    def put_refused(self, ref: BlobRef, sink: str, refused: Sequence[Refusal]) -> None: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the pipeline is made of; `now` is the wall clock in seconds since the epoch.
-
-    `knowledge` gives the newest snapshot; a run keeps to the one it began with.
-    """
-
-    source: Source
-    checkpoints: CheckpointStore
-    dead_letters: DeadLetterStore
-    lanes: Sequence[Lane]
-    now: Callable[[], float] = time.time
-    knowledge: Knowing = nothing
 
 
 class Pipeline:
@@ -113,15 +68,8 @@ class Pipeline:
         if announced is not None and run.has(announced):
             run.report.seconds = time.monotonic() - begun
             return run.report
-        if checkpoint.owner and checkpoint.until > self._parts.now():
-            run.report.busy = True
-            return run.report
         try:
-            run.until_nothing_new()
-        except BlobGoneError:
-            run.settle()
-        except ClaimLostError:
-            run.report.busy = True
+            run.whole()
         finally:
             run.give_back()
             run.report.seconds = time.monotonic() - begun
@@ -129,7 +77,10 @@ class Pipeline:
 
 
 class _Run:
-    """One run over one blob: its checkpoint as last read or written, and whether we hold it."""
+    """One run over one blob: its checkpoint as last read or written, and whether we hold it.
+
+    Held is also what we may hold, because a claim was sent whose answer was lost.
+    """
 
     def __init__(
         self,
@@ -141,19 +92,49 @@ class _Run:
     ) -> None:
         self._parts = parts
         self._lanes = {lane.name: lane for lane in parts.lanes}
-        self._log = log
         self._checkpoint = checkpoint
         self._deadline = deadline
         self._most = most
         self._knowledge = parts.knowledge()
         self._held = False
         self._overtime = dict.fromkeys(self._lanes, 0.0)
+        self._owner = ""
         self._left: set[str] = set()
         self._alerts = checkpoint.alerts
-        self._unfinished = (-1, "")
-        self.report = Report(checkpoint.ref)
+        self.report = Report(checkpoint.ref, rewritten=int(checkpoint.damaged))
+        self._reader = Reader(parts, log, self._knowledge, self.report)
 
-    def until_nothing_new(self) -> None:
+    def whole(self) -> None:
+        """Deliver what is new, unless or until somebody else has the blob.
+
+        Who finds that the row has changed looks again: another may have written it and be done,
+        and then nobody but us looks at what has come since.
+        """
+        for _ in range(_TRIES):
+            if self._checkpoint.owner and self._checkpoint.until > self._parts.now():
+                break
+            try:
+                self._until_nothing_new()
+            except BlobGoneError:
+                self._settle(None)
+            except ClaimLostError:
+                self._start_over()
+                continue
+            return
+        self.report.busy = True
+
+    def _start_over(self) -> None:
+        self._held = False
+        self._adopt(self._read_row())
+
+    def _read_row(self) -> Checkpoint:
+        return self._parts.checkpoints.read(self._checkpoint.ref, self._checkpoint.hour)
+
+    def _adopt(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._alerts = checkpoint.alerts
+
+    def _until_nothing_new(self) -> None:
         """Deliver until a listing made without the claim shows nothing new."""
         ref = self._checkpoint.ref
         blocks: BlockList | None = None
@@ -182,7 +163,7 @@ class _Run:
             if not self._held:
                 blocks = None
         late = {name: cursor for name, cursor in cursors.items() if behind(cursor, blocks)}
-        lagging = [name for name, cursor in late.items() if not self._waits(cursor, blocks)]
+        lagging = [name for name, cursor in late.items() if not self._reader.waits(cursor, blocks)]
         self.report.lagging = tuple(sorted(lagging))
         self._left.clear()
         self.report.more = bool(self._due(cursors, blocks))
@@ -190,7 +171,7 @@ class _Run:
             (cursors[name].behind_since or self._parts.now() for name in lagging), default=0.0
         )
         if not late:
-            self.settle()
+            self._settle(blocks)
         elif not self._checkpoint.pending:  # nothing was done here, and the sweep must know
             self._write(replace(self._checkpoint, pending=True))
 
@@ -200,19 +181,32 @@ class _Run:
             return False
         return blocks.size - min(cursor.offset for cursor in due.values()) > self._most
 
-    def settle(self) -> None:
-        """Clear the mark that a worker left who died, or whose blob is gone: nothing is to do."""
-        if self._checkpoint.pending:
-            with suppress(ClaimLostError):  # whoever wrote it looks after it
-                self._write(replace(self._checkpoint, owner="", until=0.0, pending=False))
-            self._held = False
+    def _settle(self, blocks: BlockList | None) -> None:
+        """Clear the mark that a worker left who died, or whose blob is gone: nothing is to do.
+
+        It stays where a sink is behind that only other processes have.
+        """
+        row = self._checkpoint
+        pending = blocks is not None and any(behind(at, blocks) for at in row.cursors.values())
+        if row.pending and (row.owner or not pending):
+            self._write(replace(row, owner="", until=0.0, pending=pending))
+        self._held = False
 
     def give_back(self) -> None:
         """Free a blob still held, for whoever tries next, when the storage still lets us."""
-        if self._held:
-            self._held = False
-            with suppress(NsgflowError):  # the claim runs out by itself
-                self._write(replace(self._checkpoint, owner="", until=0.0, pending=True))
+        if not self._held:
+            return
+        self._held = False
+        with suppress(NsgflowError):  # the claim runs out by itself
+            try:
+                self._free(self._checkpoint)
+            except ClaimLostError:  # or what we read before a write whose answer was lost is old
+                latest = self._read_row()
+                if latest.owner == self._owner:
+                    self._free(latest)
+
+    def _free(self, row: Checkpoint) -> None:
+        self._parts.checkpoints.write(replace(row, owner="", until=0.0, pending=True))
 
     def has(self, announced: Announced) -> bool:
         """Whether every sink has what an event announced."""
@@ -231,21 +225,25 @@ class _Run:
             if name not in self._left
             and cursor.not_before <= now
             and behind(cursor, blocks)
-            and not self._waits(cursor, blocks)
+            and not self._reader.waits(cursor, blocks)
             and self._lanes[name].breaker.closed()
         }
 
-    def _waits(self, cursor: Cursor, blocks: BlockList) -> bool:
-        """Whether a cursor stands before what may still become a record, if the blob grows."""
-        return not cursor.ordinal and (cursor.offset, blocks.etag) == self._unfinished
-
     def _claim(self) -> None:
-        until = self._parts.now() + CLAIM_SECONDS
-        self._write(replace(self._checkpoint, owner=uuid.uuid4().hex, until=until, pending=True))
         self._held = True
+        self._owner = uuid.uuid4().hex
+        until = self._parts.now() + CLAIM_SECONDS
+        self._write(replace(self._checkpoint, owner=self._owner, until=until, pending=True))
 
-    def _write(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = self._parts.checkpoints.write(checkpoint)
+    def _write(self, wanted: Checkpoint) -> None:
+        try:
+            self._checkpoint = self._parts.checkpoints.write(wanted)
+        except ClaimLostError:
+            # The client repeats a write whose answer was lost, and is refused for its own row.
+            latest = self._read_row()
+            if not latest.says_the_same(wanted):
+                raise
+            self._adopt(latest)
 
     def _verify(self, due: Mapping[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
         """Cursors that still stand on the bytes they were left on, or at the beginning."""
@@ -253,7 +251,7 @@ class _Run:
         for name, cursor in due.items():
             if matches(cursor, blocks):
                 verified[name] = cursor
-            elif self._unchanged(cursor, blocks):
+            elif self._reader.unchanged(cursor, blocks):
                 block = blocks.holding(cursor.offset - 1)
                 verified[name] = replace(cursor, block=block, etag=blocks.etag)
             else:
@@ -261,77 +259,21 @@ class _Run:
                 verified[name] = Cursor(behind_since=cursor.behind_since)
         return verified
 
-    def _unchanged(self, cursor: Cursor, blocks: BlockList) -> bool:
-        if cursor.offset > blocks.size or not cursor.anchor_size:
-            return False
-        data = self._read(cursor.offset - cursor.anchor_size, cursor.offset, blocks)
-        return digest(data) == cursor.anchor
-
-    def _read(self, start: int, end: int, blocks: BlockList) -> bytes:
-        if start >= end:
-            return b""
-        data = self._parts.source.read(self._checkpoint.ref, start, end, blocks.etag)
-        self.report.bytes_read += len(data)
-        return data
-
-    def _read_window(
-        self, start: int, blocks: BlockList, *, denied_only: bool
-    ) -> tuple[bytes, Reading]:
-        """Read from `start` as far as a window goes, further if not one record ends in it."""
-        size = WINDOW
-        end = blocks.window_end(start, size)
-        data = self._read(start, end, blocks)
-        while True:
-            last = end == blocks.size
-            with turn(heavy=len(data) > HEAVY_BYTES):
-                reading = flows.read_stretch(
-                    data,
-                    start,
-                    self._log,
-                    last=last,
-                    denied_only=denied_only,
-                    inventory=self._knowledge.inventory,
-                )
-            if reading.end > start or last:
-                return data, reading
-            if size >= LARGEST_RECORD:
-                return data, Reading([], [Bad(start, "no record ends in 64 MiB", data)], 0, end)
-            size = min(4 * size, LARGEST_RECORD)
-            begin, end = end, min(start + size, blocks.size)
-            data += self._read(begin, end, blocks)
-
-    def _judge_end(self, data: bytes, start: int, reading: Reading, blocks: BlockList) -> Reading:
-        """What a blob ends with: nothing more, a record that may go on, or what is no record."""
-        rest = data[reading.end - start :]
-        head = data[:HEAD_BYTES]
-        if start and not rest.strip(b", \t\r\n"):
-            head = self._read(0, HEAD_BYTES, blocks)
-        over = is_over(self._log.hour, datetime.fromtimestamp(self._parts.now(), UTC))
-        found = ending(head, rest, reading.end, over=over)
-        if found.state == "waiting":
-            self._unfinished = (reading.end, blocks.etag)
-        if found.bad is None:
-            return reading
-        self.report.unreadable = found.bad.reason
-        known = self._checkpoint.cursors.values()
-        if any(not behind(at, blocks) for at in known):
-            return reading
-        end = blocks.size if found.state == "none" else reading.end
-        return replace(reading, bad=[*reading.bad, found.bad], end=end)
-
     def _deliver_window(
         self, window: Mapping[str, Cursor], cursors: Mapping[str, Cursor], blocks: BlockList
     ) -> dict[str, Cursor]:
         """Read the next window for sinks that stand at one place, deliver it, move them on."""
         start = next(iter(window.values())).position
         denied_only = all(self._lanes[name].sink.filter.denied_only for name in window)
-        data, reading = self._read_window(start.offset, blocks, denied_only=denied_only)
+        data, reading = self._reader.window(start.offset, blocks, denied_only=denied_only)
         if start.offset + len(data) == blocks.size:
-            reading = self._judge_end(data, start.offset, reading, blocks)
+            told = any(not behind(at, blocks) for at in self._checkpoint.cursors.values())
+            reading = self._reader.judge_end(data, start.offset, reading, blocks, told=told)
         self.report.records += reading.records
         self.report.flows += len(reading.flows)
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
-        examined = max(at.offset for at in cursors.values() if matches(at, blocks))
+        known = {**self._checkpoint.cursors, **cursors}
+        examined = max(at.offset for at in known.values() if matches(at, blocks))
         if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
             self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh)
             self.report.bad += len(fresh)
@@ -347,7 +289,7 @@ class _Run:
             self._account(name, delivery)
             cursor = after(window[name], delivery, data, start.offset, blocks)
             if delivery.reached == end and delivery.error is None and last:
-                waits = self._waits(cursor, blocks)
+                waits = self._reader.waits(cursor, blocks)
                 seen = max(cursor.offset - 1, 0) if waits else blocks.size
                 listed = 0.0 if waits else blocks.listed
                 cursor = replace(cursor, seen=seen, listed=listed, behind_since=0.0)
@@ -412,16 +354,25 @@ class _Run:
             self.report.errors[name] = delivery.error
             self._left.add(name)
 
-    def _commit(self, cursors: dict[str, Cursor], blocks: BlockList, *, release: bool) -> None:
-        until = 0.0 if release else self._parts.now() + CLAIM_SECONDS
+    def _commit(self, cursors: Mapping[str, Cursor], blocks: BlockList, *, release: bool) -> None:
+        """Write how far the sinks got; those that only other processes have stay where they are."""
+        now = self._parts.now()
+        all_cursors = {**self._checkpoint.cursors, **cursors}
+        lagging = {name: at for name, at in all_cursors.items() if behind(at, blocks)}
+        since = {
+            name: replace(at, behind_since=at.behind_since or now)
+            for name, at in lagging.items()
+            if not self._reader.waits(at, blocks)
+        }
         self._write(
             replace(
                 self._checkpoint,
-                cursors=dict(cursors),
+                cursors=all_cursors | since,
                 owner="" if release else self._checkpoint.owner,
-                until=until,
-                pending=not release or any(behind(at, blocks) for at in cursors.values()),
+                until=0.0 if release else now + CLAIM_SECONDS,
+                pending=not release or bool(lagging),
                 alerts=self._alerts,
+                damaged=False,
             )
         )
         self._held = not release

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nsgflow_core.delivery.dead_letters import INPUT, Entry, Letter, entry_of
-from nsgflow_core.delivery.pipeline import LARGEST_RECORD, DeadLetterStore, Source
+from nsgflow_core.delivery.parts import DeadLetterStore, Source
+from nsgflow_core.delivery.reading import LARGEST_RECORD
 from nsgflow_core.errors import BadInputError, TransientError
 from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList

@@ -3,28 +3,37 @@
 It runs the pipeline over checkpoints that are marked pending, and over blobs of recent hours
 that are not as their checkpoint says: grown without an event, or without a checkpoint at all.
 This hour and the one before are looked at every time; older ones of the window once an hour,
-because listings cost money; an hour with work pending until it has none.
+because listings cost money; an hour that somebody asked for until nothing is left in it.
+What is owed to sinks that were well comes first, whatever its hour; the rest behind it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
+from nsgflow_core.delivery.checkpoint import Asked, Checkpoints, SweepState
+from nsgflow_core.delivery.owed import Owed, owed
+from nsgflow_core.delivery.places import Place, Places
 from nsgflow_core.delivery.report import Report
+from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing
+from nsgflow_core.logs.blocks import LogRefusedError
 from nsgflow_core.logs.listing import ListedBlob
+from nsgflow_core.logs.path import possible, resource_prefix
 from nsgflow_core.model import BlobRef
-
-Item = TypeVar("Item")
 
 _HOUR = timedelta(hours=1)
 _WORKERS = 8
+_PAUSE_SECONDS = 5.0
+"""How long a sink that failed and took something else in the same round is given."""
+_MOST_LATER = 20_000
+"""Blobs that are kept in mind for sinks that failed; what is more waits for the next sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,16 @@ class Window:
     state_days: int
     out_of_time: Callable[[], bool]
 
+    @property
+    def this(self) -> datetime:
+        """The hour that goes on."""
+        return self.now.replace(minute=0, second=0, microsecond=0)
+
+    @property
+    def oldest(self) -> datetime:
+        """Before this everything is forgotten."""
+        return self.now - timedelta(days=self.state_days)
+
 
 @dataclass(frozen=True, slots=True)
 class Swept:
@@ -62,14 +81,15 @@ class Swept:
 def hours_to_list(state: SweepState, window: Window) -> list[datetime]:
     """The hours whose blobs this sweep lists, the newest first.
 
-    The window is `sweep_hours`, or the time since the last sweep when that is longer:
-    an app that was stopped catches up. The very first sweep has no past to look at.
+    The first sweep of an hour looks back over `sweep_hours`; one behind a stop over as much
+    before the hour of the last sweep as it would have then: an app that was stopped catches up,
+    and Azure writes to an hour a little longer than it lasts. The very first sweep has no past.
     """
-    this = window.now.replace(minute=0, second=0, microsecond=0)
     back = 1
-    if state.completed is not None and state.completed < this:
-        back = max(window.sweep_hours, ceil((this - state.completed) / _HOUR))
-    return [this - age * _HOUR for age in range(min(back, window.state_days * 24) + 1)]
+    if state.completed is not None and state.completed < window.this:
+        last = state.completed.replace(minute=0, second=0, microsecond=0)
+        back = (window.this - last) // _HOUR + max(window.sweep_hours - 1, 1)
+    return [window.this - age * _HOUR for age in range(min(back, window.state_days * 24) + 1)]
 
 
 def sweep(
@@ -77,118 +97,249 @@ def sweep(
     checkpoints: Checkpoints,
     run: Callable[[BlobRef], Report],
     window: Window,
+    sinks: Mapping[str, Callable[[], bool]],
 ) -> Swept:
     """Sweep one account; what fails is in the result, and its hour is looked at again.
+
+    `sinks` are those that `run` delivers to, and whether each would be asked now.
 
     Raises:
         TransientError, RefusedError: of the table of checkpoints.
     """
-    state = checkpoints.read_sweep(account.connection)
-    listed = [*hours_to_list(state, window), *state.unlisted]
-    hours = sorted({*listed, *state.open_hours, *state.asked.values()}, reverse=True)
-    oldest = window.now - timedelta(days=window.state_days)
-    unlisted: set[datetime] = set()
-    still_open: set[datetime] = set()
-    reports: list[Report] = []
-    blobs = 0
     with ThreadPoolExecutor(_WORKERS) as pool:
-        containers = [(container,) for container in account.containers]
-        roots, errors = _gather(pool, _resources, containers)
-        if errors:
-            unlisted.update(listed)
-        for hour in hours:
-            if window.out_of_time():
-                (unlisted if hour in listed else still_open).add(hour)
-                continue
-            known = {
-                checkpoint.ref: checkpoint
-                for checkpoint in checkpoints.in_hour(hour)
-                if checkpoint.ref.account == account.name
-            }
-            places = [(account.name, *root, hour) for root in roots if hour in listed]
-            found, failed = _gather(pool, _hour_blobs, places)
-            todo = {ref for ref, checkpoint in known.items() if checkpoint.pending}
-            todo.update(_changed(found, known))
-            tries = [(run, ref, window.out_of_time) for ref in sorted(todo, key=str)]
-            done, broken = _gather(pool, _run_in_time, tries)
-            # A run that never got as far as its checkpoint has left no mark there: list again.
-            if failed or broken or len(done) < len(todo):
-                unlisted.add(hour)
-            if any(report.unfinished for report in done):
-                still_open.add(hour)
-            blobs += len(found)
-            reports += done
-            errors += failed + broken
+        return _Sweep(account, checkpoints, run, window, sinks, pool).whole()
 
-    def written(latest: SweepState) -> SweepState:
-        asked = {name: hour for name, hour in latest.asked.items() if name not in state.asked}
-        # An hour may have been opened by others in the meantime, perhaps once more: it is closed
-        # only if nothing in it is marked now. Who marks and opens later makes this write fail.
-        doubtful = {hour for hour in latest.open_hours if hour > oldest} - still_open
-        reopened = {
-            hour
-            for hour in doubtful
-            if hour not in state.open_hours or _has_pending(checkpoints, account, hour)
-        }
-        missed = set(latest.unlisted) - set(state.unlisted)  # by a sweep at the same time
-        return SweepState(
-            window.now,
-            tuple(sorted(hour for hour in still_open | reopened if hour > oldest)),
-            tuple(sorted(hour for hour in unlisted | missed if hour > oldest)),
-            asked,
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A blob to run, for the reason that is owed."""
+
+    hour: datetime
+    ref: BlobRef
+    owed: Owed
+
+    @property
+    def place(self) -> Place:
+        """The resource that it is of."""
+        return self.ref.container, resource_prefix(self.ref.path)
+
+
+class _Sweep:
+    """One sweep of one account.
+
+    `first` is the first hour that is listed at all places. `unlisted` are the hours that must be
+    listed again, `open` those with pending checkpoints.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        checkpoints: Checkpoints,
+        run: Callable[[BlobRef], Report],
+        window: Window,
+        sinks: Mapping[str, Callable[[], bool]],
+        pool: Executor,
+    ) -> None:
+        self._account = account
+        self._checkpoints = checkpoints
+        self._run = run
+        self._window = window
+        self._sinks = sinks
+        self._pool = pool
+        away = checkpoints.away(account.connection)
+        self._places = Places(away, window.now.timestamp())
+        self._first = window.now
+        self._unlisted: set[datetime] = set()
+        self._open: set[datetime] = set()
+        self._later: list[_Task] = []
+        self._reports: list[Report] = []
+        self._errors: list[BaseException] = []
+        self._blobs = 0
+
+    def whole(self) -> Swept:
+        """Look at every hour, run what is owed, and tell the next sweep what is left."""
+        window, name = self._window, self._account.connection
+        state = self._checkpoints.read_sweep(name)
+        asked = {at.hour: at for at in self._checkpoints.asked(name)}
+        kept = {hour for hour in asked if hour > window.oldest and possible(hour, window.now)}
+        listed = {*hours_to_list(state, window), *(at for at in kept if asked[at].listing)}
+        self._first = min(listed)
+        roots = [(root, self._places.since(_place(*root))) for root in self._roots()]
+        missed = self._missed(min((since for _, since in roots if since), default=None))
+        hours = sorted({*listed, *kept, *missed}, reverse=True)
+        for hour in hours:
+            if not window.out_of_time():
+                at = [
+                    (*r, hour) for r, since in roots if hour in listed or (since and since <= hour)
+                ]
+                self._look(hour, at)
+            elif hour in listed:
+                self._unlisted.add(hour)
+            elif hour in kept:
+                self._open.add(hour)
+        self._catch_up()
+        self._remember(asked)
+        return Swept(len(hours), self._blobs, tuple(self._reports), tuple(self._errors))
+
+    def _roots(self) -> list[tuple[ContainerClient, str]]:
+        """The resources of the containers that can be looked at."""
+        clients = [
+            (client,)
+            for client in self._account.containers
+            if not self._places.closed(_place(client))
+        ]
+        roots: list[tuple[ContainerClient, str]] = []
+        for (client,), found in self._gather(_resources, clients):
+            if isinstance(found, BaseException):
+                self._errors.append(found)
+                refused = isinstance(found, RefusedError)
+                self._places.failed(_place(client), self._first, refused=refused)
+            else:
+                roots += [(client, root) for root in found]
+        return roots
+
+    def _missed(self, since: datetime | None) -> list[datetime]:
+        """The hours from one on that are kept."""
+        if since is None:
+            return []
+        back = (self._window.this - max(since, self._window.oldest)) // _HOUR
+        return [self._window.this - age * _HOUR for age in range(back + 1)]
+
+    def _look(
+        self, hour: datetime, places: Sequence[tuple[ContainerClient, str, datetime]]
+    ) -> None:
+        """Find out what is owed of an hour, and run what is owed to sinks that were well."""
+        try:
+            rows = {
+                row.ref: row
+                for row in self._checkpoints.in_hour(hour)
+                if row.ref.account == self._account.name
+            }
+        except Exception as exc:  # noqa: BLE001 - told with the others; the other hours go on
+            self._errors.append(exc)
+            self._unlisted.add(hour)
+            return
+        found = self._list(hour, places)
+        self._blobs += len(found)
+        now = self._window.now.timestamp()
+        tasks = [
+            _Task(hour, ref, reason)
+            for ref in sorted({*rows, *found}, key=str)
+            if (reason := owed(rows.get(ref), found.get(ref), self._sinks, now))
+        ]
+        if any(task.owed.waits for task in tasks):
+            self._open.add(hour)
+        due = [task for task in tasks if not task.owed.waits]
+        later = [task for task in due if task.owed.failures]
+        later += self._run_all([task for task in due if not task.owed.failures])
+        room = _MOST_LATER - len(self._later)
+        self._later += later[:room]
+        self._leave(later[room:])
+
+    def _catch_up(self) -> None:
+        """Run what is owed to sinks that failed, again while they take some of it."""
+        tasks = sorted(self._later, key=_least_failing)
+        while tasks and not self._window.out_of_time():
+            before = len(self._reports)
+            tasks = self._run_all(tasks)
+            if not any(report.accepted for report in self._reports[before:]):
+                break
+            if tasks:
+                time.sleep(_PAUSE_SECONDS)
+        self._leave(tasks)
+
+    def _list(
+        self, hour: datetime, places: Sequence[tuple[ContainerClient, str, datetime]]
+    ) -> dict[BlobRef, ListedBlob]:
+        found: dict[BlobRef, ListedBlob] = {}
+        open_places = [at for at in places if not self._places.closed(_place(*at[:2]))]
+        for (client, root, _), blobs in self._gather(listing.hour_blobs, open_places):
+            container = str(client.container_name)
+            if isinstance(blobs, BaseException):
+                self._errors.append(blobs)
+                if isinstance(blobs, RefusedError):
+                    self._places.failed((container, root), self._first, refused=True)
+                else:
+                    self._unlisted.add(hour)
+                continue
+            found |= {BlobRef(self._account.name, container, blob.path): blob for blob in blobs}
+        return found
+
+    def _run_all(self, tasks: Sequence[_Task]) -> list[_Task]:
+        """Run blobs side by side; those that there was no use in running."""
+        useless: list[_Task] = []
+        tries = [(self._run, task.ref, partial(self._useless, task)) for task in tasks]
+        for task, (_, done) in zip(tasks, self._gather(_run_in_time, tries), strict=True):
+            if done is None:
+                useless.append(task)
+            elif isinstance(done, Report):
+                self._reports.append(done)
+                if done.unfinished:
+                    self._open.add(task.hour)
+            else:
+                self._errors.append(done)
+                if isinstance(done, LogRefusedError):
+                    self._places.failed(task.place, self._first, refused=True)
+                self._leave([task])
+        return useless
+
+    def _useless(self, task: _Task) -> bool:
+        """Whether a run would get nowhere now: no time, no reading, or no sink to deliver to."""
+        wanted = [self._sinks[name] for name in task.owed.sinks if name in self._sinks]
+        return (
+            self._window.out_of_time()
+            or self._places.closed(task.place)
+            or (bool(wanted) and not any(would_be_asked() for would_be_asked in wanted))
         )
 
-    checkpoints.update_sweep(account.connection, written)
-    return Swept(len(hours), blobs, tuple(reports), tuple(errors))
+    def _leave(self, tasks: Sequence[_Task]) -> None:
+        """Leave blobs to a later sweep, which knows of them by a mark, a place or a listing."""
+        for task in tasks:
+            if task.owed.marked:
+                self._open.add(task.hour)
+            elif not self._places.closed(task.place):
+                self._unlisted.add(task.hour)
+
+    def _remember(self, asked: dict[datetime, Asked]) -> None:
+        """Tell the next sweep what is left: first what it must do, then what it need not."""
+        table, name, window = self._checkpoints, self._account.connection, self._window
+        complete = not window.out_of_time()
+        unlisted = {hour for hour in self._unlisted if hour > window.oldest}
+        still_open = {hour for hour in self._open if hour > window.oldest} - unlisted
+        table.ask_sweep(name, unlisted)
+        for hour in sorted(still_open - set(asked)):
+            table.keep_open(name, hour)
+        for away, still in self._places.changes(self._first, complete=complete):
+            (table.put_away if still else table.back)(name, away)
+        table.write_sweep(name, SweepState(window.now))
+        for hour in sorted(set(asked) - unlisted):
+            table.answered(name, asked[hour], still_open=hour in still_open)
+
+    def _gather(
+        self, call: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
+    ) -> list[tuple[tuple[Any, ...], Any]]:
+        """Calls made side by side, each with what it returned or raised."""
+        futures = [self._pool.submit(call, *each) for each in arguments]
+        return [
+            (each, future.exception() or future.result())
+            for each, future in zip(arguments, futures, strict=True)
+        ]
 
 
-def _has_pending(checkpoints: Checkpoints, account: Account, hour: datetime) -> bool:
-    return any(
-        checkpoint.pending and checkpoint.ref.account == account.name
-        for checkpoint in checkpoints.in_hour(hour)
-    )
+def _place(client: ContainerClient, root: str = "") -> Place:
+    return str(client.container_name), root
 
 
-def _gather(
-    pool: Executor, call: Callable[..., list[Item]], arguments: Sequence[tuple[Any, ...]]
-) -> tuple[list[Item], list[BaseException]]:
-    """The results of calls made side by side, and what was raised; one does not end the others."""
-    futures = [pool.submit(call, *each) for each in arguments]
-    results: list[Item] = []
-    errors: list[BaseException] = []
-    for future in futures:
-        if error := future.exception():
-            errors.append(error)
-        else:
-            results += future.result()
-    return results, errors
+def _least_failing(task: _Task) -> tuple[int, float, str]:
+    """What failed least first, so that what always fails keeps nothing else waiting."""
+    return task.owed.failures, -task.hour.timestamp(), str(task.ref)
 
 
-def _resources(container: ContainerClient) -> list[tuple[ContainerClient, str]]:
-    return [(container, resource) for resource in listing.resources(container)]
-
-
-def _hour_blobs(
-    account: str, container: ContainerClient, resource: str, hour: datetime
-) -> list[tuple[BlobRef, ListedBlob]]:
-    return [
-        (BlobRef(account, str(container.container_name), blob.path), blob)
-        for blob in listing.hour_blobs(container, resource, hour)
-    ]
+def _resources(container: ContainerClient) -> list[str]:
+    return list(listing.resources(container))
 
 
 def _run_in_time(
-    run: Callable[[BlobRef], Report], ref: BlobRef, out_of_time: Callable[[], bool]
-) -> list[Report]:
-    return [] if out_of_time() else [run(ref)]
-
-
-def _changed(
-    found: Iterable[tuple[BlobRef, ListedBlob]], known: Mapping[BlobRef, Checkpoint]
-) -> Iterator[BlobRef]:
-    """Blobs that are not as each of their cursors last saw them."""
-    for ref, blob in found:
-        checkpoint = known.get(ref)
-        cursors = checkpoint.cursors.values() if checkpoint else ()
-        if not cursors or any((at.seen, at.etag) != (blob.size, blob.etag) for at in cursors):
-            yield ref
+    run: Callable[[BlobRef], Report], ref: BlobRef, useless: Callable[[], bool]
+) -> Report | None:
+    return None if useless() else run(ref)

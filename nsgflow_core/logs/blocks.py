@@ -6,6 +6,8 @@ Reads only: a lease or a write on a flow-log blob would make Azure's own writes 
 import hashlib
 import time
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import accumulate
 from operator import attrgetter
 from typing import Any
@@ -15,7 +17,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
-from nsgflow_core.errors import NsgflowError
+from nsgflow_core.errors import NsgflowError, RefusedError
 from nsgflow_core.model import BlobRef, Block
 from nsgflow_core.storage import errors_of
 
@@ -32,6 +34,10 @@ class BlobGoneError(NsgflowError):
 
 class BlobChangedError(NsgflowError):
     """The blob was written between listing its blocks and reading them: list again."""
+
+
+class LogRefusedError(RefusedError):
+    """The account with the flow logs refused: a role, a key, a firewall."""
 
 
 class BlockList(msgspec.Struct, frozen=True):
@@ -77,7 +83,7 @@ class FlowLogs:
 
         Raises:
             BlobGoneError: there is no such blob.
-            TransientError, RefusedError: as `errors_of` says.
+            TransientError, LogRefusedError: as `errors_of` says.
         """
         headers: dict[str, str] = {}
         listed = time.time()
@@ -86,7 +92,7 @@ class FlowLogs:
             headers.update(response.http_response.headers)
 
         client = self._services[ref.account].get_blob_client(ref.container, ref.path)
-        with errors_of(f"list the blocks of {ref}"):
+        with _errors_of(f"list the blocks of {ref}"):
             try:
                 committed, _ = client.get_block_list("committed", raw_response_hook=keep_headers)
             except ResourceNotFoundError as exc:
@@ -106,10 +112,10 @@ class FlowLogs:
         Raises:
             BlobChangedError: the blob no longer has this ETag.
             BlobGoneError: there is no such blob.
-            TransientError, RefusedError: as `errors_of` says.
+            TransientError, LogRefusedError: as `errors_of` says.
         """
         client = self._services[ref.account].get_blob_client(ref.container, ref.path)
-        with errors_of(f"read {ref} from byte {start} to {end}"):
+        with _errors_of(f"read {ref} from byte {start} to {end}"):
             try:
                 return client.download_blob(
                     offset=start,
@@ -121,6 +127,16 @@ class FlowLogs:
                 raise BlobChangedError(f"{ref} was written while it was read") from exc
             except ResourceNotFoundError as exc:
                 raise BlobGoneError(f"{ref} does not exist") from exc
+
+
+@contextmanager
+def _errors_of(what: str) -> Iterator[None]:
+    """As `errors_of`, so that a refusal by these accounts is told from one by the state."""
+    try:
+        with errors_of(what):
+            yield
+    except RefusedError as exc:
+        raise LogRefusedError(str(exc)) from exc
 
 
 def digest(data: bytes) -> str:

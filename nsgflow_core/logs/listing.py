@@ -14,16 +14,23 @@ import msgspec
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobPrefix, ContainerClient
 
-from nsgflow_core.logs.path import hour_prefix, is_flow_log
+from nsgflow_core.logs.path import hour_prefix, is_flow_log, possible
 from nsgflow_core.storage import errors_of
 
 _LEVEL = "/"
+_ROOTS = ("resourceid=/", "flowlogresourceid=/")
 _RESOURCE = re.compile(
-    r"resourceId=/SUBSCRIPTIONS/.+/NETWORKSECURITYGROUPS/[^/]+/"
-    r"|flowLogResourceID=/SUBSCRIPTIONS/.+/FLOWLOGS/[^/]+/"
-    r"|flowLogResourceID=/(?!SUBSCRIPTIONS/)[^/]+/[^/]+/",
+    r"resourceId=/SUBSCRIPTIONS/[^/]+/RESOURCEGROUPS/[^/]+/PROVIDERS/MICROSOFT\.NETWORK"
+    r"/NETWORKSECURITYGROUPS/[^/]+/"
+    r"|flowLogResourceID=/SUBSCRIPTIONS/[^/]+/RESOURCEGROUPS/[^/]+/PROVIDERS/MICROSOFT\.NETWORK"
+    r"/NETWORKWATCHERS/[^/]+/FLOWLOGS/[^/]+/"
+    r"|flowLogResourceID=/[^/]+_[^/]+/NETWORKWATCHER_[^/]+/",
     re.IGNORECASE,
 )
+"""The forms of a resource's prefix: what has one is not listed to see what stands below it."""
+
+_YEAR = re.compile(r"y=\d{4}/", re.IGNORECASE)
+_DEEPEST = 11  # levels of the longest form
 _HOUR = re.compile(r"y=(\d{4})/m=(\d\d)/d=(\d\d)/h=(\d\d)/")
 
 
@@ -35,25 +42,37 @@ class ListedBlob(msgspec.Struct, frozen=True):
     etag: str
 
 
-def resources(container: ContainerClient, prefix: str = "") -> Iterator[str]:
+def resources(container: ContainerClient) -> Iterator[str]:
     """The prefix of each resource with flow logs in a container, ending in "/".
 
-    A container that does not exist has none.
+    A resource is known by the form of its id or, where Azure has thought of another one, by the
+    years that stand below it. A container that does not exist has none.
     """
-    with errors_of(f"list {container.container_name}"):
-        try:
-            names = [
-                item.name
-                for item in container.walk_blobs(prefix, delimiter=_LEVEL)
-                if isinstance(item, BlobPrefix)
-            ]
-        except ResourceNotFoundError:
-            return
+    for root in _below(container, ""):
+        if root.lower() in _ROOTS:
+            yield from _resources(container, root)
+
+
+def _resources(container: ContainerClient, prefix: str) -> Iterator[str]:
+    names = _below(container, prefix)
+    if any(_YEAR.fullmatch(name, len(prefix)) for name in names):
+        yield prefix
     for name in names:
         if _RESOURCE.fullmatch(name):
             yield name
-        else:
-            yield from resources(container, name)
+        elif name.count(_LEVEL) <= _DEEPEST and not _YEAR.fullmatch(name, len(prefix)):
+            yield from _resources(container, name)
+
+
+def _below(container: ContainerClient, prefix: str) -> list[str]:
+    """The names one level below a prefix that go on."""
+    with errors_of(f"list {container.container_name}"), suppress(ResourceNotFoundError):
+        return [
+            item.name
+            for item in container.walk_blobs(prefix, delimiter=_LEVEL)
+            if isinstance(item, BlobPrefix)
+        ]
+    return []
 
 
 def hour_blobs(container: ContainerClient, resource: str, hour: datetime) -> list[ListedBlob]:
@@ -77,23 +96,20 @@ def newest_hours(container: ContainerClient, resource: str) -> Iterator[datetime
     """
 
     def below(prefix: str, depth: int) -> Iterator[str]:
-        with errors_of(f"list {container.container_name}"):
-            names = [
-                item.name
-                for item in container.walk_blobs(prefix, delimiter=_LEVEL)
-                if isinstance(item, BlobPrefix)
-            ]
-        for name in sorted(names, reverse=True):
+        for name in sorted(_below(container, prefix), reverse=True):
             if depth == 1:
                 yield name
             else:
                 yield from below(name, depth - 1)
 
+    now = datetime.now(UTC)
     for name in below(resource, 4):
         if found := _HOUR.fullmatch(name[len(resource) :]):
             year, month, day, of_day = map(int, found.groups())
             with suppress(ValueError):  # some other blob's prefix
-                yield datetime(year, month, day, of_day, tzinfo=UTC)
+                hour = datetime(year, month, day, of_day, tzinfo=UTC)
+                if possible(hour, now):
+                    yield hour
 
 
 def exists(container: ContainerClient) -> bool:

@@ -11,7 +11,7 @@ https://learn.microsoft.com/azure/network-watcher/flow-logs-read give them.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -29,6 +29,10 @@ _PATH = re.compile(
     re.IGNORECASE,
 )
 
+_HOUR_NAME = len("2026-11-23T08")
+_FIRST_YEAR = 2000
+_AHEAD = timedelta(days=1)
+
 
 class LogPath(msgspec.Struct, frozen=True):
     """A parsed path: `resource` as written, `hour` in UTC, `mac` as 12 upper-case hex digits."""
@@ -41,7 +45,8 @@ class LogPath(msgspec.Struct, frozen=True):
 
 def hour_name(hour: datetime) -> str:
     """An hour as state and partitions name it, for example `2026-11-23T08`."""
-    return f"{hour:%Y-%m-%dT%H}"
+    # Not by strftime: platforms differ on whether it pads a year before 1000.
+    return hour.isoformat(timespec="hours")[:_HOUR_NAME]
 
 
 def hour_named(name: str) -> datetime:
@@ -72,10 +77,35 @@ def parse_path(path: str) -> LogPath:
         hour = datetime(y, m, d, h, tzinfo=UTC)
     except ValueError as exc:
         raise BadInputError(f"no such hour in the path of a flow log: {path}") from exc
+    if y < _FIRST_YEAR:
+        raise BadInputError(f"an hour long before flow logs in the path of one: {path}")
     kind: Literal["nsg", "vnet"] = "nsg" if found["key"].lower() == "resourceid" else "vnet"
     return LogPath(kind, found["resource"], hour, canonical_mac(found["mac"]))
 
 
+def possible(hour: datetime, now: datetime) -> bool:
+    """Whether there can be flow logs of an hour: clocks differ, by less than a day."""
+    return hour.year >= _FIRST_YEAR and hour - now <= _AHEAD
+
+
+def written_by(now: datetime, path: str) -> LogPath:
+    """Read the path of a flow-log blob that exists at a time.
+
+    Raises:
+        BadInputError: the path is not that of a PT1H.json, or its hour is still to come.
+    """
+    log = parse_path(path)
+    if not possible(log.hour, now):
+        raise BadInputError(f"an hour that is still to come in the path of a flow log: {path}")
+    return log
+
+
+def resource_prefix(path: str) -> str:
+    """The prefix of the resource that a flow log is of, ending in "/"; "" if it is none."""
+    found = _PATH.fullmatch(path)
+    return path[: found.end("resource") + 1] if found else ""
+
+
 def hour_prefix(resource_prefix: str, hour: datetime) -> str:
     """The prefix of one hour's blobs below a resource's prefix (which ends in "/")."""
-    return f"{resource_prefix}y={hour:%Y}/m={hour:%m}/d={hour:%d}/h={hour:%H}/"
+    return f"{resource_prefix}y={hour.year:04}/m={hour:%m}/d={hour:%d}/h={hour:%H}/"

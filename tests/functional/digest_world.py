@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path, random_record
 from devtools.truth import flows_of_log
 from nsgflow_core.config import WebhookSettings
-from nsgflow_core.delivery.pipeline import Parts, Pipeline
+from nsgflow_core.delivery.parts import Parts
+from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.digests import ledger as ledgers
 from nsgflow_core.digests.digest import (
     Digest,

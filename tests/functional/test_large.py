@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from benchmarks.fresh import in_fresh_process
 from benchmarks.large import BLOCKS, GIGABYTE, deliver, large_and_denied
 from nsgflow_core.delivery.cursor import Cursor
-from nsgflow_core.delivery.pipeline import WINDOW
+from nsgflow_core.delivery.reading import WINDOW
 
 MIB = 1024 * 1024
 

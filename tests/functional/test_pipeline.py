@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from nsgflow_core.delivery import pipeline
+from nsgflow_core.delivery import reading
 from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
@@ -250,7 +250,7 @@ def test_a_backlog_is_read_in_windows(
     world: World, blocks: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each window is committed, so progress survives, whatever the blocks."""
-    monkeypatch.setattr(pipeline, "WINDOW", 3000)
+    monkeypatch.setattr(reading, "WINDOW", 3000)
     texts = records(30)
     world.blobs.write(REF, blocks(texts))  # type: ignore[operator]  # one of the two above
     world.event()
@@ -262,7 +262,7 @@ def test_a_backlog_is_read_in_windows(
 
 def test_a_record_larger_than_a_window(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The window grows until the record ends."""
-    monkeypatch.setattr(pipeline, "WINDOW", 100)
+    monkeypatch.setattr(reading, "WINDOW", 100)
     world.blobs.write(REF, azure_blocks(RECORDS))
     world.event()
 
@@ -271,8 +271,8 @@ def test_a_record_larger_than_a_window(world: World, monkeypatch: pytest.MonkeyP
 
 def test_a_record_without_end_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows it is delivered."""
-    monkeypatch.setattr(pipeline, "WINDOW", 1000)
-    monkeypatch.setattr(pipeline, "LARGEST_RECORD", 8000)
+    monkeypatch.setattr(reading, "WINDOW", 1000)
+    monkeypatch.setattr(reading, "LARGEST_RECORD", 8000)
     monster = b'{"time":"' + b"x" * 40_000
     world.blobs.write(REF, azure_blocks([RECORDS[0], monster, RECORDS[1]]))
     world.heal()
@@ -283,7 +283,7 @@ def test_a_record_without_end_is_given_up(world: World, monkeypatch: pytest.Monk
 
 def test_time_runs_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was delivered is committed, the blob is pending, and the next run goes on."""
-    monkeypatch.setattr(pipeline, "WINDOW", 3000)
+    monkeypatch.setattr(reading, "WINDOW", 3000)
     texts = records(30)
     world.blobs.write(REF, azure_blocks(texts))
     report = world.event(seconds=0)

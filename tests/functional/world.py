@@ -10,8 +10,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from nsgflow_core.delivery.checkpoint import Checkpoint, ClaimLostError
-from nsgflow_core.delivery.pipeline import Parts, Pipeline
+from nsgflow_core.delivery.checkpoint import Checkpoint
+from nsgflow_core.delivery.parts import Parts
+from nsgflow_core.delivery.pipeline import Pipeline
+from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList

@@ -40,7 +40,7 @@ def swept(
         logs.container(VNET_CONTAINER),
     ]
     window = Window(HOUR + timedelta(minutes=minutes), 3, 30, lambda: False)
-    return sweep(Account("FlowLogs", ACCOUNT, containers), checkpoints, run, window)
+    return sweep(Account("FlowLogs", ACCOUNT, containers), checkpoints, run, window, {})
 
 
 @pytest.mark.parametrize("hours", [2, 5000], ids=["two hours", "5 million blobs"])

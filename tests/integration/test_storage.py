@@ -1,17 +1,20 @@
 """Listings and checkpoints on real storage."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
+from azure.data.tables import TableClient, UpdateMode
 from azure.storage.blob import BlobServiceClient
 from msgspec.structs import replace
 
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic, nsg_path, vnet_path
 from devtools.meter import metered
-from nsgflow_core.delivery.checkpoint import Checkpoints, ClaimLostError, SweepState
+from nsgflow_core.delivery.checkpoint import Checkpoints, SweepState
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.report import Report
+from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing
@@ -141,7 +144,7 @@ def test_a_checkpoint_is_written_and_read_back(checkpoints: Checkpoints) -> None
 
     assert empty.etag == ""
     assert checkpoints.read(ref, HOUR) == written
-    assert list(checkpoints.in_hour(HOUR)) == [written]
+    assert [at.cursors for at in checkpoints.in_hour(HOUR)] == [{"table": cursor}]
     assert not list(checkpoints.in_hour(HOUR + timedelta(hours=1)))
 
 
@@ -166,42 +169,90 @@ def test_old_checkpoints_are_deleted_in_batches(checkpoints: Checkpoints) -> Non
     for number in range(130):
         hour = HOUR - timedelta(hours=number % 2)
         checkpoints.write(checkpoints.read(BlobRef("a", "c", str(number)), hour))
-    checkpoints.update_sweep("FlowLogs", lambda _: SweepState(HOUR))
+    checkpoints.write_sweep("FlowLogs", SweepState(HOUR))
+    checkpoints.ask_sweep("FlowLogs", [HOUR - timedelta(days=2)])
 
     assert checkpoints.delete_before(HOUR + timedelta(hours=1)) == 130
     assert checkpoints.read_sweep("FlowLogs") == SweepState(HOUR)
+    assert len(list(checkpoints.asked("FlowLogs"))) == 1
 
 
 def test_an_hour_asked_for_during_a_sweep_is_for_the_next(checkpoints: Checkpoints) -> None:
     """The sweep forgets what it was asked for before it began, and nothing later."""
     old = HOUR - timedelta(days=2)
     checkpoints.ask_sweep("FlowLogs", [old])
+    asked: list[datetime] = []
 
     def meanwhile() -> bool:
-        if len(checkpoints.read_sweep("FlowLogs").asked) == 1:
-            checkpoints.ask_sweep("FlowLogs", [old])
+        if not asked:
+            asked.append(old)
+            checkpoints.ask_sweep("FlowLogs", asked)
         return False
 
-    window = Window(HOUR, 3, 30, meanwhile)
-    swept = sweep(Account("FlowLogs", "account", ()), checkpoints, _no_run, window)
+    def swept(out_of_time: Callable[[], bool]) -> int:
+        window = Window(HOUR, 3, 30, out_of_time)
+        account = Account("FlowLogs", "account", ())
+        return sweep(account, checkpoints, _no_run, window, {}).hours
 
-    assert swept.hours == 3
-    assert list(checkpoints.read_sweep("FlowLogs").asked.values()) == [old]
+    assert swept(meanwhile) == 3
+    assert [(at.hour, at.listing) for at in checkpoints.asked("FlowLogs")] == [(old, True)]
+    assert swept(lambda: False) == 3
+    assert not list(checkpoints.asked("FlowLogs"))
 
 
 def _no_run(ref: BlobRef) -> Report:
     raise AssertionError(ref)
 
 
-def test_the_state_of_the_sweep_is_changed_by_one_at_a_time(checkpoints: Checkpoints) -> None:
-    """A change that lost the race is made again on what won."""
-    rounds: list[SweepState] = []
+def test_a_year_of_hours_can_be_asked_for(checkpoints: Checkpoints) -> None:
+    """Each is a row of its own: no property holds them all."""
+    hours = [HOUR - timedelta(hours=age) for age in range(365 * 24)]
+    checkpoints.ask_sweep("FlowLogs", hours)
 
-    def slow(latest: SweepState) -> SweepState:
-        if not rounds:
-            checkpoints.update_sweep("x", lambda _: SweepState(None, (HOUR,)))
-        rounds.append(latest)
-        return SweepState(HOUR, latest.open_hours)
+    assert {at.hour for at in checkpoints.asked("FlowLogs")} == set(hours)
+    checkpoints.ask_sweep("FlowLogs", hours[:150])
+    assert not list(checkpoints.asked("Other"))
 
-    assert checkpoints.update_sweep("x", slow) == SweepState(HOUR, (HOUR,))
-    assert len(rounds) == 2
+
+def test_an_hour_that_stays_open_is_not_listed_again(checkpoints: Checkpoints) -> None:
+    """Unless somebody asked for that meanwhile."""
+    checkpoints.ask_sweep("FlowLogs", [HOUR])
+    (asked,) = checkpoints.asked("FlowLogs")
+    checkpoints.answered("FlowLogs", asked, still_open=True)
+    (kept,) = checkpoints.asked("FlowLogs")
+    assert not kept.listing
+    checkpoints.ask_sweep("FlowLogs", [HOUR])
+    checkpoints.keep_open("FlowLogs", HOUR)
+    checkpoints.answered("FlowLogs", kept, still_open=False)
+
+    (again,) = checkpoints.asked("FlowLogs")
+    assert again.listing
+
+
+def test_rows_that_cannot_be_read_stop_nobody(deployment: Deployment) -> None:
+    """What somebody or another version left in the table is passed over, or taken for nothing."""
+    client = table(Storage(deployment.storage.connection_string), "checks")
+    checkpoints = Checkpoints(client)
+    ref = BlobRef("a", "c", "p")
+    good = checkpoints.write(checkpoints.read(BlobRef("a", "c", "good"), HOUR))
+    written = checkpoints.write(checkpoints.read(ref, HOUR))
+    row = dict(client.get_entity(f"{HOUR:%Y-%m-%dT%H}", _key(client, ref)))
+    client.upsert_entity(row | {"Cursors": "{", "Alerts": "{"}, mode=UpdateMode.REPLACE)
+    client.upsert_entity({"PartitionKey": row["PartitionKey"], "RowKey": "x"})
+    for partition in ("~watched", "~asked.FlowLogs", "~away.FlowLogs", "~sweep"):
+        client.upsert_entity({"PartitionKey": partition, "RowKey": "1-01-01T00", "State": "{"})
+    client.upsert_entity({"PartitionKey": "~sweep", "RowKey": "FlowLogs", "State": "{"})
+
+    damaged = checkpoints.read(ref, HOUR)
+    assert (damaged.cursors, damaged.damaged, damaged.pending) == ({}, True, True)
+    assert {at.ref for at in checkpoints.in_hour(HOUR)} == {good.ref, ref}
+    assert checkpoints.write(replace(damaged, damaged=False)).etag != written.etag
+    assert not list(checkpoints.ledgers(HOUR))
+    assert not [*checkpoints.watched(), *checkpoints.asked("FlowLogs")]
+    assert not list(checkpoints.away("FlowLogs"))
+    assert checkpoints.read_sweep("FlowLogs").completed is not None
+
+
+def _key(client: TableClient, ref: BlobRef) -> str:
+    (row,) = client.query_entities("Path eq @path", parameters={"path": ref.path})
+    return str(row["RowKey"])

@@ -57,6 +57,7 @@ class Judge:
     accepted: dict[tuple[str, BlobRef, Position], Acceptance] = field(default_factory=dict)
     tenures: dict[BlobRef, list[Tenure]] = field(default_factory=dict)
     replays: dict[BlobRef, int] = field(default_factory=dict)
+    begun: dict[tuple[str, BlobRef], Position] = field(default_factory=dict)
     disturbed: set[BlobRef] = field(default_factory=set)
     repeats: int = 0
     broken: list[str] = field(default_factory=list)
@@ -93,6 +94,7 @@ class Judge:
         """A checkpoint was written by a task at this time of its process."""
         ref = BlobRef(after["Account"], after["Container"], after["Path"])
         cursors = _CURSORS.decode(after["Cursors"])
+        self._check_sinks(ref, _CURSORS.decode(before["Cursors"]) if before else {}, cursors)
         for sink, cursor in cursors.items():
             self._check_cursor(ref, sink, cursor.position)
         old = before["Owner"] if before else ""
@@ -151,10 +153,22 @@ class Judge:
                 return tenure
         return None
 
+    def _check_sinks(
+        self, ref: BlobRef, before: Mapping[str, Cursor], after: Mapping[str, Cursor]
+    ) -> None:
+        """No cursor is ever dropped; a sink that is new need not tell what others have."""
+        for sink in before.keys() - after.keys():
+            self.broken.append(f"{sink}: its cursor in {ref} was dropped")
+        if after:
+            furthest = max(cursor.position for cursor in after.values())
+            for sink in set(self.sinks) - after.keys():
+                self.begun[sink, ref] = furthest
+
     def _check_cursor(self, ref: BlobRef, sink: str, cursor: Position) -> None:
         flows = self.truth.get(ref, [])
+        begun = self.begun.get((sink, ref), Position(0))
         for position, _ in flows[: bisect_left(flows, (cursor, ""))]:
-            if (sink, ref, position) not in self.accepted:
+            if position >= begun and (sink, ref, position) not in self.accepted:
                 self.broken.append(f"{sink}: cursor at {cursor}, {position} not accepted")
 
     def missing(self, sink: str) -> list[tuple[BlobRef, Position]]:
@@ -163,5 +177,6 @@ class Judge:
             (ref, position)
             for ref, flows in self.truth.items()
             for position, _ in flows
-            if (sink, ref, position) not in self.accepted
+            if position >= self.begun.get((sink, ref), Position(0))
+            and (sink, ref, position) not in self.accepted
         ]

@@ -1,7 +1,9 @@
 """What a schedule is made of, drawn from its seed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 
 
 @dataclass(frozen=True)
@@ -9,15 +11,22 @@ class Plan:
     """How many of what, and how likely each mishap is at a step.
 
     Attributes:
-        calm: no mishap at all, and every update has an event: nothing may wait for a sweep.
+        calm: no mishap but what the client mends by itself, and every update has an event: nothing
+            may wait for a sweep.
         stall: a task pauses, perhaps for longer than its claim lasts.
         death: the process dies, at most `deaths` times.
-        redelivered: an event whose process died comes again.
+        look: the host may not look at an event's blob, and ends over it.
         withheld: an update has no event.
         sick: a sink that never heals.
         window: bytes read at once; deadline: seconds of an invocation.
         event_bytes: more than these an event hands over.
-        asleep: hours that the app is stopped for in the end.
+        repeated: the client repeats a write whose answer was lost.
+        refused: a container that answers 403 until all heals.
+        odd: a process has other settings than the others: only the first sink.
+        strange: there are logs of impossible hours, with events.
+        threads: how many deliveries to one sink a process has under way.
+        starts: minutes of the hour at which the schedule begins.
+        asleep: hours that the app is stopped for in the end, right behind a sweep or not.
     """
 
     calm: bool
@@ -32,7 +41,7 @@ class Plan:
     stall: float = 0.0
     death: float = 0.0
     deaths: int = 0
-    redelivered: float = 1.0
+    look: float = 0.0
     withheld: float = 0.0
     storage_fault: float = 0.0
     sink_fault: float = 0.0
@@ -40,7 +49,14 @@ class Plan:
     sweep: float = 0.0
     reblock: float = 0.0
     sick: str | None = None
+    repeated: float = 0.0
+    refused: str | None = None
+    odd: bool = False
+    strange: bool = False
+    threads: int = 32
+    starts: float = 20.0
     asleep: int = 0
+    edge: bool = False
 
 
 def draw(rng: random.Random) -> Plan:
@@ -56,8 +72,11 @@ def draw(rng: random.Random) -> Plan:
         deadline=480.0,
         event_bytes=rng.choice((256 * 1024, 256 * 1024, 1500)),
     )
+    strange = rng.random() < 0.1
+    starts = rng.choice((20.0, 20.0, 49.0, 57.0, 59.9))
     if calm:
-        return shape
+        repeated = rng.choice((0.0, 0.1))
+        return replace(shape, strange=strange, starts=starts, repeated=repeated)
 
     def some(*rates: float) -> float:
         return rng.choice((0.0, *rates))
@@ -75,7 +94,7 @@ def draw(rng: random.Random) -> Plan:
         stall=some(0.01, 0.05),
         death=some(0.02, 0.08),
         deaths=rng.randint(1, 4),
-        redelivered=some(0.5, 1.0),
+        look=some(0.02),
         withheld=some(0.3),
         storage_fault=some(0.02, 0.1),
         sink_fault=some(0.1, 0.4),
@@ -83,5 +102,12 @@ def draw(rng: random.Random) -> Plan:
         sweep=some(0.3, 0.6),
         reblock=some(0.2),
         sick=rng.choice((None, None, None, None, "table", "webhook")),
-        asleep=rng.choice((0, 0, 0, 2, 7)),
+        repeated=some(0.05, 0.2),
+        refused=rng.choice((*[None] * 12, NSG_CONTAINER, VNET_CONTAINER)),
+        odd=rng.random() < 0.2,
+        strange=strange,
+        threads=rng.choice((1, 2, 32)),
+        starts=starts,
+        asleep=rng.choice((0, 0, 0, 2, 4, 7)),
+        edge=rng.random() < 0.5,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 STEP_SECONDS = 0.02
@@ -32,6 +33,7 @@ class Process:
     number: int
     skew: float = 0.0
     alive: bool = True
+    sinks: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -236,11 +238,18 @@ class SimulatedFuture(Future[Any]):
 
 
 class SimulatedExecutor(Executor):
-    """Runs what is submitted as tasks of the caller's process, or at once when that is `inline`."""
+    """Runs what is submitted as tasks of the caller's process, or at once when that is `inline`.
 
-    def __init__(self, scheduler: Scheduler, inline: Callable[[Any], bool]) -> None:
+    No more of them run at once than there are `workers`; what one never ends, others wait for.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, inline: Callable[[Any], bool], workers: int = 10**6
+    ) -> None:
         self._scheduler = scheduler
         self._inline = inline
+        self._free = workers
+        self._waiting: list[tuple[Task, Callable[[], None], SimulatedFuture]] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> SimulatedFuture:
         """As its base has it."""
@@ -258,5 +267,21 @@ class SimulatedExecutor(Executor):
         if parent is None or self._inline(fn):
             call()
         else:
-            self._scheduler.spawn(parent.process, call).about["future"] = future
+            self._waiting.append((parent, call, future))
+            self._start()
         return future
+
+    def _start(self) -> None:
+        while self._free and self._waiting:
+            parent, call, future = self._waiting.pop(0)
+            self._free -= 1
+            task = self._scheduler.spawn(parent.process, partial(self._work, call))
+            task.parent = parent
+            task.about["future"] = future
+
+    def _work(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        finally:
+            self._free += 1
+            self._start()

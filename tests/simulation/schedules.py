@@ -70,19 +70,20 @@ def run(enter: Enter, seed: int) -> World:
 def _azure(world: World) -> None:
     """Write the updates, with events, sweeps and replays between them."""
     plan, rng = world.plan, world.rng
-    hour = datetime.fromtimestamp(world.scheduler.now, UTC).replace(
-        minute=0, second=0, microsecond=0
-    )
-    # The second blob is of an hour that no sweep looks at by itself.
-    hours = (hour, hour - timedelta(hours=9))
+    this = _hour(world.scheduler.now)
+    # Some of hours that no sweep looks at by itself, or not any more when the hour is over.
+    ages = [0, rng.choice((1, 2, 9))] if rng.random() < 0.7 else [1, rng.choice((2, 3, 30))]
+    hours = [this - timedelta(hours=age) for age in ages]
     refs = [(blob_ref(rng.randrange(2) + 2 * n, hours[n]), hours[n]) for n in range(plan.blobs)]
+    _impossible(world, this)
     for _ in range(plan.updates):
         for ref, of_hour in refs:
             world.grow(ref, rng.randint(1, 2))
-            old = of_hour != hour
+            # What the next sweep may not look at any more is known by its event alone.
+            old = of_hour < _hour(world.scheduler.now + 900) - timedelta(hours=1)
             if old or rng.random() >= plan.withheld:
                 for _ in range(rng.choice((1, 1, 2, 3))):
-                    world.event(ref, certain=old)
+                    world.event(ref)
             if rng.random() < plan.replay:
                 world.replay(ref, of_hour)
         if rng.random() < plan.sweep:
@@ -97,10 +98,28 @@ def _azure(world: World) -> None:
             world.replay(ref, of_hour)
 
 
+def _impossible(world: World, this: datetime) -> None:
+    """Somebody puts blobs there whose paths name hours that cannot be."""
+    for year in (1, 999, 9999) if world.plan.strange else ():
+        ref = blob_ref(90, this.replace(year=year))
+        world.blobs.write((ref.container, ref.path), [("head", b"")])
+        world.event(ref)
+
+
+def _hour(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(minute=0, second=0, microsecond=0)
+
+
 def _sleep(world: World) -> None:
-    """Stop the app for hours, in which logs go on being written."""
+    """Stop the app for hours, in which logs go on being written: each a little past its hour."""
+    if world.plan.asleep and world.plan.edge:
+        following = _hour(world.scheduler.now) + timedelta(hours=1)
+        world.scheduler.now = following.timestamp() + 0.3
+        world.sweep()
+        world.scheduler.run()
     for number in range(world.plan.asleep):
-        world.scheduler.now += 3600
+        this = _hour(world.scheduler.now)
         if number % 3 == 0:
-            hour = datetime.fromtimestamp(world.scheduler.now, UTC)
-            world.grow(blob_ref(100 + number, hour.replace(minute=0, second=0, microsecond=0)), 1)
+            world.grow(blob_ref(100 + number, this), 1)
+            world.grow(blob_ref(101 + number, this - timedelta(hours=1)), 1)
+        world.scheduler.now += 3600

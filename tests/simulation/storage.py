@@ -1,16 +1,19 @@
 """The Azure SDK's clients over accounts in memory: what the product's own storage code talks to.
 
-Every call is a step of the scheduler. Before it the service may be out of reach; after a write
-its answer may be lost. ETags and conditions hold as Azure has them.
+Every call is a step of the scheduler. Before it the service may be out of reach, or refuse; after
+a write its answer may be lost: then the client gives up, or repeats the write by itself and gets
+what the service says to a write that it has made already. ETags, conditions and the size of a
+property hold as Azure has them.
 """
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from azure.core.exceptions import (
+    HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
@@ -19,7 +22,9 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import BlobPrefix
 
-ACCOUNT = "logs"
+ACCOUNT = "devstoreaccount1"
+_LONGEST_PROPERTY = 32 * 1024  # letters, of two bytes each
+Written = TypeVar("Written")
 Key = tuple[str, str]
 """Container and path of a blob; partition and row of an entity."""
 
@@ -30,17 +35,25 @@ class Wire:
 
     step: Callable[[], None]
     draw: Callable[[str], bool] = lambda _: False
+    requests: int = 0
 
     def request(self) -> None:
         """Send a request; it may not arrive."""
+        self.requests += 1
         self.step()
         if self.draw("unreachable"):
             raise ServiceRequestError("out of reach")
 
-    def answer(self) -> None:
-        """Take the answer to a write; it may be lost."""
+    def write(self, apply: Callable[[], Written]) -> Written:
+        """Send a write and take its answer; it may be lost, and the write repeated for it."""
+        self.request()
+        answer = apply()
         if self.draw("answer lost"):
             raise ServiceResponseError("the answer was lost")
+        if self.draw("repeated"):
+            self.step()
+            answer = apply()
+        return answer
 
 
 @dataclass
@@ -48,15 +61,23 @@ class Blobs:
     """A blob service: the committed blocks of each blob."""
 
     wire: Wire
+    refuses: Callable[[str], bool] = lambda _: False
     blocks: dict[Key, list[tuple[str, bytes]]] = field(default_factory=dict)
     etags: dict[Key, str] = field(default_factory=dict)
-    account_name: str = ACCOUNT
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def write(self, key: Key, blocks: list[tuple[str, bytes]]) -> None:
         """Commit these blocks (id, bytes) at once."""
         self.blocks[key] = blocks
         self.etags[key] = f'"{next(self._numbers)}"'
+
+    def request(self, container: str) -> None:
+        """Send a request about a container; it may not arrive, or be refused."""
+        self.wire.request()
+        if self.refuses(container):
+            refusal = HttpResponseError("no role")
+            refusal.status_code = 403
+            raise refusal
 
     def get_blob_client(self, container: str, path: str) -> "BlobClient":
         """A client of one blob."""
@@ -76,7 +97,7 @@ class BlobClient:
 
     def get_block_list(self, kind: str, raw_response_hook: Callable[[Any], None]) -> Any:
         """The committed blocks."""
-        self.blobs.wire.request()
+        self.blobs.request(self.key[0])
         self._find()
         blocks = self.blobs.blocks[self.key]
         size = sum(len(data) for _, data in blocks)
@@ -86,7 +107,7 @@ class BlobClient:
 
     def download_blob(self, offset: int, length: int, etag: str, match_condition: object) -> Any:
         """A range of the blob as it was when it had this ETag."""
-        self.blobs.wire.request()
+        self.blobs.request(self.key[0])
         self._find()
         if self.blobs.etags[self.key] != etag:
             raise ResourceModifiedError("another ETag")
@@ -108,14 +129,14 @@ class ContainerClient:
     def walk_blobs(self, prefix: str, delimiter: str) -> list[Any]:
         """One level of names; a whole walk is one step, since none of its answers changes."""
         if not prefix:
-            self.blobs.wire.request()
+            self.blobs.request(self.container_name)
         rests = [path[len(prefix) :] for path in self._paths(prefix)]
         below = {rest.partition(delimiter)[0] for rest in rests}
         return [BlobPrefix(prefix=f"{prefix}{name}{delimiter}") for name in sorted(below)]
 
     def list_blobs(self, name_starts_with: str) -> list[Any]:
         """The blobs below a prefix."""
-        self.blobs.wire.request()
+        self.blobs.request(self.container_name)
         return [
             SimpleNamespace(
                 name=path,
@@ -127,9 +148,8 @@ class ContainerClient:
 
     def upload_blob(self, name: str, content: bytes, *, overwrite: bool) -> None:
         """Write a blob in one piece."""
-        self.blobs.wire.request()
-        self.blobs.write((self.container_name, name), [("", content)])
-        self.blobs.wire.answer()
+        key = (self.container_name, name)
+        self.blobs.wire.write(lambda: self.blobs.write(key, [("", content)]))
 
     def _paths(self, prefix: str) -> list[str]:
         return sorted(
@@ -163,39 +183,70 @@ class Table:
 
     def create_entity(self, entity: dict[str, Any]) -> dict[str, Any]:
         """Write a row that is not there."""
-        self.wire.request()
-        if (entity["PartitionKey"], entity["RowKey"]) in self.rows:
-            raise ResourceExistsError("the row exists")
-        return self._put(entity)
+
+        def apply() -> dict[str, Any]:
+            if _key(entity) in self.rows:
+                raise ResourceExistsError("the row exists")
+            return self._put(entity)
+
+        return self.wire.write(apply)
 
     def update_entity(
         self, entity: dict[str, Any], mode: object, etag: str, match_condition: object
     ) -> dict[str, Any]:
         """Replace a row that still has this ETag."""
-        self.wire.request()
-        key = (entity["PartitionKey"], entity["RowKey"])
-        if key not in self.rows:
-            raise ResourceNotFoundError("no such row")
-        if self.rows[key][1] != etag:
-            raise ResourceModifiedError("another ETag")
-        return self._put(entity)
+
+        def apply() -> dict[str, Any]:
+            self._check(_key(entity), etag)
+            return self._put(entity)
+
+        return self.wire.write(apply)
+
+    def upsert_entity(self, entity: dict[str, Any], mode: object) -> dict[str, Any]:
+        """Write a row, whatever is there."""
+        return self.wire.write(lambda: self._put(entity))
+
+    def delete_entity(
+        self, partition: str, row: str, etag: str = "", match_condition: object = None
+    ) -> None:
+        """Delete a row; with an ETag only if it still has that."""
+
+        def apply() -> None:
+            self._check((partition, row), etag)
+            del self.rows[partition, row]
+
+        self.wire.write(apply)
 
     def query_entities(
         self, where: str, parameters: dict[str, str], **options: Any
     ) -> Iterator[Entity]:
         """The rows of one partition, or of all before it."""
         self.wire.request()
-        hour = parameters["hour"]
-        exact = where == "PartitionKey eq @hour"
+        (partition,) = parameters.values()
+        exact = " eq " in where
         for key in sorted(self.rows):
-            if key[0] == hour if exact else key[0] < hour:
+            if key[0] == partition if exact else key[0] < partition:
                 yield self._entity(key)
 
-    def submit_transaction(self, operations: list[tuple[str, Entity]]) -> None:
-        """Delete rows."""
-        self.wire.request()
-        for _, entity in operations:
-            del self.rows[entity["PartitionKey"], entity["RowKey"]]
+    def submit_transaction(self, operations: list[tuple[Any, ...]]) -> None:
+        """Write or delete rows of one partition."""
+        assert len({operation[1]["PartitionKey"] for operation in operations}) == 1
+        assert len(operations) <= 100
+
+        def apply() -> None:
+            for kind, entity, *_ in operations:
+                if kind == "delete":
+                    del self.rows[_key(entity)]
+                else:
+                    self._put(entity)
+
+        self.wire.write(apply)
+
+    def _check(self, key: Key, etag: str) -> None:
+        if key not in self.rows:
+            raise ResourceNotFoundError("no such row")
+        if etag and self.rows[key][1] != etag:
+            raise ResourceModifiedError("another ETag")
 
     def _entity(self, key: Key) -> Entity:
         entity, etag = self.rows[key]
@@ -204,10 +255,17 @@ class Table:
         return found
 
     def _put(self, entity: dict[str, Any]) -> dict[str, Any]:
-        key = (entity["PartitionKey"], entity["RowKey"])
-        before = self.rows.get(key)
+        for value in entity.values():
+            if isinstance(value, str) and len(value) > _LONGEST_PROPERTY:
+                refusal = HttpResponseError("PropertyValueTooLarge")
+                refusal.status_code = 400
+                raise refusal
+        before = self.rows.get(_key(entity))
         etag = str(next(self._numbers))
-        self.rows[key] = (dict(entity), etag)
+        self.rows[_key(entity)] = (dict(entity), etag)
         self.watch(before[0] if before else None, entity)
-        self.wire.answer()
         return {"etag": etag}
+
+
+def _key(entity: Mapping[str, Any]) -> Key:
+    return entity["PartitionKey"], entity["RowKey"]

@@ -12,26 +12,33 @@ from msgspec.structs import replace
 
 from nsgflow_core.delivery import sweep
 from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.logs.path import VNET_CONTAINER
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Process
 from tests.simulation.world import START, World, blob_ref, simulated
 
-OLD = START.replace(minute=0) - timedelta(hours=9)
+OLD = START - timedelta(hours=9)
 """An hour that no sweep looks at by itself."""
 Enter = Callable[[World], AbstractContextManager[None]]
 
 
 @pytest.fixture
-def world() -> Any:
-    """A world after its first sweep, with one blob of an old hour that holds two records."""
+def bare() -> Any:
+    """A world after its first sweep."""
     plan = Plan(calm=False, processes=1, blobs=1, updates=1, batch=3, window=2**22, deadline=480.0)
     with simulated() as enter:
         world = World(plan, random.Random(1))
         with enter(world):
             world.sweep()
             world.scheduler.run()
-            world.grow(blob_ref(0, OLD), 2)
             yield world
+
+
+@pytest.fixture
+def world(bare: World) -> World:
+    """The same with one blob of an old hour that holds two records."""
+    bare.grow(blob_ref(0, OLD), 2)
+    return bare
 
 
 def failing_writes(world: World, broken: Callable[[Any], bool]) -> Any:
@@ -93,8 +100,8 @@ def test_a_replay_of_an_old_hour_while_a_sweep_closes_it(world: World) -> None:
         row = store.read(ref, OLD)
         world.judge.replayed(ref)
         again: dict[str, Cursor] = dict.fromkeys(row.cursors, Cursor())
+        store.ask_sweep("FlowLogs", [OLD])
         store.write(replace(row, cursors=again, pending=True))
-        store.update_sweep("FlowLogs", lambda s: replace(s, open_hours=(OLD,)))
         return done
 
     with mock.patch.object(sweep, "_run_in_time", and_replay):
@@ -104,3 +111,68 @@ def test_a_replay_of_an_old_hour_while_a_sweep_closes_it(world: World) -> None:
     world.heal()
 
     assert world.judge.repeats == len(world.judge.accepted)
+
+
+def test_a_stop_right_behind_a_sweep(bare: World) -> None:
+    """An hour is written to a little longer than it lasts: the last update of the one before."""
+    before = START
+    bare.scheduler.now = START.timestamp() + 3600.3
+    bare.sweep()
+    bare.scheduler.run()
+    bare.grow(blob_ref(2, before), 1)
+    bare.scheduler.now += 3 * 3600 + 180
+    bare.heal()
+
+    assert not bare.judge.missing("table")
+
+
+def test_an_old_hours_event_that_never_gets_to_the_blob(world: World) -> None:
+    """The flow logs cannot be read in any of its five tries, so that nothing is marked."""
+    ref = blob_ref(0, OLD)
+    world.blobs.refuses = lambda _: not world.healing
+    world.event(ref)
+    world.scheduler.run()
+    assert not [row for row, _ in world.table.rows.values() if "Cursors" in row]
+    world.heal()
+
+    assert not world.judge.missing("table")
+
+
+def test_a_replay_of_weeks(bare: World) -> None:
+    """No property holds all of its hours; a sweep that cannot do them all goes on where it was."""
+    store = bare.checkpoints()
+    hours = [OLD - timedelta(hours=age) for age in range(30 * 24 - 24)]
+    bare.grow(blob_ref(2, hours[600]), 1)
+
+    def ask() -> None:
+        store.ask_sweep("FlowLogs", hours)
+
+    bare.scheduler.spawn(Process(-1), ask)
+    bare.scheduler.run()
+    with mock.patch("nsgflow_core.service.DEADLINE_SECONDS", 10.0):
+        bare.sweep()
+        bare.scheduler.run()
+    assert bare.judge.missing("table")
+    bare.heal()
+
+    assert not bare.judge.missing("table")
+    assert not [key for key in bare.table.rows if key[0].startswith("~asked")]
+
+
+def test_a_container_that_refuses_for_a_day(bare: World) -> None:
+    """It costs a request now and then, and no hour; when it lets us in, its hours are caught up."""
+    bare.blobs.refuses = lambda container: container == VNET_CONTAINER and not bare.healing
+    spent = []
+    for number in range(24):
+        bare.grow(blob_ref(2 * number + 1, START + timedelta(hours=number)), 1)
+        bare.scheduler.now = START.timestamp() + 3600 * number + 1800
+        before = bare.blobs.wire.requests
+        bare.sweep()
+        bare.scheduler.run()
+        spent.append(bare.blobs.wire.requests - before)
+    assert max(spent[1:]) <= min(spent[1:]) + 4
+    assert not [key for key in bare.table.rows if key[0].startswith("~asked")]
+    bare.scheduler.now += 3600
+    bare.heal()
+
+    assert not bare.judge.missing("table")

@@ -9,9 +9,10 @@ from unittest import mock
 import pytest
 from msgspec.structs import replace
 
-from nsgflow_core.delivery import pipeline
-from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
+from nsgflow_core.delivery import pipeline, sweep
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
 from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.sweep import Window
 from nsgflow_core.logs import records
 from nsgflow_core.logs.records import Stretch
 from nsgflow_core.model import BlobRef, Flow, Position
@@ -85,3 +86,45 @@ def test_closer_block_counted() -> None:
 
     # Whichever comes first: a flow is passed over, or the blob never looks delivered.
     assert re.search("not accepted|stuck", found(records, "split", closer_too))
+
+
+def test_a_window_that_ends_at_the_last_sweeps_hour() -> None:
+    """Azure writes to an hour a little longer than it lasts, and then the app may be asleep."""
+    hours_to_list = sweep.hours_to_list
+
+    def one_less(state: SweepState, window: Window) -> list[datetime]:
+        hours = hours_to_list(state, window)
+        return hours[: max(2, len(hours) - max(window.sweep_hours - 1, 1))]
+
+    assert "stuck: missing" in found(sweep, "hours_to_list", one_less)
+
+
+def test_cursors_of_others_dropped() -> None:
+    """A process commits only the cursors of the sinks that it has."""
+    commit = pipeline._Run._commit
+
+    def only_mine(run: Any, cursors: Any, blocks: Any, *, release: bool) -> None:
+        mine = {name: at for name, at in run._checkpoint.cursors.items() if name in run._lanes}
+        run._checkpoint = replace(run._checkpoint, cursors=mine)
+        commit(run, cursors, blocks, release=release)
+
+    assert "was dropped" in found(pipeline._Run, "_commit", only_mine)
+
+
+def test_a_refused_write_taken_for_a_lost_claim() -> None:
+    """The client repeats a write whose answer was lost: the row that refuses it is our own."""
+
+    def never(row: Checkpoint, other: Checkpoint) -> bool:
+        return False
+
+    assert "nobody looked again" in found(Checkpoint, "says_the_same", never)
+
+
+def test_asked_hours_not_listed() -> None:
+    """Where nothing got as far as a mark, only a listing shows what was missed."""
+    asked = Checkpoints.asked
+
+    def for_marks_only(store: Checkpoints, connection: str) -> Any:
+        return (replace(at, listing=False) for at in asked(store, connection))
+
+    assert "stuck: missing" in found(Checkpoints, "asked", for_marks_only)

@@ -17,12 +17,19 @@ from devtools.flowlogs import CLOSER, HEAD
 from devtools.truth import flows_of_log
 from nsgflow_core import service, telemetry
 from nsgflow_core.config import from_env
-from nsgflow_core.delivery import pipeline, sweep
-from nsgflow_core.delivery.checkpoint import Checkpoints, ClaimLostError
+from nsgflow_core.delivery import pipeline, reading, sweep
+from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
-from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
+from nsgflow_core.logs.path import (
+    NSG_CONTAINER,
+    VNET_CONTAINER,
+    hour_named,
+    hour_prefix,
+    parse_path,
+)
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.service import Service
 from nsgflow_core.sinks import answers, lane, patience
@@ -31,17 +38,20 @@ from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 from tests.functional.logs import records
+from tests.simulation.host import DELIVERIES, Message, Queue
 from tests.simulation.judge import Acceptance, BrokenPromiseError, Judge
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Killed, Process, Scheduler, SimulatedExecutor, Task
 from tests.simulation.storage import ACCOUNT, Blobs, Table, Wire
 
-START = datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
+START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 SINKS = ("table", "webhook")
 HERE = "UseDevelopmentStorage=true"
 SETTINGS = from_env({"FlowLogs": HERE, "AzureWebJobsStorage": HERE})
 HEAL_SWEEPS = 4
 """A blob that so many sweeps have left behind is stuck; the longest wait takes two of them."""
+REFUSED_SWEEPS = 14
+"""The same where a container refused to be read: it is left alone for up to an hour."""
 
 
 @cache
@@ -56,7 +66,7 @@ def texts(version: int) -> list[tuple[bytes, list[tuple[int, str]]]]:
 
 def blob_ref(number: int, hour: datetime) -> BlobRef:
     """A blob of an hour: NSG and VNet logs in turn."""
-    end = f"y={hour:%Y}/m={hour:%m}/d={hour:%d}/h={hour:%H}/m=00/macAddress={number:012X}/PT1H.json"
+    end = hour_prefix("", hour) + f"m=00/macAddress={number:012X}/PT1H.json"
     if number % 2:
         return BlobRef(ACCOUNT, VNET_CONTAINER, f"flowLogResourceID=/S_G/NETWORKWATCHER_W_F/{end}")
     nsg = "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/N"
@@ -132,11 +142,16 @@ class World:
     scheduler: Scheduler = field(init=False)
     processes: list[Process] = field(default_factory=list)
     services: dict[int, Service] = field(default_factory=dict)
+    making: Process = field(init=False)
+    queue: Queue = field(init=False)
+    asked: dict[datetime, bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.scheduler = Scheduler(self.rng, START.timestamp())
+        self.scheduler = Scheduler(self.rng, START.timestamp() + 60 * self.plan.starts)
+        self.queue = Queue(self.scheduler)
+        self.asked = {}
         self.scheduler.before_step = self.fate
-        self.blobs = Blobs(Wire(self.scheduler.step, self.storage_fault))
+        self.blobs = Blobs(Wire(self.scheduler.step, self.storage_fault), self.refuses)
         self.table = Table(self.blobs.wire, self.watch)
         self.judge = Judge(SINKS)
         self.processes = [self.process() for _ in range(self.plan.processes)]
@@ -145,11 +160,13 @@ class World:
         """A fresh process with a clock of its own."""
         skew = self.rng.uniform(-self.plan.skew, self.plan.skew)
         self.made += 1
-        return Process(self.made, skew)
+        odd = self.plan.odd and not self.healing and self.made % 3 == 1
+        return Process(self.made, skew, sinks=SINKS[:1] if odd else SINKS)
 
     def service(self, process: Process) -> Service:
         """The product in a process."""
         if process.number not in self.services:
+            self.making = process
             self.services[process.number] = Service(
                 SETTINGS, lambda: self.scheduler.now + process.skew
             )
@@ -179,12 +196,18 @@ class World:
             self.scheduler.kill(task.process)
 
     def storage_fault(self, kind: str) -> bool:
-        """Whether the storage fails here."""
+        """Whether the storage fails here; a write that is repeated is no failure to the caller."""
+        if kind == "repeated":
+            return not self.healing and self.rng.random() < self.plan.repeated
         if self.healing or self.rng.random() >= self.plan.storage_fault:
             return False
         if self.scheduler.current is not None:
             self.judge.failed(self.scheduler.current)
         return True
+
+    def refuses(self, container: str) -> bool:
+        """Whether a container lets nobody read it."""
+        return container == self.plan.refused and not self.healing
 
     def sink_fault(self, sink: str) -> NsgflowError | str | None:
         """What a sink does to a post: None accepts it."""
@@ -199,6 +222,8 @@ class World:
     def watch(self, before: Any, after: Any) -> None:
         """A row was written."""
         task = self.scheduler.current
+        if after["PartitionKey"].startswith("~asked") and after["Listing"]:
+            self.asked[hour_named(after["RowKey"])] = True
         if "Cursors" in after and task is not None:
             now = self.scheduler.now + task.process.skew
             self.judge.checkpoint(before, after, task, now)
@@ -221,32 +246,48 @@ class World:
         self.judge.wrote(ref, flows)
         self.blobs.write(key, blocks)
 
-    def event(self, ref: BlobRef, after: float = 0.0, *, certain: bool = False) -> None:
-        """The host delivers an event, up to five times; a death may lose it or bring it again.
+    def event(self, ref: BlobRef, after: float = 0.0, message: Message | None = None) -> None:
+        """The host hands out an event, up to five times, and then gives it up.
 
-        One that is `certain` comes until it was taken without an error.
+        Its own look at the blob may be refused, and ends the whole instance.
         """
         process = self.anyone()
-        tries = 10**6 if certain else 5
-        redelivered = 1.0 if certain else self.plan.redelivered
+        message = message or Message()
 
         def call() -> None:
+            while message.deliveries < DELIVERIES:
+                message.deliveries += 1
+                if not self.healing and self.rng.random() < self.plan.look:
+                    self.judge.died(process)
+                    self.scheduler.kill(process)
+                    self.scheduler.step()
+                try:
+                    self.service(process).deliver("FlowLogs", ref.container, ref.path)
+                except NsgflowError:
+                    self.judge.disturbed.add(ref)
+                    self.scheduler.sleep(self.rng.choice((0.1, 0.6)))
+                else:
+                    return
+            self.given_up(ref)
+
+        def in_turn() -> None:
             try:
-                for _ in range(tries):
-                    try:
-                        self.service(process).deliver("FlowLogs", ref.container, ref.path)
-                    except NsgflowError:
-                        self.judge.disturbed.add(ref)
-                        self.scheduler.sleep(self.rng.choice((0.0, 3.0)))
-                    else:
-                        return
+                self.queue.run(process, message, call)
             except Killed:
                 self.judge.disturbed.add(ref)
-                if self.rng.random() < redelivered:
-                    self.event(ref, self.rng.choice((1.0, 30.0, 90.0)), certain=certain)
+                if message.deliveries < DELIVERIES:
+                    self.event(ref, self.rng.choice((1.0, 30.0, 90.0, 600.0)), message)
+                else:
+                    self.given_up(ref)
                 raise
 
-        self.scheduler.spawn(process, call, after)
+        self.scheduler.spawn(process, in_turn, after)
+
+    def given_up(self, ref: BlobRef) -> None:
+        """An event is in the poison queue: of an old hour that nobody was asked for, people act."""
+        hour = parse_path(ref.path).hour
+        if not self.asked.get(hour):
+            self.replay(ref, hour)
 
     def sweep(self) -> None:
         """The timer fires."""
@@ -259,14 +300,12 @@ class World:
         self.scheduler.spawn(process, call)
 
     def replay(self, ref: BlobRef, hour: datetime) -> None:
-        """Somebody puts a blob's cursors back, conditionally, and tells the sweep of its hour."""
+        """Somebody puts a blob's cursors back, conditionally, and asks the sweep for its hour."""
         patient = self.rng.random() < 0.5
-
-        def opened(state: Any) -> Any:
-            return replace(state, open_hours=tuple(sorted({*state.open_hours, hour})))
 
         def call() -> None:
             checkpoints = self.checkpoints()
+            checkpoints.ask_sweep("FlowLogs", [hour])
             row = checkpoints.read(ref, hour)
             for _ in range(3):
                 if patient and row.owner and row.until > self.scheduler.now:
@@ -274,11 +313,11 @@ class World:
                     row = checkpoints.read(ref, hour)
                     continue
                 again = dict.fromkeys(row.cursors, Cursor())
-                asked = replace(row, cursors=again, owner="", until=0.0, pending=True)
+                moved = replace(row, cursors=again, owner="", until=0.0, pending=True)
                 self.judge.replayed(ref)
                 with contextlib.suppress(ClaimLostError):
-                    checkpoints.write(asked)
-                    checkpoints.update_sweep("FlowLogs", opened)
+                    checkpoints.write(moved)
+                checkpoints.ask_sweep("FlowLogs", [hour])
                 return
 
         def until_done() -> None:
@@ -294,7 +333,8 @@ class World:
         """Let everything be well from now on, and only the timer fire."""
         self.healing = True
         service.DEADLINE_SECONDS = 480.0
-        for _ in range(HEAL_SWEEPS):
+        self.processes = [self.process() for _ in self.processes]
+        for _ in range(REFUSED_SWEEPS if self.plan.refused else HEAL_SWEEPS):
             self.scheduler.now += 300
             self.sweep()
             self.scheduler.run()
@@ -325,9 +365,11 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
     def scheduler() -> Scheduler:
         return here["world"].scheduler
 
-    def executor(*args: Any, **options: Any) -> SimulatedExecutor:
+    def executor(workers: int, **_: Any) -> SimulatedExecutor:
         return SimulatedExecutor(
-            scheduler(), lambda fn: fn not in (lane.deliver, sweep._run_in_time)
+            scheduler(),
+            lambda fn: fn not in (lane.deliver, sweep._run_in_time),
+            min(workers, here["world"].plan.threads),
         )
 
     def beside(work: Callable[[], None]) -> None:
@@ -343,13 +385,17 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
 
     def made_sinks(*_: Any) -> list[SimulatedSink]:
         world = here["world"]
-        return [SimulatedSink("table", world, world.plan.batch), SimulatedSink("webhook", world, 1)]
+        return [
+            SimulatedSink(name, world, batch)
+            for name, batch in zip(SINKS, (world.plan.batch, 1), strict=True)
+            if name in world.making.sinks
+        ]
 
     @contextlib.contextmanager
     def enter(world: World) -> Iterator[None]:
         here["world"] = world
         with (
-            mock.patch.object(pipeline, "WINDOW", world.plan.window),
+            mock.patch.object(reading, "WINDOW", world.plan.window),
             mock.patch.object(service, "DEADLINE_SECONDS", world.plan.deadline),
             mock.patch.object(service, "EVENT_SECONDS", min(30.0, world.plan.deadline)),
             mock.patch.object(service, "EVENT_BYTES", world.plan.event_bytes),
@@ -357,7 +403,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             yield
 
     with contextlib.ExitStack() as stack:
-        for module in (pipeline, answers, patience, telemetry):
+        for module in (pipeline, answers, patience, sweep, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
 
         def uniform(low: float, high: float) -> float:

@@ -140,7 +140,7 @@ def test_every_field_is_explained(clock: Clock, caplog: pytest.LogCaptureFixture
     fields = {field for line in lines(caplog) for field in line} - {"event"}
     service = (ROOT / "nsgflow_core" / "service.py").read_text()
     call = service[service.index("self._telemetry.sweep(") :]
-    fields |= set(re.findall(r"^ +(\w+)=", call[: call.index("\n            )\n")], re.MULTILINE))
+    fields |= set(re.findall(r"^ +(\w+)=", call[: call.index("\n        )\n")], re.MULTILINE))
     explained = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text()))
 
     assert "unreached" in fields

@@ -13,6 +13,7 @@ from nsgflow_core.delivery.resend import Plan, ResendingSink, plan, send
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
+from nsgflow_core.model import account_of
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
 from nsgflow_core.sinks.webhook import WebhookSink
 from nsgflow_core.storage import blob_service, credential
@@ -31,7 +32,7 @@ def resending(settings: Settings, letters: DeadLetters) -> "Resending":
             "or NSGFLOW_WEBHOOK_URL"
         )
     services = [blob_service(at) for at in settings.connections.values()]
-    accounts = {str(service.account_name): service for service in services}
+    accounts = {account_of(service.url): service for service in services}
     return Resending(letters, FlowLogs(accounts), frozenset(accounts), sinks)
 
 
