@@ -41,6 +41,15 @@ Rules = Annotated[
     ),
 ]
 
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Say what the rules say of it now, on every layer; needs --inventory, the deployed "
+        "function's inventory, or --rules.",
+    ),
+]
+
 
 def output(*forms: str) -> Any:
     """The option that says how to show what was found; `one_of` reads its value."""

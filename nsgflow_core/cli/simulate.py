@@ -73,7 +73,7 @@ def simulate(
         accounts = opened(sources, os.environ)
         offline = isinstance(accounts, FileLogs)
         knowledge = estate_of(estate, os.environ, offline=offline)
-        defaults = Defaults(allowed=True, probes=True)
+        defaults = Defaults(allowed=True, probes=True, ordered=False)
         ended: typer.Exit | None = None
         found: Mapping[Any, int] = {}
         try:

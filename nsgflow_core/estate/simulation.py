@@ -104,16 +104,16 @@ class _Place:
         ]
         self.unknown = Answer("unknown", None, f"the rules of NSG {self.nsg} are not known")
         self.seen: dict[tuple[bool, bool, str], tuple[Answer, Seen]] = {}
-        self._met: set[str] = set()
+        self.met: set[str] = set()
 
     def meet(self, near: str, far: str) -> None:
         """Take in what a log says of both ends: the near one is the interface's own."""
-        if near not in self._met:
-            self._met.add(near)
+        if near not in self.met:
+            self.met.add(near)
             if self.space.own(near):
                 self._forget(near)
-        if self.tells is not None and far not in self._met:
-            self._met.add(far)
+        if self.tells is not None and far not in self.met:
+            self.met.add(far)
             if self.space.learn(far, inside=self.tells):
                 self._forget(far)
 
@@ -141,10 +141,9 @@ class Simulation:
         place = self._place
         inbound = flow.direction_code == "I"
         denied = flow.decision == "D"
-        if inbound:
-            place.meet(flow.dst, flow.src)
-        else:
-            place.meet(flow.src, flow.dst)
+        near, far = (flow.dst, flow.src) if inbound else (flow.src, flow.dst)
+        if near not in place.met or (place.tells is not None and far not in place.met):
+            place.meet(near, far)
         packet = Packet(flow.src, flow.dst, flow.protocol, flow.src_port, flow.dst_port)
         acl = place.inbound if inbound else place.outbound
         answer = acl.decide(packet) if acl is not None else place.unknown

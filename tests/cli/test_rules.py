@@ -193,3 +193,15 @@ def test_the_inventory_moves(
     found = why("jump", "web1:22", "--inventory")
     assert found["now"]["verdict"] == "denied"
     run("inventory", str(tmp_path / "none"), status=2)
+
+
+def test_denied_explains(logs: str, rules: str, inventory: str) -> None:
+    """A line for each group, in every form; with an inventory over all layers."""
+    table = run("denied", logs, "--rules", rules, "--explain")
+    assert "1. 8.8.8.8 to 10.0.1.4: not known whether it passes now: there is no inventory" in table
+    (row,) = map(json.loads, run("denied", logs, "--inventory", inventory, "--explain",
+                                 "-o", "json").splitlines())  # fmt: skip
+    assert row["now"]["verdict"] == "denied"
+    assert [layer["rule"] for layer in row["now"]["denying"]] == ["DenyAllInBound", "DenyAll"]
+    shown = run("denied", logs, "--inventory", inventory, "--explain", "-o", "csv")
+    assert "now denied by web-nsg (subnet, destination): DenyAllInBound (priority 65500)" in shown
