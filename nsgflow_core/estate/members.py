@@ -18,6 +18,8 @@ from typing import NamedTuple, Protocol
 
 from nsgflow_core.estate import addresses
 
+NOT_TOLD = "?"
+"""Stands for addresses that a rule of an NSG must have, and that a file leaves out."""
 HOST = "168.63.129.16"
 """https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16"""
 _HOST_V6 = "fe80::1234:5678:9abc"
@@ -192,6 +194,10 @@ class Members:
         return Members(space, self._tags, self._groups, self._reachable)
 
     def _in_service(self, tag: str, address: str) -> bool | str:
+        if tag.startswith("["):
+            return f"the file has an expression, {tag}, which only Azure evaluates"
+        if tag == NOT_TOLD:
+            return "the file does not tell all addresses of a rule"
         if self._tags is None:
             return f"there are no service tags to tell what {tag} holds"
         answer = self._tags.holds(tag, address)

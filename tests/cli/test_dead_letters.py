@@ -88,7 +88,7 @@ def app(store: Store, certificate: Certificate, monkeypatch: pytest.MonkeyPatch)
             AzureWebJobsStorage=store.azurite.connection_string,
             NSGFLOW_LOGS_ENDPOINT=rows.endpoint,
             NSGFLOW_LOGS_RULE_ID=rows.rule_id,
-            NSGFLOW_LOGS_OMIT="none",  # the stand-in wants whole rows
+            NSGFLOW_LOGS_OMIT="none",
             NSGFLOW_WEBHOOK_URL=receiver.url,
             NSGFLOW_WEBHOOK_SECRET=SECRET,
             REQUESTS_CA_BUNDLE=str(certificate.bundle),
