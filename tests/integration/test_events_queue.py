@@ -164,6 +164,26 @@ def test_the_message_as_the_host_hands_it_over() -> None:
         assert func.QueueMessage(body=body).get_body() == b"text"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://StFlow.blob.core.windows.net",
+        "https://stflow.privatelink.blob.core.windows.net/",
+        "https://stflow.z7.blob.storage.azure.net",
+    ],
+)
+def test_the_connection_of_an_account_however_it_is_reached(
+    deployment: Deployment, url: str
+) -> None:
+    """By the account's name, which is the same in each."""
+    by_identity = {"FlowLogs": "", "FlowLogs__blobServiceUri": url}
+    settings = {**deployment.environment, **by_identity, "NSGFLOW_TRIGGER_SOURCE": "Queue"}
+    service = Service(from_env(settings))
+
+    assert service._connection(("other", "stflow")) == "FlowLogs"
+    assert service._connection(("other",)) == ""
+
+
 @pytest.fixture
 def by_queue(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionsHost]:
     """The app in the small host, with events by a queue in Azurite."""
@@ -217,8 +237,9 @@ def test_a_message_that_comes_again_looks_at_its_blob(
     told: list[bool] = []
     monkeypatch.setattr(Service, "receive", lambda self, body, *, again: told.append(again))
     (function,) = index_app(APP).queues
+    message: Any = QueueMessage  # which has no types
     for count in (None, 1, 2, 9):
-        function.call(message=QueueMessage(body="{}", dequeue_count=count))
+        function.call(message=message(body="{}", dequeue_count=count))
 
     assert told == [False, False, True, True]
 
