@@ -205,3 +205,10 @@ def test_denied_explains(logs: str, rules: str, inventory: str) -> None:
     assert [layer["rule"] for layer in row["now"]["denying"]] == ["DenyAllInBound", "DenyAll"]
     shown = run("denied", logs, "--inventory", inventory, "--explain", "-o", "csv")
     assert "now denied by web-nsg (subnet, destination): DenyAllInBound (priority 65500)" in shown
+
+
+def test_flows_have_names(logs: str, inventory: str) -> None:
+    """VMs of both ends, from an inventory in a file."""
+    shown = run("flows", logs, "--filter", "action=allowed", "--inventory", inventory, "-o", "json")
+    row = json.loads(shown)
+    assert (row["SrcVm"], row["DestVm"]) == ("prod/jump", "prod/web1")
