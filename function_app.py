@@ -69,7 +69,7 @@ if settings.trigger_source == QUEUE:
     )
     def events(message: func.QueueMessage) -> None:
         """Deliver what the events of a message announce."""
-        service().receive(message.get_body())
+        service().receive(message.get_body(), again=(message.dequeue_count or 1) > 1)
 
 else:
     for connection_name in settings.connections:

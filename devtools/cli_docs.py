@@ -7,7 +7,8 @@ import sys
 from devtools import shell
 
 _COMMANDS = (
-    *("", "flows", "denied", "tail", "checkpoints", "replay", "run", "check"),
+    *("", "flows", "denied", "why", "simulate", "tail", "checkpoints", "replay", "inventory"),
+    *("run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
 )
 _INTRODUCTION = """\
@@ -21,8 +22,10 @@ uvx --from '.[cli]' nsgflow --help   # without installing anything
 pip install '.[cli]'                 # then nsgflow …, or python -m nsgflow_core …
 ```
 
-`flows`, `denied` and `tail` need nothing deployed: they read the storage account that the flow
-logs are sent to, and sign in with the first of these that is there.
+`flows`, `denied`, `why`, `simulate` and `tail` need nothing deployed. All but `tail` read files,
+folders (as `azcopy` keeps them) and `-`, compressed with gzip or not, and open no socket then. Of
+the storage account that the flow logs are sent to they read what is asked for, and sign in with
+the first of these that is there.
 
 | | |
 |---|---|
@@ -61,6 +64,7 @@ What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 | 1 | failed, or `check` found something missing or wrong; the reason and its mend are on stderr |
 | 2 | wrong usage or settings |
 | 3 | something could not be read, or was being worked on: it is named on stderr, the rest shown |
+| 4 | `simulate`: a change that `--fail-on` names is there |
 | 130 | interrupted |
 | 141 | the reader of the pipe went away |
 

@@ -140,7 +140,7 @@ class CountedLetters:
 
     count: int = 0
 
-    def put_bad(self, ref: BlobRef, bad: Sequence[Bad]) -> None:
+    def put_bad(self, ref: BlobRef, bad: Sequence[Bad], start: int) -> None:
         """As `DeadLetters.put_bad`."""
         self.count += len(bad)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import addresses, enrich, scope
+from nsgflow_core.estate import addresses, enrich, scope, young
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import Flow
 
@@ -52,7 +52,7 @@ class Filter(msgspec.Struct, frozen=True):
     @property
     def asks_knowledge(self) -> bool:
         """Whether what passes depends on service tags or the inventory."""
-        return self.judge is not None or "nsg" in self.keys  # a GUID may stand for the NSG
+        return self.judge is not None
 
     @property
     def denied_only(self) -> bool:
@@ -67,7 +67,7 @@ def compile_terms(terms: str) -> Filter:
         BadInputError: names every unknown key and bad value.
     """
     predicates: list[Predicate] = []
-    judges: list[tuple[Judge, bool]] = []
+    judges: list[Judge] = []
     keys: set[str] = set()
     problems: list[str] = []
     decisions = {True, False}
@@ -83,10 +83,8 @@ def compile_terms(terms: str) -> Filter:
         values = found["values"].split(",")
         keys.add(key)
         try:
-            if key == "type":
-                judges.append((_flow_type(values), negated))
-            elif key in _ENDS and not _WORDS.isdisjoint(value.lower() for value in values):
-                judges.append((_scoped(_ENDS[key], values), negated))
+            if late := _late(key, values, negated=negated):
+                judges.append(late)
             else:
                 predicate = _KEYS[key](values)
                 predicates.append(_negation(predicate) if negated else predicate)
@@ -101,10 +99,7 @@ def compile_terms(terms: str) -> Filter:
 
     def judge(knowledge: Knowledge) -> Predicate:
         # Terms that need no enrichment come first: what they throw away costs nothing more.
-        late = [
-            _negation(make(knowledge)) if negated else make(knowledge) for make, negated in judges
-        ]
-        return _conjunction([*predicates, *late])
+        return _conjunction([*predicates, *(make(knowledge) for make in judges)])
 
     return Filter(
         " ".join(terms.split()),
@@ -113,6 +108,19 @@ def compile_terms(terms: str) -> Filter:
         judge if judges else None,
         frozenset(keys),
     )
+
+
+def _late(key: str, values: list[str], *, negated: bool) -> Judge | None:
+    """How to judge a term with a snapshot of knowledge, None where that makes no difference."""
+    if key == "nsg":
+        return _nsg(values, negated=negated)
+    if key == "type":
+        judge = _flow_type(values)
+    elif key in _ENDS and not _WORDS.isdisjoint(value.lower() for value in values):
+        judge = _scoped(_ENDS[key], values)
+    else:
+        return None
+    return (lambda knowledge: _negation(judge(knowledge))) if negated else judge
 
 
 def all_of(first: Filter, second: Filter) -> Filter:
@@ -172,6 +180,19 @@ def _wildcard(name: str) -> str:
     if not name:
         raise ValueError("an empty name")
     return ".*".join(map(re.escape, name.split("*")))
+
+
+def _nsg(values: list[str], *, negated: bool) -> Judge:
+    """NSGs by their names; one that the inventory cannot know yet passes, negated or not."""
+    named = _names(_nsg_name)(values)
+    alone = _negation(named) if negated else named
+
+    def judge(knowledge: Knowledge) -> Predicate:
+        if knowledge is NOTHING:
+            return alone
+        return lambda flow: alone(flow) or young.is_young(flow, knowledge)
+
+    return judge
 
 
 def _nsg_name(flow: Flow) -> str:
@@ -308,12 +329,11 @@ _KEYS: dict[str, Callable[[list[str]], Predicate]] = {
     "port": _ports(lambda flow: flow.dst_port),
     "sport": _ports(lambda flow: flow.src_port),
     "proto": _protocol,
-    "nsg": _names(_nsg_name),
     "rule": _names(lambda flow: flow.group.rule),
     "state": _state,
     "mac": _mac,
     "lb": _load_balancer,
     "nonzero": _nonzero,
 }
-KEYS = (*_KEYS, "type")
+KEYS = (*_KEYS, "nsg", "type")
 """Every key of a term."""

@@ -99,11 +99,12 @@ class Service:
         if settings.logs is None and settings.webhook is None:
             self._telemetry.warn("neither the table nor the webhook is set: nothing is delivered")
 
-    def receive(self, body: bytes) -> None:
+    def receive(self, body: bytes, *, again: bool = False) -> None:
         """Deliver what the events in a message of the queue announce.
 
         What is no event of a flow log of ours is told and done with: trying it again would change
-        nothing.
+        nothing. One that comes `again` looks at its blob whatever it announces: who took it first
+        may have died before the last listing, on which those rely who found the blob claimed.
 
         Raises:
             NsgflowError: as `deliver`; the other events of the message were seen to.
@@ -118,7 +119,8 @@ class Service:
                 problems.append(f"an event of the account {names}, which is no connection")
                 continue
             try:
-                self.deliver(connection, event.container, event.path, event.announced)
+                announced = None if again else event.announced
+                self.deliver(connection, event.container, event.path, announced)
             except NsgflowError as exc:
                 errors.append(exc)
         if problems:

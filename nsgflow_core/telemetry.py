@@ -161,6 +161,7 @@ def _summary(report: Report, counts: Counters) -> dict[str, Any]:
         "tooOld": sum(report.too_old.values()),
         "rewritten": report.rewritten,
         "unreadable": report.unreadable,
+        "youngNsgs": report.young_nsgs,
         "errors": {name: str(error) for name, error in report.errors.items()},
         "lagging": report.lagging,
         "lagSeconds": lag,

@@ -1,8 +1,11 @@
 """A command that never drops what it was given, and knows the words of other programs."""
 
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
+
+from nsgflow_core.cli.options import MAGIC
 
 FILTER_KEYS = (
     *("action", "direction", "ip", "src", "dst", "port", "sport", "proto", "nsg", "rule", "state"),
@@ -29,6 +32,26 @@ _ELSEWHERE = {
 """Flags of get_nsg_logs since 2024, and of its like, and what stands for them here."""
 
 
+def _with_inventory(args: list[str]) -> list[str]:
+    """--inventory without a value is of Azure; what follows it may be a log."""
+    made = list(args)
+    for at, word in enumerate(args):
+        following = args[at + 1] if at + 1 < len(args) else ""
+        if word == "--inventory" and not _is_inventory(following):
+            made[at] = "--inventory=azure"
+    return made
+
+
+def _is_inventory(word: str) -> bool:
+    if word in ("azure", "app"):
+        return True
+    try:
+        with Path(word).open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
 class Command(TyperCommand):
     """A command whose options count once, unless they add up.
 
@@ -44,6 +67,8 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words of a command line apart; wrong ones are a usage error."""
         known = {name for param in self.params for name in param.opts}
+        if "--inventory" in known:
+            args = _with_inventory(args)
         for word in args:
             flag = word.partition("=")[0]
             if flag in known or not flag.startswith("--"):

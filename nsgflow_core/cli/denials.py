@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import vnet_name
 from nsgflow_core.cli.proposals import Planner, Proposal, Wish, merged, no_rule, wishes
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import nsg_name
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate import explain
 from nsgflow_core.estate.inventory import Inventory
-from nsgflow_core.model import flow_time
+from nsgflow_core.estate.judgement import denial_line
+from nsgflow_core.estate.verdict import Judge
+from nsgflow_core.model import Flow, flow_time
 
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
 
@@ -43,6 +47,7 @@ class Denials:
     acl_group: str
     first: int
     last: int
+    example: Flow
     flows: int = 0
     sources: set[str] = field(default_factory=set)
     vnets: set[str] = field(default_factory=set)
@@ -84,7 +89,7 @@ def group(
         key = values if at is None else (*values[:at], acl, *values[at + 1 :])
         if (entry := groups.get(key)) is None:
             when = item.flow.time_ms
-            entry = groups[key] = (values, Denials(acl, when, when))
+            entry = groups[key] = (values, Denials(acl, when, when, item.flow))
         entry[1].add(item)
         if acl and not acl.startswith("/") and (vnet := vnet_name(item.flow, inventory)):
             entry[1].vnets.add(vnet)
@@ -98,18 +103,24 @@ def write(
     *,
     suggest: bool,
     inventory: Inventory | None = None,
+    judge: Judge | None = None,
 ) -> None:
     """Write the groups, and with `suggest` the rules that would let them through.
 
-    With an inventory the proposals name the rule that denied and a free priority before it.
+    With an inventory the proposals name the rule that denied and a free priority before it. With
+    a judge a flow of each group is judged by the rules as they are now.
     """
     proposals = _proposals(keys, groups, inventory) if suggest else []
     if output == "table":
         _write_table(keys, groups)
+        if judge is not None:
+            _write_lines(groups, judge)
         for number, (_, made) in enumerate(proposals, 1):
             sys.stdout.write("\n" + made.text(f"{number}. "))
         return
     found_rows = [_row(keys, *entry) for entry in groups]
+    if judge is not None:
+        _explain(found_rows, groups, judge, whole=output == "json")
     if suggest:
         for row in found_rows:
             row |= {"proposal": "", "warnings": []}
@@ -120,8 +131,31 @@ def write(
     if output == "json":
         write_json_lines(found_rows)
     else:
-        columns = [*keys, "flows", "sources", "first", "last", *(["proposal"] if suggest else [])]
+        columns = [*keys, "flows", "sources", "first", "last"]
+        columns += ["now"] * (judge is not None) + ["proposal"] * suggest
         write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
+
+
+def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: Judge) -> None:
+    """A line for each group: one of its flows, and what the rules say of it now."""
+    sys.stdout.write("\n" * bool(groups))
+    for number, (_, denials) in enumerate(groups, 1):
+        flow = denials.example
+        said = f"{number}. {flow.src} to {flow.dst}: {explain.line(judge, flow)}"
+        sys.stdout.write(printable(said) + "\n")
+
+
+def _explain(
+    rows: Sequence[dict[str, Any]],
+    groups: Sequence[tuple[Key, Denials]],
+    judge: Judge,
+    *,
+    whole: bool,
+) -> None:
+    """Put into each row what the rules say now, as a whole or in one line."""
+    for row, (_, denials) in zip(rows, groups, strict=True):
+        now = explain.judged(judge, denials.example)
+        row["now"] = now.to_json() if whole else denial_line(now)
 
 
 def _proposals(

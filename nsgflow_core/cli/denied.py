@@ -6,14 +6,25 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Sources, Verbose, Wanted, When, one_of, output, takes_options
+from nsgflow_core.cli.options import (
+    Estate,
+    Explain,
+    Rules,
+    Sources,
+    Verbose,
+    Wanted,
+    When,
+    one_of,
+    output,
+    takes_options,
+)
 from nsgflow_core.cli.session import session
 
 _OUTPUTS = ("table", "json", "csv")
 
 
 @takes_options
-def denied(
+def denied(  # noqa: PLR0913 - one parameter for each option
     *,
     sources: Sources,
     by: Annotated[
@@ -35,6 +46,9 @@ def denied(
             "environment, by its inventory.",
         ),
     ] = False,
+    estate: Estate,
+    rules: Rules = None,
+    explain: Explain = False,
     wanted: Wanted,
     when: When,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
@@ -49,7 +63,8 @@ def denied(
         import os
 
         from nsgflow_core.cli import denials
-        from nsgflow_core.cli.files import opened
+        from nsgflow_core.cli.files import FileLogs, opened
+        from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.errors import BadInputError
@@ -62,7 +77,10 @@ def denied(
         if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
             raise BadInputError("denied shows denied flows: 'nsgflow flows' shows allowed ones")
         accounts = opened(sources, os.environ)
-        with reading(accounts, wanted, when, Defaults(always_denied=True)) as work:
+        knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
+        defaults = Defaults(always_denied=True)
+        with reading(accounts, wanted, when, defaults, knowledge) as work:
             inventory = work.knowledge.inventory
+            judge = judge_of(rules, work.knowledge) if explain else None
             groups = denials.group(work.flows(), keys, inventory)
-            denials.write(keys, groups, form, suggest=suggest, inventory=inventory)
+            denials.write(keys, groups, form, suggest=suggest, inventory=inventory, judge=judge)

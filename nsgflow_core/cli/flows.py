@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Sources, Verbose, Wanted, When, one_of, output, takes_options
+from nsgflow_core.cli.options import (
+    Estate,
+    Sources,
+    Verbose,
+    Wanted,
+    When,
+    one_of,
+    output,
+    takes_options,
+)
 from nsgflow_core.cli.session import session
 
 _OUTPUTS = ("text", "table", "json", "csv")
@@ -16,6 +25,7 @@ _OUTPUTS = ("text", "table", "json", "csv")
 def flows(
     *,
     sources: Sources,
+    estate: Estate,
     wanted: Wanted,
     when: When,
     display_allowed: Annotated[
@@ -39,8 +49,9 @@ def flows(
         import sys
         from collections.abc import Iterator
 
-        from nsgflow_core.cli.files import opened
+        from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.formats import write_flows
+        from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.read import Found
         from nsgflow_core.cli.reading import reading
@@ -56,7 +67,8 @@ def flows(
 
         accounts = opened(sources, os.environ)
         defaults = Defaults(allowed=display_allowed, direction="in", offers_allowed=True)
-        with reading(accounts, wanted, when, defaults) as work:
+        knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
+        with reading(accounts, wanted, when, defaults, knowledge) as work:
             found = counted(work.flows()) if aggregate else work.flows()
             write_flows(found, form, work.knowledge)
             if aggregate:

@@ -58,8 +58,15 @@ def write_flows(found: Iterable[Found], output: str, knowledge: Knowledge = NOTH
                 sys.stdout.write(lines.line(log.path, flow) + "\n")
 
 
-def flow_writer(output: str, knowledge: Knowledge = NOTHING) -> Callable[[Sequence[Found]], None]:
-    """Writes flows to stdout as text, coloured on a terminal, or as json; at once."""
+def flow_writer(
+    output: str,
+    knowledge: Knowledge = NOTHING,
+    explained: Callable[[Flow], str] | None = None,
+) -> Callable[[Sequence[Found]], None]:
+    """Writes flows to stdout as text, coloured on a terminal, or as json; at once.
+
+    With `explained` what it says of a flow stands in a line below the flow's, as text.
+    """
     lines = Lines()
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
@@ -77,6 +84,8 @@ def flow_writer(output: str, knowledge: Knowledge = NOTHING) -> Callable[[Sequen
             if colours:
                 line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"
             sys.stdout.write(line + "\n")
+            if explained is not None:
+                sys.stdout.write(f"    {printable(explained(flow))}\n")
         sys.stdout.flush()
 
     return write

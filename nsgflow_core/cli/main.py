@@ -14,7 +14,8 @@ _ENVIRONMENT = """Sign-in: AZURE_STORAGE_CONNECTION_STRING, or STORAGE_ACCOUNT_K
 with --account-name, else whoever is signed in here (az login, managed identity).
 
 Exit status: 0 done; 1 failed; 2 wrong usage or settings; 3 something could not be read and was
-skipped; 130 interrupted; 141 the reader of the pipe went away. NO_COLOR switches colours off."""
+skipped; 4 what --fail-on names is there; 130 interrupted; 141 the reader of the pipe went away.
+NO_COLOR switches colours off."""
 
 
 class DeadLetters(LazyGroup):
@@ -35,9 +36,12 @@ class Nsgflow(LazyGroup):
     helps = {  # noqa: RUF012 - read only
         "flows": "Show flows of the newest logs, or of a span of time.",
         "denied": "Show which NSG, rule and port deny the most.",
+        "why": "Show what stands in the way of a flow.",
+        "simulate": "Judge flows that were seen by changed rules.",
         "tail": "Follow denied flows as they are written.",
         "checkpoints": "Show how far the deployed function got, by log.",
         "replay": "Have the deployed function send hours again.",
+        "inventory": "Show what is known of the network, or move it.",
         "run": "Run the pipeline in a loop, without Functions.",
         "check": "Check what stands in the way, each with its mend.",
         "dead-letters": "List, show and resend what was put aside.",

@@ -31,6 +31,25 @@ Interval = Annotated[
     typer.Option("--interval", metavar="SECONDS", min=1, help="Look for new flows so often."),
 ]
 
+Rules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rules",
+        metavar="FILE",
+        help="NSGs that stand in for the inventory's, may be repeated: 'az network nsg list', an "
+        "ARM template, 'terraform show -json', 'az deployment … what-if --no-pretty-print'.",
+    ),
+]
+
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Say what the rules say of it now, on every layer; needs --inventory, the deployed "
+        "function's inventory, or --rules.",
+    ),
+]
+
 
 def output(*forms: str) -> Any:
     """The option that says how to show what was found; `one_of` reads its value."""
@@ -70,6 +89,29 @@ class Sources:
             "may be repeated. 'az storage account list -o table' shows yours.",
         ),
     ] = None
+
+
+MAGIC = b"nsgflow inventory 2\n"
+"""How a file begins that `nsgflow inventory --export` wrote; the number is the format's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What names and rules come from, besides the logs."""
+
+    inventory: Annotated[
+        str,
+        typer.Option(
+            "--inventory",
+            metavar="[azure|app|FILE]",
+            help="The network as Azure Resource Graph has it for who is signed in (azure, the "
+            "same as no value; kept for a day), as the deployed function has it (app), or from "
+            "'nsgflow inventory --export'.",
+        ),
+    ] = ""
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="With --inventory azure: ask anew.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)

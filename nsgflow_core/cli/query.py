@@ -26,7 +26,8 @@ class Defaults:
 
     `direction` is in, or "" for both. A filter that names the action, the direction or `lb`
     itself takes the place of the default for it. `offers_allowed` says that the command has
-    --display-allowed, `always_denied` that a filter cannot ask it for others.
+    --display-allowed, `always_denied` that a filter cannot ask it for others. What only counts
+    need not be `ordered` by time.
     """
 
     allowed: bool = False
@@ -34,6 +35,7 @@ class Defaults:
     direction: str = ""
     offers_allowed: bool = False
     always_denied: bool = False
+    ordered: bool = True
 
 
 class Query:

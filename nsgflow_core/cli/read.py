@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
+from itertools import chain
 from typing import NamedTuple, Self
 
 import msgspec
@@ -95,8 +96,12 @@ class Reader:
         wanted: Filter,
         progress: Callable[[Tally], None],
         inventory: Inventory | None = None,
+        *,
+        ordered: bool = True,
     ) -> None:
+        """Ready to read; whoever only counts does without the order of time, and saves sorting."""
         self.tally = Tally()
+        self._ordered = ordered
         self._inventory = inventory
         self._source = source
         self._wanted = wanted
@@ -126,8 +131,8 @@ class Reader:
         ahead = self._listing.submit(open_next)
         while (streams := ahead.result()) is not None:
             ahead = self._listing.submit(open_next)
-            if len(streams) == 1:
-                yield from streams[0]
+            if len(streams) == 1 or not self._ordered:
+                yield from chain.from_iterable(streams)
             else:
                 yield from merge(*streams, key=lambda found: found.flow.time_ms)
 
@@ -156,6 +161,10 @@ class Reader:
                     waiting += filter(accepts, found)
                     if found:
                         newest = found[-1].group.record.time
+                if not self._ordered:
+                    yield from [Found(log, flow) for flow in waiting]
+                    waiting.clear()
+                    continue
                 waiting.sort(key=_time)
                 settled = bisect_left(waiting, _settled_before(newest), key=_time)
                 yield from [Found(log, flow) for flow in waiting[:settled]]

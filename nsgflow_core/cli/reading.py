@@ -81,6 +81,7 @@ class Reading:
         self._nsgs = wanted.nsg_name or ()
         self._logs = accounts if isinstance(accounts, FileLogs) else Logs(accounts, self._nsgs)
         self._offers_allowed = defaults.offers_allowed
+        self._ordered = defaults.ordered
         self.tally = Tally()
         self.shown = 0
 
@@ -105,7 +106,11 @@ class Reading:
             )
             source = FlowLogs({account.name: account.service for account in self._accounts})
         inventory = self.knowledge.inventory
-        with progress() as show, Reader(source, self.query.filter, show, inventory) as reader:
+        wanted, ordered = self.query.filter, self._ordered
+        with (
+            progress() as show,
+            Reader(source, wanted, show, inventory, ordered=ordered) as reader,
+        ):
             self.tally = reader.tally
             for found in reader.flows(hours):
                 self.shown += 1

@@ -50,6 +50,7 @@ class Status(IntEnum):
     FAILED = 1
     USAGE = 2
     INCOMPLETE = 3
+    CHANGED = 4
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 

@@ -88,12 +88,22 @@ def inventory_of(environ: Mapping[str, str]) -> Inventory | None:
     Raises:
         NsgflowError: it is there and cannot be read.
     """
+    packed = packed_inventory_of(environ)
+    return None if packed is None else Inventory(packed)
+
+
+def packed_inventory_of(environ: Mapping[str, str]) -> bytes | None:
+    """That inventory as it is kept.
+
+    Raises:
+        NsgflowError: it is there and cannot be read.
+    """
     if not any(key.partition("__")[0] == _HOST for key, value in environ.items() if value.strip()):
         return None
     settings = settings_of(environ)
     container = blob_service(settings.host_storage).get_container_client(settings.state_container)
     with errors_of(f"read {INVENTORY_BLOB}"), suppress(ResourceNotFoundError):
-        return Inventory(container.download_blob(INVENTORY_BLOB).readall())
+        return container.download_blob(INVENTORY_BLOB).readall()
     return None
 
 

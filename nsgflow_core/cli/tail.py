@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Estate,
+    Explain,
     Interval,
+    Rules,
     Sources,
     Verbose,
     Wanted,
@@ -21,9 +24,12 @@ _OUTPUTS = ("text", "json")
 
 
 @takes_options
-def tail(
+def tail(  # noqa: PLR0913 - one parameter for each option
     *,
     sources: Sources,
+    estate: Estate,
+    rules: Rules = None,
+    explain: Explain = False,
     wanted: Wanted,
     since: Annotated[
         str,
@@ -53,12 +59,14 @@ def tail(
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.following import Tailing
         from nsgflow_core.cli.formats import flow_writer
+        from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.nothing_found import no_such_names
         from nsgflow_core.cli.progress import foot
         from nsgflow_core.cli.query import Defaults, Query
         from nsgflow_core.cli.reading import known
         from nsgflow_core.cli.times import Span, moment
         from nsgflow_core.errors import BadInputError
+        from nsgflow_core.estate.explain import line
 
         form = one_of("--output", form, _OUTPUTS)
         now = datetime.now(UTC)
@@ -70,11 +78,17 @@ def tail(
         if isinstance(accounts, FileLogs):
             raise BadInputError("tail follows accounts: 'nsgflow denied' reads files")
         query = Query(wanted, Defaults(probes=True), span)
-        knowledge = known(os.environ)
+        knowledge = estate_of(estate, os.environ) or known(os.environ)
+        if explain and form == "json":
+            raise BadInputError("--explain is for text: 'nsgflow denied --explain' has it as JSON")
         query = Query(wanted, Defaults(probes=True), span, knowledge)
         nsgs = wanted.nsg_name or ()
         tailing = Tailing(accounts, query.filter, begin, nsgs, knowledge.inventory)
-        write = flow_writer(form, knowledge)
+        explained = None
+        if explain:
+            judge = judge_of(rules, knowledge)
+            explained = lambda flow: line(judge, flow)  # noqa: E731 - said once
+        write = flow_writer(form, knowledge, explained)
         told: dict[str, str] = {}
         with foot() as show:
             for rounds in count():

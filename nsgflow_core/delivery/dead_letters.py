@@ -1,7 +1,7 @@
 """Dead letters: what could not be read, or was refused for good, kept with its source.
 
-One blob per stretch of a flow log, in the state container, named by where the stretch lies: the
-same dead letter written again lands on itself.
+One blob per stretch of a flow log, in the state container, named by where the stretch begins and
+where its first piece lies: the same dead letter written again lands on itself, and no other does.
 """
 
 import base64
@@ -95,9 +95,11 @@ class DeadLetters:
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
-    def put_bad(self, ref: BlobRef, bad: Sequence[Bad]) -> None:
-        """Keep what could not be read in a stretch of a blob."""
-        self._put(ref, bad[0].offset, INPUT, list(map(entry_of, bad)))
+    def put_bad(self, ref: BlobRef, bad: Sequence[Bad], start: int) -> None:
+        """Keep what could not be read in the stretch of a blob that begins at `start`."""
+        ordered = sorted(bad, key=lambda piece: piece.offset)
+        kind = f"{ordered[0].offset:012d}-{INPUT}"
+        self._put(ref, start, kind, list(map(entry_of, ordered)))
 
     def put_refused(self, ref: BlobRef, sink: str, refused: Sequence[Refusal]) -> None:
         """Keep what a sink refused in a stretch of a blob."""

@@ -31,7 +31,7 @@ class CheckpointStore(Protocol):
 class DeadLetterStore(Protocol):
     """Where dead letters go; `dead_letters.DeadLetters` is the real one."""
 
-    def put_bad(self, ref: BlobRef, bad: Sequence[Bad]) -> None: ...  # noqa: D102
+    def put_bad(self, ref: BlobRef, bad: Sequence[Bad], start: int) -> None: ...  # noqa: D102
     def put_refused(self, ref: BlobRef, sink: str, refused: Sequence[Refusal]) -> None: ...  # noqa: D102
 
 

@@ -23,6 +23,7 @@ from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.digests import ledger
 from nsgflow_core.errors import NsgflowError
+from nsgflow_core.estate.young import is_young
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.path import LogPath, parse_path
@@ -281,7 +282,7 @@ class _Run:
         known = {**self._checkpoint.cursors, **cursors}
         examined = max(at.offset for at in known.values() if matches(at, blocks))
         if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
-            self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh)
+            self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh, start.offset)
             self.report.bad += len(fresh)
         if self._checkpoint.until - self._parts.now() < _CLAIM_RESERVE:
             self._write(replace(self._checkpoint, until=self._parts.now() + CLAIM_SECONDS))
@@ -322,6 +323,8 @@ class _Run:
             lane = self._lanes[name]
             with turn(heavy=len(ahead) > HEAVY_FLOWS):
                 wanted = list(filter(lane.sink.filter.knowing(self._knowledge), ahead))
+            if "nsg" in lane.sink.filter.keys:
+                self.report.young_nsgs += sum(is_young(flow, self._knowledge) for flow in wanted)
             if not wanted:
                 deliveries[name] = Delivery(end)
                 continue

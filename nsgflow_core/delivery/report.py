@@ -16,6 +16,8 @@ class Report:
     behind, and since when at worst; `unreadable` says why the blob is no log, or where it is cut
     off; `busy` says that another worker has the blob, `more` that a run at once would get further;
     `marked` that its checkpoint stays pending, be it for a sink that another process has.
+    `young_nsgs` counts flows that passed a filter by NSG only since the inventory may not know
+    theirs yet.
     """
 
     ref: BlobRef
@@ -29,6 +31,7 @@ class Report:
     retries: dict[str, int] = field(default_factory=dict)
     bad: int = 0
     unreadable: str = ""
+    young_nsgs: int = 0
     rewritten: int = 0
     errors: dict[str, NsgflowError] = field(default_factory=dict)
     lagging: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from nsgflow_core.digests.now import now
 from nsgflow_core.digests.sample import Sample, sample_of
 from nsgflow_core.estate import causes
 from nsgflow_core.estate.enrich import acl_name, ends
@@ -70,6 +71,8 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     `first` and `last` are times of flows in milliseconds since the epoch; `sources` and
     `targets` are the ends of the flows, by name or address; `ports` has the busiest ports of a
     group of many. `name` is the NSG's as a log writes it, and `logs` says which kinds of log did.
+    `now` is what the rules said of one of its flows when they were last asked, "" without an
+    inventory.
     """
 
     key: Key
@@ -81,6 +84,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     ports: dict[int, int] = {}
     name: str = ""
     logs: int = 0
+    now: str = ""
 
     @property
     def twice(self) -> bool:
@@ -99,6 +103,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
             _busiest(self.ports, other.ports),
             _better(self.name, other.name),
             self.logs | other.logs,
+            max((at.now != "", at.last, at.now) for at in (self, other))[2],
         )
 
     @property
@@ -168,6 +173,7 @@ def _tally(key: Key, flows: Sequence[Flow], knowledge: Knowledge) -> Tally:
         dict(ports.most_common(MAX_PORTS)),
         _name(flows[0])[:_MAX_NAME],
         logs,
+        now(flows[-1], knowledge) if key.cause == causes.RULE else "",
     )
 
 

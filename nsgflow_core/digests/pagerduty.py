@@ -83,4 +83,4 @@ def _group(tally: Tally) -> dict[str, Any]:
         "sources": wording.sources(tally),
         "destinations": wording.targets(tally),
         "times": wording.times(tally),
-    }
+    } | ({"now": said} if (said := wording.now(tally)) else {})

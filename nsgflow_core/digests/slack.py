@@ -63,6 +63,7 @@ def _group(tally: Tally) -> str:
             _denied_by(tally),
             f"{wording.flows(tally)}, {wording.times(tally)}",
             f"{code(wording.sources(tally))} → {code(wording.targets(tally))}",
+            *([code(said)] if (said := wording.now(tally)) else []),
         ]
     )
 

@@ -83,6 +83,7 @@ def _group(tally: Tally) -> dict[str, Any]:
             ),
             _line(_run(f"{wording.flows(tally)}, {wording.times(tally)}")),
             _line(_run(f"{wording.sources(tally)} → {wording.targets(tally)}", isSubtle=True)),
+            *([_line(_run(said))] if (said := wording.now(tally)) else []),
         ],
     }
 

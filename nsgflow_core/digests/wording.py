@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import MANY_PORTS, MAX_PORTS, Tally
+from nsgflow_core.digests.now import MAX_NOW
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM, protocol_name
 from nsgflow_core.estate.enrich import service_name
@@ -94,6 +95,11 @@ def denied_by(tally: Tally) -> tuple[str, str, str, str]:
     if tally.key.cause:
         return "dropped by ", nsg(tally), ", reason ", rule(tally)
     return "NSG ", nsg(tally), ", rule ", rule(tally)
+
+
+def now(tally: Tally) -> str:
+    """What the rules say now, "" where nobody knows the network."""
+    return plain(tally.now, MAX_NOW)
 
 
 def direction(tally: Tally) -> str:

@@ -89,7 +89,7 @@ class Acl:
     ) -> None:
         ordered = sorted((rule for rule in rules if rule.inbound == inbound), key=ranks)
         self.rules: Sequence[Rule] = ordered
-        self.members = members
+        self._members = members
         self._count = count = len(ordered)
         self._sources = _Ends([rule.sources for rule in ordered], members)
         self._destinations = _Ends([rule.destinations for rule in ordered], members)
@@ -194,7 +194,7 @@ class Acl:
     def _doubts(self, packet: Packet, rule: Rule) -> Iterable[str]:
         """What is not known of a rule, for one packet."""
         for prefixes, address in ((rule.sources, packet.src), (rule.destinations, packet.dst)):
-            found = [held(prefix, address, self.members) for prefix in prefixes]
+            found = [held(prefix, address, self._members) for prefix in prefixes]
             if True not in found:
                 yield from (why for why in found if isinstance(why, str))
         if packet.src_port is None and not _every_port(rule.source_ports):

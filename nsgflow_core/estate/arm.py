@@ -81,6 +81,7 @@ class ResourceManager:
     def __init__(self, cloud: Cloud, credential: TokenCredential, deadline: float) -> None:
         self._cloud = cloud
         self._deadline = deadline
+        self._answered: HttpResponse | None = None
         scope = f"{cloud.audience}/.default"
         self._client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
             cloud.endpoint,
@@ -104,7 +105,10 @@ class ResourceManager:
         """
         options: dict[str, Any] = {"$top": page, "resultFormat": "objectArray"}
         while True:
-            response = self._send(
+            # Also between queries: one may be a page long, and there are many.
+            if self._answered is not None:
+                self._pace(self._answered)
+            response = self._answered = self._send(
                 HttpRequest(
                     "POST",
                     f"{self._cloud.endpoint}{_GRAPH}",
@@ -121,7 +125,6 @@ class ResourceManager:
                     raise RefusedError("Resource Graph cut an answer short and gave no next page")
                 return
             options["$skipToken"] = token
-            self._pace(response)
 
     def service_tags(self) -> list[bytes]:
         """The pages of the cloud's service tags, as JSON."""

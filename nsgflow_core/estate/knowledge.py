@@ -26,6 +26,10 @@ class FarEnd(msgspec.Struct, frozen=True, gc=False):
 class Knowledge:
     """A snapshot; None is what is switched off, or not there yet.
 
+    `made_ms` is when the inventory was made, in milliseconds since the epoch. `expected` says that
+    there should be one. `met` has the GUIDs of NSGs that no inventory knew, and the time of their
+    first flow; it stays when a newer snapshot comes.
+
     `seen` remembers far ends by VNet and address, as enrich.py found them: who is denied tries
     again. It goes with the snapshot, so that nothing old outlives it.
     """
@@ -33,6 +37,9 @@ class Knowledge:
     tags: ServiceTags | None = None
     inventory: Inventory | None = None
     seen: dict[tuple[str, str], FarEnd] = field(default_factory=dict, compare=False, repr=False)
+    expected: bool = field(default=False, compare=False)
+    made_ms: int = field(default=0, compare=False)
+    met: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
 
 NOTHING = Knowledge()

@@ -7,7 +7,7 @@ digests ask for it. Resource ids are lower case, and prefixes are as Azure write
 import msgspec
 
 from nsgflow_core.estate import addresses
-from nsgflow_core.estate.members import HOST, Group, Space, UnknownSpace
+from nsgflow_core.estate.members import HOST, Group, Learned, Space, UnknownSpace
 from nsgflow_core.estate.ranges import Network, Ranges, network, pack
 from nsgflow_core.estate.rules import Rule
 
@@ -108,10 +108,11 @@ class Layout(msgspec.Struct, frozen=True):
         return VnetSpace(texts, next(filter(None, learned), ""))
 
 
-class VnetSpace:
+class VnetSpace(Learned):
     """The tag `VirtualNetwork`, from prefixes, and `learned` as a `Vnet` has it."""
 
     def __init__(self, prefixes: list[str], learned: str) -> None:
+        super().__init__()
         nets: dict[Network, int] = {}
         self._by_default = ""
         for text in prefixes:
@@ -124,15 +125,23 @@ class VnetSpace:
                 )
         self._ranges = Ranges(pack(nets))
         self._learned = learned
-        self.inside: set[str] = set()
-        self.outside: set[str] = set()
 
     def holds(self, address: str) -> bool | str:
         """Whether the tag holds a canonical address; a text says why nobody knows."""
+        known = self._by_prefix(address)
+        if isinstance(known, bool):
+            return known
+        told = self.told(address)
+        return known if told is None else told
+
+    def assumed(self, address: str, *, inside: bool) -> bool:
+        """Whether the tag holds an address, where one is told of the doubtful ones."""
+        known = self._by_prefix(address)
+        return known if isinstance(known, bool) else address in self._own or inside
+
+    def _by_prefix(self, address: str) -> bool | str:
         if self._ranges.at(*addresses.value(address)):
             return True
-        if address in self.inside or address in self.outside:
-            return address in self.inside
         if self._by_default:
             return self._by_default
         if self._learned and addresses.address_class(address) in _PRIVATE:

@@ -29,6 +29,7 @@ from nsgflow_core.estate.arm import Cloud, ResourceManager
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.estate.service_tags import ServiceTags, compile_tags
+from nsgflow_core.estate.young import foreign
 from nsgflow_core.storage import credential, error_code, errors_of
 from nsgflow_core.web import Session, time_limit
 
@@ -47,6 +48,7 @@ _LARGEST_DOCUMENT = 64 * 1024 * 1024
 _TIMEOUTS = (5, 30)
 _DOWNLOAD_SECONDS = 120.0
 _NOT_MODIFIED, _NOT_FOUND = 304, 404
+_MOST_FOREIGN = 100  # metadata of a blob may have 8 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Library:
         self._now = now
         self._subjects = _subjects(sources)
         self._etags: dict[str, str] = {}
-        self._knowledge = NOTHING
+        self._knowledge = Knowledge(expected=True) if sources.inventory else NOTHING
         self._checked = float("-inf")
         self._lock = threading.Lock()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="library")
@@ -122,7 +124,7 @@ class Library:
         """Wait for the first load of this process, which this begins if nobody has."""
         self.check()
         loading = self._loading
-        if loading is not None and self._knowledge is NOTHING:
+        if loading is not None and not self._etags:
             with suppress(TimeoutError):
                 loading.exception(timeout=seconds)
 
@@ -149,6 +151,11 @@ class Library:
                     return
                 raise
         made: dict[str, Any] = {subject.field: subject.load(data)}
+        if subject.field == "inventory":
+            about = download.properties.metadata or {}
+            made["made_ms"] = round(float(about.get("made", 0)) * 1000)
+            known_foreign = filter(None, about.get("foreign", "").split(","))
+            self._knowledge.met.update(dict.fromkeys(known_foreign, 0))
         self._knowledge = replace(self._knowledge, **made, seen={})
         self._etags[subject.blob] = download.properties.etag
 
@@ -180,6 +187,9 @@ class Library:
 
     def _keep(self, subject: _Subject, data: bytes) -> None:
         about = {"made": str(self._now()), "source": subject.source}
+        if subject.field == "inventory":
+            # Whoever loads it need not find out anew which GUIDs stand for nothing in it.
+            about["foreign"] = ",".join(foreign(self._knowledge, _MOST_FOREIGN))
         with errors_of(f"write {subject.blob}"):
             try:
                 self._upload(subject.blob, data, about)

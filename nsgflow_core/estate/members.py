@@ -18,6 +18,8 @@ from typing import NamedTuple, Protocol
 
 from nsgflow_core.estate import addresses
 
+NOT_TOLD = "?"
+"""Stands for addresses that a rule of an NSG must have, and that a file leaves out."""
 HOST = "168.63.129.16"
 """https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16"""
 _HOST_V6 = "fe80::1234:5678:9abc"
@@ -59,36 +61,99 @@ class Space(Protocol):
     def holds(self, address: str) -> bool | str:
         """Whether it holds a canonical address; a text says why nobody knows."""
 
+    def assumed(self, address: str, *, inside: bool) -> bool:
+        """Whether it holds an address, where one is told of the doubtful ones."""
+
+    def learn(self, address: str, *, inside: bool) -> bool:
+        """Take in what a log tells of an address; whether that was new."""
+
+    def own(self, address: str) -> bool:
+        """Take in that an address is an interface's own; whether that was new."""
+
+
+class Learned:
+    """What logs tell of addresses that nothing else tells of.
+
+    A log that names the default rule `AllowVnetInBound` says that the far end is in
+    `VirtualNetwork`, and one that names a default rule behind it that it is not. Where logs
+    disagree, as before and after a peering, nothing is known. The near end is always inside.
+    """
+
+    DISPUTED = "logs disagree on whether VirtualNetwork holds the address"
+
+    def __init__(self) -> None:
+        self._own: set[str] = set()
+        self._told: dict[str, bool | str] = {}
+
+    def learn(self, address: str, *, inside: bool) -> bool:
+        """As `Space` says."""
+        known = self._told.get(address)
+        if known is None:
+            self._told[address] = inside
+        elif known is not inside and known != self.DISPUTED:
+            self._told[address] = self.DISPUTED
+        else:
+            return False
+        return True
+
+    def own(self, address: str) -> bool:
+        """As `Space` says."""
+        if address in self._own:
+            return False
+        self._own.add(address)
+        return True
+
+    def told(self, address: str) -> bool | str | None:
+        """What logs tell, or that they disagree; None where they tell nothing."""
+        return True if address in self._own else self._told.get(address)
+
+
+class UnknownSpace(Learned):
+    """The space of a VNet that nothing is known of, but what logs tell.
+
+    Public addresses are taken to be outside: a VNet that uses some is known by its inventory.
+    """
+
+    def __init__(
+        self, why: str = "there is no inventory to tell what VirtualNetwork holds"
+    ) -> None:
+        super().__init__()
+        self._why = why
+
+    def holds(self, address: str) -> bool | str:
+        """As `Space` says."""
+        if address == HOST:
+            return True
+        if (told := self.told(address)) is not None:
+            return told
+        return self._why if addresses.address_class(address) in _MAYBE_INSIDE else False
+
+    def assumed(self, address: str, *, inside: bool) -> bool:
+        """As `Space` says."""
+        return address == HOST or address in self._own or inside
+
+
+class Assumed(Learned):
+    """A space, where one flow's log tells which of the doubtful addresses it holds."""
+
+    def __init__(self, space: Space, *, inside: bool) -> None:
+        super().__init__()
+        self._space, self._inside = space, inside
+
+    def holds(self, address: str) -> bool:
+        """As `Space` says."""
+        return self._space.assumed(address, inside=self._inside)
+
+    def assumed(self, address: str, *, inside: bool) -> bool:
+        """As `Space` says."""
+        return self._space.assumed(address, inside=inside)
+
 
 class Group(NamedTuple):
     """An application security group: the VNet of its NICs, "" where it has none; addresses."""
 
     vnet: str
     addresses: frozenset[str]
-
-
-class UnknownSpace:
-    """The space of a VNet that nothing is known of.
-
-    `inside` and `outside` are addresses that are known to be there all the same: a rule that a
-    log names tells as much. Public addresses are taken to be outside: a VNet that uses some is
-    known by its inventory.
-    """
-
-    def __init__(
-        self, why: str = "there is no inventory to tell what VirtualNetwork holds"
-    ) -> None:
-        self._why = why
-        self.inside: set[str] = {HOST}
-        self.outside: set[str] = set()
-
-    def holds(self, address: str) -> bool | str:
-        """As `Space` says."""
-        if address in self.inside:
-            return True
-        if address in self.outside:
-            return False
-        return self._why if addresses.address_class(address) in _MAYBE_INSIDE else False
 
 
 class Members:
@@ -123,7 +188,16 @@ class Members:
             return address in known
         return self._in_service(prefix, address)
 
+    def assuming(self, *, inside: bool) -> "Members":
+        """The same, where the doubtful addresses are in `VirtualNetwork`, or are not."""
+        space = Assumed(self.space, inside=inside)
+        return Members(space, self._tags, self._groups, self._reachable)
+
     def _in_service(self, tag: str, address: str) -> bool | str:
+        if tag.startswith("["):
+            return f"the file has an expression, {tag}, which only Azure evaluates"
+        if tag == NOT_TOLD:
+            return "the file does not tell all addresses of a rule"
         if self._tags is None:
             return f"there are no service tags to tell what {tag} holds"
         answer = self._tags.holds(tag, address)

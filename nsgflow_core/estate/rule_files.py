@@ -21,7 +21,7 @@ import msgspec
 
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.arm_template import resources_of
-from nsgflow_core.estate.rule_json import lower_keys, nsg_rules, rule_of
+from nsgflow_core.estate.rule_json import file_rule, lower_keys, nsg_rules
 from nsgflow_core.estate.rules import Rule
 
 NSG_TYPE = "microsoft.network/networksecuritygroups"
@@ -56,7 +56,8 @@ class RuleFiles:
         except BadInputError as exc:
             raise BadInputError(f"{name}: {exc}") from exc
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
-            raise BadInputError(f"{name} has rules that cannot be read: {exc!r}") from exc
+            said = str(exc) if isinstance(exc, ValueError) else repr(exc)
+            raise BadInputError(f"{name} has rules that cannot be read: {said}") from exc
         if len(self.rules) + len(self.patches) == before:
             raise BadInputError(
                 f"{name} has no NSG: it takes the JSON of 'az network nsg list' or 'show', an ARM "
@@ -92,13 +93,13 @@ class RuleFiles:
             if kind == _RULE_TYPE:
                 nsg, _, name = str(found["name"]).rpartition("/")
                 key = _key(found.get("id"), nsg).partition("/securityrules/")[0]
-                self._patch(key, name, rule_of(name, given, built_in=False))
+                self._patch(key, name, file_rule(name, given, built_in=False))
             elif kind == NSG_TYPE or (not kind and rules is not None):
                 defaults = given.get("defaultsecurityrules", found.get("defaultsecurityrules"))
                 name = str(found["name"])
                 key = _key(found.get("id"), name)
                 guid = given.get("resourceguid") or found.get("resourceguid")
-                self._nsg(key, name, nsg_rules(rules, defaults), str(guid or ""))
+                self._nsg(key, name, nsg_rules(rules, defaults, file_rule), str(guid or ""))
 
     def _what_if(self, changes: Iterable[Mapping[str, Any]]) -> None:
         """What a deployment would leave: `after`, or `before` where it changes nothing."""
@@ -121,12 +122,12 @@ class RuleFiles:
             if kind == "azurerm_network_security_group":
                 rules = [_from_terraform(rule) for rule in found.get("security_rule") or ()]
                 key = _terraform_key(found, str(found["name"]))
-                self._nsg(key, str(found["name"]), nsg_rules(rules, ()), "")
+                self._nsg(key, str(found["name"]), nsg_rules(rules, (), file_rule), "")
             else:
                 self._patch(
                     _terraform_key(found, str(found["network_security_group_name"])),
                     str(found["name"]),
-                    rule_of(str(found["name"]), _from_terraform(found), built_in=False),
+                    file_rule(str(found["name"]), _from_terraform(found), built_in=False),
                 )
 
     def _terraform_deleted(self, changes: Iterable[Mapping[str, Any]]) -> None:

@@ -7,10 +7,15 @@ admin rule has lists of `sources` and `destinations`
 and older ones come in other cases. What is one value may stand as a list, and the other way round.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from nsgflow_core.estate.members import NOT_TOLD
 from nsgflow_core.estate.rules import Rule
+
+_WORDS = {"allow": "Allow", "deny": "Deny", "alwaysallow": "AlwaysAllow"}
 
 
 def rule_of(name: str, properties: Mapping[str, Any], *, built_in: bool) -> Rule:
@@ -24,7 +29,7 @@ def rule_of(name: str, properties: Mapping[str, Any], *, built_in: bool) -> Rule
         name,
         int(found.get("priority") or 0),
         str(found.get("direction")).lower() == "inbound",
-        str(found.get("access") or ""),
+        _WORDS.get(str(found.get("access")).lower(), str(found.get("access") or "")),
         str(found.get("protocol") or ""),
         _prefixes(found, "source"),
         texts(found.get("sourceportrange"), found.get("sourceportranges")),
@@ -34,7 +39,11 @@ def rule_of(name: str, properties: Mapping[str, Any], *, built_in: bool) -> Rule
     )
 
 
-def nsg_rules(own: Iterable[Any] | None, defaults: Iterable[Any] | None) -> tuple[Rule, ...]:
+def nsg_rules(
+    own: Iterable[Any] | None,
+    defaults: Iterable[Any] | None,
+    make: Callable[..., Rule] = rule_of,
+) -> tuple[Rule, ...]:
     """The rules of an NSG: its own, and Azure's default ones.
 
     Raises:
@@ -43,8 +52,29 @@ def nsg_rules(own: Iterable[Any] | None, defaults: Iterable[Any] | None) -> tupl
     entries = [(entry, False) for entry in own or ()]
     entries += [(entry, True) for entry in defaults or ()]
     return tuple(
-        rule_of(entry["name"], entry.get("properties") or entry, built_in=built_in)
+        make(str(entry["name"]), entry.get("properties") or entry, built_in=built_in)
         for entry, built_in in entries
+    )
+
+
+def file_rule(name: str, properties: Mapping[str, Any], *, built_in: bool) -> Rule:
+    """A rule of an NSG from a file, where values may be missing, or expressions.
+
+    Raises:
+        ValueError: access or direction are no words, or the priority no number; names the rule.
+    """
+    found = lower_keys(properties)
+    if str(found.get("direction")).lower() not in ("inbound", "outbound"):
+        raise ValueError(f"rule {name!r} has the direction {found.get('direction')!r}")
+    if str(found.get("access")).lower() not in _WORDS:
+        raise ValueError(f"rule {name!r} has the access {found.get('access')!r}")
+    try:
+        rule = rule_of(name, properties, built_in=built_in)
+    except ValueError as exc:
+        raise ValueError(f"rule {name!r} has the priority {found.get('priority')!r}") from exc
+    told = (NOT_TOLD,)
+    return msgspec.structs.replace(
+        rule, sources=rule.sources or told, destinations=rule.destinations or told
     )
 
 

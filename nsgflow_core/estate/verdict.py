@@ -26,6 +26,7 @@ from nsgflow_core.estate.rules import with_defaults
 
 _INSIDE = frozenset((addresses.PRIVATE, addresses.CGNAT))
 _NO_LAYOUT = Layout()
+NO_INVENTORY = "there is no inventory to tell which NSGs a flow passes"
 
 
 class Judge:
@@ -52,7 +53,7 @@ class Judge:
             {id(inventory.nics[at]) for at in self._layout.endpoints} if inventory else set()
         )
         self._members: dict[tuple[str, int], Members] = {}
-        self._acls: dict[tuple[str, str, int, bool], Acl | None] = {}
+        self._acls: dict[tuple[str, str, int, bool, bool | None], Acl | None] = {}
         self._admin: dict[tuple[str, int, bool], list[tuple[AdminRules, Acl]]] = {}
         self._nsgs: dict[str, KnownNsg | None] = {}
 
@@ -73,9 +74,10 @@ class Judge:
         self._nsgs[nsg] = found
         return found
 
-    def space(self, nic: Nic | None) -> Space:
-        """What `VirtualNetwork` holds, seen from a network interface."""
-        return self._members_at(*self._place(nic)).space
+    def space(self, nic: Nic | None, place: str = "") -> Space:
+        """What `VirtualNetwork` holds, seen from a network interface, or a `place` as in `acl`."""
+        where = self._place(nic) if nic is not None else (place, -1)
+        return self._members_at(*where).space
 
     def at_nsg(self, nsg: str, packet: Packet, *, inbound: bool, nic: Nic | None = None) -> Answer:
         """What one NSG says of a packet at a network interface, None where that is not known."""
@@ -84,20 +86,30 @@ class Judge:
             return Answer("unknown", None, f"the rules of NSG {_name(nsg)} are not known")
         return acl.decide(packet)
 
-    def acl(self, nsg: str, nic: Nic | None, *, inbound: bool, place: str = "") -> Acl | None:
+    def acl(
+        self,
+        nsg: str,
+        nic: Nic | None,
+        *,
+        inbound: bool,
+        place: str = "",
+        inside: bool | None = None,
+    ) -> Acl | None:
         """The compiled rules of an NSG, seen from a network interface; None: not known.
 
         Where the interface is not known either, `place` keeps apart what is found out about its
-        VNet (`Members.space`) from what is found out about others.
+        VNet (`space`) from what is found out about others. `inside` is what a log tells of the
+        addresses of which nobody knows whether `VirtualNetwork` holds them.
         """
         where = self._place(nic) if nic is not None else (place, -1)
-        key = (nsg, *where, inbound)
+        key = (nsg, *where, inbound, inside)
         if key not in self._acls:
             known = self.nsg(nsg)
+            members = self._members_at(*where)
+            if inside is not None:
+                members = members.assuming(inside=inside)
             self._acls[key] = (
-                None
-                if known is None
-                else Acl(with_defaults(known.rules), self._members_at(*where), inbound=inbound)
+                None if known is None else Acl(with_defaults(known.rules), members, inbound=inbound)
             )
         return self._acls[key]
 
@@ -119,7 +131,7 @@ class Judge:
             if seen.src:
                 layers += self._layers(target, seen, inbound=True)
         if self.inventory is None:
-            reasons.append("there is no inventory to tell which NSGs a flow passes")
+            reasons.append(NO_INVENTORY)
         reasons += [layer.because for layer in layers if layer.because]
         if any(layer.verdict == "denied" for layer in layers):
             verdict: Verdict = "denied"

@@ -18,6 +18,7 @@ import msgspec
 
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
+from nsgflow_core.model import account_of
 
 BLOB_CREATED = "Microsoft.Storage.BlobCreated"
 """The type of the events of interest: a blob was written or replaced, and is whole."""
@@ -127,7 +128,7 @@ def _blob_event(event: _Event) -> BlobEvent:
     data = _DATA.decode(event.data)
     try:
         url = urlsplit(data.url)
-        host = url.hostname or ""
+        _ = url.hostname
     except ValueError as exc:
         raise BadInputError(f"an event of a blob with an impossible URL: {exc}") from exc
     by_url = _URL_PATH.fullmatch(unquote(url.path))
@@ -136,9 +137,8 @@ def _blob_event(event: _Event) -> BlobEvent:
         raise BadInputError(f"an event of no flow log: {event.subject or url.path or 'no blob'}")
     parse_path(found["path"])
     resource = _ACCOUNT.search(event.topic or event.source)
-    # An emulator has the account's name in the path, everything else has it first in the host.
-    within = by_url["account"].strip("/") if by_url else ""
-    names = (resource["name"] if resource else "", within or host.partition(".")[0])
+    service = url._replace(path=by_url["account"] if by_url else "", query="").geturl()
+    names = (resource["name"] if resource else "", account_of(service))
     return BlobEvent(
         tuple(dict.fromkeys(name.lower() for name in names if name)),
         found["container"],

@@ -88,6 +88,7 @@ def app(store: Store, certificate: Certificate, monkeypatch: pytest.MonkeyPatch)
             AzureWebJobsStorage=store.azurite.connection_string,
             NSGFLOW_LOGS_ENDPOINT=rows.endpoint,
             NSGFLOW_LOGS_RULE_ID=rows.rule_id,
+            NSGFLOW_LOGS_OMIT="none",
             NSGFLOW_WEBHOOK_URL=receiver.url,
             NSGFLOW_WEBHOOK_SECRET=SECRET,
             REQUESTS_CA_BUNDLE=str(certificate.bundle),
@@ -133,7 +134,7 @@ def bad_record(app: App, ref: BlobRef, index: int, data: bytes | None = None) ->
     """A dead letter as an older parser might have left it: of a whole record."""
     record = records(app, ref)[index]
     kept = bytes(record.data) if data is None else data
-    app.letters.put_bad(ref, [Bad(record.offset, "unknown flow log version 2", kept)])
+    app.letters.put_bad(ref, [Bad(record.offset, "unknown flow log version 2", kept)], 0)
 
 
 @pytest.mark.parametrize("flags", ["", "-o json", "-o csv"])
@@ -175,7 +176,7 @@ def test_a_tuple_is_read_from_its_record_in_the_log(app: App) -> None:
     app.deliver(ref)
     ids = app.flow_ids()
     reason = "tuple 1 of the record, rule 'UserRule_Deny': impossible port '1'"
-    app.letters.put_bad(ref, [Bad(records(app, ref)[0].offset, reason, b"1,2,3")])
+    app.letters.put_bad(ref, [Bad(records(app, ref)[0].offset, reason, b"1,2,3")], 0)
     app.run("resend --all")
 
     assert app.flow_ids()[3:] == [ids[1]]
@@ -206,7 +207,7 @@ def test_what_is_still_bad_stays(app: App) -> None:
         ),
         Bad(second.offset + 1, tuple_reason, b"soon,192.0.2.1"),
     ]
-    app.letters.put_bad(ref, entries)
+    app.letters.put_bad(ref, entries, 0)
     said, errors = app.run("resend --all", status=3)
 
     assert "2 to table, 2 to webhook accepted; 2 entries stay" in said
@@ -223,7 +224,7 @@ def test_a_tuple_whose_log_is_gone_stays(app: App) -> None:
     """Nothing else says what rule it was under."""
     ref = log(app)
     reason = "tuple 0 of the record, rule 'r': impossible port '1'"
-    app.letters.put_bad(ref, [Bad(12, reason, b"1,2,3")])
+    app.letters.put_bad(ref, [Bad(12, reason, b"1,2,3")], 0)
     app.store.service.get_blob_client(ref.container, ref.path).delete_blob()
     _, errors = app.run("resend --all", status=3)
 
@@ -331,7 +332,7 @@ def test_text_of_logs_cannot_steer_a_terminal(app: App) -> None:
     """Escapes, C1 controls, changes of writing direction and line breaks are shown, not sent."""
     ref = log(app)
     evil = "\x1b]0;owned\x07\x9b31m\u202e\nnsgflow: all is well\x7f"
-    app.letters.put_bad(ref, [Bad(13, f"rule {evil}", evil.encode() + b"\xff\x1b[2J")])
+    app.letters.put_bad(ref, [Bad(13, f"rule {evil}", evil.encode() + b"\xff\x1b[2J")], 0)
     (letter,) = app.listed()
     commands = ("list", "list -o csv", "list -o json", f"show {letter['id']}")
     for command in (*commands, f"show {letter['id']} -o json"):
@@ -379,8 +380,8 @@ def test_letters_of_other_places_are_left(app: App) -> None:
     """Names that agree with the content, but with no connection or no flow logs."""
     ref = log(app)
     entry = Bad(12, "not JSON", bytes(records(app, ref)[0].data))
-    app.letters.put_bad(BlobRef("elsewhere", ref.container, ref.path), [entry])
-    app.letters.put_bad(BlobRef(ref.account, "secrets", ref.path), [entry])
+    app.letters.put_bad(BlobRef("elsewhere", ref.container, ref.path), [entry], 0)
+    app.letters.put_bad(BlobRef(ref.account, "secrets", ref.path), [entry], 0)
     _, errors = app.run("resend --all", status=3)
 
     assert "no connection reads the account 'elsewhere'" in errors

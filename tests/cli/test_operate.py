@@ -52,6 +52,7 @@ def services(store: Store, tmp_path: Path) -> Iterator[Services]:
         environ = store.environ(
             NSGFLOW_LOGS_ENDPOINT=table.endpoint,
             NSGFLOW_LOGS_RULE_ID=table.rule_id,
+            NSGFLOW_LOGS_OMIT="none",
             NSGFLOW_WEBHOOK_URL=alerts.url,
             NSGFLOW_WEBHOOK_SECRET=SECRET,
             NSGFLOW_STATE_TABLE=f"t{time.time_ns()}",

@@ -10,6 +10,7 @@ from nsgflow_core.delivery import reading
 from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
+from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks.patience import SINK_SECONDS, Patience
 from nsgflow_core.sinks.sink import Delivery
@@ -231,6 +232,20 @@ def test_an_unfinished_record_waits(world: World) -> None:
 
     assert not world.letters.bad
     assert denied_texts(RECORDS) == Counter(world.sinks[0].texts)
+
+
+def test_flows_of_nsgs_that_are_too_young_for_the_inventory_are_counted() -> None:
+    """They pass a filter by NSG, and the report says how many did only so."""
+    world = World([MemorySink("table", terms="action=denied nsg=prod-*")])
+    text = records(1, version=4)[0]
+    world.blobs.write(REF, azure_blocks([text]))
+    report = world.event()
+    assert (report.accepted, report.young_nsgs) == ({}, 0)
+
+    world.knowledge = Knowledge(expected=True)
+    world.table.rows.clear()
+    report = world.event()
+    assert report.young_nsgs == report.accepted["table"] == denied_texts([text]).total() > 0
 
 
 def test_a_new_sink_begins_at_the_furthest_cursor(world: World) -> None:

@@ -15,6 +15,7 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.errors import NsgflowError, TransientError
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.events import Announced
@@ -160,11 +161,13 @@ class Letters:
     """Dead letters: what could not be read and what was refused, as often as it was put."""
 
     bad: list[Bad] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
     refused: list[tuple[str, Refusal]] = field(default_factory=list)
 
-    def put_bad(self, ref: BlobRef, bad: Sequence[Bad]) -> None:
+    def put_bad(self, ref: BlobRef, bad: Sequence[Bad], start: int) -> None:
         """As `DeadLetters.put_bad`."""
         self.bad += bad
+        self.starts.append(start)
 
     def put_refused(self, ref: BlobRef, sink: str, refused: Sequence[Refusal]) -> None:
         """As `DeadLetters.put_refused`."""
@@ -230,6 +233,7 @@ class World:
     table: Table = field(default_factory=Table)
     letters: Letters = field(default_factory=Letters)
     clock: Clock = field(default_factory=Clock)
+    knowledge: Knowledge = NOTHING
 
     def __post_init__(self) -> None:
         self.blobs.clock = self.clock
@@ -244,7 +248,9 @@ class World:
     def pipeline(self) -> Pipeline:
         """The product's pipeline over this world."""
         lanes = [Lane(sink, Inline(), self.clock) for sink in self.sinks]
-        return Pipeline(Parts(self.blobs, self.table, self.letters, lanes, self.clock))
+        known = self.knowledge
+        parts = Parts(self.blobs, self.table, self.letters, lanes, self.clock, lambda: known)
+        return Pipeline(parts)
 
     def clock_hour(self) -> datetime:
         """The hour of `REF`."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
+from azure.functions.queue import QueueMessage
 from azure.storage.queue import QueueClient
 
 from devtools.azurite import ACCOUNT_KEY
@@ -71,6 +72,9 @@ def test_nothing_new_asks_nothing_of_the_flow_log_account(deployment: Deployment
         for each in (first, second, second):
             service.receive(packed(each).encode())
         assert meter.requests == {"GET entity": 3}
+        meter.reset()
+        service.receive(packed(second).encode(), again=True)
+        assert meter.requests == {"GET entity": 1, "GET blocklist": 1}
 
         deployment.container().get_blob_client(writer.path).upload_blob(
             b'{"records":[]}', overwrite=True
@@ -160,6 +164,26 @@ def test_the_message_as_the_host_hands_it_over() -> None:
         assert func.QueueMessage(body=body).get_body() == b"text"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://StFlow.blob.core.windows.net",
+        "https://stflow.privatelink.blob.core.windows.net/",
+        "https://stflow.z7.blob.storage.azure.net",
+    ],
+)
+def test_the_connection_of_an_account_however_it_is_reached(
+    deployment: Deployment, url: str
+) -> None:
+    """By the account's name, which is the same in each."""
+    by_identity = {"FlowLogs": "", "FlowLogs__blobServiceUri": url}
+    settings = {**deployment.environment, **by_identity, "NSGFLOW_TRIGGER_SOURCE": "Queue"}
+    service = Service(from_env(settings))
+
+    assert service._connection(("other", "stflow")) == "FlowLogs"
+    assert service._connection(("other",)) == ""
+
+
 @pytest.fixture
 def by_queue(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionsHost]:
     """The app in the small host, with events by a queue in Azurite."""
@@ -203,6 +227,21 @@ def test_indexing_imports_no_client_of_storage() -> None:
         env={**os.environ, **development, "NSGFLOW_TRIGGER_SOURCE": "Queue"},
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_message_that_comes_again_looks_at_its_blob(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who took it first may have died before its last listing; the host's count tells."""
+    monkeypatch.setenv("NSGFLOW_TRIGGER_SOURCE", "Queue")
+    told: list[bool] = []
+    monkeypatch.setattr(Service, "receive", lambda self, body, *, again: told.append(again))
+    (function,) = index_app(APP).queues
+    message: Any = QueueMessage  # which has no types
+    for count in (None, 1, 2, 9):
+        function.call(message=message(body="{}", dequeue_count=count))
+
+    assert told == [False, False, True, True]
 
 
 def test_messages_become_rows_and_alerts(deployment: Deployment, by_queue: FunctionsHost) -> None:

@@ -178,6 +178,22 @@ def test_one_makes_it_all_load_it(shelf: Shelf, azure: ResourceManager) -> None:
     assert shelf.warnings == []
 
 
+def test_guids_that_stand_for_nothing_are_told_with_the_inventory(shelf: Shelf) -> None:
+    """So that other instances know them from the start."""
+    foreign = "cccccccc-0000-0000-0000-000000000001"
+    assert loaded(shelf.library()).current().expected
+    maker = shelf.library()
+    maker.refresh(60)
+    known = loaded(maker).current()
+    assert known.made_ms == round(shelf.seconds * 1000)
+    known.met[foreign] = known.made_ms - 3_600_000
+    known.met["dddddddd-0000-0000-0000-000000000001"] = known.made_ms
+    shelf.seconds += 3601
+    maker.refresh(60)
+
+    assert loaded(shelf.library()).current().met == {foreign: 0}
+
+
 def test_it_is_made_anew_when_it_is_old(shelf: Shelf) -> None:
     """The inventory every hour, the tags every day, both when the setting changes."""
     shelf.library().refresh(60)

@@ -13,13 +13,14 @@ from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic, ns
 from devtools.meter import metered
 from nsgflow_core.delivery.checkpoint import Checkpoints, SweepState
 from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.dead_letters import DeadLetters
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, FlowLogs
-from nsgflow_core.model import BlobRef, Block, Storage
+from nsgflow_core.model import Bad, BlobRef, Block, Storage
 from nsgflow_core.storage import blob_service, table
 from tests.functional.logs import records
 from tests.integration.conftest import HOUR, Deployment
@@ -298,3 +299,21 @@ def test_rows_that_cannot_be_read_stop_nobody(deployment: Deployment) -> None:
 def _key(client: TableClient, ref: BlobRef) -> str:
     (row,) = client.query_entities("Path eq @path", parameters={"path": ref.path})
     return str(row["RowKey"])
+
+
+def test_a_dead_letter_is_written_over_by_itself_alone(deployment: Deployment) -> None:
+    """Of two stretches that share a piece each keeps its own; entries are in the blob's order."""
+    letters = DeadLetters(deployment.container("nsgflow-state"))
+    ref = BlobRef("logs", "c", "resourceId=/x/y=2026/m=01/d=02/h=03/m=00/macAddress=A/PT1H.json")
+    record, garbage = Bad(100, "tuple 3", b"1,2"), Bad(200, "not JSON", b"<")
+    for _ in range(2):
+        letters.put_bad(ref, [garbage, record], 0)
+        letters.put_bad(ref, [garbage], 150)
+        letters.put_bad(ref, [record], 20)
+
+    found = [letters.read(listed) for listed in letters.list()]
+    assert [[entry.offset for entry in letter.entries] for letter in found] == [
+        [100, 200],
+        [100],
+        [200],
+    ]

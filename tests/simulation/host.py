@@ -8,6 +8,7 @@ given up for good.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nsgflow_core.logs.events import Announced
 from tests.simulation.scheduler import Process, Scheduler
 
 FETCHED = 9
@@ -17,8 +18,12 @@ DELIVERIES = 5
 
 @dataclass(eq=False)
 class Message:
-    """An event in the queue, and how often it was handed out."""
+    """An event in the queue, what it says of its blob, and how often it was handed out.
 
+    That of a blob trigger says nothing.
+    """
+
+    announced: Announced | None = None
     deliveries: int = 0
     taken: bool = False
 

@@ -23,6 +23,8 @@ from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs import blocks
+from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.path import (
     NSG_CONTAINER,
     VNET_CONTAINER,
@@ -136,6 +138,7 @@ class World:
     kills: int = 0
     made: int = 0
     healing: bool = False
+    events: int = 0
     blobs: Blobs = field(init=False)
     table: Table = field(init=False)
     judge: Judge = field(init=False)
@@ -246,13 +249,22 @@ class World:
         self.judge.wrote(ref, flows)
         self.blobs.write(key, blocks)
 
+    def announced(self, ref: BlobRef) -> Announced | None:
+        """What the event of a blob says, where it comes by a queue: every other one does."""
+        self.events += 1
+        key = (ref.container, ref.path)
+        if self.events % 2 or key not in self.blobs.blocks:
+            return None
+        size = sum(len(data) for _, data in self.blobs.blocks[key])
+        return Announced(size, self.blobs.etags[key].strip('"'), self.scheduler.now)
+
     def event(self, ref: BlobRef, after: float = 0.0, message: Message | None = None) -> None:
         """The host hands out an event, up to five times, and then gives it up.
 
         Its own look at the blob may be refused, and ends the whole instance.
         """
         process = self.anyone()
-        message = message or Message()
+        message = message or Message(self.announced(ref))
 
         def call() -> None:
             while message.deliveries < DELIVERIES:
@@ -261,8 +273,9 @@ class World:
                     self.judge.died(process)
                     self.scheduler.kill(process)
                     self.scheduler.step()
+                told = message.announced if message.deliveries == 1 else None
                 try:
-                    self.service(process).deliver("FlowLogs", ref.container, ref.path)
+                    self.service(process).deliver("FlowLogs", ref.container, ref.path, told)
                 except NsgflowError:
                     self.judge.disturbed.add(ref)
                     self.scheduler.sleep(self.rng.choice((0.1, 0.6)))
@@ -403,7 +416,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             yield
 
     with contextlib.ExitStack() as stack:
-        for module in (pipeline, answers, patience, sweep, telemetry):
+        for module in (blocks, pipeline, answers, patience, sweep, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
 
         def uniform(low: float, high: float) -> float:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate.rule_files import Files, RuleFiles
+from nsgflow_core.estate.acl import Packet
+from nsgflow_core.estate.rule_files import Files, KnownNsg, RuleFiles
 from nsgflow_core.estate.rules import Rule
+from nsgflow_core.estate.verdict import Judge
 
 ID = "/subscriptions/S1/resourceGroups/Shop/providers/Microsoft.Network/networkSecurityGroups/Web"
 KEY = ID.lower()
@@ -153,8 +155,6 @@ def test_rules_by_themselves_patch_what_is_known() -> None:
     old = Rule("OLD", 100, True, "Deny", "*", ("*",), ("*",), ("*",), ("*",))  # noqa: FBT003
 
     assert files.find(ID) is None
-    from nsgflow_core.estate.rule_files import KnownNsg  # noqa: PLC0415
-
     assert files.patch(KnownNsg(KEY, "Web", (old,))).rules == (RULE,)
 
 
@@ -173,3 +173,19 @@ def test_what_cannot_be_read_is_said(data: bytes, said: str) -> None:
     """With the name of the file."""
     with pytest.raises(BadInputError, match=f"rules.json.*{said}"):
         RuleFiles().add(data, "rules.json")
+
+
+def test_what_a_file_does_not_tell_is_unknown() -> None:
+    """Addresses that are left out, or made by an expression, are no guess at any."""
+    left_out = {key: value for key, value in VALUES.items() if not key.startswith("sourceAddress")}
+    made = left_out | {"sourceAddressPrefix": "[parameters('who')]"}
+    for values, said in ((left_out, "does not tell"), (made, "expression")):
+        known = read([nsg({"name": "AllowWeb", **values})])
+        answer = Judge(files=Files(known)).at_nsg(
+            ID, Packet("8.8.8.8", "10.0.0.4", "tcp", 1, 443), inbound=True
+        )
+        assert (answer.verdict, said in answer.because) == ("unknown", True)
+    with pytest.raises(BadInputError, match=r"AllowWeb.*access"):
+        read([nsg(FLAT | {"access": "[parameters('a')]"})])
+    with pytest.raises(BadInputError, match=r"AllowWeb.*direction"):
+        read([nsg(FLAT | {"direction": ""})])

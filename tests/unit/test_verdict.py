@@ -128,6 +128,11 @@ class Made:
             for rule in rules(rng, admin=admin, most=most)
         ]
 
+    @staticmethod
+    def place(host: str) -> str:
+        """VNet and subnet of a host."""
+        return SUBNETS[host]
+
     def expected(self, src: str, dst: str, packet: Plain) -> list[tuple[str, str, str, Any]]:
         """Each layer's end, kind, access ("?" where unknown) and rule, as the oracle has them."""
         found: list[tuple[str, str, str, Any]] = []

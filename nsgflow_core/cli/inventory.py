@@ -1,0 +1,83 @@
+"""`nsgflow inventory`: what is known of the network, and its way to where nobody is signed in."""
+
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
+from typing import Annotated
+
+import typer
+
+from nsgflow_core.cli.options import Verbose
+from nsgflow_core.cli.session import session
+
+
+def inventory(
+    *,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="[azure|app|FILE]",
+            help="Azure as who is signed in sees it, the deployed function's, or a file.",
+            show_default=False,
+        ),
+    ] = "azure",
+    export: Annotated[
+        str, typer.Option("--export", metavar="FILE", help="Write it to a file.")
+    ] = "",
+    bring: Annotated[
+        str,
+        typer.Option(
+            "--import",
+            metavar="FILE",
+            help="Keep what --export wrote as if Azure had answered it, for a day.",
+        ),
+    ] = "",
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask Azure anew, however new the kept one is.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what is known of the network, or move it.
+
+    NICs, VMs, subnets, NSGs with their rules, peerings, security admin rules and service tags: the
+    names in lists, and what 'why' and 'simulate' judge by. The role Reader is enough. What Azure
+    answers is kept for a day.
+    """
+    with session(verbose=verbose):
+        import os
+        import sys
+        import time
+        from pathlib import Path
+
+        from nsgflow_core.cli import inventories
+        from nsgflow_core.errors import BadInputError
+        from nsgflow_core.model import flow_time
+
+        if bring:
+            found = inventories.read_file(bring)
+            found.knowledge()
+            kept = inventories.Kept(time.time(), found.inventory, found.tags)
+            cloud = os.environ.get("AZURE_CLOUD") or "AZURE_PUBLIC_CLOUD"
+            place = inventories.cache_folder(os.environ) / f"inventory-{cloud.lower()}.nsgflow"
+            inventories.write_file(place, kept)
+        elif source == inventories.AZURE:
+            kept = found = inventories.of_azure(os.environ, refresh=refresh)
+        elif source == inventories.APP:
+            packed = inventories.packed_of_app(os.environ)
+            kept = found = inventories.Kept(time.time(), packed, b"")
+        else:
+            kept = found = inventories.read_file(source)
+        if export:
+            inventories.write_file(Path(export), kept)
+        known = kept.knowledge()
+        if known.inventory is None:
+            raise BadInputError("there is no inventory")
+        layout = known.inventory.layout
+        tags = (
+            f"{known.tags.prefixes} prefixes of service tags" if known.tags else "no service tags"
+        )
+        sys.stdout.write(
+            f"{len(known.inventory)} network interfaces, {len(layout.vnets)} VNets, "
+            f"{len(known.inventory.nsg_ids())} NSGs, {len(layout.groups)} application security "
+            f"groups, {len(layout.admin)} security admin configurations, {tags}; "
+            f"of {flow_time(round(found.made * 1000))}\n"
+        )

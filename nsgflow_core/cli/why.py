@@ -1,0 +1,123 @@
+"""`nsgflow why`: what stands in the way of a flow, on every layer."""
+
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
+from typing import Annotated
+
+import typer
+
+from nsgflow_core.cli.options import (
+    Estate,
+    Rules,
+    Sources,
+    Verbose,
+    Wanted,
+    When,
+    one_of,
+    output,
+    takes_options,
+)
+from nsgflow_core.cli.session import session
+
+_OUTPUTS = ("text", "json")
+
+
+@takes_options
+def why(  # noqa: PLR0913 - one parameter for each option
+    *,
+    src: Annotated[str, typer.Argument(metavar="SRC", help="Address or VM that begins the flow.")],
+    dst: Annotated[
+        str,
+        typer.Argument(
+            metavar="DST[:PORT]", help="Address or VM, and port; IPv6 as [address]:port."
+        ),
+    ],
+    sources: Sources,
+    estate: Estate,
+    rules: Rules = None,
+    protocol: Annotated[
+        str, typer.Option("--protocol", metavar="tcp|udp|icmp|N", help="What is asked about.")
+    ] = "tcp",
+    nsg: Annotated[
+        str,
+        typer.Option(
+            "--nsg", "--nsg-name", metavar="NAME", help="Ask only this NSG, in --direction."
+        ),
+    ] = "",
+    direction: Annotated[
+        str, typer.Option("--direction", metavar="in|out", help="With --nsg: its direction.")
+    ] = "",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Look at logs from then on.  [default: the newest hour]"
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Look at logs before then.")
+    ] = None,
+    form: Annotated[str, output(*_OUTPUTS)] = "text",
+    verbose: Verbose = False,
+) -> None:
+    """Show what stands in the way of a flow.
+
+    What was recorded of it, what each layer of rules says now (security admin rules, NSG of the
+    subnet, NSG of the network interface, at both ends), the first that denies and every other.
+    Rules come from the inventory, or from --rules; what cannot be decided is said, with why.
+    """
+    with session(verbose=verbose):
+        import os
+
+        from nsgflow_core.cli import whys
+        from nsgflow_core.cli.files import FileLogs, opened
+        from nsgflow_core.cli.inventories import estate_of, judge_of
+        from nsgflow_core.cli.query import Defaults
+        from nsgflow_core.cli.reading import known, reading
+        from nsgflow_core.errors import BadInputError
+
+        form = one_of("--output", form, _OUTPUTS)
+        if bool(nsg) != bool(direction):
+            raise BadInputError("--nsg and --direction go together")
+        way = one_of("--direction", direction, ("in", "out")) if direction else ""
+        named = bool(sources.sources or sources.account_name) or any(
+            os.environ.get(key) for key in _ACCOUNTS
+        )
+        accounts = opened(sources, os.environ) if named else None
+        offline = isinstance(accounts, FileLogs)
+        knowledge = estate_of(estate, os.environ, offline=offline)
+        if knowledge is None:
+            knowledge = known(os.environ)
+        judge = judge_of(rules, knowledge)
+        asked = whys.parse(src, dst, protocol, knowledge.inventory)
+        recorded = whys.Recorded(judge)
+        wanted = Wanted(filter_terms=[f"src={asked.src} dst={asked.dst}"])
+        names = [
+            (nic_address, nic.vm)
+            for nic_address in (asked.src, asked.dst)
+            if knowledge.inventory is not None
+            for nic in knowledge.inventory.nics_at(nic_address)
+        ]
+
+        def tell() -> None:
+            if nsg:
+                now = whys.one_nsg(judge, nsg, way, asked)
+            elif knowledge.inventory is None:
+                now = recorded.judge(asked)
+            else:
+                now = judge.judge(asked.packet())
+            answer = whys.answer(asked, recorded.rows(), now)
+            whys.write(answer, form, names, logs=accounts is not None)
+
+        if accounts is None:
+            tell()
+            return
+        when = When(since=since, until=until)
+        defaults = Defaults(allowed=True, probes=True)
+        with reading(accounts, wanted, when, defaults, knowledge) as work:
+            for found in work.flows():
+                if asked.fits(found.flow):
+                    recorded.add(found.flow)
+            tell()
+
+
+_ACCOUNTS = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT")

@@ -1,0 +1,295 @@
+"""One flow asked about: its ends, what was recorded, what rules say, and how that is shown."""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from nsgflow_core.cli.formats import write_json, write_table
+from nsgflow_core.cli.harmless import printable
+from nsgflow_core.cli.names import matcher
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate import addresses
+from nsgflow_core.estate.acl import Packet
+from nsgflow_core.estate.inventory import Inventory, Nic
+from nsgflow_core.estate.judgement import Judgement
+from nsgflow_core.estate.simulation import rule_name, tells
+from nsgflow_core.estate.verdict import NO_INVENTORY, Judge
+from nsgflow_core.model import Flow, flow_time
+
+_BRACKETED = re.compile(r"\[([^\]]+)\](?::(\d{1,5}))?")
+_PORT = re.compile(r"(.+):(\d{1,5})")
+_PROTOCOLS = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "esp": "50", "ah": "51"}
+_LAST_PORT = 65535
+_WHERE = {"admin": "admin rules", "subnet": "NSG of the subnet", "nic": "NSG of the NIC"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The flow that is asked about; `protocol` as flow logs are shown with it, or a number."""
+
+    src: str
+    dst: str
+    port: int | None
+    protocol: str
+
+    def packet(self) -> Packet:
+        """As rules are asked about it; any source port will do."""
+        return Packet(self.src, self.dst, self.protocol, None, self.port)
+
+    def fits(self, flow: Flow) -> bool:
+        """Whether a flow is such a one."""
+        return (
+            flow.src == self.src
+            and flow.dst == self.dst
+            and flow.protocol == self.protocol
+            and (self.port is None or flow.dst_port == self.port)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As `nsgflow why -o json` has it."""
+        protocol = self.protocol.lower()
+        return {"src": self.src, "dst": self.dst, "port": self.port, "protocol": protocol}
+
+
+def parse(src: str, dst: str, protocol: str, inventory: Inventory | None) -> Asked:
+    """The flow that was typed: addresses, or names of VMs where an inventory is there.
+
+    Raises:
+        BadInputError: an end is neither.
+    """
+    name, port = _with_port(dst)
+    number = protocol.strip().lower()
+    if number not in _PROTOCOLS and not (number.isdecimal() and int(number) <= 255):  # noqa: PLR2004
+        raise BadInputError(f"--protocol {protocol!r} is not one of {', '.join(_PROTOCOLS)}, 0-255")
+    known = {"6": "TCP", "17": "UDP", "1": "ICMP"}
+    ends = [_addresses("SRC", src, inventory), _addresses("DST", name, inventory)]
+    pairs = [(one, two) for one in ends[0] for two in ends[1] if (":" in one) == (":" in two)]
+    if not pairs:
+        raise BadInputError(f"{src} and {name} have no addresses of one family")
+    return Asked(*pairs[0], port, _PROTOCOLS.get(number) or known.get(number, number))
+
+
+def _with_port(text: str) -> tuple[str, int | None]:
+    text = text.strip()
+    found = _BRACKETED.fullmatch(text)
+    if found is None and text.count(":") == 1:
+        found = _PORT.fullmatch(text)
+    if found is None:
+        return text, None
+    name, port = found[1], found[2]
+    if port is not None and int(port) > _LAST_PORT:
+        raise BadInputError(f"{text!r}: a port is at most {_LAST_PORT}")
+    return name, None if port is None else int(port)
+
+
+def _addresses(what: str, text: str, inventory: Inventory | None) -> list[str]:
+    """The addresses of an end: of a VM its private ones."""
+    text = text.strip().removeprefix("[").removesuffix("]")
+    try:
+        return [addresses.canonical(text)]
+    except ValueError:
+        pass
+    if inventory is None:
+        raise BadInputError(
+            f"{what} {text!r} is no address; names of VMs need an inventory (--inventory)"
+        )
+    nics = inventory.nics_of(text)
+    vms = sorted({nic.vm for nic in nics})
+    if len(vms) > 1:
+        raise BadInputError(f"{what} {text!r} is {', '.join(vms)}: give one of these")
+    found = [at for nic in nics for at in nic.addresses]
+    private = [at for at in found if addresses.address_class(at) != addresses.INTERNET]
+    if not found:
+        raise BadInputError(f"{what} {text!r} is neither an address nor a VM of the inventory")
+    return private or found
+
+
+class Recorded:
+    """What logs have of a flow, by NSG, rule, direction and outcome; times in milliseconds."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._found: dict[tuple[str, str, str, str], list[int]] = {}
+
+    def add(self, flow: Flow) -> None:
+        """Count a flow."""
+        known = self._judge.nsg(flow.group.acl_group)
+        self._learn(flow)
+        nsg = known.id if known is not None else flow.group.acl_group
+        direction = "in" if flow.inbound else "out"
+        outcome = "denied" if flow.denied else "allowed"
+        key = (nsg, rule_name(flow.group.rule), direction, outcome)
+        when = flow.time_ms
+        entry = self._found.setdefault(key, [0, when, when])
+        entry[0] += 1
+        entry[1] = min(entry[1], when)
+        entry[2] = max(entry[2], when)
+
+    def _learn(self, flow: Flow) -> None:
+        """What a log says of the ends, where nothing else does."""
+        near, far = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
+        space = self._judge.space(self._judge.near_nic(near, far))
+        space.own(near)
+        if (inside := tells(flow.group.rule)) is not None:
+            space.learn(far, inside=inside)
+
+    def judge(self, asked: Asked) -> Judgement:
+        """What the NSGs that logged the flow say now, where no inventory tells which it passes."""
+        found = [
+            self._judge.one_layer(nsg, asked.packet(), inbound=direction == "in")
+            for direction in ("out", "in")
+            for nsg in dict.fromkeys(key[0] for key in self._found if key[2] == direction)
+        ]
+        layers = tuple(layer for one in found for layer in one.layers)
+        denied = any(layer.verdict == "denied" for layer in layers)
+        reasons = [NO_INVENTORY, *(reason for one in found for reason in one.unknown)]
+        return Judgement("denied" if denied else "unknown", layers, tuple(dict.fromkeys(reasons)))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The newest first."""
+        newest = sorted(self._found.items(), key=lambda entry: (-entry[1][2], entry[0]))
+        return [
+            {
+                "nsg": nsg,
+                "rule": rule,
+                "direction": direction,
+                "outcome": outcome,
+                "flows": flows,
+                "first": flow_time(first),
+                "last": flow_time(last),
+            }
+            for (nsg, rule, direction, outcome), (flows, first, last) in newest
+        ]
+
+
+def one_nsg(judge: Judge, name: str, direction: str, asked: Asked) -> Judgement:
+    """What one NSG says of a flow, by its id or name.
+
+    Raises:
+        BadInputError: there is no such NSG, or several.
+    """
+    inbound = direction == "in"
+    wanted = [known.id for known in judge.files.named(name)]
+    if not name.startswith("/") and not wanted and judge.inventory is not None:
+        accepts = matcher([name])
+        ids = judge.inventory.nsg_ids()
+        wanted = [nsg for nsg in ids if accepts(nsg.rpartition("/")[2], nsg)]
+    if len(wanted) > 1:
+        raise BadInputError(f"--nsg {name!r} is {', '.join(wanted)}: give one of these")
+    nsg = wanted[0] if wanted else name
+    near, far = (asked.dst, asked.src) if inbound else (asked.src, asked.dst)
+    nic: Nic | None = judge.near_nic(near, far)
+    if nic is None:
+        judge.space(None).own(near)
+    return judge.one_layer(nsg, asked.packet(), inbound=inbound, nic=nic)
+
+
+def answer(asked: Asked, recorded: Sequence[dict[str, Any]], now: Judgement) -> dict[str, Any]:
+    """The object that `nsgflow why -o json` prints.
+
+    `agrees` says whether what was recorded last is what the rules say now; null where either is
+    not known. A flow is denied where any of its last records is: each NSG has its own.
+    """
+    agrees = None
+    if recorded and now.verdict != "unknown":
+        asked_now = {layer.acl.lower() for layer in now.layers}
+        last: dict[tuple[str, str], str] = {}
+        for row in recorded:
+            if len(asked_now) != 1 or row["nsg"].lower() in asked_now:
+                last.setdefault((row["nsg"], row["direction"]), row["outcome"])
+        if last:
+            was = "denied" if "denied" in last.values() else "allowed"
+            agrees = was == now.verdict
+    return {
+        "flow": asked.to_json(),
+        "recorded": list(recorded),
+        "now": now.to_json(),
+        "agrees": agrees,
+    }
+
+
+def write(
+    found: dict[str, Any], form: str, names: Iterable[tuple[str, str]], *, logs: bool
+) -> None:
+    """Write an answer to stdout; `logs` says that some were read."""
+    if form == "json":
+        write_json(msgspec.json.encode(found))
+        return
+    for line in _lines(found, dict(names)):
+        sys.stdout.write(printable(line) + "\n")
+    if found["recorded"]:
+        sys.stdout.write("\nRecorded, the newest first:\n")
+        columns = ("flows", "NSG", "rule", "direction", "outcome", "first", "last")
+        cells = [
+            [
+                str(row["flows"]),
+                row["nsg"].rpartition("/")[2],
+                *(row[key] for key in ("rule", "direction", "outcome", "first", "last")),
+            ]
+            for row in found["recorded"]
+        ]
+        write_table(columns, cells)
+    else:
+        sys.stdout.write(NOTHING_RECORDED if logs else NOTHING_READ)
+    now = found["now"]
+    sys.stdout.write("\nThe rules now, in the order in which they are asked:\n")
+    columns = ("end", "layer", "name", "rule", "priority", "access", "verdict")
+    cells = [
+        [
+            layer["end"],
+            _WHERE[layer["layer"]],
+            layer["name"],
+            layer["rule"] or layer.get("because", ""),
+            "" if layer["priority"] is None else str(layer["priority"]),
+            layer["access"] or "",
+            layer["verdict"],
+        ]
+        for layer in now["layers"]
+    ]
+    if cells:
+        write_table(columns, cells)
+    for reason in now["unknown"]:
+        sys.stdout.write(printable(f"not known: {reason}") + "\n")
+
+
+NOTHING_RECORDED = """
+Nothing was recorded of it in the logs that were read. That can mean that no flow log covers the
+network interfaces of either end, or that it is filtered; that the flow is older or newer than what
+was read; that routing sends it elsewhere, or the host at the source drops it before Azure sees it.
+"""
+
+NOTHING_READ = """
+No logs were read: name files or accounts to see what was recorded of it.
+"""
+
+
+def _lines(found: dict[str, Any], names: dict[str, str]) -> Iterable[str]:
+    flow, now = found["flow"], found["now"]
+    ends = [
+        f"{flow[end]} ({names[flow[end]]})" if names.get(flow[end]) else flow[end]
+        for end in ("src", "dst")
+    ]
+    port = "" if flow["port"] is None else f" port {flow['port']}"
+    yield f"{ends[0]} to {ends[1]}, {flow['protocol']}{port}"
+    if now["verdict"] == "denied":
+        first = now["denying"][0]
+        others = len(now["denying"]) - 1
+        yield (
+            f"It would be denied now, first by rule {first['rule']} (priority "
+            f"{first['priority']}) of {first['name']}, at the {first['end']}"
+            + (f"; {others} more would deny it too." if others else ".")
+        )
+    elif now["verdict"] == "allowed":
+        yield "It would pass now: no layer that is asked denies it."
+    else:
+        yield "Whether it would pass now is not known."
+    if found["agrees"] is False:
+        last = found["recorded"][0]
+        yield (
+            f"That is not what was recorded: {last['outcome']} by {last['rule']}, last at "
+            f"{last['last']}. The rules changed since; when is not known here."
+        )

@@ -1,0 +1,28 @@
+"""What rules say now of a flow that a log has, for lists and digests."""
+
+from nsgflow_core.estate.acl import Packet
+from nsgflow_core.estate.judgement import Judgement, denial_line
+from nsgflow_core.estate.simulation import tells
+from nsgflow_core.estate.verdict import NO_INVENTORY, Judge
+from nsgflow_core.model import Flow
+
+
+def judged(judge: Judge, flow: Flow) -> Judgement:
+    """What every layer says of a flow; without an inventory, what the NSG that logged it says."""
+    packet = Packet(flow.src, flow.dst, flow.protocol, flow.src_port, flow.dst_port)
+    if judge.inventory is not None:
+        return judge.judge(packet)
+    near, far = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
+    space = judge.space(None)
+    space.own(near)
+    if (inside := tells(flow.group.rule)) is not None:
+        space.learn(far, inside=inside)
+    found = judge.one_layer(flow.group.acl_group, packet, inbound=flow.inbound)
+    if found.verdict != "allowed":
+        return found
+    return Judgement("unknown", found.layers, (NO_INVENTORY,))
+
+
+def line(judge: Judge, flow: Flow) -> str:
+    """The same in one line."""
+    return denial_line(judged(judge, flow))
