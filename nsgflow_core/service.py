@@ -163,7 +163,7 @@ class Service:
         self._library.check()
         if report.more:
             self._drain.add(ref)
-        if report.unfinished:
+        if report.unfinished or report.marked:
             self._ask_for(connection, hour)
         if error := report.error():
             raise error

@@ -73,6 +73,7 @@ class Pipeline:
             run.whole()
         finally:
             run.give_back()
+            run.report.marked = run.marked
             run.report.seconds = time.monotonic() - begun
         return run.report
 
@@ -123,6 +124,11 @@ class _Run:
                 continue
             return
         self.report.busy = True
+
+    @property
+    def marked(self) -> bool:
+        """Whether the checkpoint, as far as is known, stays pending."""
+        return self._checkpoint.pending
 
     def _start_over(self) -> None:
         self._held = False

@@ -14,7 +14,8 @@ class Report:
     there are those that were `wanted`, were `accepted`, were `refused` or are `too_old` to alert,
     and the `retries` of its requests. `errors` has what failed, by sink; `lagging` the sinks left
     behind, and since when at worst; `unreadable` says why the blob is no log, or where it is cut
-    off; `busy` says that another worker has the blob, `more` that a run at once would get further.
+    off; `busy` says that another worker has the blob, `more` that a run at once would get further;
+    `marked` that its checkpoint stays pending, be it for a sink that another process has.
     `young_nsgs` counts flows that passed a filter by NSG only since the inventory may not know
     theirs yet.
     """
@@ -38,6 +39,7 @@ class Report:
     busy: bool = False
     out_of_time: bool = False
     more: bool = False
+    marked: bool = False
     seconds: float = 0.0
 
     @property

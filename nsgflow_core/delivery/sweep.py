@@ -274,7 +274,7 @@ class _Sweep:
                 useless.append(task)
             elif isinstance(done, Report):
                 self._reports.append(done)
-                if done.unfinished:
+                if done.unfinished or done.marked:
                     self._open.add(task.hour)
             else:
                 self._errors.append(done)

@@ -11,7 +11,9 @@ from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
 from nsgflow_core.estate.knowledge import Knowledge
-from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.sinks.patience import SINK_SECONDS, Patience
+from nsgflow_core.sinks.sink import Delivery
 from tests.functional.logs import azure_blocks, cut, denied_texts, log, records
 from tests.functional.world import REF, MemorySink, World
 
@@ -348,3 +350,54 @@ def test_a_sink_with_a_bug_does_not_stop_the_other(world: World) -> None:
 
     assert "ZeroDivisionError" in str(report.error())
     assert world.table.rows[REF].cursors["table"].seen == len(world.blobs.content(REF))
+
+
+def test_the_mark_of_a_dead_worker_is_cleared(world: World) -> None:
+    """Nothing is left to do: the sweep need not come again. The same where the blob is gone."""
+    world.blobs.write(REF, azure_blocks(records(1)))
+    world.event()
+    for gone in (False, True):
+        row = world.table.rows[REF]
+        late = replace(row, owner="dead", until=world.clock() - 1, pending=True)
+        world.table.write(late)
+        if gone:
+            del world.blobs.blocks[REF]
+        report = world.event()
+        assert not report.unfinished
+        assert (world.table.rows[REF].pending, world.table.rows[REF].owner) == (False, "")
+
+
+def test_a_rewrite_that_ends_alike_is_seen(world: World) -> None:
+    """Every record ends in the same bytes: it takes more of them to know a blob by."""
+    texts = [records(1, seed=seed)[0] for seed in (1, 2)]
+    size = max(map(len, texts)) + 20
+    for name, text in zip("ab", texts, strict=True):
+        whole = log([text[:-1].ljust(size, b" ") + b"}"])
+        world.blobs.write(REF, [(name, whole[:-2]), ("tail", whole[-2:])])
+        report = world.event()
+
+    assert report.rewritten == len(world.sinks)
+    assert Counter(world.sinks[0].texts) == denied_texts(texts)
+
+
+def test_a_sink_that_has_cost_its_time_is_left_for_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs its seconds once, not at each window."""
+    monkeypatch.setattr(reading, "WINDOW", 1000)
+    asked = []
+
+    def hang(
+        ref: BlobRef, found: Sequence[Flow], start: Position, end: Position, patience: Patience
+    ) -> Delivery:
+        asked.append(start)
+        patience.waited += SINK_SECONDS
+        return Delivery(start)
+
+    monkeypatch.setattr(world.sinks[1], "deliver", hang)
+    world.blobs.write(REF, azure_blocks(RECORDS))
+    report = world.event()
+
+    assert len(asked) == 1
+    assert report.lagging == ("webhook",)
+    assert Counter(world.sinks[0].texts) == denied_texts(RECORDS)

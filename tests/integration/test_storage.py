@@ -50,6 +50,45 @@ def test_resources_of_all_path_forms(deployment: Deployment) -> None:
     assert blob.path == nsg_path(Nic(nsg="WEB"), HOUR)
 
 
+def test_resources_in_groups_of_any_name_and_of_forms_unknown(deployment: Deployment) -> None:
+    """A group may be called as what stands below it; an unknown form costs nothing per hour."""
+    end = "y=2026/m=11/d=23/h=08/m=00/macAddress=000D3AF87856/PT1H.json"
+    nsgs = "NETWORKSECURITYGROUPS"
+    watcher = "PROVIDERS/MICROSOFT.NETWORK/NETWORKWATCHERS/W/FLOWLOGS/FL1"
+    prefixes = {
+        NSG_CONTAINER: [
+            (
+                f"resourceId=/SUBSCRIPTIONS/S/RESOURCEGROUPS/{nsgs}/PROVIDERS/MICROSOFT.NETWORK"
+                f"/{nsgs}/HIDDEN/"
+            ),
+            (
+                "resourceId=/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.NETWORK"
+                "/VIRTUALNETWORKS/VNET/"
+            ),
+        ],
+        VNET_CONTAINER: [
+            f"flowLogResourceID=/SUBSCRIPTIONS/S/RESOURCEGROUPS/FLOWLOGS/{watcher}/",
+            "flowLogResourceID=/S_FLOWLOGS/NETWORKWATCHER_W_FL1/",
+        ],
+    }
+    for name, expected in prefixes.items():
+        container = deployment.container(name)
+        for prefix in expected:
+            container.upload_blob(prefix + end, b"{}")
+        container.upload_blob(f"copied/{expected[0]}{end}", b"{}")
+        assert set(listing.resources(container)) == set(expected)
+    unknown = prefixes[NSG_CONTAINER][1]
+    for day in range(1, 4):
+        for hour in range(24):
+            path = end.replace("d=23/h=08", f"d={day:02}/h={hour:02}")
+            deployment.container().upload_blob(unknown + path, b"{}")
+    with metered(deployment.storage) as meter:
+        service = blob_service(Storage(meter.connection_string))
+        found = list(listing.resources(service.get_container_client(NSG_CONTAINER)))
+        assert meter.requests.total() <= 14
+    assert set(found) == set(prefixes[NSG_CONTAINER])
+
+
 def test_listings_follow_resources_and_hours_not_history(deployment: Deployment) -> None:
     """A hundred hours of history cost no request more than one."""
     counts = []
@@ -173,7 +212,10 @@ def test_old_checkpoints_are_deleted_in_batches(checkpoints: Checkpoints) -> Non
     checkpoints.write_sweep("FlowLogs", SweepState(HOUR))
     checkpoints.ask_sweep("FlowLogs", [HOUR - timedelta(days=2)])
 
-    assert checkpoints.delete_before(HOUR + timedelta(hours=1)) == 130
+    assert checkpoints.delete_before(HOUR - timedelta(hours=1)) == 0
+    assert checkpoints.delete_before(HOUR + timedelta(hours=1), lambda: True) == 0
+    assert checkpoints.delete_before(HOUR) == 65
+    assert checkpoints.delete_before(HOUR + timedelta(hours=1)) == 65
     assert checkpoints.read_sweep("FlowLogs") == SweepState(HOUR)
     assert len(list(checkpoints.asked("FlowLogs"))) == 1
 

@@ -66,7 +66,7 @@ def draw(rng: random.Random) -> Plan:
         calm=calm,
         processes=rng.randint(1, 3),
         blobs=rng.choice((1, 1, 2)),
-        updates=rng.randint(1, 4),
+        updates=rng.randint(1, 3),
         batch=rng.randint(1, 3),
         window=rng.choice((4 * 1024 * 1024, 4 * 1024 * 1024, 700)),
         deadline=480.0,
@@ -108,6 +108,6 @@ def draw(rng: random.Random) -> Plan:
         strange=strange,
         threads=rng.choice((1, 2, 32)),
         starts=starts,
-        asleep=rng.choice((0, 0, 0, 2, 4, 7)),
+        asleep=rng.choice((0, 0, 0, 0, 2, 4, 7)),
         edge=rng.random() < 0.5,
     )

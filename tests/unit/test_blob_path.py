@@ -1,17 +1,23 @@
 """The paths of flow logs: what they say, in all three forms."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.addresses import canonical_mac
 from nsgflow_core.logs.path import (
     NSG_CONTAINER,
     VNET_CONTAINER,
+    hour_name,
+    hour_named,
     hour_prefix,
     is_flow_log,
     parse_path,
+    resource_prefix,
+    written_by,
 )
 
 NSG_ID = "/SUBSCRIPTIONS/S1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/WEB"
@@ -142,3 +148,35 @@ def test_containers() -> None:
     """The containers are the two that Azure writes flow logs to."""
     assert NSG_CONTAINER == "insights-logs-networksecuritygroupflowevent"
     assert VNET_CONTAINER == "insights-logs-flowlogflowevent"
+
+
+@pytest.mark.parametrize("year", ["0001", "0999", "1999"])
+def test_years_long_before_flow_logs_are_refused(year: str) -> None:
+    """Somebody else's file, or somebody's try to stop us."""
+    with pytest.raises(BadInputError, match="long before"):
+        parse_path(f"resourceId={NSG_ID}/y={year}/m=01/d=01/h=00/m=00/macAddress=x/PT1H.json")
+
+
+@pytest.mark.parametrize(("year", "days"), [("9999", 0), ("2024", -2)])
+def test_hours_still_to_come_are_refused(year: str, days: int) -> None:
+    """Clocks differ, by less than a day."""
+    path = f"resourceId={NSG_ID}{TAIL}".replace("y=2024", f"y={year}")
+    with pytest.raises(BadInputError, match="still to come"):
+        written_by(HOUR + timedelta(days=days), path)
+    assert written_by(HOUR - timedelta(hours=20), f"resourceId={NSG_ID}{TAIL}").hour == HOUR
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_an_hours_name_is_read_back(when: datetime) -> None:
+    """Of any year: names sort as hours do, and partitions with them."""
+    hour = when.replace(minute=0, second=0, microsecond=0)
+
+    assert hour_named(hour_name(hour)) == hour
+    assert len(hour_name(hour)) == len("2026-11-23T08")
+    assert f"y={hour.year:04}/" in hour_prefix("", hour)
+
+
+def test_the_resource_of_a_path() -> None:
+    """Its prefix, as listings give it."""
+    assert resource_prefix(f"resourceId={NSG_ID}{TAIL}") == f"resourceId={NSG_ID}/"
+    assert resource_prefix("x") == ""

@@ -3,6 +3,7 @@
 import pytest
 
 from nsgflow_core import config
+from nsgflow_core.config import from_env
 from nsgflow_core.errors import ConfigError
 
 KEY = "c2VjcmV0LWtleS1vZi10aGUtYWNjb3VudA=="
@@ -231,3 +232,22 @@ def test_secrets_are_not_told(key: str, value: str, secret: str) -> None:
     assert secret not in str(caught.value)
     assert secret not in repr(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_accounts_that_cannot_be_told_apart() -> None:
+    """Blobs are known by the account's name: one of the two would be read in the other's place."""
+    both = {
+        "NSGFLOW_CONNECTIONS": "A,B,C",
+        "A__blobServiceUri": "https://logs.blob.core.windows.net",
+        "A__queueServiceUri": "https://logs.queue.core.windows.net",
+        "B__blobServiceUri": "https://Logs.example.com",
+        "B__queueServiceUri": "https://q.example.com",
+        "C__blobServiceUri": "https://other.blob.core.windows.net",
+        "C__queueServiceUri": "https://other.queue.core.windows.net",
+        "AzureWebJobsStorage__accountName": "host",
+    }
+    with pytest.raises(ConfigError) as raised:
+        from_env(both)
+    (problem,) = raised.value.problems
+    assert "A and B both lead to an account called 'logs'" in problem
+    assert from_env(both | {"NSGFLOW_CONNECTIONS": "A,C"}).connections["A"].account == "logs"

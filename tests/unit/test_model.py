@@ -1,6 +1,8 @@
 """The values that move through the pipeline: names, ends and order."""
 
-from nsgflow_core.model import BlobRef, Block, Position
+import pytest
+
+from nsgflow_core.model import BlobRef, Block, Position, Storage
 
 
 def test_blob_ref_names_the_blob() -> None:
@@ -23,3 +25,22 @@ def test_positions_are_ordered_by_place() -> None:
 
     assert sorted(backwards) == places
     assert Position(12) == Position(12, 0)
+
+
+@pytest.mark.parametrize(
+    ("storage", "name"),
+    [
+        (Storage("", "https://logs.blob.core.windows.net"), "logs"),
+        (Storage("", "https://Logs.privatelink.blob.core.windows.net/"), "logs"),
+        (Storage("", "https://logs.z01.blob.storage.azure.net"), "logs"),
+        (Storage("", "https://Logs.example.com"), "logs"),
+        (Storage("AccountName=Logs;AccountKey=a2V5"), "logs"),
+        (Storage("AccountName=x;BlobEndpoint=https://logs.example.com/;AccountKey=a2V5"), "logs"),
+        (Storage("UseDevelopmentStorage=true"), "devstoreaccount1"),
+        (Storage("", "http://127.0.0.1:10000/devstoreaccount1"), "devstoreaccount1"),
+        (Storage("BlobEndpoint=http://azurite:10000/Acc2;AccountName=Acc2"), "acc2"),
+    ],
+)
+def test_an_account_has_one_name_however_it_is_reached(storage: Storage, name: str) -> None:
+    """The spelling of an endpoint must change neither rows of state nor ids."""
+    assert storage.account == name
