@@ -18,7 +18,7 @@ from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.digests import portal
-from nsgflow_core.digests.digest import Digests, Ledgers, watch_from
+from nsgflow_core.digests.digest import Digest, Digests, Ledgers, watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
 from nsgflow_core.estate.knowledge import Knowing
@@ -364,6 +364,13 @@ def _lanes(sinks: Sequence[Sink], now: Callable[[], float]) -> list[Lane]:
     ]
 
 
+def link_to(settings: Settings) -> Callable[[Digest], str]:
+    """What gives the link of a digest into the workspace, "" where none is set."""
+    host_url = portal.portal(settings.logs.endpoint if settings.logs else "")
+    table_name = (settings.logs.stream if settings.logs else "NSGFlow_CL").removeprefix("Custom-")
+    return lambda digest: portal.link(digest, settings.workspace_id, table_name, host_url)
+
+
 def _digests(
     settings: Settings, ledgers: Ledgers, host: BlobServiceClient, now: Callable[[], float]
 ) -> Digests | None:
@@ -373,14 +380,10 @@ def _digests(
     from nsgflow_core.digests.state import DigestState  # noqa: PLC0415
     from nsgflow_core.sinks.digest import Poster  # noqa: PLC0415
 
-    host_url = portal.portal(settings.logs.endpoint if settings.logs else "")
-    table_name = (settings.logs.stream if settings.logs else "NSGFlow_CL").removeprefix("Custom-")
     return Digests(
         DigestState(host.get_container_client(settings.state_container)),
         ledgers,
-        Poster(
-            webhook, lambda digest: portal.link(digest, settings.workspace_id, table_name, host_url)
-        ),
+        Poster(webhook, link_to(settings)),
         webhook.interval_seconds,
         webhook.repeat_minutes * 60,
         settings.state_days,

@@ -128,6 +128,10 @@ class Library:
             with suppress(TimeoutError):
                 loading.exception(timeout=seconds)
 
+    def load(self) -> list[str]:
+        """Load what there is, now, for a caller that has nothing else to do; what went wrong."""
+        return self._load_changed()
+
     def _load_changed(self) -> list[str]:
         """Load what has another ETag than before; returns what went wrong."""
         problems: list[str] = []

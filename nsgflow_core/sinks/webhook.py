@@ -60,6 +60,10 @@ class WebhookSink:
         delivery = self._send(alerts, start, end, patience)
         return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
 
+    def young(self, flows: Sequence[Flow]) -> Sequence[Flow]:
+        """Those that are not too old to alert."""
+        return young_enough(flows, self._settings)
+
     def resend(self, items: Sequence[Item], seconds: float) -> Delivery:
         """Post alerts of dead letters again, as they are and with their ids."""
         end = items[-1].after

@@ -4,14 +4,25 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Group, Nic, nsg_path, nsg_record
+from devtools.estate import Estate
+from devtools.flowlogs import (
+    NSG_CONTAINER,
+    VNET_CONTAINER,
+    BlobWriter,
+    Group,
+    Nic,
+    nsg_path,
+    nsg_record,
+    vnet_path,
+    vnet_record,
+)
 from devtools.http_server import Fault, Request
 from devtools.identity import identity
 from devtools.ingestion import Ingestion, ingestion
@@ -20,14 +31,19 @@ from devtools.tls import Certificate, make_certificate
 from devtools.webhook import Webhook, webhook
 from nsgflow_core.config import from_env
 from nsgflow_core.delivery.dead_letters import PREFIX, DeadLetters
+from nsgflow_core.estate.library import INVENTORY_BLOB
+from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.logs.records import RawRecord, split
 from nsgflow_core.model import Bad, BlobRef, Storage
 from nsgflow_core.service import Service
 from nsgflow_core.storage import credential, table
 from tests.cli.conftest import ROOT, Store, at
+from tests.unit.test_inventory import Graph
 
 HOUR = at("2026-11-23T08:00")
 WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
+GUID = "1a2b3c4d-0000-0000-0000-000000000001"
+OTHER = "5e6f7a8b-0000-0000-0000-000000000002"
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
@@ -53,9 +69,9 @@ class App:
         """Run the function over a log."""
         Service(from_env(self.environ)).deliver("FlowLogs", ref.container, ref.path)
 
-    def run(self, command: str, status: int = 0) -> tuple[str, str]:
+    def run(self, command: str, status: int = 0, **environ: str) -> tuple[str, str]:
         """Run a command below dead-letters: what it wrote to stdout and stderr."""
-        done = self.store.nsgflow(f"dead-letters {command}", self.environ)
+        done = self.store.nsgflow(f"dead-letters {command}", self.environ | environ)
         assert done.returncode == status, done.stderr
         return done.stdout, done.stderr
 
@@ -395,3 +411,144 @@ def test_without_dead_letters_it_says_so(app: App) -> None:
     app.store.service.create_container("nsgflow-state").upload_blob(f"{PREFIX}note.txt", b"")
     assert app.run("list") == ("", "nsgflow: none\n")
     assert app.run("resend --all")[1] == "nsgflow: there are no such dead letters\n"
+
+
+@pytest.fixture
+def posts(app: App) -> Iterator[list[dict[str, Any]]]:
+    """What a chat is sent that the webhook's URL leads to; it answers 202 to anything."""
+    found: list[dict[str, Any]] = []
+
+    def chat(request: Request) -> Fault:
+        found.append(json.loads(request.body))
+        return Fault(status=202)
+
+    app.webhook.server.faults = chat
+    yield found
+    app.webhook.server.faults = None
+
+
+@pytest.mark.parametrize("chat", ["slack", "teams"])
+def test_a_chat_gets_a_digest_and_no_event_for_machines(
+    app: App, posts: list[dict[str, Any]], chat: str
+) -> None:
+    """Of the letter's flows, at once; then the letter is gone."""
+    ref = log(app)
+    bad_record(app, ref, 1)
+    said, _ = app.run("resend --all", NSGFLOW_WEBHOOK_FORMAT=chat, NSGFLOW_WEBHOOK_SECRET="")
+
+    (post,) = posts
+    assert "specversion" not in post
+    assert "2 denied flows in 1 group" in json.dumps(post)
+    assert "UserRule_Deny" in json.dumps(post)
+    assert "2 to table, 2 to webhook accepted" in said
+    assert app.names() == []
+
+
+def test_alerts_that_were_refused_become_a_digest(app: App, posts: list[dict[str, Any]]) -> None:
+    """When the format has changed since; with the flows that the alert told of."""
+    ref = log(app, count=2)
+    app.webhook.server.faults = None
+    app.webhook.refuse = lambda alert: bool(
+        alert["data"]["groups"][0]["firstSeen"] < "2026-11-23T08:00:01"
+    )
+    app.deliver(ref)
+    app.webhook.refuse = None
+
+    def chat(request: Request) -> Fault:
+        posts.append(json.loads(request.body))
+        return Fault(status=202)
+
+    app.webhook.server.faults = chat
+    secret = "0123456789abcdef0123456789abcdef"
+    said, _ = app.run(
+        "resend --all", NSGFLOW_WEBHOOK_FORMAT="pagerduty", NSGFLOW_WEBHOOK_SECRET=secret
+    )
+
+    (post,) = posts
+    assert post["event_action"] == "trigger"
+    assert len(post["dedup_key"]) == 32
+    assert post["payload"]["custom_details"]["flows"] == 2
+    (group,) = post["payload"]["custom_details"]["groups"]
+    assert (group["nsg"], group["rule"]) == ("WEB-NSG", "UserRule_Deny")
+    assert "2 to webhook accepted" in said
+    assert app.names() == []
+
+
+def test_what_is_too_old_to_alert_stays(app: App) -> None:
+    """Where nobody else takes it, and nobody said that it may go."""
+    ref = log(app)
+    bad_record(app, ref, 0)
+    app.environ |= {"NSGFLOW_WEBHOOK_MAX_AGE_MINUTES": "10", "NSGFLOW_LOGS_ENDPOINT": ""}
+    app.environ |= {"NSGFLOW_LOGS_RULE_ID": ""}
+    said, errors = app.run("resend --all", status=3)
+
+    assert "nothing accepted; 1 entries stay" in said
+    assert "its flows are too old to alert" in errors
+    assert "--drop" in errors
+    assert len(app.names()) == 1
+    said, _ = app.run("resend --all --drop")
+    assert "nothing accepted" in said
+    assert app.webhook.alerts == []
+    assert app.names() == []
+
+
+def test_what_another_sink_takes_is_done_with(app: App) -> None:
+    """The table's row is enough, however old the alert would be."""
+    ref = log(app)
+    bad_record(app, ref, 0)
+    said, _ = app.run("resend --all", NSGFLOW_WEBHOOK_MAX_AGE_MINUTES="10")
+    assert "2 to table accepted" in said
+    assert app.names() == []
+
+
+def test_filters_are_judged_with_what_the_function_knows(app: App) -> None:
+    """A GUID goes by the name of its NSG; what no filter lets through stays."""
+    estate = Estate()
+    estate.nsg("Prod-Web", GUID)
+    inventory = read_inventory(Graph(estate))
+    container = app.store.service.get_container_client("nsgflow-state")
+    if not container.exists():
+        container.create_container()
+    made = {"made": str(datetime.now(UTC).timestamp()), "foreign": ""}
+    container.upload_blob(INVENTORY_BLOB, inventory, overwrite=True, metadata=made)
+    for guid in (GUID, OTHER):
+        denied = f"{HOUR.timestamp() * 1000:.0f},10.0.0.9,10.5.16.4,5,22,6,I,D,NX,0,0,0,0"
+        record = vnet_record(WEB, HOUR, [Group("UserRule_X", (denied,), acl=guid)]).data
+        path = vnet_path(WEB, HOUR)
+        letter = BlobRef("devstoreaccount1", VNET_CONTAINER, path)
+        app.letters.put_bad(letter, [Bad(12, "unknown flow log version 4", record)], 0)
+        said, errors = app.run(
+            "resend --all",
+            0 if guid == GUID else 3,
+            NSGFLOW_INVENTORY="resourcegraph",
+            NSGFLOW_LOGS_FILTER="nsg=prod-*",
+            NSGFLOW_WEBHOOK_FILTER="nsg=prod-*",
+        )
+        if guid == GUID:
+            assert "1 to table, 1 to webhook accepted" in said
+            assert app.table.rows[0]["AclName"] == "Prod-Web"
+            assert app.names() == []
+    assert "nothing accepted" in said
+    assert "no filter lets its flows through" in errors
+    assert len(app.names()) == 1
+
+
+def test_what_one_sink_accepted_is_said_when_the_other_fails(app: App) -> None:
+    """And the letter stays whole."""
+    ref = log(app)
+    bad_record(app, ref, 0)
+    app.webhook.server.faults = lambda _: Fault(status=403)
+    said, errors = app.run("resend --all", 3)
+
+    assert "2 to table accepted" in said
+    assert "it is left as it is" in errors
+    assert len(app.names()) == 1
+
+
+def test_a_log_that_was_cut_off_and_has_gone_on_is_done_with(app: App) -> None:
+    """What came since was delivered as ever."""
+    ref = log(app)
+    end = records(app, ref)[-1].end
+    app.letters.put_bad(ref, [Bad(end, "cut off: the log has no end", b"")], 0)
+    app.run("resend --all")
+    assert app.names() == []

@@ -19,7 +19,7 @@ from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.digests.digest import State, StateChangedError
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.errors import NsgflowError, TransientError
-from nsgflow_core.service import Service
+from nsgflow_core.service import DEADLINE_SECONDS, Service
 from tests.functional.logs import records
 from tests.integration.conftest import HOUR, ROOT, Deployment
 
@@ -199,6 +199,20 @@ def test_a_log_of_an_old_hour(deployment: Deployment, slack: Chat) -> None:
     deployment.clock.move(hours=1)
     service.digest()
     assert not list(Checkpoints(table).watched())
+
+
+def test_a_mark_outlives_every_delivery_that_trusts_it(deployment: Deployment, slack: Chat) -> None:
+    """However late in its time one begins, and as long as a sweep may run."""
+    assert slack.url
+    old = deployment.nsg_log(Nic(), HOUR - timedelta(hours=6))
+    service = deployment.service()
+    table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
+    for text in records(9):
+        old.append(text)
+        deliver(service, old)
+        (mark,) = Checkpoints(table).watched()
+        assert mark.until >= deployment.clock() + DEADLINE_SECONDS
+        deployment.clock.move(seconds=317)
 
 
 def test_a_mark_that_was_renewed_stays(deployment: Deployment) -> None:

@@ -24,13 +24,20 @@ def resend(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be sent; change nothing.")
     ] = False,
+    drop: Annotated[
+        bool,
+        typer.Option(
+            "--drop", help="Delete what no sink takes: filtered out, or too old to alert."
+        ),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Send dead letters to the sinks after all.
 
     What could not be read is read with this version's parser; what a sink refused is posted to
     it again. Rows keep their FlowId and alerts their id. A letter is deleted when all of it was
-    accepted; what is left of it stays. Exit status 3 if something stays.
+    accepted; what is left of it stays, and so does what no sink takes, unless --drop is given.
+    Exit status 3 if something stays.
     """
     with session(verbose=verbose):
         import os
@@ -49,7 +56,7 @@ def resend(
         found = kept_letters.chosen(kept, which)
         if letters:
             found = kept_letters.named(found, letters)
-        work = resending(settings, kept)
+        work = resending(settings, kept, drop=drop)
         done = [work.one(one, dry_run=dry_run) for one in found]
         if not found:
             note("there are no such dead letters")
