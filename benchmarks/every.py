@@ -157,6 +157,7 @@ def _run(tiny: str, path: str) -> tuple[float, int]:
         def deliver() -> None:
             host.blob_created(container_name(4), path, CONNECTION)
             host.drain()
+            host.app.service().wait(600.0)  # it is drained beside the events
 
         seconds = cpu_seconds(deliver)
         if host.failures:
