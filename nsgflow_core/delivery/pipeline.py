@@ -294,7 +294,7 @@ class _Run:
             moved[name] = self._behind(window[name])
         for name, delivery in deliveries.items():
             self._account(name, delivery)
-            cursor = after(window[name], delivery, data, start.offset, blocks)
+            cursor = after(window[name], delivery, data, start.offset, blocks, reading)
             if delivery.reached == end and delivery.error is None and last:
                 waits = self._reader.waits(cursor, blocks)
                 seen = max(cursor.offset - 1, 0) if waits else blocks.size
@@ -355,7 +355,9 @@ class _Run:
         _count(self.report.too_old, name, delivery.too_old)
         _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
-            self._alerts = ledger.add(self._alerts, delivery.counted, self._parts.now())
+            self._alerts = ledger.add(
+                self._alerts, delivery.counted, self._parts.now(), self._reader.log_name
+            )
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
             _count(self.report.refused, name, len(delivery.refused))
