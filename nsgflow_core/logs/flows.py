@@ -68,7 +68,7 @@ def read_stretch(
     bad: list[Bad] = []
     lists: list[TupleList] = []
     count = done = waiting = 0
-    time = ""
+    newest: bytes | memoryview = b""
     for begin, end, doc in records.alike(data, RECORD.decode):
         try:
             place = (at + begin, at + end)
@@ -82,27 +82,22 @@ def read_stretch(
             flows += read_lists(lists, bad, denied_only=denied_only)
             lists, waiting = [], 0
         count += 1
-        done, time = end, doc.time
+        done, newest = end, memoryview(data)[begin:end]
     flows += read_lists(lists, bad, denied_only=denied_only)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
         flows += read(raw, log, bad, denied_only=denied_only, inventory=inventory)
     bad = sorted(rest.bad + bad, key=lambda piece: piece.offset)
-    time = _time(rest.records[-1]) if rest.records else time
-    read_to = _moment(time, log.hour) if time else 0
-    return Reading(flows, bad, count + len(rest.records), rest.end, read_to)
+    if rest.records:
+        newest = bytes(rest.records[-1].data)
+    return Reading(flows, bad, count + len(rest.records), rest.end, written_ms(newest, log.hour))
 
 
-def _time(raw: RawRecord) -> str:
-    """When a record says that it was written."""
-    found = _TIME.search(bytes(raw.data))
-    return found[1].decode("ascii", "replace") if found else ""
-
-
-def _moment(time: str, hour: datetime) -> int:
-    """A record's time in milliseconds; 0 for one that cannot be of this hour's log."""
+def written_ms(record: bytes | memoryview, hour: datetime) -> int:
+    """When a record was written, in milliseconds; 0 where it says no time of this hour's log."""
+    found = _TIME.search(record)
     try:
-        at = datetime.fromisoformat(time)
+        at = datetime.fromisoformat(found[1].decode()) if found else hour - _LATEST
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return int(at.timestamp() * 1000) if hour <= at <= hour + _LATEST else 0
     except (ValueError, OverflowError):
