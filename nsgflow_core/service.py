@@ -18,7 +18,9 @@ from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.digests import portal
-from nsgflow_core.digests.digest import Digest, Digests, Ledgers, watch_from
+from nsgflow_core.digests.digest import Digests, watch_from
+from nsgflow_core.digests.memory import Ledgers
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
 from nsgflow_core.estate.knowledge import Knowing

@@ -16,9 +16,10 @@ from azure.data.tables import TableClient
 
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import ClaimLostError, StateTable
-from nsgflow_core.digests.digest import Watched
 from nsgflow_core.digests.ledger import Ledger, decode, encode
-from nsgflow_core.logs.path import hour_name, hour_named
+from nsgflow_core.digests.memory import Watched
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.logs.path import hour_name, hour_named, log_name, parse_path
 from nsgflow_core.model import BlobRef
 
 CLAIM_SECONDS = 60
@@ -153,6 +154,20 @@ class Checkpoints:
         for entity in rows:
             if ledger := _alerts(entity):
                 yield entity["RowKey"][:_SHORT_KEY], ledger
+
+    def reached(self, hour: datetime, sink: str = "webhook") -> Iterator[tuple[str, int]]:
+        """How far a sink read the logs of an hour, by their names: times in milliseconds.
+
+        It is 0 where there is more to read, or where that is not known.
+        """
+        columns = ["Account", "Container", "Path", "Cursors"]
+        rows = self._rows.query("PartitionKey eq @hour", {"hour": hour_name(hour)}, select=columns)
+        for entity in rows:
+            with suppress(KeyError, TypeError, msgspec.MsgspecError, BadInputError):
+                ref = BlobRef(entity["Account"], entity["Container"], entity["Path"])
+                name = log_name(ref, parse_path(ref.path))
+                cursor = _CURSORS.decode(entity["Cursors"]).get(sink)
+                yield name, cursor.read_to if cursor is not None and cursor.listed else 0
 
     def watch(self, hour: datetime, until: float) -> None:
         """Mark an hour whose ledgers may change although it is long over."""

@@ -159,6 +159,16 @@ def newest(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int
     return made
 
 
+def interfaces_of(logs: Iterable[str]) -> int:
+    """How many network interfaces logs are of: their names begin with its MAC."""
+    return len({name.partition(":")[0] for name in logs if name != MANY_LOGS})
+
+
+def shown(tally: Tally) -> Tally:
+    """A group as a message has it: with the number of its interfaces for the names of its logs."""
+    return replace(tally, seen_in={}, interfaces=interfaces_of(tally.seen_in))
+
+
 def _busiest(first: Mapping[int, int], second: Mapping[int, int]) -> dict[int, int]:
     return dict((Counter(first) + Counter(second)).most_common(MAX_PORTS))
 

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.digests import wording
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import Tally
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.wording import fit
 from nsgflow_core.estate.scope import INSIDE
 

@@ -4,8 +4,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import MANY_PORTS, MAX_PORTS, Tally
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.now import MAX_NOW
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM, protocol_name

@@ -104,7 +104,7 @@ def written_by(now: datetime, path: str) -> LogPath:
 
 def log_name(ref: BlobRef, log: LogPath) -> str:
     """The log that a blob is an hour of: its MAC, and what tells it from others of that MAC."""
-    place = "\0".join((ref.account, ref.container, log.resource))
+    place = f"{ref.account}/{ref.container}/{log.resource}"
     other = hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
     return f"{log.mac}:{other}"
 

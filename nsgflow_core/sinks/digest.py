@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import groups, pagerduty, slack, teams
-from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks.patience import Patience

@@ -16,7 +16,7 @@ from devtools.http_server import Fault
 from nsgflow_core import storage
 from nsgflow_core.config import from_env
 from nsgflow_core.delivery.checkpoint import Checkpoints
-from nsgflow_core.digests.digest import State, StateChangedError
+from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.service import DEADLINE_SECONDS, Service

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
-from nsgflow_core.digests.digest import MAX_SHOWN, Digest
+from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.sample import COARSE, Sample, sample_of
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
 from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND, SCOPES

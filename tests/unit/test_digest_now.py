@@ -5,8 +5,8 @@ import pytest
 
 from devtools.estate import Estate, rule
 from nsgflow_core.digests import pagerduty, slack, teams
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import count
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.estate.resource_graph import read_inventory
