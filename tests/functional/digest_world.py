@@ -48,7 +48,7 @@ class Rows(Table):
     def reached(self, hour: datetime) -> Iterator[tuple[str, int]]:
         """As `Ledgers.reached`."""
         self.fate()
-        self.requests["query"] += 1
+        self.requests["look"] += 1
         for ref, row in list(self.rows.items()):
             if row.hour == hour and (cursor := row.cursors.get("webhook")):
                 yield log_name(ref, parse_path(ref.path)), cursor.read_to if cursor.listed else 0
