@@ -105,9 +105,8 @@ class Digests:
             TransientError, RefusedError: the storage failed; the next run begins where this did.
         """
         read, etag = self.store.read()
-        looked, reached = self._look(
-            read
-        )  # before the ledgers: what was read until then is in them
+        # Before the ledgers: all that was read until then is counted in them.
+        looked, reached = self._look(read)
         gathered = self._gather(looked)
         state = gathered.state
         wait = state.attempted + self.interval - self.now()
@@ -117,7 +116,7 @@ class Digests:
         now = self.now()
         free = self._is_free(state, now)
         if free and state.pending is None:
-            state = self._make(state, now, reached)
+            state = self._make(state, now, {} if gathered.failures else reached)
         report = DigestReport(state.to_post, waiting=len(state.waiting))
         report.denied = any(life.denied for life in state.lives.values())
         report.unread = len(gathered.failures)
@@ -251,7 +250,8 @@ class Digests:
         )
         if not due and not ended and (not state.others or _OTHERS in told):
             return state if told == state.told else replace(state, told=told)
-        held = tuple(at for at in waiting.values() if at not in due)
+        telling = dict.fromkeys(at.key.id for at in due)
+        held = tuple(tally for name, tally in waiting.items() if name not in telling)
         digest = Digest(
             self.new_id(),
             now,
@@ -262,7 +262,7 @@ class Digests:
             ended=tuple(ended),
         )
         lives |= grown(due, lives, state.over, digest.id, now)
-        about = {at.key.id: lives[at.key.id].about for at in due if at.key.id in lives}
+        about = {name: lives[name].about for name in telling if name in lives}
         over = {name: last for name, last in state.over.items() if now - last / 1000 < _RECENT}
         return replace(
             state,
@@ -270,7 +270,7 @@ class Digests:
             others=0,
             told=told,
             pending=replace(digest, about=about).cut(MAX_SHOWN),
-            telling=(*(at.key.id for at in due), *([_OTHERS] if state.others else [])),
+            telling=(*telling, *([_OTHERS] if state.others else [])),
             lives=lives,
             over=over | {at.key.id: at.last for at in ended[:MAX_LIVES]},
         )

@@ -152,7 +152,7 @@ def is_quiet(life: Life, quiet: float, now: float) -> bool:
 def end_of(
     life: Life, reached: Mapping[str, int], turned: str, quiet: float, now: float
 ) -> tuple[str, str]:
-    """Why a group is followed no longer, and what the rules say; "" while it is.
+    """Why a group is followed no longer, and how that is known; "" while it is.
 
     `reached` says how far each log was read, in milliseconds, and was known before what was
     counted in them was read. `turned` is what the rules say if they let it pass by now.
@@ -162,9 +162,9 @@ def end_of(
     if is_quiet(life, quiet, now) and all(
         reached.get(name, 0) >= last + quiet * 1000 for name, last in life.logs.items()
     ):
-        return QUIET, ""
+        return QUIET, f"nothing of it for {quiet / 60:g} minutes while its logs went on"
     if is_quiet(life, max(LOST_SECONDS, 2 * quiet), now):
-        return UNKNOWN, ""
+        return UNKNOWN, "nothing of it for a long time, and not all of its logs went on"
     return "", ""
 
 

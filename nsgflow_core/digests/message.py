@@ -34,7 +34,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True):
     `began` and `last` are the times of its first and its last flow, in milliseconds since the
     epoch; `flows` were denied in all, of which `fresh` are told only now. `incident` is the
     incident that ends with it, "" where others keep that open or nobody knows whether it is over.
-    `said` is what the rules say now.
+    `said` is how that is known.
     """
 
     key: Key

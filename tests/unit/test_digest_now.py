@@ -53,7 +53,7 @@ def test_every_format_shows_it(knowledge: Knowledge) -> None:
         for body in (
             slack.render(digest, ""),
             teams.render(digest, ""),
-            pagerduty.render(digest, "", "key"),
+            *pagerduty.events(digest, lambda _: "", "key"),
         ):
             text = msgspec.json.encode(msgspec.json.decode(body)).decode()
             assert ("now denied by web-nsg" in text) is shown
