@@ -35,7 +35,7 @@ def events(digest: Digest, link: Callable[[Digest], str], routing_key: str) -> l
     shared = digest.id
     incidents: dict[str, list[Tally]] = {}
     for tally in digest.groups:
-        about = digest.about.get(tally.key.id)
+        about = digest.about.get(tally.key.id) if digest.about else None
         incidents.setdefault(about.incident if about else shared, []).append(tally)
     if digest.more_groups or digest.others or not (incidents or digest.ended):
         incidents.setdefault(shared, [])

@@ -72,7 +72,7 @@ def headline(digest: Digest) -> str:
 
 def life(digest: Digest, tally: Tally) -> tuple[str, str]:
     """Whether a group is new or goes on, and since when; "" where it is not followed."""
-    about = digest.about.get(tally.key.id)
+    about = digest.about.get(tally.key.id) if digest.about else None
     if about is None:
         return "", ""
     if not about.times:

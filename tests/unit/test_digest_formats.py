@@ -169,7 +169,7 @@ def one_event(made: Digest, link: str) -> bytes:
 FORMATS: list[tuple[Callable[[Digest, str], bytes], Callable[[bytes], dict[str, Any]]]] = [
     (slack.render, check_slack),
     (teams.render, check_teams),
-    (lambda made, link: one_event(made, link), check_pagerduty),
+    (one_event, check_pagerduty),
 ]
 NAMES = ["slack", "teams", "pagerduty"]
 
