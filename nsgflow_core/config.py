@@ -51,6 +51,7 @@ KNOWN = frozenset(
         "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES",
         "NSGFLOW_WEBHOOK_INTERVAL_SECONDS",
         "NSGFLOW_WEBHOOK_REPEAT_MINUTES",
+        "NSGFLOW_WEBHOOK_QUIET_MINUTES",
         "NSGFLOW_WORKSPACE_ID",
         "NSGFLOW_SWEEP_HOURS",
         "NSGFLOW_SERVICE_TAGS",
@@ -86,6 +87,7 @@ class WebhookSettings:
     routing_key: str = ""
     interval_seconds: int = 30
     repeat_minutes: int = 15
+    quiet_minutes: int = 30
 
     @property
     def digest_schedule(self) -> str:
@@ -327,11 +329,12 @@ def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | N
         max_age = _number(env, key, 0, (1, 525_600), problems)
     interval = _number(env, "NSGFLOW_WEBHOOK_INTERVAL_SECONDS", 30, (1, _DAY_SECONDS), problems)
     repeat = _number(env, "NSGFLOW_WEBHOOK_REPEAT_MINUTES", 15, (0, 10_080), problems)
+    quiet = _number(env, "NSGFLOW_WEBHOOK_QUIET_MINUTES", 30, (5, 1440), problems)
     if url is None:
         return None
     _check_url("NSGFLOW_WEBHOOK_URL", url, problems, secret_url=True)
     denied = all_of(compile_terms("action=denied"), terms)
-    return WebhookSettings(url, secret, denied, max_age, form, routing_key, interval, repeat)
+    return WebhookSettings(url, secret, denied, max_age, form, routing_key, interval, repeat, quiet)
 
 
 def _service_tags(env: Mapping[str, str], problems: list[str]) -> str:

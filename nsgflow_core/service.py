@@ -75,12 +75,12 @@ class Service:
         host = blob_service(settings.host_storage)
         self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
         self._telemetry = Telemetry()
-        self._digests = _digests(settings, self._checkpoints, host, now)
         state = host.get_container_client(settings.state_container)
         sources = Sources(
             settings.service_tags, settings.inventory, cloud or CLOUDS[settings.cloud]
         )
         self._library = Library(state, sources, self._telemetry.warn, now)
+        self._digests = _digests(settings, self._checkpoints, host, now, self._library.current)
         sinks = _sinks(settings, self._library.current)
         lanes = _lanes(sinks, now)
         self._well = {lane.name: lane.breaker.closed for lane in lanes}
@@ -246,6 +246,8 @@ class Service:
             return
         report = self._digests.run()
         self._telemetry.digest(report)
+        if report.denied:  # what the rules say of it by now may be its end
+            self._library.check()
         if report.error is not None:
             raise report.error
 
@@ -376,12 +378,17 @@ def link_to(settings: Settings) -> Callable[[Digest], str]:
 
 
 def _digests(
-    settings: Settings, ledgers: Ledgers, host: BlobServiceClient, now: Callable[[], float]
+    settings: Settings,
+    ledgers: Ledgers,
+    host: BlobServiceClient,
+    now: Callable[[], float],
+    knowledge: Knowing,
 ) -> Digests | None:
     webhook = settings.webhook
     if webhook is None or not webhook.digest_schedule:
         return None
     from nsgflow_core.digests.state import DigestState  # noqa: PLC0415
+    from nsgflow_core.digests.turned import turned  # noqa: PLC0415
     from nsgflow_core.sinks.digest import Poster  # noqa: PLC0415
 
     return Digests(
@@ -392,4 +399,6 @@ def _digests(
         webhook.repeat_minutes * 60,
         settings.state_days,
         now,
+        quiet=webhook.quiet_minutes * 60,
+        turned=lambda life: turned(life, knowledge()),
     )
