@@ -11,7 +11,7 @@ nothing is counted twice or left out.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -43,6 +43,7 @@ _LOOK_SECONDS = 120.0
 """How often, at most, it is asked how far logs were read."""
 _TURN_SECONDS = 600.0
 """Behind the beginning of an hour a sweep has found what was missed at the end of the last."""
+_MOST_HOURS = 6
 _RECENT = 4 * 3600.0
 _LONGEST_WAIT = 600.0
 _SHORT_WAIT = 5.0
@@ -145,21 +146,17 @@ class Digests:
         """
         now = self.now()
         waiting = {tally.key.id: tally for tally in state.waiting}
-        since = [
-            now - life.with_more(waiting.get(name)).last / 1000 - self.quiet
-            for name, life in state.lives.items()
-        ]
-        newest = min((seconds for seconds in since if seconds >= 0), default=None)
-        if newest is None or state.pending is not None or not self._is_free(state, now):
+        lasts = (life.with_more(waiting.get(at)).last for at, life in state.lives.items())
+        quiet = [last for last in lasts if now - last / 1000 >= self.quiet]
+        if not quiet or state.pending is not None or not self._is_free(state, now):
             return state, {}
         # The longer a log has stopped, the less often it is asked for.
+        newest = now - max(quiet) / 1000 - self.quiet
         if now < state.looked + max(_LOOK_SECONDS, newest / 2):
             return state, {}
-        this = datetime.fromtimestamp(now, UTC).replace(minute=0, second=0, microsecond=0)
-        hours = [this - timedelta(hours=1), this]
         reached: dict[str, int] = {}
         busy: set[str] = set()
-        for hour in hours if now >= this.timestamp() + _TURN_SECONDS else hours[:1]:
+        for hour in _hours_to_look(quiet, now):
             for name, at in self.ledgers.reached(hour):
                 reached[name] = max(reached.get(name, 0), at)
                 if not at:
@@ -357,6 +354,28 @@ def _after(state: State, error: NsgflowError | None, now: float) -> State:
     return state
 
 
+def _hours_to_look(quiet: Iterable[int], now: float) -> list[datetime]:
+    """The hours whose logs may tell that groups with these last flows are over.
+
+    They are the newest ones, and those of some of the flows. An hour that has just begun waits: a
+    sweep may still find something of the one before.
+    """
+    this = _floor(now)
+    asked = {this - timedelta(hours=1)}
+    if now >= this.timestamp() + _TURN_SECONDS:
+        asked.add(this)
+    for last in sorted(quiet, reverse=True):
+        if len(asked) >= _MOST_HOURS:
+            break
+        asked |= {min(_floor(last / 1000) + timedelta(hours=more), max(asked)) for more in (0, 1)}
+    return sorted(asked)
+
+
+def _floor(seconds: float) -> datetime:
+    """The hour that a time is in."""
+    return datetime.fromtimestamp(seconds, UTC).replace(minute=0, second=0, microsecond=0)
+
+
 def watch_from(now: float) -> datetime:
     """Logs of hours before this one must be marked as watched before they are delivered."""
-    return datetime.fromtimestamp(now - 3600, UTC).replace(minute=0, second=0, microsecond=0)
+    return _floor(now - 3600)

@@ -26,6 +26,7 @@ def now(flow: Flow, knowledge: Knowledge) -> str:
 
 @lru_cache(maxsize=2)  # by identity: of the newest snapshot, and of the one before under way
 def judge_of(inventory: "Inventory", tags: "ServiceTags | None") -> "Judge":
+    """The rules of a snapshot, ready to be asked."""
     from nsgflow_core.estate.verdict import Judge  # noqa: PLC0415
 
     return Judge(inventory, tags)
