@@ -17,6 +17,13 @@ class StateChangedError(NsgflowError):
     """Somebody else wrote the state: the digest is theirs to post."""
 
 
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """Something that a person did, as they call it, at a time in seconds since the epoch."""
+
+    at: float
+    text: str
+
+
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that one run tells the next; times are seconds since the epoch.
 
@@ -28,7 +35,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     `trusted` says that the receiver took something since it last refused everything; then a
     digest whose content it refuses is posted with only `shown` groups (-1 is all). `lives` are
     the groups that were told and are not over, `over` says of those that ended lately when their
-    last flow was, in milliseconds, and `looked` when it was asked how far logs were read.
+    last flow was, in milliseconds, and `looked` when it was asked how far logs were read. `marks`
+    are in the order of their times.
     """
 
     completed: float = 0.0
@@ -46,6 +54,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     lives: dict[str, Life] = {}
     over: dict[str, int] = {}
     looked: float = 0.0
+    marks: tuple[Mark, ...] = ()
 
     @property
     def to_post(self) -> Digest | None:

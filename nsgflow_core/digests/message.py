@@ -55,7 +55,8 @@ class Digest(msgspec.Struct, frozen=True):
     `made` is in seconds since the epoch. `more_groups` and `more_flows` were cut, `others` are
     flows of groups that no ledger had room for. `held_flows` of `held_groups` repeat what was
     told before; a later digest tells them. `about` has the groups that are followed, by their ids.
-    `ended` are over, and `more_ended` are not shown of them.
+    `ended` are over, and `more_ended` are not shown of them. `before` says of groups that are new,
+    by their ids, what was done before their first flow: the last change on their path, and mark.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Digest(msgspec.Struct, frozen=True):
     about: dict[str, About] = {}
     ended: tuple[Ended, ...] = ()
     more_ended: int = 0
+    before: dict[str, tuple[str, ...]] = {}
 
     @property
     def flows(self) -> int:
