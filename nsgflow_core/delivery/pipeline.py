@@ -102,7 +102,7 @@ class _Run:
         self._overtime = dict.fromkeys(self._lanes, 0.0)
         self._owner = ""
         self._left: set[str] = set()
-        self._alerts = checkpoint.alerts
+        self._ledgers = checkpoint.ledgers
         self.report = Report(checkpoint.ref, rewritten=int(checkpoint.damaged))
         self._reader = Reader(parts, log, self._knowledge, self.report)
 
@@ -139,7 +139,7 @@ class _Run:
 
     def _adopt(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._alerts = checkpoint.alerts
+        self._ledgers = checkpoint.ledgers
 
     def _until_nothing_new(self) -> None:
         """Deliver until a listing made without the claim shows nothing new."""
@@ -355,7 +355,8 @@ class _Run:
         _count(self.report.too_old, name, delivery.too_old)
         _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
-            self._alerts = ledger.add(self._alerts, delivery.counted, self._parts.now())
+            counted = ledger.add(self._ledgers.get(name), delivery.counted, self._parts.now())
+            self._ledgers = {**self._ledgers, name: counted}
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
             _count(self.report.refused, name, len(delivery.refused))
@@ -380,7 +381,7 @@ class _Run:
                 owner="" if release else self._checkpoint.owner,
                 until=0.0 if release else now + CLAIM_SECONDS,
                 pending=not release or bool(lagging),
-                alerts=self._alerts,
+                ledgers=self._ledgers,
                 damaged=False,
             )
         )
