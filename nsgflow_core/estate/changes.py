@@ -99,7 +99,9 @@ def _change(row: Mapping[str, Any]) -> Change | None:
     )
     if not properties and kind.lower() == "update":
         return None
-    return Change(_time(str(row["changed"])), target, kind, properties, str(row.get("author") or ""))
+    return Change(
+        _time(str(row["changed"])), target, kind, properties, str(row.get("author") or "")
+    )
 
 
 def _text(value: object) -> str:
