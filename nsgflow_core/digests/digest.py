@@ -42,6 +42,7 @@ included."""
 _MARK_SECONDS = 600.0
 _LOOK_SECONDS = 120.0
 """How often, at most, it is asked how far logs were read."""
+_LONGEST_LOOK = 1800.0
 _TURN_SECONDS = 600.0
 """Behind the beginning of an hour a sweep has found what was missed at the end of the last."""
 _MOST_HOURS = 6
@@ -159,7 +160,7 @@ class Digests:
             return state, {}
         # The longer a log has stopped, the less often it is asked for.
         newest = now - max(quiet) / 1000 - self.quiet
-        if now < state.looked + max(_LOOK_SECONDS, newest / 2):
+        if now < state.looked + max(_LOOK_SECONDS, min(newest / 2, _LONGEST_LOOK)):
             return state, {}
         reached: dict[str, int] = {}
         busy: set[str] = set()

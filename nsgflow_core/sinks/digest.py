@@ -7,15 +7,15 @@ write that is made anyway.
 import time
 from collections.abc import Callable, Sequence
 
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import groups, pagerduty, slack, teams
 from nsgflow_core.digests.message import Digest
-from nsgflow_core.errors import TransientError
+from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery
 from nsgflow_core.sinks.webhook import new_session, send, signature, young_enough
+from nsgflow_core.webhooks import WebhookSettings
 
 _SECONDS = 10.0
 _ALL_SECONDS = 60.0
@@ -25,9 +25,8 @@ _ALL_SECONDS = 60.0
 class DigestSink:
     """Counts the flows of a blob; the name and cursor are the webhook's."""
 
-    name = "webhook"
-
     def __init__(self, settings: WebhookSettings, knowledge: Knowing = nothing) -> None:
+        self.name = settings.name
         self.filter = settings.filter
         self._settings = settings
         self._knowledge = knowledge
@@ -64,6 +63,8 @@ class Poster:
         Raises:
             TransientError, RefusedError: it was not accepted.
         """
+        if missing := self._settings.what_is_missing:
+            raise RefusedError(missing)
         begun, accepted = self._accepted
         deadline = time.monotonic() + _ALL_SECONDS
         for number, payload in enumerate(self.bodies(digest)):
@@ -75,7 +76,7 @@ class Poster:
             self._accepted = digest, number + 1
 
     def _post(self, name: str, payload: bytes) -> None:
-        headers = {"Content-Type": "application/json; charset=utf-8"}
+        headers = {**self._settings.headers, "Content-Type": "application/json; charset=utf-8"}
         if self._settings.secret:
             headers |= signature(self._settings.secret, name, payload)
         send(self._session, self._settings.url, payload, headers, _SECONDS)

@@ -108,6 +108,6 @@ class AlertsJudge:
         self.counts["pages"] += sum(self.pages.values())
 
 
-def _hold(holds: bool, what: str) -> None:  # noqa: FBT001 - it is what is claimed
+def _hold(holds: bool, what: str) -> None:
     if not holds:
         raise BrokenPromiseError(what)
