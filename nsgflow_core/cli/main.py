@@ -46,6 +46,7 @@ class Nsgflow(LazyGroup):
         "run": "Run the pipeline in a loop, without Functions.",
         "check": "Check what stands in the way, each with its mend.",
         "dead-letters": "List, show and resend what was put aside.",
+        "mark": "Mark what you did, for the digests to say.",
     }
     groups = {  # noqa: RUF012 - read only
         "dead-letters": typer.Typer(
