@@ -84,8 +84,8 @@ def test_one_source_that_is_denied_everywhere_is_one_group() -> None:
     assert later.key == scan.key
     alone = grown(few, {}, {}, "d", NOW)
     assert {at.key.source for at in fold([tally(5), tally(7777)], alone)} == {"", "10.0.0.1"}
-    words = " ".join((wording.port(scan), *wording.denied_by(scan)))
-    assert "NSG web, all tried by 10.0.0.1" in words
+    words = "".join(wording.denied_by(scan))
+    assert words == "NSG web, all tried by 10.0.0.1"
 
 
 def test_a_group_that_comes_again_does_not_begin_before_its_last_end() -> None:
@@ -127,7 +127,7 @@ def denied(port: int, source: str = "10.0.0.4") -> Flow:
     """A denied flow between them."""
     group = Group(Record(0, 1, "", 2, ""), "/x/web-nsg", "web-nsg", "UserRule_X", "000D3A000002")
     outcome = Outcome(port, "TCP", True, True, "B", "")  # noqa: FBT003
-    return made(group, 0, "", AT // 1000, source, "10.0.1.4", 5000, outcome)
+    return made(group, 0, "", AT, source, "10.0.1.4", 5000, outcome)
 
 
 def test_rules_that_have_turned() -> None:
