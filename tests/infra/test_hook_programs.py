@@ -33,6 +33,7 @@ def here(minors: range) -> list[str]:
             words = [f"python3.{minor}", "-c", "import sys; print(sys.executable)"]
             run = subprocess.run(words, capture_output=True, text=True, check=False)
             found += [run.stdout.strip()] if run.returncode == 0 else []
+        found += map(str, (Path.home() / ".pyenv" / "versions").glob(f"3.{minor}.*/bin/python"))
     return list(dict.fromkeys(found))
 
 
