@@ -45,7 +45,7 @@ def parameters() -> str:
         if (reference := _reference(parameter))
     }
     chapters = [_chapter(name, definition) for name, definition in types.items()]
-    further = "".join(f", `{name}`" for name in without_parameter())[2:]
+    further = ", ".join(dict.fromkeys(map(_named, without_parameter())))
     if further:
         further = f"\nSettings that no other parameter makes go through `appSettings`: {further}.\n"
     return _INTRODUCTION + "\n".join(rows) + "\n" + further + "".join(chapters)
@@ -55,6 +55,12 @@ def without_parameter() -> list[str]:
     """Settings that the code knows and the template does not make; raises as parameters does."""
     template = json.dumps(bicep.template(bicep.INFRA / "main.bicep"))
     return sorted(config.KNOWN - set(re.findall(r"\bNSGFLOW_\w+", template)))
+
+
+def _named(setting: str) -> str:
+    """The setting; those of further webhooks are one."""
+    many = re.match(r"NSGFLOW_WEBHOOK_\d_", setting)
+    return "those of `NSGFLOW_WEBHOOK_2_…` to `_9_…`" if many else f"`{setting}`"
 
 
 def _row(name: str, variable: str, parameter: dict[str, Any], types: dict[str, Any]) -> str:
