@@ -15,7 +15,7 @@ from nsgflow_core.cli.formats import write_table
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.read import Reader
 from nsgflow_core.cli.session import Status, note
-from nsgflow_core.cli.state import SINKS, Entry, State
+from nsgflow_core.cli.state import Entry, State
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery import replay
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, Checkpoints
@@ -88,11 +88,8 @@ def _left(
 
 def configured(settings: Settings) -> list[str]:
     """The sinks that the settings switch on."""
-    return [
-        name
-        for name, sink in zip(SINKS, (settings.logs, settings.webhook), strict=True)
-        if sink is not None
-    ]
+    table = ["table"] if settings.logs is not None else []
+    return [*table, *(webhook.name for webhook in settings.webhooks)]
 
 
 def show_again(state: State, chosen: Sequence[Entry], sinks: Sequence[str]) -> None:
@@ -130,8 +127,10 @@ def _again(state: State, entry: Entry, chosen: Sequence[str]) -> Iterator[list[s
 
 def _filter(settings: Settings, sink: str) -> Filter:
     """What a sink takes: as set here, else as it is when nothing is set."""
-    target = settings.logs if sink == "table" else settings.webhook
-    return target.filter if target is not None else compile_terms("action=denied")
+    filters = {webhook.name: webhook.filter for webhook in settings.webhooks}
+    if settings.logs is not None:
+        filters["table"] = settings.logs.filter
+    return filters.get(sink) or compile_terms("action=denied")
 
 
 def _any(filters: Sequence[Filter]) -> Filter:
