@@ -10,6 +10,7 @@ import socket
 import ssl
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -45,6 +46,9 @@ _PARTS = (
 _STALE = timedelta(hours=3)
 """So old may the newest log of an account be: its hour ends an hour after it began, and a quiet
 hour writes nothing."""
+_QUIET = timedelta(hours=24)
+_MOST_QUIET = 5
+"""NSGs and VNet flow logs that wrote nothing for so long are named, so many of them."""
 
 
 def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding]:
@@ -58,8 +62,10 @@ def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding
         return
     yield Finding("settings")
     yield from misspelt(environ, settings.connections)
-    for connection, storage in settings.connections.items():
-        yield from _flow_logs(connection, storage)
+    with ThreadPoolExecutor(len(settings.connections), thread_name_prefix="accounts") as pool:
+        looks = [pool.submit(_looked, *each) for each in settings.connections.items()]
+        for look in looks:
+            yield from look.result()
     yield from _state(settings)
     if settings.trigger_source == QUEUE:
         from nsgflow_core.cli import queued  # noqa: PLC0415 - few have a queue
@@ -91,6 +97,11 @@ def misspelt(
             hint = f": did you mean {known[near[0]]}?" if near else ""
             mend = f"there is no such setting{hint or ': correct or remove it'}"
             yield Finding(f"setting {name}", mend, wrong=True)
+
+
+def _looked(connection: str, storage: Storage) -> list[Finding]:
+    """What is found of one account; what is slow there keeps no other waiting."""
+    return list(_flow_logs(connection, storage))
 
 
 def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
@@ -129,20 +140,34 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
 
 
 def _stale(connection: str, account: Account) -> Iterator[Finding]:
-    """That no log of an account is new, where there are logs."""
+    """How new the logs of an account are, where there are logs.
+
+    That an NSG or VNet has written nothing for a day is said and no fault: it may have no
+    traffic, or be gone, or its flow log with it.
+    """
     try:
-        newest = Logs([account]).newest_hour()
+        newest = Logs([account], patient=True).newest_hours()
     except NsgflowError:
         return  # what is refused has a line of its own
-    behind = datetime.now(UTC) - newest if newest is not None else timedelta()
-    if newest is not None and behind > _STALE:
+    if not newest:
+        return
+    now = datetime.now(UTC)
+    latest = max(hour for _, hour in newest)
+    what = f"{connection}: newest log of {account.name}"
+    if now - latest > _STALE:
         yield Finding(
-            f"{connection}: newest log of {account.name}",
-            f"it is of {newest:%Y-%m-%dT%HZ}, {behind.total_seconds() // 3600:.0f} hours ago: see "
-            "that the flow logs are enabled, and sent to this account "
+            what,
+            f"it is of {latest:%Y-%m-%dT%HZ}, {(now - latest).total_seconds() // 3600:.0f} hours "
+            "ago: see that the flow logs are enabled, and sent to this account "
             "('az network watcher flow-log list -l REGION')",
             wrong=True,
         )
+        return
+    quiet = sorted((hour, at.name) for at, hour in newest if latest - hour > _QUIET)
+    named = ", ".join(f"{name} ({hour:%Y-%m-%dT%HZ})" for hour, name in quiet[:_MOST_QUIET])
+    more = f" and {len(quiet) - _MOST_QUIET} more" if len(quiet) > _MOST_QUIET else ""
+    said = f"; nothing for a day from {named}{more}" if quiet else ""
+    yield Finding(f"{what}, {latest:%Y-%m-%dT%HZ}{said}")
 
 
 def _read_a_byte(source: FlowLogs, account: str, container: ContainerClient) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from devtools.meter import metered
 from devtools.nic import NSG_CONTAINER, VNET_CONTAINER
 from devtools.tls import make_certificate
 from devtools.webhook import Webhook, webhook
+from nsgflow_core.cli import findings as findings_module
+from nsgflow_core.cli.findings import Finding
+from nsgflow_core.model import Storage
 from tests.cli.conftest import ROOT, Store
 
 WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
@@ -65,12 +69,12 @@ def services(store: Store, tmp_path: Path) -> Iterator[Services]:
         yield Services(store, table, alerts, environ)
 
 
-def writer(store: Store, hour: datetime) -> BlobWriter:
+def writer(store: Store, hour: datetime, nic: Nic = WEB) -> BlobWriter:
     """A writer of one log."""
     container = store.service.get_container_client(NSG_CONTAINER)
     if not container.exists():
         container.create_container()
-    return BlobWriter(container, nsg_path(WEB, hour))
+    return BlobWriter(container, nsg_path(nic, hour))
 
 
 def record(moment: datetime, port: int) -> bytes:
@@ -164,6 +168,7 @@ def test_check_of_what_works(services: Services) -> None:
                 "(there is none, which may be right)"
             ),
             f"ok      FlowLogs: read {account}/{NSG_CONTAINER}",
+            f"ok      FlowLogs: newest log of {account}, {now:%Y-%m-%dT%HZ}",
             f"ok      state: write table {table}",
             "ok      state: write container nsgflow-state",
             "ok      table: token for Logs Ingestion",
@@ -358,6 +363,37 @@ def test_check_sees_that_no_log_is_new(services: Services) -> None:
     (stale,) = [line for line in lines if not line.startswith("ok ")]
     assert stale.startswith("WRONG   FlowLogs: newest log of devstoreaccount1: it is of ")
     assert "9 hours ago: see that the flow logs are enabled" in stale
+
+
+def test_check_names_what_has_written_nothing_for_a_day(services: Services) -> None:
+    """Beside logs that are new: it may be no fault, so it is a word and no more."""
+    now = datetime.now(UTC)
+    for nsg, hours in (("NEW-NSG", 0), ("QUIET-NSG", 30), ("EVENING-NSG", 20)):
+        writer(services.store, now - timedelta(hours=hours), Nic(nsg=nsg)).open()
+    status, lines = findings(services)
+    assert status == 0
+    assert (
+        f"ok      FlowLogs: newest log of devstoreaccount1, {now:%Y-%m-%dT%HZ}; nothing for a day "
+        f"from QUIET-NSG ({now - timedelta(hours=30):%Y-%m-%dT%HZ})"
+    ) in lines
+
+
+def test_check_looks_at_accounts_side_by_side(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the other here, so that one behind the other would never end."""
+    both = threading.Barrier(2)
+
+    def looked(connection: str, storage: Storage) -> list[Finding]:
+        both.wait(20)
+        return [Finding(f"{connection}: {storage.account}")]
+
+    monkeypatch.setattr("nsgflow_core.cli.findings._looked", looked)
+    environ = services.environ | {"NSGFLOW_CONNECTIONS": "FlowLogs,Other"}
+    environ["Other"] = environ["AZURE_STORAGE_CONNECTION_STRING"].replace("devstore", "other")
+    found = list(findings_module.findings(environ, send_test=False))
+    names = [one.what for one in found if one.what.startswith(("FlowLogs", "Other"))]
+    assert names == ["FlowLogs: devstoreaccount1", "Other: otheraccount1"]
 
 
 def test_check_finds_flow_logs_missing_and_nothing_to_deliver_to(store: Store) -> None:
