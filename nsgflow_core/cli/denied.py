@@ -67,6 +67,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
+        from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.filter import compile_terms
 
@@ -82,5 +83,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         with reading(accounts, wanted, when, defaults, knowledge) as work:
             inventory = work.knowledge.inventory
             judge = judge_of(rules, work.knowledge) if explain else None
-            groups = denials.group(work.flows(), keys, work.knowledge)
+            twice = Twice()
+            groups = denials.group(twice.beside(work.flows()), keys, work.knowledge)
             denials.write(keys, groups, form, suggest=suggest, inventory=inventory, judge=judge)
+            twice.tell()

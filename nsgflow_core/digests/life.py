@@ -27,7 +27,7 @@ LONGEST_DISTANCE = 86_400.0
 """However long it goes on, a group is told again after so many seconds."""
 
 LOST_SECONDS = 86_400.0
-"""What is neither told nor over for so long is followed no longer."""
+"""What is neither told nor over for so long, beyond the time to be quiet, is followed no longer."""
 
 _SETTLED = 300.0
 """Seconds without a flow after which changed rules are taken for its end: flows come late."""
@@ -163,7 +163,7 @@ def end_of(
         reached.get(name, 0) >= last + quiet * 1000 for name, last in life.logs.items()
     ):
         return QUIET, f"nothing of it for {quiet / 60:g} minutes while its logs went on"
-    if is_quiet(life, max(LOST_SECONDS, 2 * quiet), now):
+    if now - max(life.last / 1000, life.told) >= LOST_SECONDS + quiet:
         return UNKNOWN, "nothing of it for a long time, and not all of its logs went on"
     return "", ""
 

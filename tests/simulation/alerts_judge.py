@@ -79,7 +79,9 @@ class AlertsJudge:
             return
         self.taken[digest.id] = now
         for tally in digest.groups:
-            name, about = tally.key.id, digest.about[tally.key.id]
+            name = tally.key.id
+            _hold(name in digest.about, f"{tally.key.rule} is told, and nobody follows it")
+            about = digest.about[name]
             if not about.times:
                 _hold(name not in self.open, f"{name} is new, and was told")
                 self.told[name] = []
