@@ -12,9 +12,10 @@ from nsgflow_core.cli.proposals import Planner, Proposal, Wish, merged, no_rule,
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import nsg_name
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import explain
+from nsgflow_core.estate import explain, scope
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.judgement import denial_line
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.estate.verdict import Judge
 from nsgflow_core.model import Flow, flow_time
 
@@ -41,7 +42,8 @@ Key = tuple[_Value, ...]
 class Denials:
     """What the denied flows of one group have in common; times in milliseconds.
 
-    `vnets` has the VNets of NSGs that VNet flow logs name by a GUID alone.
+    `internet` has the sources that are on the internet, `vnets` the VNets of NSGs that VNet flow
+    logs name by a GUID alone.
     """
 
     acl_group: str
@@ -50,12 +52,16 @@ class Denials:
     example: Flow
     flows: int = 0
     sources: set[str] = field(default_factory=set)
+    internet: set[str] = field(default_factory=set)
     vnets: set[str] = field(default_factory=set)
 
-    def add(self, found: Found) -> None:
+    def add(self, found: Found, knowledge: Knowledge) -> None:
         """Count a flow."""
         self.flows += 1
-        self.sources.add(found.flow.src)
+        if found.flow.src not in self.sources:
+            self.sources.add(found.flow.src)
+            if scope.on_internet(found.flow, knowledge)[0]:
+                self.internet.add(found.flow.src)
         self.first = min(self.first, found.flow.time_ms)
         self.last = max(self.last, found.flow.time_ms)
 
@@ -75,9 +81,10 @@ def parse_by(by: str) -> list[str]:
 
 
 def group(
-    found: Iterable[Found], keys: Sequence[str], inventory: Inventory | None = None
+    found: Iterable[Found], keys: Sequence[str], knowledge: Knowledge = NOTHING
 ) -> list[tuple[Key, Denials]]:
     """Denied flows by these keys, the busiest group first."""
+    inventory = knowledge.inventory
     getters = [_KEYS[key] for key in keys]
     at = keys.index("nsg") if "nsg" in keys else None
     groups: dict[Key, tuple[Key, Denials]] = {}
@@ -90,7 +97,7 @@ def group(
         if (entry := groups.get(key)) is None:
             when = item.flow.time_ms
             entry = groups[key] = (values, Denials(acl, when, when, item.flow))
-        entry[1].add(item)
+        entry[1].add(item, knowledge)
         if acl and not acl.startswith("/") and (vnet := vnet_name(item.flow, inventory)):
             entry[1].vnets.add(vnet)
     return sorted(groups.values(), key=lambda entry: (-entry[1].flows, list(map(str, entry[0]))))
@@ -166,7 +173,14 @@ def _proposals(
     helpless: list[tuple[Sequence[int], Proposal]] = []
     for number, (values, denials) in enumerate(groups):
         group = dict(zip(keys, values, strict=True))
-        found = wishes(number, group, denials.acl_group, sorted(denials.sources))
+        found = wishes(
+            number,
+            group,
+            denials.acl_group,
+            sorted(denials.sources),
+            denials.internet,
+            known=inventory is not None,
+        )
         apart += found
         if not found:
             helpless.append(([number], no_rule(str(group["rule"]))))

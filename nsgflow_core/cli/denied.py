@@ -82,5 +82,5 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         with reading(accounts, wanted, when, defaults, knowledge) as work:
             inventory = work.knowledge.inventory
             judge = judge_of(rules, work.knowledge) if explain else None
-            groups = denials.group(work.flows(), keys, inventory)
+            groups = denials.group(work.flows(), keys, work.knowledge)
             denials.write(keys, groups, form, suggest=suggest, inventory=inventory, judge=judge)

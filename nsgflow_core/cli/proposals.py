@@ -72,7 +72,8 @@ class Wish:
     """Flows of one NSG, direction and protocol that a rule should let through.
 
     `denied_by` are the rules that denied them, as logged; `groups` the numbers of the groups that
-    they are of; `callers` their sources, of which `sources` are what the rule will say.
+    they are of; `callers` their sources, of which `sources` are what the rule will say. `public`
+    ones would let addresses of the internet in, or some that no inventory says are not.
     """
 
     acl_group: str
@@ -84,21 +85,24 @@ class Wish:
     callers: frozenset[str]
     denied_by: frozenset[str]
     groups: tuple[int, ...]
-
-    @property
-    def public(self) -> bool:
-        """Whether addresses of the internet, as far as addresses tell, would be let in."""
-        return self.inbound and any(map(_public, self.callers))
+    public: bool
 
 
 def wishes(
-    number: int, group: Mapping[str, str | int | None], acl_group: str, sources: Collection[str]
+    number: int,
+    group: Mapping[str, str | int | None],
+    acl_group: str,
+    sources: Collection[str],
+    internet: Collection[str],
+    *,
+    known: bool = False,
 ) -> list[Wish]:
     """What one group of denied flows needs; nothing where no rule of an NSG can help.
 
     Probes of the load balancer are a wish of their own: their source is a tag, and no address.
 
-    `group` has the default keys of `nsgflow denied`, `sources` every source address of it.
+    `group` has the default keys of `nsgflow denied`, `sources` every source address of it,
+    `internet` those of them that are on the internet, by an inventory if that is `known`.
     """
     rule = str(group["rule"])
     if not rule.startswith(("DefaultRule", "UserRule")):
@@ -106,23 +110,25 @@ def wishes(
     if _PROBE in sources and len(sources) > 1:
         rest = set(sources) - {_PROBE}
         return [
-            *wishes(number, group, acl_group, rest),
-            *wishes(number, group, acl_group, (_PROBE,)),
+            *wishes(number, group, acl_group, rest, internet, known=known),
+            *wishes(number, group, acl_group, (_PROBE,), (), known=known),
         ]
     inbound, protocol, port = group["direction"] == "in", str(group["protocol"]), group["port"]
     destination = str(group["destination"])
+    outside = frozenset(internet) - {_PROBE}
     with_port = protocol in ("TCP", "UDP") and port is not None
     return [
         Wish(
             acl_group,
             inbound,
             protocol,
-            frozenset(_prefixes(sources, destination, inbound=inbound)),
+            frozenset(_prefixes(sources, outside)),
             frozenset((destination,)),
             frozenset((int(port),) if with_port and port is not None else ()),
             frozenset(sources),
             frozenset((rule,)),
             (number,),
+            inbound and bool(outside or (not known and any(map(_public, sources)))),
         )
     ]
 
@@ -275,17 +281,15 @@ def _public(address: str) -> bool:
     return address != _PROBE and addresses.address_class(address) == addresses.INTERNET
 
 
-def _prefixes(sources: Collection[str], destination: str, *, inbound: bool) -> Collection[str]:
-    """Address prefixes or a service tag for these sources."""
+def _prefixes(sources: Collection[str], internet: Collection[str]) -> Collection[str]:
+    """Address prefixes or a service tag for these sources, of which some are on the internet."""
     if set(sources) == {_PROBE}:
         return (_PROBE_TAG,)
     if len(sources) <= _MOST_SOURCES:
         return sources
-    if not any(map(_public, sources)) or (inbound and _public(destination)):
-        # A near end with a public address says that the VNet's own range is public: the tag
-        # Internet is what lies outside the VNet, and would leave the callers out.
+    if not internet:
         return ("VirtualNetwork",)
-    return ("Internet",) if all(map(_public, sources)) else ("*",)
+    return ("Internet",) if len(internet) == len(sources) else ("*",)
 
 
 def _warnings_of_sources(one: Wish) -> list[str]:

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from devtools.estate import Estate
 from devtools.flowlogs import Group, Nic, nsg_path, nsg_record, vnet_path, vnet_record
 from nsgflow_core.estate.inventory import Acl, pack_inventory
 from nsgflow_core.estate.library import INVENTORY_BLOB
+from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.estate.rules import Rule
 from tests.cli.conftest import Store, at
+from tests.unit.test_inventory import Graph
 
 HOUR = at("2026-03-04T05:00")
 SECONDS = int(HOUR.timestamp())
@@ -143,6 +146,27 @@ def test_the_inventory_names_the_rule_and_a_free_priority(store: Store) -> None:
     assert "denied by 'DenyDb' with priority 200; 198 was free before it" in shown
     assert "--resource-group shop-rg --nsg-name web-nsg" in shown
     assert "--priority 198 " in shown
+
+
+def test_what_is_inside_a_vnet_with_a_public_range_may_be_let_in(store: Store) -> None:
+    """Only an inventory tells: without it, and for the internet, the command stays a comment."""
+    estate = Estate()
+    vnet = estate.vnet("Public", App="20.0.0.0/23")
+    estate.nic(f"{vnet}/subnets/App", "00-0D-3A-00-00-A3", "20.0.0.4", vm="Db")
+    packed = read_inventory(Graph(estate))
+    store.service.create_container("nsgflow-state").upload_blob(INVENTORY_BLOB, packed)
+    texts = [
+        f"{SECONDS}000,{source},20.0.0.4,5000,{port},6,I,D,NX,0,0,0,0"
+        for source, port in (("20.0.1.5", 1433), ("20.0.9.9", 5432))
+    ]
+    record = vnet_record(NET, HOUR, [Group("UserRule_Deny", tuple(texts))])
+    store.log(vnet_path(NET, HOUR), [record.data])
+    known = store.environ(AzureWebJobsStorage=store.azurite.connection_string)
+    starts = {}
+    for environ in (known, None):
+        rows = map(json.loads, store.output("denied --suggest -o json", environ).splitlines())
+        starts[environ is None] = {row["port"]: row["proposal"].split()[0] for row in rows}
+    assert starts == {False: {1433: "az", 5432: "#"}, True: {1433: "#", 5432: "#"}}
 
 
 @pytest.fixture

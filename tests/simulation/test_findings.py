@@ -15,7 +15,7 @@ from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.logs.path import VNET_CONTAINER
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Process
-from tests.simulation.world import START, World, blob_ref, simulated
+from tests.simulation.world import SINKS, START, World, blob_ref, simulated
 
 OLD = START - timedelta(hours=9)
 """An hour that no sweep looks at by itself."""
@@ -176,3 +176,20 @@ def test_a_container_that_refuses_for_a_day(bare: World) -> None:
     bare.heal()
 
     assert not bare.judge.missing("table")
+
+
+def test_a_hanging_webhook_keeps_the_sweep_from_nobody(bare: World) -> None:
+    """It may hang at every blob of the newest hour: the table's update of the one before comes."""
+    hangs = mock.patch.object(bare, "sink_fault", lambda sink: "hang" * (sink == SINKS[1]) or None)
+    with hangs, mock.patch("nsgflow_core.service.DEADLINE_SECONDS", 60.0):
+        for number in range(1, 41):
+            bare.grow(blob_ref(2 * number, START), 1)
+            bare.event(blob_ref(2 * number, START))
+        bare.scheduler.run(10**6)
+        bare.grow(blob_ref(2, START - timedelta(hours=1)), 1)
+        bare.scheduler.now += 300
+        begun = bare.scheduler.now
+        bare.sweep()
+        bare.scheduler.run(10**6)
+        assert not bare.judge.missing("table")
+        assert bare.scheduler.now - begun < 60 + 40, "one delivery may hang behind the end"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsgflow_core.cli.proposals import Planner, Proposal, Wish, merged, wishes
+from nsgflow_core.estate import scope
 from nsgflow_core.estate.inventory import Inventory, pack_inventory
 from nsgflow_core.estate.rules import Rule
 
@@ -22,8 +23,15 @@ def of(
     **more: str,
 ) -> list[Wish]:
     """The wishes of a group of denied flows."""
-    group = {"rule": DENY, "direction": "in", "protocol": "TCP", **more}
-    return wishes(number, group | {"destination": destination, "port": port}, NSG, sources)
+    group: dict[str, str | int | None] = {
+        "rule": DENY,
+        "direction": "in",
+        "protocol": "TCP",
+        **more,
+    }
+    group |= {"destination": destination, "port": port}
+    internet = {source for source in sources if scope.outside(source, destination)}
+    return wishes(number, group, NSG, sources, internet)
 
 
 def options(made: Proposal) -> dict[str, list[str]]:
@@ -153,6 +161,11 @@ def test_a_near_end_with_a_public_address_is_no_reason_to_open_the_internet() ->
     assert options(made)["--source-address-prefixes"] == ["VirtualNetwork"]
     assert made.command.startswith("#")
     assert any("own range has public addresses" in word for word in made.warnings)
+    group = {"rule": DENY, "direction": "in", "protocol": "TCP", "destination": "20.0.0.4"}
+    (one,) = wishes(0, {**group, "port": 1433}, NSG, ["20.0.1.5"], (), known=True)
+    made = Planner().proposal(one)
+    assert options(made)["--source-address-prefixes"] == ["20.0.1.5"]
+    assert made.command.startswith("az "), "an inventory says that it is inside"
 
 
 def test_probes_are_let_through_by_their_tag() -> None:
