@@ -7,8 +7,8 @@ import sys
 from devtools import shell
 
 _COMMANDS = (
-    *("", "flows", "denied", "why", "simulate", "tail", "checkpoints", "replay", "inventory"),
-    *("run", "check"),
+    *("", "flows", "denied", "why", "simulate", "coverage", "tail", "checkpoints", "replay"),
+    *("inventory", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
 )
 _INTRODUCTION = """\

@@ -69,7 +69,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
         import os
 
         from nsgflow_core.cli import whys
-        from nsgflow_core.cli.files import FileLogs, opened
+        from nsgflow_core.cli.files import FileLogs, are_named, opened
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import known, reading
@@ -79,10 +79,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
         if bool(nsg) != bool(direction):
             raise BadInputError("--nsg and --direction go together")
         way = one_of("--direction", direction, ("in", "out")) if direction else ""
-        named = bool(sources.sources or sources.account_name) or any(
-            os.environ.get(key) for key in _ACCOUNTS
-        )
-        accounts = opened(sources, os.environ) if named else None
+        accounts = opened(sources, os.environ) if are_named(sources, os.environ) else None
         offline = isinstance(accounts, FileLogs)
         knowledge = estate_of(estate, os.environ, offline=offline)
         if knowledge is None:
@@ -118,6 +115,3 @@ def why(  # noqa: PLR0913 - one parameter for each option
                 if asked.fits(found.flow):
                     recorded.add(found.flow)
             tell()
-
-
-_ACCOUNTS = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nsgflow_core.estate.flow_logs import read_flow_logs
 from nsgflow_core.estate.resource_graph import read_inventory
 
 CHECK = Path(__file__).resolve().parents[2] / "devtools" / "kusto_check.cjs"
@@ -27,11 +28,16 @@ class Empty:
         self.asked.append(query)
         return iter(())
 
+    def flow_logs(self, watcher: str) -> list[dict[str, Any]]:
+        """No Network Watcher is there to be asked."""
+        raise AssertionError(watcher)
+
 
 def test_the_queries_are_kusto() -> None:
     """No error and no unknown name; and something in each row that pages can be made of."""
     graph = Empty()
     read_inventory(graph)
+    read_flow_logs(graph)
     queries = {str(number): query for number, query in enumerate(graph.asked)}
     ask = {"tables": dict.fromkeys(TABLES, COLUMNS), "functions": {}, "queries": queries}
     run = subprocess.run(
@@ -39,7 +45,7 @@ def test_the_queries_are_kusto() -> None:
     )
     answers = json.loads(run.stdout)
 
-    assert len(answers) == len(queries) == 14
+    assert len(answers) == len(queries) == 15
     for number, answer in answers.items():
         assert answer["diagnostics"] == [], queries[number]
         # Resource Graph gives no next page when every column is dynamic.
