@@ -12,7 +12,7 @@ from nsgflow_core.estate.inventory import Nic
 from nsgflow_core.estate.judgement import Judgement
 from nsgflow_core.estate.rule_files import KnownNsg
 from nsgflow_core.estate.rules import FIRST_PRIORITY, Rule, find, with_defaults
-from nsgflow_core.estate.simulation import rule_name, tells
+from nsgflow_core.estate.simulation import tells
 from nsgflow_core.estate.verdict import Judge
 from nsgflow_core.estate.wishes import Denied, Wish, is_probe
 
@@ -74,7 +74,7 @@ class Place:
         """The rule that a log names; else its name."""
         if name not in self._logged:
             found = find(self.rules, name, inbound=self.inbound)
-            self._logged[name] = found if found is not None else rule_name(name)
+            self._logged[name] = found if found is not None else name
         return self._logged[name]
 
     def need(self, point: Point, denier: Rule | str, wish: Wish, *, internet: bool) -> None:
@@ -130,7 +130,7 @@ class Needs:
         now = self._judge.judge(packet, ends)
         own = self.place(denied.acl_group, inbound=denied.inbound)
         at = {("destination" if seen.inbound else "source"): seen for seen in ends.seen}
-        internet = denied.inbound and source in denied.outside
+        internet = denied.inbound and (source in denied.outside or source in denied.doubtful)
         needs: dict[tuple[int, Point], tuple[Place, Point]] = {}
         met = False
         for layer in now.layers:
@@ -146,11 +146,20 @@ class Needs:
                 point = point_of(seen.packet)
                 place.need(point, denier, wish, internet=internet)
                 needs[id(place), point] = place, point
-        if not met and at_own(self._judge, denied, packet).verdict != "allowed":
+        if not met and self._denies(denied, packet):
             point = point_of(packet)
             own.need(point, own.logged(denied.rule), wish, internet=internet)
             needs[id(own), point] = own, point
         return Asked(wish, packet, now, tuple(needs.values()))
+
+    def _denies(self, denied: Denied, packet: Packet) -> bool:
+        """Whether the NSG that logged a flow denies it still, for all that is known.
+
+        An inventory without its network interface is no witness against the log.
+        """
+        if self._judge.inventory is not None:
+            return True
+        return at_own(self._judge, denied, packet).verdict != "allowed"
 
     def _meet(self, place: Place, nic: Nic) -> None:
         """Take down where an NSG is."""

@@ -22,7 +22,8 @@ class Denied(NamedTuple):
     """Denied flows of one NSG, rule, direction, protocol, destination and port.
 
     `acl_group` and `rule` are as logged, `sources` canonical addresses, of which `outside` are on
-    the internet; `source_port` is that of any of the flows.
+    the internet, and `doubtful` may be: public, near the destination's own, and in no inventory.
+    `source_port` is that of any of the flows.
     """
 
     acl_group: str
@@ -34,6 +35,7 @@ class Denied(NamedTuple):
     port: int | None
     source_port: int | None = None
     outside: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
 
 
 class Refusal(NamedTuple):
