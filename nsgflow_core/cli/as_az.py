@@ -41,34 +41,49 @@ class Az:
         """The command that makes a rule."""
         rule = one.rule
         target = nsg_target(one.nsg) or _NOWHERE
-        words = [
-            *("az", "network", "nsg", "rule", "create"),
-            *("--subscription", target.subscription, "--resource-group", target.group),
-            *("--nsg-name", target.name, "--name", rule.name),
-            *("--priority", str(rule.priority or self._placeholders[id(one)])),
-            *("--access", "Allow"),
-            *("--direction", "Inbound" if rule.inbound else "Outbound"),
-            *("--protocol", rule.protocol),
-            *_side("source", rule.sources),
-            *("--source-port-ranges", "*"),
-            *_side("destination", rule.destinations),
-            *("--destination-port-ranges", *rule.destination_ports),
+        options = [
+            ("az", "network", "nsg", "rule", "create"),
+            ("--subscription", target.subscription),
+            ("--resource-group", target.group),
+            ("--nsg-name", target.name),
+            ("--name", rule.name),
+            ("--priority", str(rule.priority or self.placeholder(one))),
+            ("--access", "Allow"),
+            ("--direction", "Inbound" if rule.inbound else "Outbound"),
+            ("--protocol", rule.protocol),
+            _side("source", rule.sources),
+            ("--source-port-ranges", "*"),
+            _side("destination", rule.destinations),
+            ("--destination-port-ranges", *rule.destination_ports),
         ]
-        return self._folded([shlex.quote(escaped(word)) for word in words])
+        return self._folded([[shlex.quote(escaped(word)) for word in one] for one in options])
 
-    def _folded(self, words: Sequence[str]) -> str:
-        """A command in lines that a shell takes for one."""
-        text = " ".join(words)
-        if not self._width or len(text) <= self._width:
-            return text
-        lines = [words[0]]
-        for word in words[1:]:
-            # The end of a line is for the blank and the backslash that continue it.
-            if len(lines[-1]) + 1 + len(word) + 2 > self._width:
-                lines.append(_AFTER + word)
+    def _folded(self, options: Sequence[Sequence[str]]) -> str:
+        """A command in lines that a shell takes for one; an option stays with its values."""
+        texts = [" ".join(words) for words in options]
+        if not self._width or sum(map(len, texts)) + len(texts) - 1 <= self._width:
+            return " ".join(texts)
+        room = self._width - 2  # for the blank and the backslash that continue a line
+        lines = [texts[0]]
+        for words, text in zip(options[1:], texts[1:], strict=True):
+            if len(lines[-1]) + 1 + len(text) <= room:
+                lines[-1] += f" {text}"
+            elif len(_AFTER) + len(text) <= room:
+                lines.append(_AFTER + text)
             else:
-                lines[-1] += f" {word}"
+                lines += [_AFTER + line for line in _wrapped(words, room - 2 * len(_AFTER))]
         return " \\\n".join(lines)
+
+
+def _wrapped(words: Sequence[str], width: int) -> list[str]:
+    """Words in lines, the later ones further in."""
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(_AFTER + word)
+    return lines
 
 
 def _side(end: str, texts: Sequence[str]) -> Sequence[str]:

@@ -3,10 +3,11 @@
 The resource: https://learn.microsoft.com/azure/templates/microsoft.network/networksecuritygroups/securityrules
 """
 
+import shlex
 from collections.abc import Sequence
 
 from nsgflow_core.cli.harmless import escaped
-from nsgflow_core.cli.nsg_target import group_target, identifier, nsg_identifier, nsg_target
+from nsgflow_core.cli.nsg_target import group_target, identifier, nsg_target, resource_identifier
 from nsgflow_core.estate.proposals import Proposal
 from nsgflow_core.estate.rules import FIRST_PRIORITY, LAST_PRIORITY
 
@@ -38,11 +39,18 @@ class Bicep:
 
     def head(self) -> str:
         """Parameters, and the NSGs; before them how to deploy the file."""
-        lines = [
-            f"// az deployment group create --subscription {escaped(subscription)} "
-            f"--resource-group {escaped(group)} --template-file FILE"
-            for subscription, group in self._scopes
-        ]
+        lines = []
+        for subscription, group in self._scopes:
+            words = (
+                *("az", "deployment", "group", "create", "--subscription", subscription),
+                *("--resource-group", group, "--template-file", "FILE"),
+            )
+            lines.append(f"// {shlex.join(map(escaped, words))}")
+        for subscription, group in self._scopes if self._several else ():
+            lines += [
+                "",
+                f"var {_here(subscription, group)} = {_id_is(subscription)} && {_name_is(group)}",
+            ]
         for one in self._open:
             said = f"{one.no_priority}, so the priority is for you to choose"
             lines += [
@@ -57,7 +65,7 @@ class Bicep:
         return "\n".join(lines) + "\n\n" if lines else ""
 
     def _nsg(self, nsg: str) -> list[str]:
-        name, target = nsg_identifier(nsg), nsg_target(nsg)
+        name, target = resource_identifier("nsg", nsg), nsg_target(nsg)
         lines = [""]
         said = f"the NSG that logs call {escaped(nsg) or 'nothing'}"
         if target is None:
@@ -82,7 +90,7 @@ class Bicep:
         after = self._after.get(name)
         lines = [
             f"resource {name} '{_TYPE}/securityRules@{_VERSION}' = {self._condition(one.nsg)}{{",
-            f"  parent: {nsg_identifier(one.nsg)}",
+            f"  parent: {resource_identifier('nsg', one.nsg)}",
             f"  name: {_text(rule.name)}",
             "  properties: {",
             f"    priority: {priority}",
@@ -104,13 +112,22 @@ class Bicep:
             return ""
         target = nsg_target(nsg)
         if target is None:
-            group = f"group_{nsg_identifier(nsg)}"
+            group = f"group_{resource_identifier('nsg', nsg)}"
             return f"if (toLower(resourceGroup().name) == toLower({group})) "
-        subscription, group, _ = (_text(part.lower()) for part in target)
-        return (
-            f"if (toLower(subscription().subscriptionId) == {subscription} && "
-            f"toLower(resourceGroup().name) == {group}) "
-        )
+        return f"if ({_here(target.subscription, target.group)}) "
+
+
+def _here(subscription: str, group: str) -> str:
+    """What says whether the deployment is to a resource group."""
+    return resource_identifier("in", f"{subscription}/{group}")
+
+
+def _id_is(subscription: str) -> str:
+    return f"toLower(subscription().subscriptionId) == {_text(subscription)}"
+
+
+def _name_is(group: str) -> str:
+    return f"toLower(resourceGroup().name) == {_text(group)}"
 
 
 def _scope(nsg: str) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ The resource: https://registry.terraform.io/providers/hashicorp/azurerm/latest/d
 
 from collections.abc import Sequence
 
-from nsgflow_core.cli.nsg_target import group_id, identifier, nsg_identifier, nsg_target
+from nsgflow_core.cli.nsg_target import group_id, identifier, nsg_target, resource_identifier
 from nsgflow_core.estate.proposals import Proposal
 
 COMMENT, VERB = "#", "apply"
@@ -27,15 +27,17 @@ class Terraform:
             lines += _variable(f"priority_{identifier(one.rule.name)}", "number", said)
         for nsg in self._unknown.values():
             said = f"of the NSG that logs call {nsg or 'nothing'}"
-            lines += _variable(f"name_{nsg_identifier(nsg)}", "string", f"The name {said}")
             lines += _variable(
-                f"group_{nsg_identifier(nsg)}", "string", f"The resource group {said}"
+                f"name_{resource_identifier('nsg', nsg)}", "string", f"The name {said}"
+            )
+            lines += _variable(
+                f"group_{resource_identifier('nsg', nsg)}", "string", f"The resource group {said}"
             )
         return "\n".join(lines) + "\n" if lines else ""
 
     def rule(self, one: Proposal) -> str:
         """A resource, laid out as `terraform fmt` has it."""
-        rule, target, nsg = one.rule, nsg_target(one.nsg), nsg_identifier(one.nsg)
+        rule, target, nsg = one.rule, nsg_target(one.nsg), resource_identifier("nsg", one.nsg)
         name = identifier(rule.name)
         group = _text(target.group) if target is not None else f"var.group_{nsg}"
         called = _text(target.name) if target is not None else f"var.name_{nsg}"

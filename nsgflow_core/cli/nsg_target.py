@@ -49,8 +49,7 @@ def identifier(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", text)
 
 
-def nsg_identifier(nsg: str) -> str:
-    """A name for an NSG within a document, for each its own."""
-    digest = hashlib.blake2b(nsg.lower().encode("utf-8", "surrogatepass"), digest_size=4)
-    name = identifier(nsg.rpartition("/")[2])[:40]
-    return f"nsg_{name}_{digest.hexdigest()}"
+def resource_identifier(kind: str, resource: str) -> str:
+    """A name for a resource within a document, for each its own."""
+    digest = hashlib.blake2b(resource.lower().encode("utf-8", "surrogatepass"), digest_size=4)
+    return f"{kind}_{identifier(resource.rpartition('/')[2])[:40]}_{digest.hexdigest()}"

@@ -7,8 +7,10 @@ what is left is small as a rule, and then the answer is the best there is. To fi
 hard in general, so a large rest is covered greedily.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import permutations, product
+from math import prod
 from typing import NamedTuple, TypeVar
 
 Port = int | None
@@ -166,12 +168,32 @@ class _Part:
 
 def _cover(points: Sequence[_Point]) -> list[_Masks]:
     part = _Part(points)
+    found = None
     if len(points) <= _SMALL:
         boxes = _largest({part.grown(point, order) for point in points for order in _ORDERS})
         found = {box: part.held(box) for box in boxes}
-        greedy = _greedy(part, points, found)
-        return sorted(_best(found, greedy, len(points)))
-    return sorted(_greedy(part, points))
+    chosen = _greedy(part, points, found)
+    if found is not None:
+        chosen = _best(found, chosen, len(points))
+    return sorted(_trimmed(chosen))
+
+
+def _trimmed(boxes: Sequence[_Masks]) -> list[_Masks]:
+    """Boxes without what others hold as well, the small ones first: none says a thing twice."""
+    times = Counter(point for box in boxes for point in product(*map(_bits, box)))
+    found = []
+    for box in sorted(boxes, key=lambda one: (prod(mask.bit_count() for mask in one), one)):
+        kept = list(box)
+        for way in range(3):
+            for value in _bits(kept[way]):
+                slice_ = [*kept]
+                slice_[way] = 1 << value
+                points = list(product(*map(_bits, slice_)))
+                if kept[way] != slice_[way] and all(times[point] > 1 for point in points):
+                    kept[way] &= ~(1 << value)
+                    times.subtract(points)
+        found.append((kept[0], kept[1], kept[2]))
+    return found
 
 
 def _largest(boxes: set[_Masks]) -> list[_Masks]:

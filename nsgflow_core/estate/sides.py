@@ -13,6 +13,7 @@ from typing import NamedTuple
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.members import Space
+from nsgflow_core.estate.ranges import Network, network
 from nsgflow_core.estate.wishes import is_probe
 
 PROBES, VNET = "AzureLoadBalancer", "VirtualNetwork"
@@ -59,7 +60,7 @@ class Sides:
             name = group.rpartition("/")[2]
             return Side(
                 (group,),
-                (f"who joins the application security group {name} later is meant as well",),
+                (f"whoever joins application security group {name} later is let through as well",),
             )
         texts, said = self._by_subnet(found)
         if len(texts) > MOST_NAMED and _all_inside(found, space):
@@ -80,18 +81,21 @@ class Sides:
                 parts.setdefault(key, set()).add(address)
             else:
                 rest.append(address)
-        said = []
+        said: list[str] = []
+        nets: list[Network] = []
         for (subnet, version), some in sorted(parts.items()):
             prefixes = self._prefixes_of(subnet, version)
             if len(some) < _FEWEST or some != self._inside[subnet, version] or not prefixes:
                 rest += some
                 continue
-            rest += prefixes
+            nets += map(network, prefixes)
             said.append(
-                f"{' and '.join(prefixes)} is a subnet all of whose {len(some)} network "
-                "interfaces are meant, and so is what else it has, or will have"
+                f"{' and '.join(prefixes)} is a whole subnet: all its {len(some)} network "
+                "interfaces were denied, and what else it has, or will have, is let through as well"
             )
-        return rest, said
+        # Azure takes no address beside a prefix that holds it.
+        apart = [at for at in rest if not any(addresses.within(at, net) for net in nets)]
+        return [*apart, *map(str, nets)], said
 
     def _prefixes_of(self, subnet: int, version: int) -> list[str]:
         if subnet not in self._prefixes:
