@@ -15,6 +15,8 @@ COMMENT, VERB = "//", "deploy"
 _TYPE = "Microsoft.Network/networkSecurityGroups"
 _ASG_TYPE = "Microsoft.Network/applicationSecurityGroups"
 _VERSION = "2024-05-01"
+_LONGEST = 120
+"""Where `bicep format` breaks a line."""
 
 
 class Bicep:
@@ -71,7 +73,7 @@ class Bicep:
         if target is None:
             lines += [f"@description({_text(f'The name of {said}')})", f"param name_{name} string"]
             if self._several:
-                lines.append(f"@description({_text(f'The resource group of {said}')})")
+                lines += ["", f"@description({_text(f'The resource group of {said}')})"]
                 lines.append(f"param group_{name} string")
             lines.append("")
         called = f"name_{name}" if target is None else _text(target.name)
@@ -139,16 +141,13 @@ def _side(end: str, texts: Sequence[str]) -> list[str]:
     target = group_target(texts[0])
     if target is None:
         return _values(f"{end}AddressPrefix", texts, "es")
-    parts = ", ".join(
-        _text(part) for part in (target.subscription, target.group, _ASG_TYPE, target.name)
-    )
-    return [
-        f"    {end}ApplicationSecurityGroups: [",
-        "      {",
-        f"        id: resourceId({parts})",
-        "      }",
-        "    ]",
-    ]
+    parts = [_text(part) for part in (target.subscription, target.group, _ASG_TYPE, target.name)]
+    named = [f"        id: resourceId({', '.join(parts)})"]
+    if len(named[0]) > _LONGEST:
+        inside = [f"          {part}," for part in parts]
+        inside[-1] = inside[-1].removesuffix(",")
+        named = ["        id: resourceId(", *inside, "        )"]
+    return [f"    {end}ApplicationSecurityGroups: [", "      {", *named, "      }", "    ]"]
 
 
 def _values(name: str, texts: Sequence[str], plural: str = "s") -> list[str]:

@@ -27,12 +27,9 @@ class Terraform:
             lines += _variable(f"priority_{identifier(one.rule.name)}", "number", said)
         for nsg in self._unknown.values():
             said = f"of the NSG that logs call {nsg or 'nothing'}"
-            lines += _variable(
-                f"name_{resource_identifier('nsg', nsg)}", "string", f"The name {said}"
-            )
-            lines += _variable(
-                f"group_{resource_identifier('nsg', nsg)}", "string", f"The resource group {said}"
-            )
+            name = resource_identifier("nsg", nsg)
+            lines += _variable(f"name_{name}", "string", f"The name {said}")
+            lines += _variable(f"group_{name}", "string", f"The resource group {said}")
         return "\n".join(lines) + "\n" if lines else ""
 
     def rule(self, one: Proposal) -> str:
