@@ -36,7 +36,7 @@ _UPDATES = 40
 _WARM_UP = 5
 _TUPLES = 34
 _DENIED_SHARE = 0.2
-_HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+_HOUR = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True)

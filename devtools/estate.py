@@ -14,6 +14,7 @@ class Estate:
             "resources": [],
             "computeresources": [],
             "networkresources": [],
+            "resourcechanges": [],
         }
         self._root = f"/subscriptions/{subscription}/resourceGroups/{group}/providers"
         self._numbers = itertools.count(1)
@@ -198,6 +199,30 @@ class Estate:
             f"Microsoft.Network/networkWatchers/NetworkWatcher_{region}/flowLogs/{name}", given
         )
         return self.tables["resources"][-1]
+
+    def change(
+        self,
+        target: str,
+        time: str,
+        changes: Row,
+        *,
+        kind: str = "Update",
+        by: str = "ann@x.example",
+    ) -> None:
+        """A change of a resource (by id): properties with their values before and after."""
+        properties = {
+            "targetResourceId": target,
+            "changeType": kind,
+            "changeAttributes": {"timestamp": time, "changedBy": by, "clientType": "Azure Portal"},
+            "changes": {
+                path: {"previousValue": before, "newValue": after, "changeCategory": "User"}
+                for path, (before, after) in changes.items()
+            },
+        }
+        number = next(self._numbers)
+        resource_id = f"{target}/providers/Microsoft.Resources/changes/{number}"
+        row = {"id": resource_id, "name": str(number), "type": "microsoft.resources/changes"}
+        self.tables["resourcechanges"].append(row | {"properties": properties})
 
     def endpoint(self, nic: str) -> None:
         """Make a NIC (by id) that of a private endpoint."""

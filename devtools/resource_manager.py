@@ -30,6 +30,8 @@ _TAGS = re.compile(r"/subscriptions/([^/]+)/providers/Microsoft\.Network/locatio
 _FLOW_LOGS = re.compile(r"(/subscriptions/.+/networkWatchers/[^/]+)/flowLogs", re.IGNORECASE)
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d")
 
+_TABLES = ("resources", "computeresources", "networkresources", "resourcechanges")
+
 Row = dict[str, Any]
 
 
@@ -176,7 +178,7 @@ def run(query: str, tables: dict[str, list[Row]]) -> list[Row]:
         ValueError: it is not of the little Kusto that is known here, or does not order its rows.
     """
     table, *steps = [" ".join(part.split()) for part in query.split("\n|")]
-    if table.lower() not in ("resources", "computeresources", "networkresources"):
+    if table.lower() not in _TABLES:
         raise ValueError(f"no table {table}")
     if not steps or not steps[-1].startswith("order by "):
         raise ValueError("pages of rows in no order repeat some and leave out others")
@@ -203,6 +205,11 @@ def _where(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
     return [row for row in rows if row["type"] in values]
 
 
+def _where_text(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
+    values = [value.lower() for value in re.findall(r"'([^']+)'", found[2])]
+    return [row for row in rows if str(_at(row, found[1]) or "").lower() in values]
+
+
 def _mv_expand(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
     name, path, limit = found[1], found[2], int(found[3] or 128)
     return [row | {name: item} for row in rows for item in (_at(row, path) or [None])[:limit]]
@@ -224,8 +231,11 @@ def _project(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
 
 
 def _order(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
-    keys = [item.removesuffix(" asc") for item in found[1].split(", ")]
-    return sorted(rows, key=lambda row: [row[key] for key in keys])
+    ordered = list(rows)
+    for item in reversed(found[1].split(", ")):  # sorting is stable
+        key, _, way = item.partition(" ")
+        ordered.sort(key=lambda row, key=key: row[key], reverse=way == "desc")  # type: ignore[misc]
+    return ordered
 
 
 def _at(row: Row, path: str) -> Any:
@@ -238,6 +248,7 @@ def _at(row: Row, path: str) -> Any:
 
 _OPERATORS: dict[str, Callable[[Sequence[Row], re.Match[str]], list[Row]]] = {
     r"where type (=~|in~|startswith) (.+)": _where,
+    r"where tostring\(([\w.]+)\) in~ \((.+)\)": _where_text,
     r"mv-expand (\w+) = ([\w.]+)(?: limit (\d+))?": _mv_expand,
     r"project (.+)": _project,
     r"order by (.+)": _order,

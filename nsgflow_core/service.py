@@ -153,7 +153,7 @@ class Service:
         try:
             # Before anything else: from then on it is not lost, whatever becomes of this event.
             self._ask_for(connection, hour)
-            report = self._run(ref, hour, now + EVENT_SECONDS, announced, EVENT_BYTES)
+            report = self._run(ref, hour, now + EVENT_SECONDS, announced, EVENT_BYTES, fresh=False)
         except NsgflowError as exc:
             self._telemetry.failed(ref, exc)
             with suppress(NsgflowError):  # it was asked already, of what was there then
@@ -193,10 +193,12 @@ class Service:
         deadline: float,
         announced: Announced | None = None,
         most: int | None = None,
+        *,
+        fresh: bool = True,
     ) -> Report:
         if self._digests is not None:
             self._watch(hour)
-        return self._pipeline.run(ref, deadline, announced, most)
+        return self._pipeline.run(ref, deadline, announced, most, fresh=fresh)
 
     def _slice(self, ref: BlobRef) -> Report:
         """Go on with a backlog for a while, beside the events."""

@@ -107,7 +107,7 @@ def with_flow_logs(kept: Kept, source: str, environ: Mapping[str, str]) -> Kept:
         raise BadInputError(
             f"{source} has no flow logs: export it again, with 'nsgflow inventory --export FILE'"
         )
-    with _manager(_cloud(environ)) as manager:
+    with signed_in(environ) as manager:
         made = msgspec.structs.replace(kept, flow_logs=read_flow_logs(manager))
     if source == AZURE:
         write_file(_place(environ), made)
@@ -171,7 +171,7 @@ def of_azure(environ: Mapping[str, str], *, refresh: bool) -> Kept:
             # When it was kept and not when Azure was asked: an import may be older.
             if 0 <= time.time() - place.stat().st_mtime < _DAY:
                 return kept
-    kept = _asked(_cloud(environ))
+    kept = _asked(environ)
     write_file(place, kept)
     return kept
 
@@ -194,11 +194,16 @@ def _place(environ: Mapping[str, str]) -> Path:
 
 
 @contextmanager
-def _manager(cloud: str) -> "Iterator[ResourceManager]":
-    """A cloud's Resource Manager, for who is signed in."""
+def signed_in(environ: Mapping[str, str]) -> "Iterator[ResourceManager]":
+    """The Resource Manager of the cloud that one is signed in to.
+
+    Raises:
+        BadInputError: there is no such cloud.
+    """
     from nsgflow_core.estate.arm import CLOUDS, ResourceManager  # noqa: PLC0415 - dear to import
     from nsgflow_core.storage import credential  # noqa: PLC0415
 
+    cloud = _cloud(environ)
     if cloud not in CLOUDS:
         raise BadInputError(f"AZURE_CLOUD {cloud!r} is not one of {', '.join(CLOUDS)}")
     manager = ResourceManager(CLOUDS[cloud], credential(), time.monotonic() + _SECONDS)
@@ -208,10 +213,10 @@ def _manager(cloud: str) -> "Iterator[ResourceManager]":
         manager.close()
 
 
-def _asked(cloud: str) -> Kept:
+def _asked(environ: Mapping[str, str]) -> Kept:
     from nsgflow_core.estate.resource_graph import read_inventory  # noqa: PLC0415 - dear to import
 
-    with _manager(cloud) as manager:
+    with signed_in(environ) as manager:
         note("asking Azure Resource Graph for the inventory; it is kept for a day (--refresh)")
         inventory = read_inventory(manager)
         tags, flow_logs = b"", None

@@ -56,6 +56,10 @@ def why(  # noqa: PLR0913 - one parameter for each option
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Look at logs before then.")
     ] = None,
+    who: Annotated[
+        bool,
+        typer.Option("--who", help="Of changes that Azure tells, say who made them."),
+    ] = False,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
     verbose: Verbose = False,
 ) -> None:
@@ -63,14 +67,16 @@ def why(  # noqa: PLR0913 - one parameter for each option
 
     What was recorded of it, what each layer of rules says now (security admin rules, NSG of the
     subnet, NSG of the network interface, at both ends), the first that denies and every other.
-    Rules come from the inventory, or from --rules; what cannot be decided is said, with why.
+    Rules come from the inventory, or from --rules; what cannot be decided is said, with why. With
+    --inventory of Azure also what changed on its path since it was last recorded, of up to 14
+    days.
     """
     with session(verbose=verbose):
         import os
 
-        from nsgflow_core.cli import whys
+        from nsgflow_core.cli import rule_changes, whys
         from nsgflow_core.cli.files import FileLogs, are_named, opened
-        from nsgflow_core.cli.inventories import estate_of, judge_of
+        from nsgflow_core.cli.inventories import AZURE, estate_of, judge_of, kept_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import known, reading
         from nsgflow_core.errors import BadInputError
@@ -81,9 +87,12 @@ def why(  # noqa: PLR0913 - one parameter for each option
         way = one_of("--direction", direction, ("in", "out")) if direction else ""
         accounts = opened(sources, os.environ) if are_named(sources, os.environ) else None
         offline = isinstance(accounts, FileLogs)
-        knowledge = estate_of(estate, os.environ, offline=offline)
-        if knowledge is None:
-            knowledge = known(os.environ)
+        kept = None
+        if estate.inventory == AZURE:
+            kept = kept_of(AZURE, os.environ, refresh=estate.refresh)
+            knowledge = kept.knowledge()
+        else:
+            knowledge = estate_of(estate, os.environ, offline=offline) or known(os.environ)
         judge = judge_of(rules, knowledge)
         asked = whys.parse(src, dst, protocol, knowledge.inventory)
         recorded = whys.Recorded(judge)
@@ -103,6 +112,12 @@ def why(  # noqa: PLR0913 - one parameter for each option
             else:
                 now = judge.judge(asked.packet())
             answer = whys.answer(asked, recorded.rows(), now)
+            if kept is not None and knowledge.inventory is not None:
+                ends = () if nsg else (asked.src, asked.dst)
+                ids = rule_changes.path_ids(knowledge.inventory, ends, now)
+                answer["changes"] = rule_changes.asked(
+                    os.environ, ids, now, answer, made=kept.made, who=who
+                )
             whys.write(answer, form, names, logs=accounts is not None)
 
         if accounts is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from nsgflow_core.cli import rule_changes
 from nsgflow_core.cli.formats import write_json, write_table
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import matcher
@@ -254,6 +255,8 @@ def write(
         write_table(columns, cells)
     for reason in now["unknown"]:
         sys.stdout.write(printable(f"not known: {reason}") + "\n")
+    if "changes" in found:
+        rule_changes.write(found["changes"])
 
 
 NOTHING_RECORDED = """
@@ -262,6 +265,7 @@ network interfaces of either end, or that it is filtered; that the flow is older
 was read; that routing sends it elsewhere, or the host at the source drops it before Azure sees it.
 """
 
+_UNKNOWN = "The rules changed since; when is not known here."
 NOTHING_READ = """
 No logs were read: name files or accounts to see what was recorded of it.
 """
@@ -291,5 +295,6 @@ def _lines(found: dict[str, Any], names: dict[str, str]) -> Iterable[str]:
         last = found["recorded"][0]
         yield (
             f"That is not what was recorded: {last['outcome']} by {last['rule']}, last at "
-            f"{last['last']}. The rules changed since; when is not known here."
+            f"{last['last']}. "
+            + (rule_changes.sentence_of(found["changes"]) if "changes" in found else _UNKNOWN)
         )

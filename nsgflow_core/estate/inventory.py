@@ -133,7 +133,7 @@ class Inventory:
         nic = self._by_mac.get(mac) if mac else None
         if nic is not None:
             return self._local.setdefault(mac, self._place(nic))
-        vnet = _vnet(target)
+        vnet = vnet_of(target)
         found = self.remote(vnet, address)
         if vnet and (found is None or found.vnet != vnet):
             return Place("", "", vnet)
@@ -257,7 +257,7 @@ class Inventory:
 
 
 @cache_short(4096, LONGEST_ID)
-def _vnet(target: str) -> str:
+def vnet_of(target: str) -> str:
     """The VNet of a resource id that is one, or lies in one."""
     head, mark, rest = target.partition(_VNET)
     return f"{head}{mark}{rest.partition('/')[0]}" if mark else ""

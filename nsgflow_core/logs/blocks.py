@@ -8,13 +8,18 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
 from azure.storage.blob import BlobServiceClient
 
 from nsgflow_core.errors import NsgflowError, RefusedError
@@ -105,6 +110,30 @@ class FlowLogs:
         named = {key.lower(): value for key, value in headers.items()}
         size = int(named.get("x-ms-blob-content-length") or (ends[-1] if ends else 0))
         return BlockList(blocks, size, named.get("etag", ""), listed)
+
+    def changed(self, ref: BlobRef, etag: str) -> bool:
+        """Whether a blob is no longer the version with this ETag: one request without a body.
+
+        Get Block List knows no condition but a lease and tags, and Azure ignores others there
+        (https://learn.microsoft.com/rest/api/storageservices/get-block-list,
+        https://github.com/Azure/azure-sdk-for-net/issues/19770). Get Blob Properties answers 304:
+        https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations
+
+        Raises:
+            BlobGoneError: there is no such blob.
+            TransientError, LogRefusedError: as `errors_of` says.
+        """
+        client = self._services[ref.account].get_blob_client(ref.container, ref.path)
+        with _errors_of(f"look at {ref}"):
+            try:
+                client.get_blob_properties(etag=etag, match_condition=MatchConditions.IfModified)
+            except ResourceNotFoundError as exc:
+                raise BlobGoneError(f"{ref} does not exist") from exc
+            except HttpResponseError as exc:
+                if exc.status_code == HTTPStatus.NOT_MODIFIED:
+                    return False
+                raise
+        return True
 
     def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes:
         """Read the bytes from `start` to `end` of the blob as it was listed: one request.

@@ -150,6 +150,39 @@ def test_blocks_reads_and_changes(deployment: Deployment) -> None:
         logs.read(ref, 0, 12, blocks.etag)
 
 
+def test_a_look_tells_whether_a_blob_is_as_it_was_listed(deployment: Deployment) -> None:
+    """By a condition on the ETag, in one request for its properties."""
+    writer = deployment.nsg_log()
+    writer.append(*records(1))
+    with metered(deployment.storage) as meter:
+        service = blob_service(Storage(meter.connection_string))
+        account = str(service.account_name)
+        logs = FlowLogs({account: service})
+        ref = BlobRef(account, NSG_CONTAINER, writer.path)
+        listed = logs.list_blocks(ref)
+        meter.reset()
+
+        assert not logs.changed(ref, listed.etag)
+        assert meter.requests == {"HEAD blob": 1}
+        writer.append(*records(1, seed=1))
+        assert logs.changed(ref, listed.etag)
+        assert not logs.changed(ref, logs.list_blocks(ref).etag)
+        deployment.container().delete_blob(writer.path)
+        with pytest.raises(BlobGoneError):
+            logs.changed(ref, listed.etag)
+
+
+def test_a_look_that_is_refused_is_a_refusal(deployment: Deployment) -> None:
+    """And does not pass for a blob that is as it was."""
+    client = BlobServiceClient(
+        f"http://127.0.0.1:{deployment.storage.blob_port}/devstoreaccount1",
+        AzureNamedKeyCredential("devstoreaccount1", "d3Jvbmc="),
+    )
+    ref = BlobRef("devstoreaccount1", NSG_CONTAINER, "x")
+    with pytest.raises(RefusedError, match=r"look at .*403"):
+        FlowLogs({"devstoreaccount1": client}).changed(ref, '"0x1"')
+
+
 def test_a_blob_uploaded_in_one_piece_has_a_size_and_no_blocks(deployment: Deployment) -> None:
     """The block list is empty; the size comes with it all the same."""
     deployment.container().upload_blob("x", b"{}" * 10)

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
-from devtools.estate import Estate
+from devtools.estate import Estate, rule
 from devtools.flowlogs import (
     NSG_CONTAINER,
     VNET_CONTAINER,
@@ -34,6 +34,7 @@ from nsgflow_core.estate.arm import Cloud
 from tests.integration.conftest import HOUR, Deployment
 
 ACCOUNT = "devstoreaccount1"
+SEEN = HOUR - timedelta(hours=2)
 WEB, DB = "000D3A000001", "000D3A000002"
 
 
@@ -174,23 +175,28 @@ def test_filters_come_from_the_watcher(azure: ResourceManager, estate: Estate) -
     assert coverage("--refresh")["prod/web1"]["filtered"] is True
 
 
+def inventory_queries(azure: ResourceManager) -> int:
+    """How many queries were not for what changed."""
+    return sum(not query.startswith("resourcechanges") for query in azure.queries)
+
+
 def test_kept_for_a_day(azure: ResourceManager) -> None:
     """Asked once, kept where no one else reads it, asked again after a day or with --refresh."""
     first = invoke("coverage")
     assert "asking Azure Resource Graph" in first.stderr
-    asked = len(azure.queries)
+    asked = inventory_queries(azure)
     place = next(cache_folder(os.environ).iterdir())
     assert place.stat().st_mode & 0o077 == 0
     assert place.parent.stat().st_mode & 0o077 == 0
     for words in (("coverage",), ("inventory",), ("why", "web1", "db1:22", "--inventory")):
         assert "asking" not in invoke(*words).stderr
-    assert len(azure.queries) == asked
+    assert inventory_queries(azure) == asked
     invoke("why", "web1", "db1:22", "--inventory", "--refresh")
-    assert len(azure.queries) == 2 * asked
+    assert inventory_queries(azure) == 2 * asked
     yesterday = time.time() - 25 * 3600
     os.utime(place, (yesterday, yesterday))
     invoke("inventory")
-    assert len(azure.queries) == 3 * asked
+    assert inventory_queries(azure) == 3 * asked
 
 
 def test_what_was_kept_before_there_were_flow_logs(azure: ResourceManager) -> None:
@@ -217,3 +223,110 @@ def test_moved_to_where_nobody_is_signed_in(azure: ResourceManager, tmp_path: Pa
     assert coverage() == here
     refused = invoke("coverage", "--refresh", status=1)
     assert "Reader" in refused.stderr
+
+
+@pytest.fixture
+def log(deployment: Deployment, estate: Estate, tmp_path: Path) -> str:
+    """A log of db-nsg: SSH from web1 was allowed two hours ago."""
+    nsg = next(row["id"] for row in estate.tables["resources"] if row["name"] == "db-nsg")
+    db = Nic(nsg="DB-NSG", mac=DB, ip="10.0.1.4")
+    text = f"{int(SEEN.timestamp())},10.0.0.4,10.0.1.4,5,22,T,I,A,B,,,,"
+    record = nsg_record(db, SEEN, [Group("UserRule_Ssh", (text,))]).data
+    path = tmp_path / "PT1H.json"
+    path.write_bytes(
+        b'{"records":[' + record.replace(db.nsg_id.encode(), nsg.upper().encode()) + b"]}"
+    )
+    return str(path)
+
+
+def close_ssh(estate: Estate) -> str:
+    """Have db-nsg deny SSH; its id."""
+    row = next(row for row in estate.tables["resources"] if row["name"] == "db-nsg")
+    row["properties"]["securityRules"] = [{"name": "Ssh", "properties": rule(100, "Deny")}]
+    return str(row["id"])
+
+
+def why(*words: str) -> dict[str, Any]:
+    """An answer as JSON."""
+    found: dict[str, Any] = json.loads(invoke("why", *words, "-o", "json").stdout)
+    return found
+
+
+def test_since_which_change(azure: ResourceManager, estate: Estate, log: str) -> None:
+    """The changes after the last record; the one of the rule that decides is named."""
+    nsg = close_ssh(estate)
+    access = 'properties.securityRules["Ssh"].properties.access'
+    after, before = SEEN + timedelta(minutes=1), SEEN - timedelta(minutes=1)
+    estate.change(nsg, f"{before:%Y-%m-%dT%H:%M:%SZ}", {access: ("Deny", "Allow")})
+    estate.change(nsg, f"{after:%Y-%m-%dT%H:%M:%SZ}", {access: ("Allow", "Deny")})
+    words = ("web1", "db1:22", log, "--inventory")
+    invoke("inventory")
+    azure.queries.clear()
+
+    found = why(*words)
+
+    assert (found["now"]["verdict"], found["agrees"]) == ("denied", False)
+    assert len(azure.queries) == 1
+    assert "changedBy" not in azure.queries[0]
+    changes = found["changes"]
+    assert (changes["since"], changes["because"]) == (f"{SEEN:%Y-%m-%dT%H:%M:%S}.000Z", "")
+    assert changes["found"] == [
+        {
+            "time": f"{after:%Y-%m-%dT%H:%M:%S}.000Z",
+            "resource": nsg.lower(),
+            "kind": "Update",
+            "decides": "Ssh",
+            "newerThanRules": False,
+            "properties": [{"path": access, "before": "Allow", "after": "Deny"}],
+        }
+    ]
+    text = invoke("why", *words).stdout
+    assert "The rule that decides now, Ssh of db-nsg, was last changed at" in text
+    assert "ann@x.example" not in text
+    named = invoke("why", *words, "--who").stdout
+    assert "ann@x.example" in named
+
+
+def test_no_change_and_rules_that_are_older_than_one(
+    azure: ResourceManager, estate: Estate, log: str
+) -> None:
+    """Nothing is claimed; and what was judged may be older than what changed."""
+    nsg = close_ssh(estate)
+    words = ("web1", "db1:22", log, "--inventory")
+    assert "Azure has no change on its path since then" in invoke("why", *words).stdout
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    estate.change(nsg, f"{later:%Y-%m-%dT%H:%M:%SZ}", {
+        'properties.securityRules["Other"].properties.access': ("Allow", "Deny"),
+    })  # fmt: skip
+    text = invoke("why", *words).stdout
+    assert "What changed on its path since then is below." in text
+    assert "older than some of these: --refresh" in text
+    only = why("web1", "db1:22", "--inventory")
+    assert (only["agrees"], only["changes"]["since"]) == (None, None)
+    assert [one["decides"] for one in only["changes"]["found"]] == [None]
+    one_nsg = ("--nsg", "db-nsg", "--direction", "in")
+    assert len(why(*words, *one_nsg)["changes"]["found"]) == 1
+
+
+def test_without_the_right_to_ask_what_changed(
+    azure: ResourceManager, estate: Estate, log: str
+) -> None:
+    """It is said, and the rest is answered."""
+    close_ssh(estate)
+    invoke("inventory")
+    azure.server.faults = lambda _: Fault(status=403)
+    words = ("web1", "db1:22", log, "--inventory")
+    found = why(*words)
+    assert found["now"]["verdict"] == "denied"
+    assert "403" in found["changes"]["because"]
+    assert "when could not be asked: " in invoke("why", *words).stdout
+
+
+def test_files_never_ask_what_changed(azure: ResourceManager, log: str, tmp_path: Path) -> None:
+    """Neither a file's inventory nor none at all."""
+    moved = str(tmp_path / "estate")
+    invoke("inventory", "--export", moved)
+    azure.queries.clear()
+    assert "changes" not in why("web1", "db1:22", log, "--inventory", moved)
+    assert "changes" not in why("10.0.0.4", "10.0.1.4:22", log)
+    assert azure.queries == []

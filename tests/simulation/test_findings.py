@@ -113,6 +113,39 @@ def test_a_replay_of_an_old_hour_while_a_sweep_closes_it(world: World) -> None:
     assert world.judge.repeats == len(world.judge.accepted)
 
 
+@pytest.mark.parametrize("repeated", [0.0, 1.0])
+@pytest.mark.parametrize("put_back", [False, True])
+def test_a_worker_wakes_with_a_checkpoint_that_others_moved(
+    bare: World, repeated: float, *, put_back: bool
+) -> None:
+    """Two took over and one replayed; each answer may be lost, and the write repeated."""
+    ref = blob_ref(0, START)
+    sleeper, *others = (bare.process() for _ in range(3))
+
+    def deliver(process: Process) -> None:
+        bare.grow(ref, 1)
+        bare.processes = [process]
+        bare.event(ref)
+        bare.scheduler.run()
+
+    deliver(sleeper)
+    for process in others:
+        deliver(process)
+    if put_back:
+        bare.replay(ref, START)
+        bare.scheduler.run()
+    with mock.patch.object(
+        bare.blobs.wire, "draw", lambda kind: kind == "repeated" and bare.rng.random() < repeated
+    ):
+        deliver(sleeper)
+        deliver(others[0])
+
+    assert not bare.judge.broken
+    assert not bare.judge.missing("table") + bare.judge.missing("webhook")
+    assert bool(bare.judge.repeats) == put_back
+    bare.heal()
+
+
 def test_a_stop_right_behind_a_sweep(bare: World) -> None:
     """An hour is written to a little longer than it lasts: the last update of the one before."""
     before = START

@@ -17,7 +17,7 @@ from devtools.flowlogs import CLOSER, HEAD
 from devtools.truth import flows_of_log
 from nsgflow_core import service, telemetry
 from nsgflow_core.config import from_env
-from nsgflow_core.delivery import pipeline, reading, sweep
+from nsgflow_core.delivery import pipeline, reading, remembered, sweep
 from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import ClaimLostError
@@ -412,6 +412,7 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             mock.patch.object(service, "DEADLINE_SECONDS", world.plan.deadline),
             mock.patch.object(service, "EVENT_SECONDS", min(30.0, world.plan.deadline)),
             mock.patch.object(service, "EVENT_BYTES", world.plan.event_bytes),
+            mock.patch.object(remembered, "DOUBT_SECONDS", world.plan.doubts),
         ):
             yield
 
