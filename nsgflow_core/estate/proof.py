@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from nsgflow_core.estate.acl import Verdict
+from nsgflow_core.estate.acl import Acl, Packet, Verdict
 from nsgflow_core.estate.drafts import Draft
 from nsgflow_core.estate.judgement import WHERE, Judgement, Layer
-from nsgflow_core.estate.needs import Asked, Needs, Point, at_own, learn, packet_of, point_of
+from nsgflow_core.estate.needs import Asked, Needs, Place, Point, at_own, learn, packet_of, point_of
 from nsgflow_core.estate.rules import Rule
 from nsgflow_core.estate.verdict import Judge
 from nsgflow_core.estate.wishes import Denied
@@ -38,9 +38,13 @@ class _Found:
         return Proof(verdict, tuple(self.still), tuple(self.because), tuple(sorted(self.needs)))
 
 
-def proofs(judge: Judge, drafts: Sequence[Draft], asked: Iterable[Asked]) -> list[Proof]:
-    """Ask every layer about every flow, with all drafts in place that have a priority."""
-    trial = judge.with_rules(_by_nsg(drafts))
+def with_drafts(judge: Judge, drafts: Iterable[Draft]) -> Judge:
+    """The rules as they would be, with all drafts in place that have a priority."""
+    return judge.with_rules(_by_nsg(drafts))
+
+
+def proofs(trial: Judge, drafts: Sequence[Draft], asked: Iterable[Asked]) -> list[Proof]:
+    """Ask every layer about every flow; `trial` has the drafts in place."""
     at: dict[tuple[int, Point], list[int]] = {}
     for number, draft in enumerate(drafts):
         for point in draft.points:
@@ -102,34 +106,37 @@ def _words(layer: Layer) -> str:
 
 
 def also_let_in(
-    judge: Judge, drafts: Sequence[Draft], groups: Sequence[Denied], needs: Needs
+    trial: Judge, drafts: Sequence[Draft], groups: Sequence[Denied], needs: Needs
 ) -> list[tuple[Point, ...]]:
     """For each draft the flows denied at its NSG that it is not for, and would let in."""
-    by_place: dict[int, list[int]] = {}
+    wide: dict[int, dict[str, int]] = {}
     for number, draft in enumerate(drafts):
         if draft.besides:  # others allow what they are for, and nothing else
-            by_place.setdefault(id(draft.place), []).append(number)
+            wide.setdefault(id(draft.place), {})[draft.rule.name] = number
     found: list[set[Point]] = [set() for _ in drafts]
-    if not by_place:
-        return [() for _ in drafts]
-    compiled = {}
-    for denied in groups:
+    compiled: dict[int, Acl] = {}
+    for denied in groups if wide else ():
         place = needs.place(denied.acl_group, inbound=denied.inbound)
-        numbers = by_place.get(id(place))
-        if numbers is None:
+        named = wide.get(id(place))
+        if named is None:
             continue
         if id(place) not in compiled:
-            rules = [drafts[at].rule for at in numbers]
-            compiled[id(place)] = judge.alone(rules, place.nic, inbound=place.inbound)
-        acl = compiled[id(place)]
-        named = {drafts[at].rule.name: at for at in numbers}
+            rules = [drafts[at].rule for at in named.values()]
+            compiled[id(place)] = trial.alone(rules, place.nic, inbound=place.inbound)
         for source in denied.sources:
             packet = packet_of(denied, source)
-            for rule in acl.fitting(packet):
-                at, point = named[rule.name], point_of(packet)
-                if point not in drafts[at].points:
+            point = point_of(packet)
+            fitting = [named[rule.name] for rule in compiled[id(place)].fitting(packet)]
+            more = [at for at in fitting if point not in drafts[at].points]
+            if more and not _denied_still(trial, place, packet):
+                for at in more:
                     found[at].add(point)
     return [tuple(sorted(some, key=_in_order)) for some in found]
+
+
+def _denied_still(trial: Judge, place: Place, packet: Packet) -> bool:
+    answer = trial.at_nsg(place.nsg, packet, inbound=place.inbound, nic=place.nic)
+    return answer.verdict == "denied"
 
 
 def _in_order(point: Point) -> tuple[str, str, str, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nsgflow_core.estate.drafts import drafts
 from nsgflow_core.estate.needs import Asked, Needs, Point
-from nsgflow_core.estate.proof import Proof, also_let_in, proofs
+from nsgflow_core.estate.proof import Proof, also_let_in, proofs, with_drafts
 from nsgflow_core.estate.rules import Rule
 from nsgflow_core.estate.sides import Sides
 from nsgflow_core.estate.verdict import Judge
@@ -50,8 +50,9 @@ def propose(groups: Sequence[Denied], judge: Judge) -> list[Proposal | Refusal]:
     needs = Needs(judge)
     asked = needs.of(wanted)
     made = drafts(needs.places.values(), Sides(judge.inventory), judge)
-    proven = proofs(judge, made, asked)
-    also = also_let_in(judge, made, groups, needs)
+    trial = with_drafts(judge, made)
+    proven = proofs(trial, made, asked)
+    also = also_let_in(trial, made, groups, needs)
     found: list[Proposal | Refusal] = [
         Proposal(
             draft.place.nsg,
