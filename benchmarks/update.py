@@ -20,7 +20,7 @@ from benchmarks.figures import Figure, cpu_seconds, percentile
 from benchmarks.local_azure import CONNECTION, ROOT, LocalAzure, local_azure
 from devtools.flowlogs import CLOSER, HEAD, BlobWriter, Nic, nsg_path, random_record
 from devtools.functions_host import FunctionsHost
-from nsgflow_core.config import LogsSettings, Settings, WebhookSettings, from_env
+from nsgflow_core.config import LogsSettings, Settings, from_env
 from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
@@ -30,6 +30,7 @@ from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
 from nsgflow_core.sinks.webhook import WebhookSink
 from nsgflow_core.storage import blob_service, credential, table
 from nsgflow_core.telemetry import quiet_sdks
+from nsgflow_core.webhooks import WebhookSettings
 
 _HOURS = 4
 _UPDATES = 40
@@ -232,6 +233,6 @@ def _logs(settings: Settings) -> LogsSettings:
 
 
 def _webhook(settings: Settings) -> WebhookSettings:
-    if settings.webhook is None:
+    if not settings.webhooks:
         raise ValueError("the webhook is not configured")
-    return settings.webhook
+    return settings.webhooks[0]

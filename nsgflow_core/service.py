@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,12 +13,13 @@ from nsgflow_core.config import Settings
 from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.dead_letters import DeadLetters
 from nsgflow_core.delivery.drain import Drain
+from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.digests import portal
-from nsgflow_core.digests.digest import Digest, Digests, Ledgers, watch_from
+from nsgflow_core.digests.digest import Digest, Digests, watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
 from nsgflow_core.estate.knowledge import Knowing
@@ -71,9 +72,15 @@ class Service:
         self._connections = {account: name for name, account in self._accounts.items()}
         self._services = services
         host = blob_service(settings.host_storage)
-        self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
+        rows = table(settings.host_storage, settings.state_table)
+        self._checkpoints = Checkpoints(rows)
         self._telemetry = Telemetry()
-        self._digests = _digests(settings, self._checkpoints, host, now)
+        self._ledgers = {
+            webhook.name: Ledgers(rows, webhook.name)
+            for webhook in settings.webhooks
+            if webhook.digest_schedule
+        }
+        self._digests = _digests(settings, self._ledgers, host, now)
         state = host.get_container_client(settings.state_container)
         sources = Sources(
             settings.service_tags, settings.inventory, cloud or CLOUDS[settings.cloud]
@@ -96,8 +103,8 @@ class Service:
         )
         if settings.unknown:
             self._telemetry.warn(f"unknown settings: {', '.join(settings.unknown)}")
-        if settings.logs is None and settings.webhook is None:
-            self._telemetry.warn("neither the table nor the webhook is set: nothing is delivered")
+        if settings.logs is None and not settings.webhooks:
+            self._telemetry.warn("neither the table nor a webhook is set: nothing is delivered")
 
     def receive(self, body: bytes, *, again: bool = False) -> None:
         """Deliver what the events in a message of the queue announce.
@@ -196,7 +203,7 @@ class Service:
         *,
         fresh: bool = True,
     ) -> Report:
-        if self._digests is not None:
+        if self._ledgers:
             self._watch(hour)
         return self._pipeline.run(ref, deadline, announced, most, fresh=fresh)
 
@@ -230,20 +237,19 @@ class Service:
         if hour >= watch_from(now) or self._watched.get(hour, 0.0) > now:
             return
         # Longer than the mark is trusted here and an invocation lasts: no count escapes it.
-        self._checkpoints.watch(hour, now + 2 * _WATCH_SECONDS)
+        for ledgers in self._ledgers.values():
+            ledgers.watch(hour, now + 2 * _WATCH_SECONDS)
         self._watched = {at: until for at, until in self._watched.items() if until > now}
         self._watched[hour] = now + _WATCH_SECONDS
 
-    def digest(self) -> None:
-        """Post the digest that is due, if the webhook takes digests and one is due.
+    def digest(self, sink: str) -> None:
+        """Post the digest of a webhook that takes them, if one is due.
 
         Raises:
             NsgflowError: it was not accepted, or the storage failed; it will be tried again.
         """
-        if self._digests is None:
-            return
-        report = self._digests.run()
-        self._telemetry.digest(report)
+        report = self._digests[sink].run()
+        self._telemetry.digest(sink, report)
         if report.error is not None:
             raise report.error
 
@@ -266,7 +272,8 @@ class Service:
         errors: list[BaseException] = []
         for connection in self._in_turn():
             errors += self._sweep_one(connection, window, deadline)
-        errors += self._tried("the digest", self.digest)
+        for sink in self._digests:
+            errors += self._tried(f"the digest of {sink}", lambda sink=sink: self.digest(sink))  # type: ignore[misc]
         for made in self._library.refresh(deadline - self._now()):
             self._telemetry.made(made)
         self._library.check()
@@ -343,14 +350,14 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
         from nsgflow_core.sinks.log_analytics import LogAnalyticsSink  # noqa: PLC0415
 
         sinks.append(LogAnalyticsSink(settings.logs, credential(), knowledge))
-    if settings.webhook is not None:
+    for webhook in settings.webhooks:
         from nsgflow_core.sinks.digest import DigestSink  # noqa: PLC0415
         from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
 
-        if settings.webhook.digest_schedule:
-            sinks.append(DigestSink(settings.webhook, knowledge))
+        if webhook.digest_schedule:
+            sinks.append(DigestSink(webhook, knowledge))
         else:
-            sinks.append(WebhookSink(settings.webhook))
+            sinks.append(WebhookSink(webhook))
     return sinks
 
 
@@ -374,20 +381,28 @@ def link_to(settings: Settings) -> Callable[[Digest], str]:
 
 
 def _digests(
-    settings: Settings, ledgers: Ledgers, host: BlobServiceClient, now: Callable[[], float]
-) -> Digests | None:
-    webhook = settings.webhook
-    if webhook is None or not webhook.digest_schedule:
-        return None
+    settings: Settings,
+    ledgers: Mapping[str, Ledgers],
+    host: BlobServiceClient,
+    now: Callable[[], float],
+) -> dict[str, Digests]:
+    """The digests of each webhook that takes them, by its sink."""
+    if not ledgers:
+        return {}
     from nsgflow_core.digests.state import DigestState  # noqa: PLC0415
     from nsgflow_core.sinks.digest import Poster  # noqa: PLC0415
 
-    return Digests(
-        DigestState(host.get_container_client(settings.state_container)),
-        ledgers,
-        Poster(webhook, link_to(settings)),
-        webhook.interval_seconds,
-        webhook.repeat_minutes * 60,
-        settings.state_days,
-        now,
-    )
+    state = host.get_container_client(settings.state_container)
+    return {
+        webhook.name: Digests(
+            DigestState(state, webhook.name),
+            ledgers[webhook.name],
+            Poster(webhook, link_to(settings)),
+            webhook.interval_seconds,
+            webhook.repeat_minutes * 60,
+            settings.state_days,
+            now,
+        )
+        for webhook in settings.webhooks
+        if webhook.name in ledgers
+    }

@@ -20,11 +20,12 @@ import requests
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
+from nsgflow_core import webhooks
 from nsgflow_core.cli import trial
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.listing import Logs, Resource
 from nsgflow_core.cli.state import settings_of
-from nsgflow_core.config import KNOWN, LogsSettings, Settings, WebhookSettings
+from nsgflow_core.config import KNOWN, LogsSettings, Settings
 from nsgflow_core.errors import ConfigError, NsgflowError, TransientError
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.blocks import FlowLogs
@@ -32,6 +33,7 @@ from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.model import Storage, account_of
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink, token_scope
 from nsgflow_core.storage import blob_service, credential, errors_of, table
+from nsgflow_core.webhooks import WebhookSettings
 
 _SECONDS = 10.0
 _PARTS = (
@@ -70,14 +72,14 @@ def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding
     for connection, storage in settings.connections.items():
         yield from _flow_logs(connection, storage)
     yield from _state(settings)
-    if settings.logs is None and settings.webhook is None:
+    if settings.logs is None and not settings.webhooks:
         yield Finding(
             "sinks", "nothing is delivered: set NSGFLOW_LOGS_ENDPOINT or NSGFLOW_WEBHOOK_URL"
         )
     if settings.logs is not None:
         yield from _table(settings.logs, send_test=send_test)
-    if settings.webhook is not None:
-        yield from _webhook(settings.webhook, send_test=send_test)
+    for webhook in settings.webhooks:
+        yield from _webhook(webhook, send_test=send_test)
 
 
 def misspelt(
@@ -244,17 +246,27 @@ def _table(logs: LogsSettings, *, send_test: bool) -> Iterator[Finding]:
 
 
 def _webhook(webhook: WebhookSettings, *, send_test: bool) -> Iterator[Finding]:
+    name, of = webhook.name, webhooks.prefix(webhook.name)
+    if missing := webhook.what_is_missing:
+        yield Finding(
+            f"{name}: secret",
+            f"{missing}, and what is for it waits: give the app's identity the role Key Vault "
+            "Secrets User on the vault, let the app's network reach it, and deploy again (writing "
+            "the settings makes App Service look again)",
+        )
+        return
     # Of the URL only the host is shown: the rest may be a secret.
     yield _tried(
-        f"webhook: reach {urlsplit(webhook.url).hostname}",
+        f"{name}: reach {urlsplit(webhook.url).hostname}",
         lambda: _connect(webhook.url),
-        "correct NSGFLOW_WEBHOOK_URL, or let this network reach it",
+        f"correct {of}URL, or let this network reach it",
     )
     if send_test:
         yield _tried(
-            "webhook: test alert",
+            f"{name}: test alert",
             lambda: trial.send_alert(webhook),
-            "see what the receiver says of it, and that it has the same NSGFLOW_WEBHOOK_SECRET",
+            f"see what the receiver says of it, and that it has the same {of}SECRET and the "
+            f"{of}HEADERS that it asks for",
         )
 
 

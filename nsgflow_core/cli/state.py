@@ -23,8 +23,9 @@ from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.library import INVENTORY_BLOB
 from nsgflow_core.model import BlobRef
 from nsgflow_core.storage import blob_service, errors_of, table
+from nsgflow_core.webhooks import NAMES
 
-SINKS = ("table", "webhook")
+SINKS = ("table", *NAMES)
 _HOST = "AzureWebJobsStorage"
 
 

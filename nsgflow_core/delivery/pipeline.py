@@ -121,7 +121,7 @@ class _Run:
         self._knowledge = parts.knowledge()
         self._overtime = dict.fromkeys(self._lanes, 0.0)
         self._left: set[str] = set()
-        self._alerts = checkpoint.alerts
+        self._ledgers = checkpoint.ledgers
         self.report = Report(checkpoint.ref, rewritten=int(checkpoint.damaged))
         self._reader = Reader(parts, log, self._knowledge, self.report)
 
@@ -138,7 +138,7 @@ class _Run:
                 self._whatever_is_there()
             except ClaimLostError:
                 self.tenure.start_over()
-                self._alerts = self.tenure.row.alerts
+                self._ledgers = self.tenure.row.ledgers
                 continue
             return
         self.report.busy = True
@@ -331,7 +331,8 @@ class _Run:
         _count(self.report.too_old, name, delivery.too_old)
         _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
-            self._alerts = ledger.add(self._alerts, delivery.counted, self._parts.now())
+            counted = ledger.add(self._ledgers.get(name), delivery.counted, self._parts.now())
+            self._ledgers = {**self._ledgers, name: counted}
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._ref, name, delivery.refused)
             _count(self.report.refused, name, len(delivery.refused))
@@ -356,7 +357,7 @@ class _Run:
                 owner="" if release else self.tenure.row.owner,
                 until=0.0 if release else now + CLAIM_SECONDS,
                 pending=not release or bool(lagging),
-                alerts=self._alerts,
+                ledgers=self._ledgers,
                 damaged=False,
             )
         )

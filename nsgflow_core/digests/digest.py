@@ -135,7 +135,7 @@ class StateStore(Protocol):
 
 
 class Ledgers(Protocol):
-    """Where ledgers are; `checkpoint.Checkpoints` is the real one and documents the methods."""
+    """Where ledgers are; `ledgers.Ledgers` is the real one and documents the methods."""
 
     def ledgers(self, hour: datetime) -> Iterable[tuple[str, Ledger]]: ...  # noqa: D102
     def watched(self) -> Iterable[Watched]: ...  # noqa: D102

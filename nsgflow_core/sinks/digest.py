@@ -6,14 +6,15 @@ write that is made anyway.
 
 from collections.abc import Callable, Sequence
 
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import groups, pagerduty, slack, teams
 from nsgflow_core.digests.digest import Digest
+from nsgflow_core.errors import RefusedError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery
 from nsgflow_core.sinks.webhook import new_session, send, signature, young_enough
+from nsgflow_core.webhooks import WebhookSettings
 
 _SECONDS = 10.0
 
@@ -21,9 +22,8 @@ _SECONDS = 10.0
 class DigestSink:
     """Counts the flows of a blob; the name and cursor are the webhook's."""
 
-    name = "webhook"
-
     def __init__(self, settings: WebhookSettings, knowledge: Knowing = nothing) -> None:
+        self.name = settings.name
         self.filter = settings.filter
         self._settings = settings
         self._knowledge = knowledge
@@ -56,8 +56,10 @@ class Poster:
         Raises:
             TransientError, RefusedError: it was not accepted.
         """
+        if missing := self._settings.what_is_missing:
+            raise RefusedError(missing)
         payload = self.render(digest)
-        headers = {"Content-Type": "application/json; charset=utf-8"}
+        headers = {**self._settings.headers, "Content-Type": "application/json; charset=utf-8"}
         if self._settings.secret:
             headers |= signature(self._settings.secret, digest.id, payload)
         send(self._session, self._settings.url, payload, headers, _SECONDS)

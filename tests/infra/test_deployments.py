@@ -251,7 +251,7 @@ def test_the_code_takes_the_settings_as_given(path: Path) -> None:
     assert settings.logs is not None
     assert settings.unknown == ()
     assert settings.trigger_source == given["NSGFLOW_TRIGGER_SOURCE"]
-    assert (settings.webhook is not None) == bool(given["NSGFLOW_WEBHOOK_URL"])
+    assert bool(settings.webhooks) == bool(given["NSGFLOW_WEBHOOK_URL"])
 
 
 @every

@@ -15,7 +15,7 @@ from devtools.host_index import index_app
 from devtools.http_server import Fault
 from nsgflow_core import storage
 from nsgflow_core.config import from_env
-from nsgflow_core.delivery.checkpoint import Checkpoints
+from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.digests.digest import State, StateChangedError
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.errors import NsgflowError, TransientError
@@ -89,10 +89,10 @@ def test_many_interfaces_are_one_message(deployment: Deployment, receiver: Chat)
     service, writers = deployment.service(), interfaces(deployment, 12)
     deliver(service, *writers)
     assert not receiver.requests
-    service.digest()
-    service.digest()
+    service.digest("webhook")
+    service.digest("webhook")
     deployment.clock.move(minutes=5)
-    service.digest()
+    service.digest("webhook")
 
     assert not receiver.refusals
     (message,) = receiver.messages
@@ -109,18 +109,18 @@ def test_repeats_are_held_over_restarts(deployment: Deployment, receiver: Chat) 
     writers = interfaces(deployment, 2)
     first = deployment.service()
     deliver(first, *writers)
-    first.digest()
+    first.digest("webhook")
     for number, writer in enumerate(writers):
         writer.append(*records(2, seed=number))
     deployment.clock.move(minutes=1)
     second = deployment.service()
     deliver(second, *writers)
     for _ in range(13):
-        second.digest()
+        second.digest("webhook")
         deployment.clock.move(minutes=1)
     assert len(receiver.messages) == 1
     deployment.clock.move(minutes=2)
-    deployment.service().digest()
+    deployment.service().digest("webhook")
 
     assert len(receiver.messages) == 2
     half = deployment.denied(*writers).total() // 2
@@ -141,16 +141,16 @@ def test_nothing_is_lost_while_the_receiver_is_down(
     receiver.faults = lambda _: fault
     deliver(service, *writers)
     with pytest.raises(NsgflowError) as raised:
-        service.digest()
+        service.digest("webhook")
     assert receiver.url not in str(raised.value)
-    service.digest()
+    service.digest("webhook")
     assert receiver.requests == 1, "not before the interval is over"
     later = interfaces(deployment, 5)[3:]
     deliver(service, *later)
     receiver.faults = None
     for _ in range(8):
         deployment.clock.move(seconds=30)
-        deployment.service().digest()
+        deployment.service().digest("webhook")
 
     assert f"{deployment.denied(*writers).total()} denied flows in" in text(receiver.messages[:1])
     assert not receiver.refusals
@@ -164,10 +164,10 @@ def test_a_lost_acknowledgement_repeats_the_same_message(
     deliver(service, *writers)
     receiver.faults = lambda _: Fault(accept_then_reset=True)
     with pytest.raises(TransientError):
-        service.digest()
+        service.digest("webhook")
     receiver.faults = None
     deployment.clock.move(seconds=31)
-    deployment.service().digest()
+    deployment.service().digest("webhook")
 
     assert len(receiver.bodies) == 2
     assert receiver.bodies[0] == receiver.bodies[1]
@@ -186,19 +186,19 @@ def test_a_log_of_an_old_hour(deployment: Deployment, slack: Chat) -> None:
     """It is watched before it is delivered, and told."""
     old = deployment.nsg_log(Nic(), HOUR - timedelta(hours=6))
     service = deployment.service()
-    service.digest()
+    service.digest("webhook")
     deployment.clock.move(minutes=5)
     old.append(*records(2))
     deliver(service, old)
-    deployment.service().digest()
+    deployment.service().digest("webhook")
     assert len(slack.messages) == 1
 
     table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
-    (watched,) = Checkpoints(table).watched()
+    (watched,) = Ledgers(table).watched()
     assert watched.hour == HOUR - timedelta(hours=6)
     deployment.clock.move(hours=1)
-    service.digest()
-    assert not list(Checkpoints(table).watched())
+    service.digest("webhook")
+    assert not list(Ledgers(table).watched())
 
 
 def test_a_mark_outlives_every_delivery_that_trusts_it(deployment: Deployment, slack: Chat) -> None:
@@ -210,26 +210,26 @@ def test_a_mark_outlives_every_delivery_that_trusts_it(deployment: Deployment, s
     for text in records(9):
         old.append(text)
         deliver(service, old)
-        (mark,) = Checkpoints(table).watched()
+        (mark,) = Ledgers(table).watched()
         assert mark.until >= deployment.clock() + DEADLINE_SECONDS
         deployment.clock.move(seconds=317)
 
 
 def test_a_mark_that_was_renewed_stays(deployment: Deployment) -> None:
     """The timer takes away only what it saw run out."""
-    table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
-    checkpoints = Checkpoints(table)
-    assert not list(checkpoints.watched())
-    checkpoints.watch(HOUR, 1.0)
-    (seen,) = checkpoints.watched()
-    checkpoints.watch(HOUR, 2.0)
-    checkpoints.unwatch(seen)
+    table = storage.table(from_env(deployment.environment).host_storage, "nsgflowledgers")
+    ledgers = Ledgers(table)
+    assert not list(ledgers.watched())
+    ledgers.watch(HOUR, 1.0)
+    (seen,) = ledgers.watched()
+    ledgers.watch(HOUR, 2.0)
+    ledgers.unwatch(seen)
 
-    (still,) = checkpoints.watched()
+    (still,) = ledgers.watched()
     assert (still.hour, still.until) == (HOUR, 2.0)
-    checkpoints.unwatch(still)
-    checkpoints.unwatch(still)
-    assert not list(checkpoints.watched())
+    ledgers.unwatch(still)
+    ledgers.unwatch(still)
+    assert not list(ledgers.watched())
 
 
 def test_the_state_is_written_only_as_it_was_read(deployment: Deployment) -> None:
@@ -254,7 +254,7 @@ def test_cloudevents_leaves_no_trace_of_digests(deployment: Deployment) -> None:
     writers = interfaces(deployment, 1)
     service = deployment.service()
     deliver(service, *writers)
-    service.digest()
+    service.sweep()
     table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
 
     assert deployment.webhook.alerts

@@ -14,6 +14,7 @@ from devtools.meter import metered
 from nsgflow_core.delivery.checkpoint import Checkpoints, SweepState
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.dead_letters import DeadLetters
+from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.sweep import Account, Window, sweep
@@ -323,8 +324,8 @@ def test_rows_that_cannot_be_read_stop_nobody(deployment: Deployment) -> None:
     assert (damaged.cursors, damaged.damaged, damaged.pending) == ({}, True, True)
     assert {at.ref for at in checkpoints.in_hour(HOUR)} == {good.ref, ref}
     assert checkpoints.write(replace(damaged, damaged=False)).etag != written.etag
-    assert not list(checkpoints.ledgers(HOUR))
-    assert not [*checkpoints.watched(), *checkpoints.asked("FlowLogs")]
+    assert not list(Ledgers(client).ledgers(HOUR))
+    assert not [*Ledgers(client).watched(), *checkpoints.asked("FlowLogs")]
     assert not list(checkpoints.away("FlowLogs"))
     assert checkpoints.read_sweep("FlowLogs").completed is not None
 

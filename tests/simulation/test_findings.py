@@ -14,8 +14,8 @@ from nsgflow_core.delivery import sweep
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.logs.path import VNET_CONTAINER
 from tests.simulation.plan import Plan
-from tests.simulation.scheduler import Process
-from tests.simulation.world import SINKS, START, World, blob_ref, simulated
+from tests.simulation.scheduler import Process, Task
+from tests.simulation.world import REPLAYS, SINKS, START, World, blob_ref, simulated
 
 OLD = START - timedelta(hours=9)
 """An hour that no sweep looks at by itself."""
@@ -111,6 +111,32 @@ def test_a_replay_of_an_old_hour_while_a_sweep_closes_it(world: World) -> None:
     world.heal()
 
     assert world.judge.repeats == len(world.judge.accepted)
+
+
+@pytest.mark.parametrize("swept", range(8))
+@pytest.mark.parametrize("died", range(8))
+def test_a_replay_that_dies_beside_a_sweep(world: World, swept: int, died: int) -> None:
+    """A whole sweep comes between two of its steps, and behind another it is killed."""
+    ref = blob_ref(0, OLD)
+    world.event(ref)
+    world.scheduler.run()
+    steps = 0
+
+    def before_step(task: Task) -> None:
+        nonlocal steps
+        if task.process.number < REPLAYS:
+            return
+        if steps == swept:
+            world.scheduler.sleep(1000)
+        if steps == died:
+            world.scheduler.kill(task.process)
+        steps += 1
+
+    world.scheduler.before_step = before_step
+    world.replay(ref, OLD)
+    world.scheduler.spawn(Process(-1), world.sweep, 100)
+    world.scheduler.run()
+    world.heal()
 
 
 @pytest.mark.parametrize("repeated", [0.0, 1.0])

@@ -140,7 +140,8 @@ def test_a_memory_trusted_without_its_etag() -> None:
 
     with mock.patch.object(Remembered, "take", noted):
         said = found(Checkpoints, "write", over_whatever_is_there)
-    assert "repeated without a reason" in said
+    # Whichever comes first: flows are sent again, or the cursor of another's sink is lost.
+    assert re.search("repeated without a reason|was dropped", said)
 
 
 def test_asked_hours_not_listed() -> None:

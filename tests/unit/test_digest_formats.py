@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
 from nsgflow_core.digests.digest import MAX_SHOWN, Digest
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
@@ -23,6 +22,7 @@ from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
 from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND, SCOPES
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.sinks.digest import Poster
+from nsgflow_core.webhooks import WebhookSettings
 
 AT = 1_795_421_000_000
 KEY = "0123456789abcdefABCDEF0123456789"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nsgflow_core.config import Settings, WebhookSettings, from_env
+from nsgflow_core.config import Settings, from_env
 from nsgflow_core.errors import ConfigError
 from nsgflow_core.model import Flow, Group, Record
+from nsgflow_core.webhooks import WebhookSettings
 from tests.made import Outcome, made
 
 BASE = {
@@ -30,8 +31,7 @@ def settings(**more: str) -> Settings:
 
 def webhook(**more: str) -> WebhookSettings:
     """The webhook's settings."""
-    made = settings(**more).webhook
-    assert made is not None
+    (made,) = settings(**more).webhooks
     return made
 
 

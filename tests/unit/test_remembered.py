@@ -21,7 +21,9 @@ def row(number: int, path: str = "p" * 250) -> Checkpoint:
     cursor = Cursor(3012, 0, 3014, '"0x8DE"', 2, BLOCK, "ab" * 16, 3000, listed=1.5)
     ref = BlobRef("account", "container", f"{path}{number}")
     cursors = {"table": cursor, "webhook": cursor}
-    return Checkpoint(ref, HOUR, cursors, etag=f'W/"{number}"', alerts=Ledger("l", others=3))
+    return Checkpoint(
+        ref, HOUR, cursors, etag=f'W/"{number}"', ledgers={"webhook": Ledger("l", others=3)}
+    )
 
 
 def test_what_is_kept_comes_back_once() -> None:

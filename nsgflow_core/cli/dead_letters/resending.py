@@ -130,10 +130,10 @@ def _sinks(settings: Settings, knowledge: Knowledge) -> dict[str, ResendingSink]
         sinks[LogAnalyticsSink.name] = LogAnalyticsSink(
             settings.logs, credential(), lambda: knowledge
         )
-    webhook = settings.webhook
-    if webhook is not None and webhook.digest_schedule:
-        post = Poster(webhook, link_to(settings))
-        sinks[DigestAtOnce.name] = DigestAtOnce(webhook, post, lambda: knowledge)
-    elif webhook is not None:
-        sinks[WebhookSink.name] = WebhookSink(webhook)
+    for webhook in settings.webhooks:
+        if webhook.digest_schedule:
+            post = Poster(webhook, link_to(settings))
+            sinks[webhook.name] = DigestAtOnce(webhook, post, lambda: knowledge)
+        else:
+            sinks[webhook.name] = WebhookSink(webhook)
     return sinks
