@@ -1,6 +1,6 @@
 """Proposals over made-up estates: every flow passes, and nothing else does that is not told.
 
-`NSGFLOW_ESTATES=1000 pytest tests/unit/test_proposed_estates.py` tries as many as are wanted.
+`TEST_ESTATES=1000 pytest tests/unit/test_proposed_estates.py` tries as many as are wanted.
 """
 
 import os
@@ -15,7 +15,7 @@ from nsgflow_core.estate.wishes import Denied, Refusal
 from tests.rules_oracle import Plain, fits
 from tests.unit.test_verdict import HOSTS, Made, addresses_of, plain_packet
 
-ESTATES = int(os.environ.get("NSGFLOW_ESTATES", "120"))
+ESTATES = int(os.environ.get("TEST_ESTATES", "120"))
 AT_ONCE = 10
 FLOWS = 60
 SCANNER = "8.8.8.8"
