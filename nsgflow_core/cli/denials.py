@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.names import vnet_name
+from nsgflow_core.cli.names import end_names, labelled, vnet_name
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import nsg_name
 from nsgflow_core.errors import BadInputError
@@ -42,7 +42,8 @@ class Denials:
     """What the denied flows of one group have in common; times in milliseconds.
 
     `internet` has the sources that are on the internet, `vnets` the VNets of NSGs that VNet flow
-    logs name by a GUID alone.
+    logs name by a GUID alone; `names` says what source and destination of the first flow are
+    called, where there is an inventory.
     """
 
     acl_group: str
@@ -53,6 +54,7 @@ class Denials:
     sources: set[str] = field(default_factory=set)
     internet: set[str] = field(default_factory=set)
     vnets: set[str] = field(default_factory=set)
+    names: tuple[str, str] | None = None
 
     def add(self, found: Found, knowledge: Knowledge) -> None:
         """Count a flow."""
@@ -106,6 +108,8 @@ def group(
         if (entry := groups.get(key)) is None:
             when = item.flow.time_ms
             entry = groups[key] = (values, Denials(acl, when, when, item.flow))
+            if inventory is not None:
+                entry[1].names = end_names(item.flow, knowledge)
         entry[1].add(item, knowledge)
         if acl and not acl.startswith("/") and (vnet := vnet_name(item.flow, inventory)):
             entry[1].vnets.add(vnet)
@@ -138,7 +142,14 @@ def write(
     if output == "json":
         write_json_lines(found_rows)
     else:
-        columns = [*keys, "flows", "sources", "first", "last"]
+        columns = [
+            *keys,
+            *(_names(keys, groups[0][1]) if groups else ()),
+            "flows",
+            "sources",
+            "first",
+            "last",
+        ]
         columns += ["now"] * (judge is not None) + ["proposal"] * (proposed is not None)
         write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
 
@@ -148,7 +159,9 @@ def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: Judge) -> None:
     sys.stdout.write("\n" * bool(groups))
     for number, (_, denials) in enumerate(groups, 1):
         flow = denials.example
-        said = f"{number}. {flow.src} to {flow.dst}: {explain.line(judge, flow)}"
+        names = denials.names or ("", "")
+        ends = f"{labelled(flow.src, names[0])} to {labelled(flow.dst, names[1])}"
+        said = f"{number}. {ends}: {explain.line(judge, flow)}"
         sys.stdout.write(printable(said) + "\n")
 
 
@@ -165,13 +178,26 @@ def _explain(
         row["now"] = now.to_json() if whole else denial_line(now)
 
 
+def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:
+    """What the ends that a group is of are called, by `sourceName` and `destinationName`."""
+    if denials.names is None:
+        return {}
+    ends = zip(("source", "destination"), denials.names, strict=True)
+    return {f"{key}Name": name for key, name in ends if key in keys}
+
+
 def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
-    return dict(zip(keys, values, strict=True)) | {
-        "flows": denials.flows,
-        "sources": len(denials.sources),
-        "first": flow_time(denials.first),
-        "last": flow_time(denials.last),
-    }
+    group = dict(zip(keys, values, strict=True))
+    return (
+        group
+        | _names(keys, denials)
+        | {
+            "flows": denials.flows,
+            "sources": len(denials.sources),
+            "first": flow_time(denials.first),
+            "last": flow_time(denials.last),
+        }
+    )
 
 
 def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> None:
@@ -181,10 +207,14 @@ def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> 
     cells = []
     for values, denials in groups:
         row = _row(keys, values, denials)
+        shown = [
+            labelled("" if row[key] is None else str(row[key]), row.get(f"{key}Name", ""))
+            for key in keys
+        ]
         counts = [row["flows"], row["sources"]]
         times = [row["first"], row["last"]]
         vnets = [", ".join(sorted(denials.vnets))] if nameless else []
-        found = (*counts, *values, *vnets, *times)
-        cells.append(["" if cell is None else str(cell) for cell in found])
+        found = (*counts, *shown, *vnets, *times)
+        cells.append([str(cell) for cell in found])
     extra = ["vnet"] if nameless else []
     write_table(["flows", "sources", *keys, *extra, "first", "last"], cells)

@@ -77,6 +77,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
+        from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.filter import compile_terms
 
@@ -94,13 +95,15 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         defaults = Defaults(always_denied=True)
         with reading(accounts, wanted, when, defaults, knowledge) as work:
             judge = judge_of(rules, work.knowledge) if explain or suggest else None
-            groups = denials.group(work.flows(), keys, work.knowledge)
+            twice = Twice()
+            groups = denials.group(twice.beside(work.flows()), keys, work.knowledge)
             proposed = None
             if suggest and judge is not None:
                 from nsgflow_core.cli import proposals
 
                 proposed = proposals.suggest(groups, judge, written_as, width=terminal_width())
-                if alone:
-                    proposed.write()
-                    return
-            denials.write(keys, groups, form, proposed, judge if explain else None)
+            if alone and proposed is not None:
+                proposed.write()
+            else:
+                denials.write(keys, groups, form, proposed, judge if explain else None)
+            twice.tell()

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.cli.harmless import inert, json_text, printable
-from nsgflow_core.cli.names import vnet_name
+from nsgflow_core.cli.names import end_names, labelled, remark, vnet_name
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import Lines, nsg_name
 from nsgflow_core.columns import columns
@@ -41,8 +41,13 @@ _TABLE = (
 )
 
 
-def write_flows(found: Iterable[Found], output: str, knowledge: Knowledge = NOTHING) -> None:
-    """Write flows to stdout as text, table, json or csv, as they come."""
+def write_flows(
+    found: Iterable[Found], output: str, knowledge: Knowledge = NOTHING, *, named: bool = False
+) -> None:
+    """Write flows to stdout as text, table, json or csv, as they come.
+
+    With `named` the lines of text, too, tell what both ends are called.
+    """
     match output:
         case "json":
             for row in _rows(found, knowledge):
@@ -56,17 +61,21 @@ def write_flows(found: Iterable[Found], output: str, knowledge: Knowledge = NOTH
         case _:
             lines = Lines()
             for log, flow in found:
-                sys.stdout.write(lines.line(log.path, flow) + "\n")
+                behind = printable(remark(flow, knowledge)) if named else ""
+                sys.stdout.write(f"{lines.line(log.path, flow)}{behind}\n")
 
 
 def flow_writer(
     output: str,
     knowledge: Knowledge = NOTHING,
     explained: Callable[[Flow], str] | None = None,
+    *,
+    named: bool = False,
 ) -> Callable[[Sequence[Found]], None]:
     """Writes flows to stdout as text, coloured on a terminal, or as json; at once.
 
-    With `explained` what it says of a flow stands in a line below the flow's, as text.
+    With `explained` what it says of a flow stands in a line below the flow's, as text; with
+    `named` what both ends are called stands behind it.
     """
     lines = Lines()
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -82,6 +91,8 @@ def flow_writer(
                 write_json(encoders[log.ref](flow))
                 continue
             line = lines.line(log.path, flow)
+            if named:
+                line += printable(remark(flow, knowledge))
             if colours:
                 line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"
             sys.stdout.write(line + "\n")
@@ -116,6 +127,7 @@ def _write_page(page: Sequence[list[str]]) -> None:
 
 def _cells(found: Found, knowledge: Knowledge) -> list[str]:
     log, flow = found
+    source, destination = end_names(flow, knowledge)
     return [
         flow_time(flow.time_ms),
         nsg_name(log.path, flow.group),
@@ -124,9 +136,9 @@ def _cells(found: Found, knowledge: Knowledge) -> list[str]:
         "denied" if flow.denied else "allowed",
         "in" if flow.inbound else "out",
         flow.protocol,
-        flow.src,
+        labelled(flow.src, source),
         _cell(flow.src_port),
-        flow.dst,
+        labelled(flow.dst, destination),
         _cell(flow.dst_port),
         flow.state,
         _counters(flow.packets_sent, flow.bytes_sent),

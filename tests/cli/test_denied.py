@@ -123,6 +123,27 @@ def test_proposal_is_a_command_marked_for_review(store: Store) -> None:
     ]  # fmt: skip
 
 
+def test_flows_that_both_kinds_of_log_have_are_told(store: Store) -> None:
+    """An NSG log and a VNet log over one network count each flow twice; others say nothing."""
+    web = Nic(nsg="WEB-NSG", mac=NET.mac)
+    tail = "10.0.0.9,10.5.16.4,50648,1433"
+    texts = (f"{SECONDS + 3},{tail},T,I,D,B,,,,", f"{SECONDS + 4},{tail},T,I,D,B,,,,")
+    record = nsg_record(web, HOUR, [Group("UserRule_Deny", texts[:1])])
+    store.log(nsg_path(web, HOUR), [record.data])
+    other = vnet_record(
+        NET, HOUR, [Group("UserRule_Deny", (f"{SECONDS + 4}883,{tail},6,I,D,NX,0,0,0,0",))]
+    )
+    store.log(vnet_path(NET, HOUR), [other.data])
+    assert store.nsgflow("denied").stderr == ""
+    record = nsg_record(web, HOUR, [Group("UserRule_Deny", texts)])
+    store.log(nsg_path(web, HOUR), [record.data])
+    done = store.nsgflow("denied -o json")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr.count("\n") == 1
+    assert "NSG flow logs and VNet flow logs both have some of these flows" in done.stderr
+
+
 def security_rule(name: str, priority: int, access: str) -> Rule:
     """An inbound rule about everything."""
     every = ("*",)
