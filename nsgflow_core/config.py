@@ -220,8 +220,9 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
     urls = {
         service: env.get(f"{_HOST}__{service}ServiceUri")
         or (f"https://{account}.{service}.core.windows.net" if account else "")
-        for service in ("blob", "table")
+        for service in ("blob", "table", "queue")
     }
+    queue_url = urls.pop("queue")
     if not all(urls.values()):
         problems.append(
             f"{_HOST}: set it to a connection string, or set {_HOST}__accountName, or "
@@ -230,11 +231,13 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
     for service, url in urls.items():
         if url:
             variables.check_url(f"{_HOST}__{service}ServiceUri", url, problems)
-    if _by_queue(env) and not account and f"{_HOST}__queueServiceUri" not in env:
+    if _by_queue(env) and not queue_url:
         problems.append(
             f"{_HOST}__queueServiceUri: set it, since NSGFLOW_TRIGGER_SOURCE is {QUEUE}"
         )
-    return Storage("", urls["blob"], urls["table"], client_id)
+    elif _by_queue(env):
+        variables.check_url(f"{_HOST}__queueServiceUri", queue_url, problems)
+    return Storage("", urls["blob"], urls["table"], client_id, queue_url if _by_queue(env) else "")
 
 
 def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
