@@ -27,7 +27,7 @@ from devtools.nic import NSG_CONTAINER, VNET_CONTAINER
 from devtools.tls import make_certificate
 from devtools.webhook import Webhook, webhook
 from nsgflow_core.cli import findings as findings_module
-from nsgflow_core.cli.findings import Finding
+from nsgflow_core.cli.finding import Finding
 from nsgflow_core.model import Storage
 from tests.cli.conftest import ROOT, Store
 
