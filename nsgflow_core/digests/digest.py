@@ -19,9 +19,9 @@ import msgspec
 from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import Tally, rank, shown
-from nsgflow_core.digests.hours import hours_to_look
+from nsgflow_core.digests.hours import HOUR_MS, hours_to_look
 from nsgflow_core.digests.ledger import Seen, read_to, unseen
-from nsgflow_core.digests.life import MAX_LIVES, Life, end_of, ended, grown, is_due
+from nsgflow_core.digests.life import MAX_LIVES, Life, end_of, ended, grown, is_due, is_quiet
 from nsgflow_core.digests.memory import Ledgers, State, StateChangedError, StateStore, Watched
 from nsgflow_core.digests.message import Digest, Ended
 from nsgflow_core.digests.quieting import by_id, hold_back, inhibited
@@ -149,17 +149,18 @@ class Digests:
         """
         now = self.now()
         waiting = {tally.key.id: tally for tally in state.waiting}
-        lasts = (life.with_more(waiting.get(at)).last for at, life in state.lives.items())
-        quiet = [last for last in lasts if now - last / 1000 >= self.quiet]
+        lives = (life.with_more(waiting.get(name)) for name, life in state.lives.items())
+        quiet = [life for life in lives if is_quiet(life, self.quiet, now)]
         if not quiet or state.pending is not None or not self._is_free(state, now):
             return state, {}
         # The longer a log has stopped, the less often it is asked for.
-        newest = now - max(quiet) / 1000 - self.quiet
+        newest = now - max(life.last for life in quiet) / 1000 - self.quiet
         if now < state.looked + max(_LOOK_SECONDS, min(newest / 2, _LONGEST_LOOK)):
             return state, {}
         reached: dict[str, int] = {}
         busy: set[str] = set()
-        for hour in hours_to_look(quiet, now):
+        lasts = {last // HOUR_MS for life in quiet for last in life.logs.values()}
+        for hour in hours_to_look(lasts, now):
             for name, at in self.ledgers.reached(hour):
                 reached[name] = max(reached.get(name, 0), at)
                 if not at:

@@ -135,7 +135,8 @@ class AlertsWorld:
         if draw < self.death + self.meeting:
             self.nested = True
             try:
-                self.rng.choice((self.timer, self.deliver, self.hush))()
+                hush = self.hush if self.hushing else self.deliver
+                self.rng.choice((self.timer, self.deliver, hush))()
             finally:
                 self.nested = False
 
@@ -298,6 +299,9 @@ def run(seed: int) -> AlertsWorld:
     """Run one schedule and let it heal."""
     rng = random.Random(seed)
     world = AlertsWorld(rng)
+    world.healing = True  # the very first timer looks at no more than the hours about it
+    world.timer()
+    world.healing = False
     for _ in range(rng.randint(6, 14)):
         world.now += rng.choice((31.0, 120.0, 300.0, 600.0, 1200.0))
         if rng.random() < 0.8:
@@ -316,7 +320,7 @@ def heal(world: Any) -> None:
     world.healing = True
     last = max(fault.ends for fault in world.faults)
     world.now = max(world.now, last)
-    for _ in range(9):
+    for _ in range(14 if world.silences else 9):
         world.now += 601
         world.deliver()
         world.timer()

@@ -1,7 +1,8 @@
 """Looks on while alerts are told, and knows what must never be."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +62,7 @@ class AlertsJudge:
             self.counts["behind"] += digest.behind_groups
             self.counts["silences"] += len(digest.silenced)
 
-    def _is_behind(self, key: Key, over: Set[Key] = frozenset()) -> bool:
+    def _is_behind(self, key: Key, over: AbstractSet[Key] = frozenset()) -> bool:
         """Whether a scan is of an NSG at which something inside is denied, and was told."""
         told = (at for at in self.flows if at.id in self.open and at not in over)
         return key.scope == INTERNET and any(
