@@ -116,6 +116,11 @@ class Reading:
                 self.shown += 1
                 yield found
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything was read so far that there is to read."""
+        return not self._logs.failures and not self.tally.failures
+
     def finish(self) -> None:
         """Tell what could not be read, and why nothing was found.
 
