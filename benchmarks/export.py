@@ -40,7 +40,7 @@ def _export(version: int) -> list[Figure]:
             taken = time.process_time() - begun
             flows.lock()
             asked = time.perf_counter()
-            answer = flows.connection.execute(_QUESTION).fetchall()
+            answer = list(flows.ask(_QUESTION)[1])
             asked = time.perf_counter() - asked
         if sum(count for *_, count in answer) != _RECORDS * _TUPLES:
             raise RuntimeError("not every flow was kept")

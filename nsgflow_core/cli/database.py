@@ -7,6 +7,7 @@ of them as JSON. The database is a file that lives as long as the command.
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ _TYPES = {"datetime": "TIMESTAMPTZ", "string": "VARCHAR", "int": "INTEGER", "lon
 """Types in SQL and Parquet, by those of schema.json."""
 _TOGETHER = 122_880
 """Flows that are inserted at once: as many as a row group of DuckDB's."""
+_PAGE = 1000
 _OWN = {
     "FlowTime": "BIGINT",
     "FlowId": "VARCHAR",
@@ -81,22 +83,26 @@ def database() -> Iterator["Database"]:
                 "python_enable_replacements": "false",
             },
         )
-        try:
-            yield Database(connection, Path(folder))
-        except duckdb.InterruptException:
-            raise KeyboardInterrupt from None
-        except duckdb.Error as exc:
-            raise (BadInputError if _is_of_sql(exc) else NsgflowError)(_said(exc)) from exc
-        finally:
-            connection.close()
+        with connection, ThreadPoolExecutor(1, thread_name_prefix="duckdb") as worker:
+            try:
+                yield Database(connection, worker, Path(folder))
+            except KeyboardInterrupt:
+                connection.interrupt()
+                raise
+            except duckdb.Error as exc:
+                raise (BadInputError if _is_of_sql(exc) else NsgflowError)(_said(exc)) from exc
 
 
 class Database:
-    """The table `flows`: the columns of the row, times in UTC."""
+    """The table `flows`: the columns of the row, times in UTC.
 
-    def __init__(self, connection: "DuckDBPyConnection", folder: Path) -> None:
+    DuckDB works in a thread of its own, since it does not listen to interrupts all the time.
+    """
+
+    def __init__(self, connection: "DuckDBPyConnection", worker: Executor, folder: Path) -> None:
         """Make the table; `folder` is for what is on its way into it."""
-        self.connection = connection
+        self._connection = connection
+        self._worker = worker
         self._own, self._shared = folder / "own.csv", folder / "shared.json"
         kinds = {name: _TYPES[kind] for name, kind in columns().items()}
         shared = {name: kinds[name] for name in kinds if name not in {*_OWN, *_MADE}}
@@ -114,10 +120,37 @@ class Database:
                 '{_quoted(self._shared)}', columns = {_struct({"key": "INTEGER"} | shared)},
                 format = 'newline_delimited', maximum_object_size = {64 * 1024 * 1024}
             ) AS shared ON own.key = shared.key"""  # noqa: S608 - of names that are ours
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(
+        self._execute("SET TimeZone = 'UTC'")
+        self._execute(
             f"CREATE TABLE flows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})"
         )
+
+    def _execute(self, query: str, values: Mapping[str, Any] | None = None) -> None:
+        self._worker.submit(self._connection.execute, query, values).result()
+
+    def ask(self, query: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        """The names of columns that SQL answers with, and the rows."""
+        self._execute(query)
+        names = [str(name) for name, *_ in self._connection.description or ()]
+        return names, self._rows() if names else iter(())
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        while page := self._worker.submit(self._connection.fetchmany, _PAGE).result():
+            yield from page
+
+    def explain(self, query: str) -> None:
+        """Look at SQL without running it; a SELECT is bound to the table's columns too.
+
+        Raises:
+            BadInputError: there is none.
+        """
+        from duckdb import StatementType  # noqa: PLC0415 - it is here
+
+        statements = self._connection.extract_statements(query)
+        if not statements:
+            raise BadInputError("there is no SQL: give for example 'SELECT count(*) FROM flows'")
+        if len(statements) == 1 and statements[0].type == StatementType.SELECT:
+            self._execute(f"EXPLAIN {statements[0].query}")
 
     def load(self, found: Iterable[Found], knowledge: Knowledge = NOTHING) -> None:
         """Insert flows."""
@@ -126,12 +159,12 @@ class Database:
             lines, shared = _taken_apart(some, knowledge)
             self._own.write_text("\n".join([*lines, ""]), encoding="utf-8")
             self._shared.write_bytes(msgspec.json.Encoder().encode_lines(shared))
-            self.connection.execute(self._inserting)
+            self._execute(self._inserting)
 
     def load_parquet(self, files: Sequence[Path]) -> None:
         """Take what `export` wrote for the table."""
-        self.connection.execute("DROP TABLE flows")
-        self.connection.execute(
+        self._execute("DROP TABLE flows")
+        self._execute(
             "CREATE TABLE flows AS FROM read_parquet($files, union_by_name = true)",
             {"files": [str(file) for file in files]},
         )
@@ -139,15 +172,15 @@ class Database:
     def write_parquet(self, path: Path, omit: Sequence[str] = ()) -> None:
         """Write the table, without the columns in `omit`."""
         kept = ", ".join(name for name in columns() if name not in omit)
-        self.connection.execute(
+        self._execute(
             f"COPY (SELECT {kept} FROM flows) TO '{_quoted(path)}' "  # noqa: S608 - names of ours
             "(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
         )
 
     def lock(self) -> None:
         """Let SQL reach nothing but the table from now on: no file, no network, no extension."""
-        self.connection.execute("SET enable_external_access = false")
-        self.connection.execute("SET lock_configuration = true")
+        self._execute("SET enable_external_access = false")
+        self._execute("SET lock_configuration = true")
 
 
 def _taken_apart(

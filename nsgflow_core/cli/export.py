@@ -56,7 +56,7 @@ def export(
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
         defaults = Defaults(allowed=True, probes=True, ordered=False)
         with (
-            exporting.part_of(to) as part,
+            exporting.part_of(to, exporting.PARQUET) as part,
             database() as flows,
             reading(accounts, wanted, when, defaults, knowledge) as work,
         ):

@@ -1,4 +1,4 @@
-"""The file that an export writes: whole, or not there."""
+"""The file that an export or a report writes: whole, or not there."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ from nsgflow_core.cli.session import note
 from nsgflow_core.columns import columns
 from nsgflow_core.errors import BadInputError
 
-ENDING = ".parquet"
+PARQUET, HTML = ".parquet", ".html"
+_OTHERS = {PARQUET: ": 'nsgflow flows -o csv' and -o json write other forms"}
 
 
 def left_out(omit: str) -> list[str]:
@@ -29,18 +30,15 @@ def left_out(omit: str) -> list[str]:
 
 
 @contextmanager
-def part_of(to: str) -> Iterator[Path]:
+def part_of(to: str, ending: str) -> Iterator[Path]:
     """A file beside the one that is to be; what is left of it is removed at the end.
 
     Raises:
         BadInputError: it is not to be written there.
     """
     path = Path(to).expanduser()
-    if path.suffix.lower() != ENDING:
-        raise BadInputError(
-            f"--output {to!r} does not end in {ENDING}: 'nsgflow flows -o csv' and -o json write "
-            "other forms"
-        )
+    if path.suffix.lower() != ending:
+        raise BadInputError(f"--output {to!r} does not end in {ending}{_OTHERS.get(ending, '')}")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.touch()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,22 @@ def run(*words: str | Path, status: int = 0, **more: Any) -> subprocess.Complete
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+def interrupted(wait: Callable[[], object], *words: str | Path) -> tuple[int, str]:
+    """How a command ends that is interrupted after a while, and what it says."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "nsgflow_core", *map(str, words)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell has what it starts in the background ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:
+        wait()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    return process.returncode, said
 
 
 def asked(query: str, *words: str | Path) -> list[dict[str, Any]]:
@@ -113,14 +130,13 @@ def test_nothing_half_written(logs: Path, tmp_path: Path) -> None:
     target.write_bytes(b"before")
     big = tmp_path / "big.json"
     big.write_bytes(large_log(40, 2000, 0.5, 2, 1))
-    command = [sys.executable, "-m", "nsgflow_core", "export", str(big), "-o", str(target)]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+
+    def begun() -> None:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".kept*")) and time.monotonic() < deadline:
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "")
+
+    assert interrupted(begun, "export", big, "-o", target) == (130, "")
     small = (resource.RLIMIT_FSIZE, (300_000, 300_000))
     done = run("export", big, "-o", target, status=1, preexec_fn=lambda: resource.setrlimit(*small))
     assert done.stderr.count("\n") == 1
@@ -235,13 +251,8 @@ def test_what_is_given_beside_parquet(logs: Path, tmp_path: Path) -> None:
 
 def test_an_interrupt_ends_a_long_query(logs: Path) -> None:
     """Without a word, with the status of an interrupt."""
-    query = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range"
-    command = [sys.executable, "-m", "nsgflow_core", "sql", query, str(logs)]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(6)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "")
+    query = "SELECT sum(a.range * b.range % 7) FROM range(1000000) a, range(10000000) b"
+    assert interrupted(lambda: time.sleep(6), "sql", query, logs) == (130, "")
 
 
 def test_without_duckdb(logs: Path, tmp_path: Path) -> None:
