@@ -49,6 +49,10 @@ class Walk:
         self._listed: list[tuple[str, dict[datetime, list[ListedBlob]]]] = []
         self._unlisted: dict[datetime, list[str]] = {}
 
+    def known(self, hour: datetime) -> bool:
+        """Whether the logs of an hour are known without a request."""
+        return not self._direct and hour.date() == self._date and hour not in self._unlisted
+
     def hour(self, hour: datetime) -> list[ListedBlob]:
         """The flow logs of one hour.
 
