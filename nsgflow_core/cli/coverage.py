@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - what the work needs is imported when there is work
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -24,6 +25,15 @@ def coverage(
             metavar="WHAT",
             help="End with status 4 where one of these is there, separated by commas: "
             "not-logged, in-part, twice, filtered, nsg-logs.",
+        ),
+    ] = "",
+    only: Annotated[
+        str,
+        typer.Option(
+            "--only",
+            metavar="WHAT",
+            help="Show only interfaces of which one of these is true, the same words; totals are "
+            "of all.",
         ),
     ] = "",
     form: Annotated[str, output(*_OUTPUTS)] = "table",
@@ -49,11 +59,8 @@ def coverage(
         from nsgflow_core.estate.inventory import Inventory
 
         form = one_of("--output", form, _OUTPUTS)
-        refused = [
-            one_of("--fail-on", word.strip(), coverages.FAILURES)
-            for word in fail_on.split(",")
-            if word.strip()
-        ]
+        refused = _words("--fail-on", fail_on, coverages.FAILURES)
+        shown = _words("--only", only, coverages.FAILURES)
         accounts = opened(sources, os.environ) if are_named(sources, os.environ) else ()
         if isinstance(accounts, FileLogs):
             raise BadInputError("coverage takes storage accounts; give the inventory's file to "
@@ -63,8 +70,13 @@ def coverage(
         kept = with_flow_logs(kept, source, os.environ)
         found = covered(Inventory(kept.inventory), kept.flow_logs or ())
         rows = coverages.rows(found, accounts)
-        coverages.write(rows, form, kept.made)
-        sys.stdout.flush()
         totals = coverages.totals(rows)
+        coverages.write([row for row in rows if coverages.is_any(row, shown)], form, totals,
+                        kept.made)  # fmt: skip
+        sys.stdout.flush()
         if any(totals[word] for word in refused):
             raise typer.Exit(Status.CHANGED)
+
+
+def _words(flag: str, given: str, words: Sequence[str]) -> list[str]:
+    return [one_of(flag, word.strip(), words) for word in given.split(",") if word.strip()]

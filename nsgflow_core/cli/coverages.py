@@ -7,13 +7,15 @@ from typing import Any
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
 from nsgflow_core.cli.harmless import printable
+from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
-from nsgflow_core.estate.coverage import LOGGED, Covered
+from nsgflow_core.estate.coverage import LOGGED, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
+from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.model import flow_time
 
 FAILURES = ("not-logged", "in-part", "twice", "filtered", "nsg-logs")
-"""What --fail-on takes."""
+"""What --fail-on and --only take."""
 _WORDS = {
     "not-logged": "not logged",
     "in-part": "in part",
@@ -92,11 +94,20 @@ def totals(found: Sequence[Row]) -> dict[str, int]:
     return made
 
 
-def write(found: Sequence[Row], form: str, made: float) -> None:
-    """Write rows to stdout; `made` is when Azure was asked, in seconds since the epoch."""
+def is_any(row: Row, words: Sequence[str]) -> bool:
+    """Whether one of these words is true of an interface; no words are true of each."""
+    said = {"filtered": row["filtered"] is True, "nsg-logs": row["nsgLogs"]}
+    return not words or any(said.get(word, row["logged"] == word) for word in words)
+
+
+def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made: float) -> None:
+    """Write rows to stdout, and the totals of all.
+
+    `made` is when Azure was asked, in seconds since the epoch.
+    """
     if form == "json":
         write_json_lines(found)
-        write_json_lines([{"totals": totals(found), "made": flow_time(round(made * 1000))}])
+        write_json_lines([{"totals": all_of_them, "made": flow_time(round(made * 1000))}])
         return
     if form == "csv":
         write_csv(_CSV, map(_flat, found))
@@ -110,17 +121,47 @@ def write(found: Sequence[Row], form: str, made: float) -> None:
             at for at in range(len(_COLUMNS)) if at != _NEWEST or any(row[at] for row in cells)
         ]
         write_table([_COLUMNS[at] for at in shown], [[row[at] for at in shown] for row in cells])
-    sys.stdout.write(summary(totals(found), len(found), made) + "\n")
+    sys.stdout.write(summary(all_of_them, made) + "\n")
 
 
-def summary(found: Mapping[str, int], count: int, made: float) -> str:
+def summary(found: Mapping[str, int], made: float) -> str:
     """One line on all of them."""
+    count = sum(found[what] for what in LOGGED)
     said = [f"{found[what]:,} {_WORDS[what]}" for what in LOGGED if found[what]]
     said += [f"{found['filtered']:,} filtered"] if found["filtered"] else []
     if found["nsg-logs"]:
         said.append(f"{found['nsg-logs']:,} on NSG logs, which end on 2027-09-30")
     when = flow_time(round(made * 1000))
     return f"{count:,} network interfaces: {', '.join(said) or 'none'}; as of {when}"
+
+
+def of_ends(
+    inventory: Inventory | None, logs: Sequence[FlowLog] | None, ends: Mapping[str, str]
+) -> list[str]:
+    """A line for each interface at some addresses, by what these are called: what records it.
+
+    No line where it is not known which flow logs there are.
+    """
+    if inventory is None or logs is None:
+        return []
+    at = {id(nic): address for address in ends for nic in inventory.nics_at(address)}
+    return [
+        f"{labelled(at[id(one.nic)], ends[at[id(one.nic)]])}: {_said(one)}"
+        for one in coverage(inventory, logs)
+        if id(one.nic) in at
+    ]
+
+
+def _said(covered: Covered) -> str:
+    logs = ", ".join(_log_name(log.id, log.level) for log in covered.logging)
+    if covered.logged in ("not-logged", "private-endpoint"):
+        return f"{_WORDS[covered.logged]}: {covered.because}"
+    kept = " (flows are left out)" if covered.filtered else ""
+    return f"logged {_WORDS[covered.logged]} by {logs}{kept}"
+
+
+def _log_name(resource_id: str, level: str) -> str:
+    return f"{resource_id.rpartition('/')[2]} ({_LEVELS[level]})"
 
 
 def _logging(row: Row) -> list[Row]:
@@ -140,7 +181,7 @@ def _flat(row: Row) -> Row:
 
 
 def _cells(row: Row) -> list[str]:
-    names = [f"{log['id'].rpartition('/')[2]} ({_LEVELS[log['level']]})" for log in _logging(row)]
+    names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
     vm, nic = (row[key].rpartition("/")[2] for key in ("vm", "nic"))
     newest = row["newest"] or ""
     if row["newestBecause"] not in ("", NOT_NAMED):

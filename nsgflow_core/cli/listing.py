@@ -221,6 +221,10 @@ class Logs:
 
     def newest_hour(self) -> datetime | None:
         """The newest hour that any of the first resources has a log of."""
+        return max((hour for _, hour in self.newest_hours()), default=None)
+
+    def newest_hours(self) -> list[tuple[Resource, datetime]]:
+        """The newest hour of each of the first resources that has one."""
 
         def newest(at: Resource) -> datetime | None:
             try:
@@ -228,9 +232,10 @@ class Logs:
             except NsgflowError:
                 return None
 
+        first = self.resources()[:_RECENT]
         with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
-            found = list(pool.map(newest, self.resources()[:_RECENT]))
-        return max((hour for hour in found if hour is not None), default=None)
+            found = list(zip(first, pool.map(newest, first), strict=True))
+        return [(at, hour) for at, hour in found if hour is not None]
 
 
 class _Counted:

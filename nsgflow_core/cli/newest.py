@@ -1,6 +1,7 @@
 """The newest record of network interfaces in flow logs, from the accounts that one named."""
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from nsgflow_core.storage import errors_of
 NOT_NAMED = "no storage account was named"
 _HOURS = 24
 """So many hours with logs are looked at: what is silent for longer is said to be so."""
+_LISTINGS = 8
 _READERS = 8
 _FIRST_READ = 4096
 _MORE = 16
@@ -50,14 +52,19 @@ def newest_records(
     named = {account.name.lower(): account for account in accounts}
     found: dict[tuple[str, str], Newest] = {}
     prefixes = _Prefixes()
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="newest") as pool:
-        for log, of_log in macs.values():
+    with (
+        ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as lister,
+        ThreadPoolExecutor(_READERS, thread_name_prefix="newest") as reader,
+    ):
+
+        def look(log: FlowLog, of_log: set[str]) -> Mapping[str, Newest]:
             account = named.get(log.account)
             if account is None:
-                told = Newest("", _not_named(log, accounts))
-                found |= {(log.id, mac): told for mac in of_log}
-                continue
-            answers = _of_log(account, log, of_log, prefixes, pool)
+                return dict.fromkeys(of_log, Newest("", _not_named(log, accounts)))
+            return _of_log(account, log, of_log, prefixes, reader)
+
+        logs = list(macs.values())
+        for (log, _), answers in zip(logs, lister.map(lambda one: look(*one), logs), strict=True):
             found |= {(log.id, mac): answer for mac, answer in answers.items()}
     return found
 
@@ -73,12 +80,14 @@ class _Prefixes:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], dict[str, str]] = {}
+        self._lock = threading.Lock()
 
     def of(self, account: Account, container: ContainerClient) -> Mapping[str, str]:
         key = (account.name, str(container.container_name))
-        if key not in self._found:
-            self._found[key] = {at.lower(): at for at in listing.resources(container)}
-        return self._found[key]
+        with self._lock:
+            if key not in self._found:
+                self._found[key] = {at.lower(): at for at in listing.resources(container)}
+            return self._found[key]
 
 
 def _of_log(

@@ -16,7 +16,7 @@ from nsgflow_core.cli.listing import Hours, Logs
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
-from nsgflow_core.config import Settings, from_env
+from nsgflow_core.config import Settings, from_env, state_from_env
 from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.inventory import Inventory
@@ -101,8 +101,8 @@ def packed_inventory_of(environ: Mapping[str, str]) -> bytes | None:
     """
     if not any(key.partition("__")[0] == _HOST for key, value in environ.items() if value.strip()):
         return None
-    settings = settings_of(environ)
-    container = blob_service(settings.host_storage).get_container_client(settings.state_container)
+    host, name = state_from_env(environ)
+    container = blob_service(host).get_container_client(name)
     with errors_of(f"read {INVENTORY_BLOB}"), suppress(ResourceNotFoundError):
         return container.download_blob(INVENTORY_BLOB).readall()
     return None

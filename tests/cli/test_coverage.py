@@ -121,6 +121,17 @@ def test_pipelines(inventory: str) -> None:
     run("--inventory", inventory, "--fail-on", "nonsense", status=2)
 
 
+def test_only_what_is_asked_for(inventory: str) -> None:
+    """The totals stay those of all."""
+    *found, last = lines("--inventory", inventory, "--only", "not-logged,nsg-logs")
+    assert [row["vm"] for row in found] == ["prod/app1", "prod/db1", "prod/app2"]
+    assert last["totals"]["once"] == 3
+    *found, _ = lines("--inventory", inventory, "--only", "filtered")
+    assert [row["vm"] for row in found] == ["prod/pool_3", "prod/web1"]
+    assert run("--inventory", inventory, "--only", "in-part").startswith("6 network interfaces")
+    run("--inventory", inventory, "--only", "once", status=2)
+
+
 def test_csv_and_text(inventory: str) -> None:
     """A row and a line for each interface; nothing in them steers a terminal."""
     shown = run("--inventory", inventory, "-o", "csv")
@@ -192,3 +203,13 @@ def test_files_of_logs_are_refused(inventory: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["coverage", str(log), "--inventory", inventory])
     assert result.exit_code == 2
     assert "coverage takes storage accounts" in result.stderr
+
+
+def test_why_says_which_flow_logs_are_over_the_ends(inventory: str) -> None:
+    """Where nothing was recorded: that is the first thing it can mean."""
+    result = CliRunner().invoke(app, ["why", "app1", "web1:443", "--inventory", inventory])
+    assert result.exit_code == 0
+    said = result.stdout.split("recorded of it.\n")[1].splitlines()[:2]
+    assert said[1] == ("10.9.0.4 (prod/app1): not logged: the flow log app-log is switched off")
+    assert said[0].startswith("10.0.0.4 (prod/web1): logged once by web-")
+    assert said[0].endswith("log (subnet) (flows are left out)")
