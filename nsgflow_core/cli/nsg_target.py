@@ -50,6 +50,7 @@ def identifier(text: str) -> str:
 
 
 def resource_identifier(kind: str, resource: str) -> str:
-    """A name for a resource within a document, for each its own."""
-    digest = hashlib.blake2b(resource.lower().encode("utf-8", "surrogatepass"), digest_size=4)
-    return f"{kind}_{identifier(resource.rpartition('/')[2])[:40]}_{digest.hexdigest()}"
+    """A name for a resource within a document, for each its own; case tells none apart."""
+    lower = resource.lower()
+    digest = hashlib.blake2b(lower.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{kind}_{identifier(lower.rpartition('/')[2])[:40]}_{digest}"
