@@ -116,16 +116,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
             problems,
         ),
         state_days=variables.number(env, "NSGFLOW_STATE_DAYS", 30, (1, 3650), problems),
-        state_container=variables.text(
-            env,
-            "NSGFLOW_STATE_CONTAINER",
-            "nsgflow-state",
-            (
-                r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*",
-                "a container name: 3 to 63 of a-z, 0-9 and single hyphens",
-            ),
-            problems,
-        ),
+        state_container=_state_container(env, problems),
         logs=_logs(env, problems),
         webhooks=webhooks_of(env, problems),
         sweep_hours=variables.number(env, "NSGFLOW_SWEEP_HOURS", 3, (1, 720), problems),
@@ -158,6 +149,33 @@ def from_env(environ: Mapping[str, str]) -> Settings:
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def state_from_env(environ: Mapping[str, str]) -> tuple[Storage, str]:
+    """The host storage and the container of the state, whatever the other settings are.
+
+    Raises:
+        ConfigError: lists every problem found with these.
+    """
+    env = {key: value.strip() for key, value in environ.items() if value.strip()}
+    problems: list[str] = []
+    found = _host_storage(env, problems), _state_container(env, problems)
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _state_container(env: Mapping[str, str], problems: list[str]) -> str:
+    return variables.text(
+        env,
+        "NSGFLOW_STATE_CONTAINER",
+        "nsgflow-state",
+        (
+            r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*",
+            "a container name: 3 to 63 of a-z, 0-9 and single hyphens",
+        ),
+        problems,
+    )
 
 
 def _alike(connections: Mapping[str, Storage]) -> Iterator[str]:
@@ -202,8 +220,9 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
     urls = {
         service: env.get(f"{_HOST}__{service}ServiceUri")
         or (f"https://{account}.{service}.core.windows.net" if account else "")
-        for service in ("blob", "table")
+        for service in ("blob", "table", "queue")
     }
+    queue_url = urls.pop("queue")
     if not all(urls.values()):
         problems.append(
             f"{_HOST}: set it to a connection string, or set {_HOST}__accountName, or "
@@ -212,11 +231,13 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
     for service, url in urls.items():
         if url:
             variables.check_url(f"{_HOST}__{service}ServiceUri", url, problems)
-    if _by_queue(env) and not account and f"{_HOST}__queueServiceUri" not in env:
+    if _by_queue(env) and not queue_url:
         problems.append(
             f"{_HOST}__queueServiceUri: set it, since NSGFLOW_TRIGGER_SOURCE is {QUEUE}"
         )
-    return Storage("", urls["blob"], urls["table"], client_id)
+    elif _by_queue(env):
+        variables.check_url(f"{_HOST}__queueServiceUri", queue_url, problems)
+    return Storage("", urls["blob"], urls["table"], client_id, queue_url if _by_queue(env) else "")
 
 
 def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:

@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import end_names, labelled, vnet_name
-from nsgflow_core.cli.proposals import Planner, Proposal, Wish, merged, no_rule, wishes
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.text import nsg_name
 from nsgflow_core.errors import BadInputError
@@ -68,6 +67,16 @@ class Denials:
         self.last = max(self.last, found.flow.time_ms)
 
 
+class Proposed(Protocol):
+    """Rules that would let groups through; `proposals.Document` is the real one."""
+
+    def texts(self) -> Iterable[str]:
+        """Each proposal, to be shown below the table."""
+
+    def into_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Put into the row of each group what is proposed for it."""
+
+
 def parse_by(by: str) -> list[str]:
     """The keys to group by.
 
@@ -111,34 +120,25 @@ def write(
     keys: Sequence[str],
     groups: Sequence[tuple[Key, Denials]],
     output: str,
-    *,
-    suggest: bool,
-    inventory: Inventory | None = None,
+    proposed: Proposed | None = None,
     judge: Judge | None = None,
 ) -> None:
-    """Write the groups, and with `suggest` the rules that would let them through.
+    """Write the groups, and the rules that are proposed for them.
 
-    With an inventory the proposals name the rule that denied and a free priority before it. With
-    a judge a flow of each group is judged by the rules as they are now.
+    With a judge a flow of each group is judged by the rules as they are now.
     """
-    proposals = _proposals(keys, groups, inventory) if suggest else []
     if output == "table":
         _write_table(keys, groups)
         if judge is not None:
             _write_lines(groups, judge)
-        for number, (_, made) in enumerate(proposals, 1):
-            sys.stdout.write("\n" + made.text(f"{number}. "))
+        for text in proposed.texts() if proposed is not None else ():
+            sys.stdout.write(f"\n{text}")
         return
     found_rows = [_row(keys, *entry) for entry in groups]
     if judge is not None:
         _explain(found_rows, groups, judge, whole=output == "json")
-    if suggest:
-        for row in found_rows:
-            row |= {"proposal": "", "warnings": []}
-        for numbers, made in proposals:
-            for row in (found_rows[number] for number in numbers):
-                row["proposal"] = "\n".join(filter(None, (row["proposal"], made.command)))
-                row["warnings"] += [one for one in made.warnings if one not in row["warnings"]]
+    if proposed is not None:
+        proposed.into_rows(found_rows)
     if output == "json":
         write_json_lines(found_rows)
     else:
@@ -150,7 +150,7 @@ def write(
             "first",
             "last",
         ]
-        columns += ["now"] * (judge is not None) + ["proposal"] * suggest
+        columns += ["now"] * (judge is not None) + ["proposal"] * (proposed is not None)
         write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
 
 
@@ -176,30 +176,6 @@ def _explain(
     for row, (_, denials) in zip(rows, groups, strict=True):
         now = explain.judged(judge, denials.example)
         row["now"] = now.to_json() if whole else denial_line(now)
-
-
-def _proposals(
-    keys: Sequence[str], groups: Sequence[tuple[Key, Denials]], inventory: Inventory | None
-) -> list[tuple[Sequence[int], Proposal]]:
-    """Proposals, each with the numbers of the groups that it is for, the busiest first."""
-    apart: list[Wish] = []
-    helpless: list[tuple[Sequence[int], Proposal]] = []
-    for number, (values, denials) in enumerate(groups):
-        group = dict(zip(keys, values, strict=True))
-        found = wishes(
-            number,
-            group,
-            denials.acl_group,
-            sorted(denials.sources),
-            denials.internet,
-            known=inventory is not None,
-        )
-        apart += found
-        if not found:
-            helpless.append(([number], no_rule(str(group["rule"]))))
-    planner = Planner(inventory)
-    made = [(one.groups, planner.proposal(one)) for one in merged(apart)]
-    return sorted([*made, *helpless], key=lambda entry: min(entry[0]))
 
 
 def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:

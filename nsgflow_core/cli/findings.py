@@ -1,17 +1,17 @@
 """What stands between a configuration and working, each with its mend.
 
-Reads one byte of a log, writes and removes one row and one blob of state, asks for a token and
-connects to the webhook's host. Only with `--send-test` is anything sent.
+Reads one byte of a log, writes and removes one row and one blob of state, looks at the queue of
+events, asks for a token and connects to the webhook's host. Only with `--send-test` is anything
+sent.
 """
 
 import os
 import socket
 import ssl
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
@@ -24,10 +24,11 @@ from azure.storage.blob import ContainerClient
 from nsgflow_core import webhooks
 from nsgflow_core.cli import trial
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.finding import Finding, tried
 from nsgflow_core.cli.listing import Logs, Resource
 from nsgflow_core.cli.state import settings_of
-from nsgflow_core.config import KNOWN, LogsSettings, Settings
-from nsgflow_core.errors import ConfigError, NsgflowError, TransientError
+from nsgflow_core.config import KNOWN, QUEUE, LogsSettings, Settings
+from nsgflow_core.errors import ConfigError, NsgflowError
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
@@ -50,18 +51,6 @@ _MOST_QUIET = 5
 """NSGs and VNet flow logs that wrote nothing for so long are named, so many of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, and the mend, "" when all is well.
-
-    `wrong` says that something is there and is not right, else it is missing.
-    """
-
-    what: str
-    mend: str = ""
-    wrong: bool = False
-
-
 def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding]:
     """A line for each thing that is looked at."""
     try:
@@ -78,6 +67,10 @@ def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding
         for look in looks:
             yield from look.result()
     yield from _state(settings)
+    if settings.trigger_source == QUEUE:
+        from nsgflow_core.cli import queued  # noqa: PLC0415 - few have a queue
+
+        yield from queued.look(settings)
     if settings.logs is None and not settings.webhooks:
         yield Finding(
             "sinks", "nothing is delivered: set NSGFLOW_LOGS_ENDPOINT or NSGFLOW_WEBHOOK_URL"
@@ -106,18 +99,6 @@ def misspelt(
             yield Finding(f"setting {name}", mend, wrong=True)
 
 
-def _tried(what: str, attempt: Callable[[], object], mend: str) -> Finding:
-    """Try something: well done, or what went wrong and the mend."""
-    try:
-        attempt()
-    except (NsgflowError, OSError, ValueError) as exc:
-        if isinstance(exc, TransientError):
-            mend = "it is busy or out of reach: see that its name is right and this network has it"
-        reason = (str(exc).strip() or type(exc).__name__).partition("\n")[0].rstrip(" .")
-        return Finding(what, f"{reason}; {mend}")
-    return Finding(what)
-
-
 def _looked(connection: str, storage: Storage) -> list[Finding]:
     """What is found of one account; what is slow there keeps no other waiting."""
     return list(_flow_logs(connection, storage))
@@ -139,7 +120,7 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
             if listing.exists(container):
                 found.append(container)
 
-        finding = _tried(f"{connection}: list {account}/{name}", look, role)
+        finding = tried(f"{connection}: list {account}/{name}", look, role)
         there = finding.mend or container in found
         yield finding if there else Finding(f"{finding.what} (there is none, which may be right)")
         if finding.mend:
@@ -150,7 +131,7 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
         )
     source = FlowLogs({account: service})
     for container in found:
-        yield _tried(
+        yield tried(
             f"{connection}: read {account}/{container.container_name}",
             lambda container=container: _read_a_byte(source, account, container),  # type: ignore[misc]
             role,
@@ -233,12 +214,12 @@ def _state(settings: Settings) -> Iterator[Finding]:
             container.delete_blob(name)
 
     on = f"on {account_of(blobs.url)}"
-    yield _tried(
+    yield tried(
         f"state: write table {settings.state_table}",
         write_row,
         f"give the app's identity the role Storage Table Data Contributor {on}",
     )
-    yield _tried(
+    yield tried(
         f"state: write container {settings.state_container}",
         write_blob,
         f"give the app's identity the role Storage Blob Data Owner {on}",
@@ -250,18 +231,18 @@ def _table(logs: LogsSettings, *, send_test: bool) -> Iterator[Finding]:
         with errors_of("get a token for Logs Ingestion"):
             credential().get_token(token_scope(logs.endpoint))
 
-    yield _tried(
+    yield tried(
         "table: token for Logs Ingestion",
         token,
         "sign in with az login, or give the app an identity",
     )
-    yield _tried(
+    yield tried(
         f"table: reach {urlsplit(logs.endpoint).hostname}",
         lambda: _connect(logs.endpoint),
         "correct NSGFLOW_LOGS_ENDPOINT, or let this network reach it",
     )
     if send_test:
-        yield _tried(
+        yield tried(
             "table: test row",
             lambda: trial.send(LogAnalyticsSink(logs, credential())),
             "give the app's identity the role Monitoring Metrics Publisher on the data collection "
@@ -281,13 +262,13 @@ def _webhook(webhook: WebhookSettings, *, send_test: bool) -> Iterator[Finding]:
         )
         return
     # Of the URL only the host is shown: the rest may be a secret.
-    yield _tried(
+    yield tried(
         f"{name}: reach {urlsplit(webhook.url).hostname}",
         lambda: _connect(webhook.url),
         f"correct {of}URL, or let this network reach it",
     )
     if send_test:
-        yield _tried(
+        yield tried(
             f"{name}: test alert",
             lambda: trial.send_alert(webhook),
             f"see what the receiver says of it, and that it has the same {of}SECRET and the "

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -175,6 +176,11 @@ def write_json_lines(found: Iterable[Mapping[str, Any]]) -> None:
 def write_json(encoded: bytes) -> None:
     """Write one JSON value as a line of stdout; what could steer a terminal becomes an escape."""
     sys.stdout.write(json_text(encoded.decode(), sys.stdout.encoding or "utf-8") + "\n")
+
+
+def terminal_width() -> int:
+    """How wide the terminal is that stdout goes to; 0 where it goes to none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def write_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

@@ -58,7 +58,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     who: Annotated[
         bool,
-        typer.Option("--who", help="Of changes that Azure tells, say who made them."),
+        typer.Option("--who", help="With --inventory azure: who made the changes."),
     ] = False,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
     verbose: Verbose = False,
@@ -84,9 +84,10 @@ def why(  # noqa: PLR0913 - one parameter for each option
         from nsgflow_core.errors import BadInputError
 
         form = one_of("--output", form, _OUTPUTS)
-        if bool(nsg) != bool(direction):
-            raise BadInputError("--nsg and --direction go together")
-        way = one_of("--direction", direction, ("in", "out")) if direction else ""
+        live = estate.inventory == AZURE
+        way = _way(nsg, direction)
+        if who and not live:
+            raise BadInputError("--who is of changes that Azure tells: it needs --inventory azure")
         accounts = opened(sources, os.environ) if are_named(sources, os.environ) else None
         offline = isinstance(accounts, FileLogs)
         kept = None
@@ -103,14 +104,9 @@ def why(  # noqa: PLR0913 - one parameter for each option
         logged = of_ends(knowledge.inventory, kept.flow_logs if kept else None, names)
 
         def tell() -> None:
-            if nsg:
-                now = whys.one_nsg(judge, nsg, way, asked)
-            elif knowledge.inventory is None:
-                now = recorded.judge(asked)
-            else:
-                now = judge.judge(asked.packet())
+            now = whys.one_nsg(judge, nsg, way, asked) if nsg else recorded.judge(asked)
             answer = whys.answer(asked, recorded.rows(), now)
-            if kept and knowledge.inventory is not None and estate.inventory == AZURE:
+            if live and kept and knowledge.inventory is not None:
                 ends = () if nsg else (asked.src, asked.dst)
                 ids = rule_changes.path_ids(knowledge.inventory, ends, now)
                 answer["changes"] = rule_changes.asked(
@@ -128,3 +124,12 @@ def why(  # noqa: PLR0913 - one parameter for each option
                 if asked.fits(found.flow):
                     recorded.add(found.flow)
             tell()
+
+
+def _way(nsg: str, direction: str) -> str:
+    """The direction in which one NSG is asked, "" where all of them are."""
+    if bool(nsg) != bool(direction):
+        from nsgflow_core.errors import BadInputError
+
+        raise BadInputError("--nsg and --direction go together")
+    return one_of("--direction", direction, ("in", "out")) if direction else ""

@@ -139,7 +139,9 @@ class Recorded:
             space.learn(far, inside=inside)
 
     def judge(self, asked: Asked) -> Judgement:
-        """What the NSGs that logged the flow say now, where no inventory tells which it passes."""
+        """What every layer says now; without an inventory, the NSGs that logged the flow."""
+        if self._judge.inventory is not None:
+            return self._judge.judge(asked.packet())
         found = [
             self._judge.one_layer(nsg, asked.packet(), inbound=direction == "in")
             for direction in ("out", "in")

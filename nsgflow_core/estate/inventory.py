@@ -209,6 +209,11 @@ class Inventory:
         """The subnet of a network interface."""
         return self._subnets[nic.subnet]
 
+    def prefixes_of(self, subnet: int) -> list[str]:
+        """The prefixes of a subnet, by its number, as a NIC has it."""
+        known = self._stored.prefixes.get(self._subnets[subnet].vnet, {})
+        return [text for text, number in known.items() if number == subnet]
+
     def nsg_ids(self) -> Sequence[str]:
         """The NSGs whose rules are known, by id."""
         return [owner for owner in self._all_rules() if "/networksecuritygroups/" in owner]

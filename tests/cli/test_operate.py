@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from azure.storage.queue import QueueClient
 
 from devtools.chat import Kind, chat
 from devtools.flowlogs import BlobWriter, Group, Nic, nsg_path, nsg_record
@@ -25,7 +27,7 @@ from devtools.nic import NSG_CONTAINER, VNET_CONTAINER
 from devtools.tls import make_certificate
 from devtools.webhook import Webhook, webhook
 from nsgflow_core.cli import findings as findings_module
-from nsgflow_core.cli.findings import Finding
+from nsgflow_core.cli.finding import Finding
 from nsgflow_core.model import Storage
 from tests.cli.conftest import ROOT, Store
 
@@ -245,6 +247,82 @@ def test_check_names_each_mend(services: Services) -> None:
     ):
         assert mend in text
     assert "secret" not in text
+
+
+def by_queue(
+    services: Services, name: str, storage: str = "", **more: str
+) -> tuple[int, list[str]]:
+    """Exit status of `nsgflow check` with events by a queue, and the lines about it."""
+    status, lines = findings(
+        services,
+        NSGFLOW_TRIGGER_SOURCE="Queue",
+        NSGFLOW_EVENTS_QUEUE=name,
+        AZURE_STORAGE_CONNECTION_STRING=storage or services.store.azurite.connection_string,
+        **more,
+    )
+    return status, [line for line in lines if " events: " in line]
+
+
+def test_check_looks_at_the_queue_of_events(services: Services) -> None:
+    """It is there, with what waits; events that were given up are said, with what to do."""
+    writer(services.store, datetime.now(UTC)).append(record(datetime.now(UTC), 1))
+    storage, name = services.store.azurite.connection_string, f"q{time.time_ns()}"
+    with (
+        QueueClient.from_connection_string(storage, name) as events,
+        QueueClient.from_connection_string(storage, f"{name}-poison") as poison,
+    ):
+        status, (line,) = by_queue(services, name)
+        assert status == 1
+        assert line.startswith(f"MISSING events: queue {name} on devstoreaccount1: there is none")
+
+        events.create_queue()
+        assert by_queue(services, name) == (
+            0,
+            [f"ok      events: queue {name} on devstoreaccount1 (0 waiting)"],
+        )
+        poison.create_queue()
+        for text in ("a", "b"):
+            events.send_message(text)
+            poison.send_message(text)
+        status, (line, given_up) = by_queue(services, name)
+
+        assert (status, line) == (
+            1,
+            f"ok      events: queue {name} on devstoreaccount1 (2 waiting)",
+        )
+        assert given_up.startswith(f"WRONG   events: queue {name}-poison: 2 were given up")
+        assert f"--queue-name {name}-poison" in given_up
+        assert [at.content for at in events.receive_messages()] == ["a", "b"]  # none was taken
+
+
+def test_check_sees_that_events_wait_for_long(services: Services) -> None:
+    """The app does not take them; and who may not look at the queue gets the role's name."""
+    storage, name = services.store.azurite, f"q{time.time_ns()}"
+    with QueueClient.from_connection_string(storage.connection_string, name) as events:
+        events.create_queue()
+    hour_ago = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
+    message = (
+        f"<QueueMessagesList><QueueMessage><MessageId>1</MessageId><InsertionTime>{hour_ago}"
+        f"</InsertionTime><ExpirationTime>{hour_ago}</ExpirationTime><DequeueCount>0</DequeueCount>"
+        "<MessageText>a</MessageText></QueueMessage></QueueMessagesList>"
+    ).encode()
+    with metered(storage) as meter:
+        meter.queues.faults = lambda request: (
+            Fault(status=200, body=message, headers={"Content-Type": "application/xml"})
+            if "peekonly" in request.target
+            else None
+        )
+        status, (_, late) = by_queue(services, name, meter.connection_string)
+        assert status == 1
+        assert late.startswith(f"WRONG   events: first in {name}: it has been waiting for 60 min")
+
+        meter.queues.faults = lambda _: Fault(
+            status=403, headers={"x-ms-error-code": "AuthorizationPermissionMismatch"}
+        )
+        status, (line,) = by_queue(services, name, meter.connection_string)
+        assert status == 1
+        assert "403 AuthorizationPermissionMismatch" in line
+        assert "role Storage Queue Data Contributor on devstoreaccount1" in line
 
 
 def test_check_lists_every_problem_of_the_settings(store: Store) -> None:

@@ -31,6 +31,7 @@ from nsgflow_core.cli.inventories import cache_folder
 from nsgflow_core.cli.main import app
 from nsgflow_core.estate import arm
 from nsgflow_core.estate.arm import Cloud
+from nsgflow_core.estate.library import INVENTORY_BLOB
 from tests.integration.conftest import HOUR, Deployment
 
 ACCOUNT = "devstoreaccount1"
@@ -156,6 +157,23 @@ def test_an_account_that_was_not_named_or_refuses(
     wrong = deployment.storage.connection_string.replace("AccountKey=E", "AccountKey=F")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
     assert "403" in coverage()["prod/web1"]["newestBecause"]
+
+
+def test_interfaces_of_the_deployed_function(
+    deployment: Deployment, azure: ResourceManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its inventory has no flow logs, since they would cost it: Azure is asked for them alone."""
+    monkeypatch.setenv("AzureWebJobsStorage", deployment.storage.connection_string)
+    invoke("inventory")
+    kept = inventories.read_file(str(next(cache_folder(os.environ).iterdir())))
+    deployment.container("nsgflow-state").upload_blob(INVENTORY_BLOB, kept.inventory)
+    azure.queries.clear()
+    found = coverage("--inventory", "app")
+    assert {vm: row["logged"] for vm, row in found.items()} == {
+        "prod/web1": "once",
+        "prod/db1": "twice",
+    }
+    assert len(azure.queries) == 1
 
 
 def test_filters_come_from_the_watcher(azure: ResourceManager, estate: Estate) -> None:
@@ -329,4 +347,6 @@ def test_files_never_ask_what_changed(azure: ResourceManager, log: str, tmp_path
     azure.queries.clear()
     assert "changes" not in why("web1", "db1:22", log, "--inventory", moved)
     assert "changes" not in why("10.0.0.4", "10.0.1.4:22", log)
+    refused = invoke("why", "web1", "db1:22", log, "--inventory", moved, "--who", status=2)
+    assert "--who is of changes that Azure tells" in refused.stderr
     assert azure.queries == []

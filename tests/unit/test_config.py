@@ -316,7 +316,18 @@ def test_events_by_queue_need_the_hosts_queue_service() -> None:
     with pytest.raises(ConfigError, match="AzureWebJobsStorage__queueServiceUri"):
         settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
     by_identity["AzureWebJobsStorage__queueServiceUri"] = "https://host.queue.core.windows.net"
-    settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
+    found = settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
+
+    assert found.host_storage.queue_url == "https://host.queue.core.windows.net"
+    assert settings(**by_identity).host_storage.queue_url == ""
+    by_name = {"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "host"}
+    found = settings(**by_name, NSGFLOW_TRIGGER_SOURCE="Queue")
+    assert found.host_storage.queue_url == "https://host.queue.core.windows.net"
+    with pytest.raises(ConfigError, match="queueServiceUri: 'host' is no https URL"):
+        settings(
+            **by_identity | {"AzureWebJobsStorage__queueServiceUri": "host"},
+            NSGFLOW_TRIGGER_SOURCE="Queue",
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Which flow logs record an interface: every way in which levels meet."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devtools.estate import Estate
 from devtools.resource_manager import Row
@@ -195,3 +197,43 @@ def test_levels() -> None:
     """By the target; one that is nothing we know has none."""
     made = FlowLog("/a/flowLogs/x", "/subscriptions/s/what/ever", "", True, None, None)  # noqa: FBT003
     assert (made.level, made.filtered, made.name) == ("", None, "x")
+
+
+TARGETS = ("nic", "subnet", "vnet", "own", "shared")
+RECORDS = {  # what records, of VNet flow logs: by which of the three are on
+    (False, False, False): None,
+    (False, False, True): "vnet",
+    (False, True, False): "subnet",
+    (False, True, True): "subnet",
+    (True, False, False): "nic",
+    (True, False, True): "nic",
+    (True, True, False): "nic",
+    (True, True, True): "nic",
+}
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(TARGETS, st.sampled_from(["none", "off", "on"]))))
+def test_every_combination_of_levels(logs: dict[str, str]) -> None:
+    """By a table of what records, written out; no flow log records that is off."""
+    net = NET
+    targets = dict(zip(TARGETS, (net.nic, net.subnet, net.vnet, net.own, net.shared), strict=True))
+    made = [
+        FlowLog(f"/w/flowLogs/{key}", targets[key].lower(), "", state == "on", "", "")
+        for key, state in logs.items()
+        if state != "none"
+    ]
+    (found, _) = coverage(INVENTORY, made)
+    on = {key for key, state in logs.items() if state == "on"}
+    near = RECORDS["nic" in on, "subnet" in on, "vnet" in on]
+    expected = on & {"own", "shared"} | ({near} if near else set())
+    assert {log.name for log in found.logging} == expected
+    by_nsgs = len(on & {"own", "shared"})
+    both = "twice" if by_nsgs else "once"
+    assert found.logged == (both if near else ("not-logged", "in-part", "once")[by_nsgs])
+    assert bool(found.because) == (found.logged in ("not-logged", "in-part"))
+    assert found.on_nsg_logs == bool(by_nsgs)
+    assert len(found.logs) == len(made)
+
+
+NET = Net()
+INVENTORY = Inventory(read_inventory(Graph(NET.estate)))
