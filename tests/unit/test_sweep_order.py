@@ -50,7 +50,7 @@ def swept(
     now = HOUR.replace(minute=30)
     with (
         mock.patch.object(sweep_module, "ThreadPoolExecutor", return_value=Inline()),
-        mock.patch.object(sweep_module.time, "sleep"),
+        mock.patch("nsgflow_core.delivery.sweep.time.sleep"),
     ):
         account = Account("FlowLogs", "logs", ())
         return sweep(account, store, run, Window(now, 3, 30, out_of_time), sinks)
