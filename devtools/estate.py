@@ -215,7 +215,12 @@ class Estate:
             "changeType": kind,
             "changeAttributes": {"timestamp": time, "changedBy": by, "clientType": "Azure Portal"},
             "changes": {
-                path: {"previousValue": before, "newValue": after, "changeCategory": "User"}
+                path: {
+                    "previousValue": "null" if before is None else before,
+                    "newValue": "null" if after is None else after,
+                    "changeCategory": "User",
+                    "propertyChangeType": "Update",
+                }
                 for path, (before, after) in changes.items()
             },
         }

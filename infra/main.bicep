@@ -123,6 +123,11 @@ param webhookIntervalSeconds int = 30
 @maxValue(10080)
 param webhookRepeatMinutes int = 15
 
+@description('Optional. Minutes without a new flow, while its log went on, after which a group is told as over, with the formats for people.')
+@minValue(5)
+@maxValue(1440)
+param webhookQuietMinutes int = 30
+
 @description('Optional. Hours that the sweep looks back.')
 @minValue(1)
 @maxValue(720)
@@ -451,6 +456,7 @@ module functionApp 'modules/function-app.bicep' = {
         NSGFLOW_WEBHOOK_MAX_AGE_MINUTES: webhookMaxAgeMinutes > 0 ? string(webhookMaxAgeMinutes) : ''
         NSGFLOW_WEBHOOK_INTERVAL_SECONDS: string(webhookIntervalSeconds)
         NSGFLOW_WEBHOOK_REPEAT_MINUTES: string(webhookRepeatMinutes)
+        NSGFLOW_WEBHOOK_QUIET_MINUTES: string(webhookQuietMinutes)
         NSGFLOW_SWEEP_HOURS: string(sweepHours)
         NSGFLOW_SERVICE_TAGS: serviceTags
         NSGFLOW_INVENTORY: inventoryEnabled ? 'resourcegraph' : ''

@@ -2,12 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-
-from azure.storage.blob import BlobServiceClient
 
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.checkpoint import Checkpoints
@@ -18,8 +16,7 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
-from nsgflow_core.digests import portal
-from nsgflow_core.digests.digest import Digest, Digests, watch_from
+from nsgflow_core.digests.digest import Digests, watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
 from nsgflow_core.estate.knowledge import Knowing
@@ -80,12 +77,16 @@ class Service:
             for webhook in settings.webhooks
             if webhook.digest_schedule
         }
-        self._digests = _digests(settings, self._ledgers, host, now)
         state = host.get_container_client(settings.state_container)
         sources = Sources(
             settings.service_tags, settings.inventory, cloud or CLOUDS[settings.cloud]
         )
         self._library = Library(state, sources, self._telemetry.warn, now)
+        self._digests: dict[str, Digests] = {}
+        if self._ledgers:
+            from nsgflow_core.delivery.telling import digests_of  # noqa: PLC0415 - only they pay
+
+            self._digests = digests_of(settings, self._ledgers, state, now, self._library.current)
         sinks = _sinks(settings, self._library.current)
         lanes = _lanes(sinks, now)
         self._well = {lane.name: lane.breaker.closed for lane in lanes}
@@ -250,6 +251,8 @@ class Service:
         """
         report = self._digests[sink].run()
         self._telemetry.digest(sink, report)
+        if report.denied:  # what the rules say of it by now may be its end
+            self._library.check()
         if report.error is not None:
             raise report.error
 
@@ -371,38 +374,3 @@ def _lanes(sinks: Sequence[Sink], now: Callable[[], float]) -> list[Lane]:
     return [
         Lane(each, ThreadPoolExecutor(THREADS, thread_name_prefix=each.name), now) for each in sinks
     ]
-
-
-def link_to(settings: Settings) -> Callable[[Digest], str]:
-    """What gives the link of a digest into the workspace, "" where none is set."""
-    host_url = portal.portal(settings.logs.endpoint if settings.logs else "")
-    table_name = (settings.logs.stream if settings.logs else "NSGFlow_CL").removeprefix("Custom-")
-    return lambda digest: portal.link(digest, settings.workspace_id, table_name, host_url)
-
-
-def _digests(
-    settings: Settings,
-    ledgers: Mapping[str, Ledgers],
-    host: BlobServiceClient,
-    now: Callable[[], float],
-) -> dict[str, Digests]:
-    """The digests of each webhook that takes them, by its sink."""
-    if not ledgers:
-        return {}
-    from nsgflow_core.digests.state import DigestState  # noqa: PLC0415
-    from nsgflow_core.sinks.digest import Poster  # noqa: PLC0415
-
-    state = host.get_container_client(settings.state_container)
-    return {
-        webhook.name: Digests(
-            DigestState(state, webhook.name),
-            ledgers[webhook.name],
-            Poster(webhook, link_to(settings)),
-            webhook.interval_seconds,
-            webhook.repeat_minutes * 60,
-            settings.state_days,
-            now,
-        )
-        for webhook in settings.webhooks
-        if webhook.name in ledgers
-    }

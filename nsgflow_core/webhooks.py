@@ -24,6 +24,7 @@ SETTINGS = (
     "MAX_AGE_MINUTES",
     "INTERVAL_SECONDS",
     "REPEAT_MINUTES",
+    "QUIET_MINUTES",
     "HEADERS",
     "CONTENT_TYPE",
 )
@@ -83,6 +84,7 @@ class WebhookSettings:
     routing_key: str = ""
     interval_seconds: int = 30
     repeat_minutes: int = 15
+    quiet_minutes: int = 30
     name: str = NAMES[0]
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = CONTENT_TYPES[0]
@@ -140,6 +142,7 @@ def _webhook(env: Mapping[str, str], name: str, problems: list[str]) -> WebhookS
         max_age = variables.number(env, key, 0, (1, 525_600), problems)
     interval = variables.number(env, f"{of}INTERVAL_SECONDS", 30, (1, _DAY_SECONDS), problems)
     repeat = variables.number(env, f"{of}REPEAT_MINUTES", 15, (0, 10_080), problems)
+    quiet = variables.number(env, f"{of}QUIET_MINUTES", 30, (5, 1440), problems)
     headers = _headers(env, f"{of}HEADERS", problems)
     content_type = variables.choice(env, f"{of}CONTENT_TYPE", CONTENT_TYPES, problems)
     if url is None:
@@ -156,6 +159,7 @@ def _webhook(env: Mapping[str, str], name: str, problems: list[str]) -> WebhookS
         routing_key,
         interval,
         repeat,
+        quiet,
         name,
         headers,
         content_type,

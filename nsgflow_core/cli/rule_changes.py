@@ -92,7 +92,10 @@ def sentence_of(told: Mapping[str, Any]) -> str:
         )
     if found:
         return "What changed on its path since then is below."
-    return "Azure has no change on its path since then; its history goes back 14 days."
+    return (
+        "Azure has no change on its path since then; its history goes back 14 days, and is some "
+        "minutes late."
+    )
 
 
 def write(told: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime
 
 from nsgflow_core.digests import groups
-from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.model import BlobRef, Flow, Group, Position, Record, flow_time
 from nsgflow_core.sinks.digest import Poster

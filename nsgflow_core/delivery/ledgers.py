@@ -12,12 +12,16 @@ from typing import Any
 import msgspec
 from azure.data.tables import TableClient
 
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import StateTable, etag_of, hour_of
-from nsgflow_core.digests.digest import Watched
 from nsgflow_core.digests.ledger import Ledger, decode, encode
-from nsgflow_core.logs.path import hour_name
+from nsgflow_core.digests.memory import Watched
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.logs.path import hour_name, log_name, parse_path
+from nsgflow_core.model import BlobRef
 from nsgflow_core.webhooks import NAMES
 
+_CURSORS = msgspec.json.Decoder(dict[str, Cursor])
 _SHORT_KEY = 16  # hex digits that tell the rows of one hour apart
 _COLUMNS = {name: "Alerts" + name.removeprefix(NAMES[0]) for name in NAMES}
 _WATCHED = {name: "~watched" + name.removeprefix(NAMES[0]) for name in NAMES}
@@ -29,6 +33,7 @@ class Ledgers:
 
     def __init__(self, table: TableClient, sink: str = NAMES[0]) -> None:
         self._rows = StateTable(table)
+        self._sink = sink
         self._column = _COLUMNS[sink]
         self._watched = _WATCHED[sink]
 
@@ -42,6 +47,20 @@ class Ledgers:
         for entity in rows:
             if ledger := _ledger(entity.get(self._column)):
                 yield entity["RowKey"][:_SHORT_KEY], ledger
+
+    def reached(self, hour: datetime) -> Iterator[tuple[str, int]]:
+        """How far the sink read the logs of an hour, by their names: times in milliseconds.
+
+        It is 0 where there is more to read, or where that is not known.
+        """
+        columns = ["Account", "Container", "Path", "Cursors"]
+        rows = self._rows.query("PartitionKey eq @hour", {"hour": hour_name(hour)}, select=columns)
+        for entity in rows:
+            with suppress(KeyError, TypeError, msgspec.MsgspecError, BadInputError):
+                ref = BlobRef(entity["Account"], entity["Container"], entity["Path"])
+                name = log_name(ref, parse_path(ref.path))
+                cursor = _CURSORS.decode(entity["Cursors"]).get(self._sink)
+                yield name, cursor.read_to if cursor is not None and cursor.listed else 0
 
     def watch(self, hour: datetime, until: float) -> None:
         """Mark an hour whose ledgers may change although it is long over."""

@@ -270,7 +270,7 @@ class _Run:
             moved[name] = self._behind(window[name])
         for name, delivery in deliveries.items():
             self._account(name, delivery)
-            cursor = after(window[name], delivery, data, start.offset, blocks)
+            cursor = after(window[name], delivery, data, start.offset, blocks, reading)
             if delivery.reached == end and delivery.error is None and last:
                 waits = self._reader.waits(cursor, blocks)
                 seen = max(cursor.offset - 1, 0) if waits else blocks.size
@@ -331,7 +331,8 @@ class _Run:
         _count(self.report.too_old, name, delivery.too_old)
         _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
-            counted = ledger.add(self._ledgers.get(name), delivery.counted, self._parts.now())
+            known, now = self._ledgers.get(name), self._parts.now()
+            counted = ledger.add(known, delivery.counted, now, self._reader.log_name)
             self._ledgers = {**self._ledgers, name: counted}
         if delivery.refused:
             self._parts.dead_letters.put_refused(self._ref, name, delivery.refused)

@@ -12,7 +12,7 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core.digests.digest import State, StateChangedError
+from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.storage import error_code, errors_of
 from nsgflow_core.webhooks import NAMES
 

@@ -1,7 +1,7 @@
 """What changed of the resources that rules come from, by Resource Graph's change history.
 
-It has changes of up to 14 days, of resources that are in Resource Graph's `resources`; Reader is
-enough. A change names the properties that differ, with their values before and after
+It has changes of up to 14 days, some minutes late, of what is in Resource Graph's `resources`;
+Reader is enough. A change names the properties that differ, with their values before and after
 (https://learn.microsoft.com/azure/governance/resource-graph/changes/get-resource-changes).
 """
 
@@ -105,7 +105,7 @@ def _change(row: Mapping[str, Any]) -> Change | None:
 
 
 def _text(value: object) -> str:
-    if value is None:
+    if value in (None, "null"):  # as Azure has it where a property was added or taken away
         return ""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"

@@ -3,6 +3,9 @@
 Two readers find the same: one for records as Azure writes them, and a lenient one for the rest.
 """
 
+import re
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
@@ -27,17 +30,24 @@ from nsgflow_core.model import Bad, Flow, Group, Record
 _VNET = 4
 _TOGETHER = 4096
 """Tuples read at once: enough that what a list costs by itself does not count."""
+_LATEST = timedelta(minutes=75)
+"""How long behind the beginning of an hour the last record of its log may bear a time."""
+_TIME = re.compile(rb'"time"\s*:\s*"([^"\\]{1,64})"')
 _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What a stretch of a blob holds: flows, bad pieces, the number of records; see `Stretch`."""
+    """What a stretch of a blob holds: flows, bad pieces, the number of records; see `Stretch`.
+
+    `read_to` is the time of its last record, in milliseconds; 0 where that is not known.
+    """
 
     flows: list[Flow]
     bad: list[Bad]
     records: int
     end: int
+    read_to: int = 0
 
 
 def read_stretch(
@@ -58,6 +68,7 @@ def read_stretch(
     bad: list[Bad] = []
     lists: list[TupleList] = []
     count = done = waiting = 0
+    newest: bytes | memoryview = b""
     for begin, end, doc in records.alike(data, RECORD.decode):
         try:
             place = (at + begin, at + end)
@@ -71,13 +82,26 @@ def read_stretch(
             flows += read_lists(lists, bad, denied_only=denied_only)
             lists, waiting = [], 0
         count += 1
-        done = end
+        done, newest = end, memoryview(data)[begin:end]
     flows += read_lists(lists, bad, denied_only=denied_only)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
         flows += read(raw, log, bad, denied_only=denied_only, inventory=inventory)
     bad = sorted(rest.bad + bad, key=lambda piece: piece.offset)
-    return Reading(flows, bad, count + len(rest.records), rest.end)
+    if rest.records:
+        newest = bytes(rest.records[-1].data)
+    return Reading(flows, bad, count + len(rest.records), rest.end, written_ms(newest, log.hour))
+
+
+def written_ms(record: bytes | memoryview, hour: datetime) -> int:
+    """When a record was written, in milliseconds; 0 where it says no time of this hour's log."""
+    found = _TIME.search(record)
+    try:
+        at = datetime.fromisoformat(found[1].decode()) if found else hour - _LATEST
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return int(at.timestamp() * 1000) if hour <= at <= hour + _LATEST else 0
+    except (ValueError, OverflowError):
+        return 0
 
 
 def read(

@@ -14,8 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from nsgflow_core.digests import groups
-from nsgflow_core.digests.digest import MAX_SHOWN, Digest
+from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import Tally, rank
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.model import PROTOCOLS, BlobRef, Flow, Group, Position, Record

@@ -11,17 +11,13 @@ from devtools.truth import flows_of_log
 from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.digests import ledger as ledgers
-from nsgflow_core.digests.digest import (
-    Digest,
-    DigestReport,
-    Digests,
-    State,
-    StateChangedError,
-    Watched,
-)
+from nsgflow_core.digests.digest import DigestReport, Digests
 from nsgflow_core.digests.ledger import Ledger
+from nsgflow_core.digests.memory import State, StateChangedError, Watched
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.path import log_name, parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.sinks.digest import DigestSink
 from nsgflow_core.sinks.lane import Lane
@@ -48,6 +44,14 @@ class Rows(Table):
         for ref, row in list(self.rows.items()):
             if row.hour == hour and (ledger := row.ledgers.get("webhook")):
                 yield str(ref), ledgers.decode(ledgers.encode(ledger))
+
+    def reached(self, hour: datetime) -> Iterator[tuple[str, int]]:
+        """As `Ledgers.reached`."""
+        self.fate()
+        self.requests["look"] += 1
+        for ref, row in list(self.rows.items()):
+            if row.hour == hour and (cursor := row.cursors.get("webhook")):
+                yield log_name(ref, parse_path(ref.path)), cursor.read_to if cursor.listed else 0
 
     def watch(self, hour: datetime, until: float) -> None:
         """As `Ledgers.watch`."""

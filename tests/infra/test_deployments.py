@@ -241,6 +241,7 @@ def _environ(path: Path) -> dict[str, str]:
         "NSGFLOW_LOGS_ENDPOINT": "https://dcr-x.westeurope-1.ingest.monitor.azure.com",
         "NSGFLOW_LOGS_RULE_ID": "dcr-00000000000000000000000000000000",
         "NSGFLOW_WEBHOOK_URL": "https://hooks.example.org/url-of-the-webhook",
+        "NSGFLOW_WEBHOOK_2_URL": "https://hooks.example.org/another",
         "NSGFLOW_WEBHOOK_SECRET": "whsec_c2VjcmV0",
     }
     return {

@@ -46,7 +46,7 @@ def test_defaults() -> None:
     """CloudEvents, and no digest."""
     made = webhook()
     assert (made.format, made.digest_schedule, made.routing_key) == ("cloudevents", "", "")
-    assert (made.interval_seconds, made.repeat_minutes) == (30, 15)
+    assert (made.interval_seconds, made.repeat_minutes, made.quiet_minutes) == (30, 15, 30)
     assert settings().workspace_id == ""
 
 
@@ -85,12 +85,14 @@ def test_every_problem_at_once() -> None:
         NSGFLOW_WEBHOOK_FORMAT="email",
         NSGFLOW_WEBHOOK_INTERVAL_SECONDS="0",
         NSGFLOW_WEBHOOK_REPEAT_MINUTES="soon",
+        NSGFLOW_WEBHOOK_QUIET_MINUTES="4",
         NSGFLOW_WORKSPACE_ID="my-workspace",
     )
     assert [problem.partition(":")[0] for problem in found] == [
         "NSGFLOW_WEBHOOK_FORMAT",
         "NSGFLOW_WEBHOOK_INTERVAL_SECONDS",
         "NSGFLOW_WEBHOOK_REPEAT_MINUTES",
+        "NSGFLOW_WEBHOOK_QUIET_MINUTES",
         "NSGFLOW_WORKSPACE_ID",
     ]
 

@@ -47,7 +47,9 @@ def general(data: bytes, at: int, *, last: bool, denied_only: bool) -> Reading:
         for flow in flows.read(raw, LOG, bad, denied_only=denied_only)
     ]
     bad = sorted(stretch.bad + bad, key=lambda piece: piece.offset)
-    return Reading(found, bad, len(stretch.records), stretch.end)
+    newest = bytes(stretch.records[-1].data) if stretch.records else b""
+    read_to = flows.written_ms(newest, LOG.hour)
+    return Reading(found, bad, len(stretch.records), stretch.end, read_to)
 
 
 nsg_tuples = st.builds(
