@@ -10,6 +10,7 @@ _COMMANDS = (
     *("", "flows", "denied", "why", "simulate", "coverage", "tail", "checkpoints", "replay"),
     *("inventory", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
+    *("silence", "silence add", "silence list", "silence end"),
 )
 _INTRODUCTION = """\
 # The command line
@@ -57,8 +58,8 @@ U+FFFD in lines and tables, and escapes in JSON (`\\u001b`), CSV and proposed co
 CSV a cell that a spreadsheet would compute (`=`, `+`, `-`, `@`) begins with `'`. What the encoding
 of stdout lacks is written as an escape.
 
-`checkpoints`, `replay`, `run`, `check` and `dead-letters` take the settings of the deployed
-function from the environment, by the same names; [configuration.md](configuration.md) has them.
+`checkpoints`, `replay`, `run`, `check`, `dead-letters` and `silence` take the settings of the
+deployed function from the environment, by the same names; [configuration.md](configuration.md) has them.
 What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 
 | exit status | |
