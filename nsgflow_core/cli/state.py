@@ -12,7 +12,7 @@ import typer
 from azure.core.exceptions import ResourceNotFoundError
 
 from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.listing import Logs, Resource
+from nsgflow_core.cli.listing import Hours, Logs
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
@@ -147,7 +147,7 @@ class Entries:
                 self.failures.append(sentence(exc))
                 continue
             self.names |= {at.name for at in found}
-            wanted = [at for at in found if self._pattern.fullmatch(at.name)]
+            wanted = [Hours(at, self._hours) for at in found if self._pattern.fullmatch(at.name)]
             for hour in self._hours:
                 yield from self._of_hour(connection, account.name, logs, wanted, hour)
             self.failures += logs.failures.values()
@@ -171,7 +171,7 @@ class Entries:
         connection: str,
         account: str,
         logs: Logs,
-        resources: Sequence[Resource],
+        walks: Sequence[Hours],
         hour: datetime,
     ) -> Iterator[Entry]:
         known = {
@@ -179,8 +179,8 @@ class Entries:
             for checkpoint in self._state.checkpoints.in_hour(hour)
             if checkpoint.ref.account == account
         }
-        for at in resources:
-            for log in logs.listed(at, lambda one: one.logs(hour)):
+        for walk in walks:
+            for log in logs.of_walk(hour, walk):
                 yield Entry(connection, log.ref, log, known.pop(log.ref, None))
         for ref, checkpoint in known.items():
             if self._pattern.fullmatch(ref.path.partition("/y=")[0].rpartition("/")[2]):

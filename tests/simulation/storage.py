@@ -128,6 +128,19 @@ class BlobClient:
             raise ResourceNotFoundError("no such blob")
 
 
+class Listing(list[Any]):
+    """What a listing found, all on one page."""
+
+    continuation_token = None
+
+    def by_page(self) -> "Listing":
+        """The pages."""
+        return self
+
+    def __next__(self) -> "Listing":
+        return self
+
+
 @dataclass(frozen=True)
 class ContainerClient:
     """Lists and uploads."""
@@ -143,17 +156,17 @@ class ContainerClient:
         below = {rest.partition(delimiter)[0] for rest in rests}
         return [BlobPrefix(prefix=f"{prefix}{name}{delimiter}") for name in sorted(below)]
 
-    def list_blobs(self, name_starts_with: str) -> list[Any]:
+    def list_blobs(self, name_starts_with: str) -> "Listing":
         """The blobs below a prefix."""
         self.blobs.request(self.container_name)
-        return [
+        return Listing(
             SimpleNamespace(
                 name=path,
                 size=sum(len(data) for _, data in self.blobs.blocks[self.container_name, path]),
                 etag=self.blobs.etags[self.container_name, path],
             )
             for path in self._paths(name_starts_with)
-        ]
+        )
 
     def upload_blob(self, name: str, content: bytes, *, overwrite: bool) -> None:
         """Write a blob in one piece."""
