@@ -59,18 +59,14 @@ U+FFFD in lines and tables, and escapes in JSON (`\\u001b`), CSV and proposed co
 CSV a cell that a spreadsheet would compute (`=`, `+`, `-`, `@`) begins with `'`. What the encoding
 of stdout lacks is written as an escape.
 
-<<<<<<< HEAD
-`checkpoints`, `replay`, `run`, `check`, `dead-letters` and `silence` take the settings of the
-deployed function from the environment, by the same names; [configuration.md](configuration.md) has them.
-=======
 `export` and `sql` need DuckDB, which is the extra `sql` (`pip install '.[cli,sql]'`, or just
 `pip install duckdb`). They take every flow where nothing else is asked for: what `flows
 --display-allowed --display-direction both --display-lb` shows. What is on its way lies in the
 folder for temporary files, about 40 bytes a flow. The SQL of `sql` sees the table `flows` alone.
 
-`checkpoints`, `replay`, `run`, `check` and `dead-letters` take the settings of the deployed
-function from the environment, by the same names; [configuration.md](configuration.md) has them.
->>>>>>> main
+`checkpoints`, `replay`, `run`, `check`, `dead-letters` and `silence` take the settings of the
+deployed function from the environment, by the same names;
+[configuration.md](configuration.md) has them.
 What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 
 | exit status | |

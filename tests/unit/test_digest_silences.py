@@ -7,7 +7,6 @@ from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.silences import Silence, silencing
 from nsgflow_core.estate.scope import INSIDE
 
-
 ONE = Sample(("10.0.0.1 10.0.1.1 1433",))
 APP = Sample(("app-1",))
 
