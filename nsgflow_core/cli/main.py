@@ -39,6 +39,8 @@ class Nsgflow(LazyGroup):
         "why": "Show what stands in the way of a flow.",
         "simulate": "Judge flows that were seen by changed rules.",
         "coverage": "Show which flow logs record each network interface.",
+        "export": "Write flows to a Parquet file.",
+        "sql": "Ask flows in SQL.",
         "tail": "Follow denied flows as they are written.",
         "checkpoints": "Show how far the deployed function got, by log.",
         "replay": "Have the deployed function send hours again.",
