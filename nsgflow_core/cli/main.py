@@ -56,6 +56,7 @@ class Nsgflow(LazyGroup):
         "why": "Show what stands in the way of a flow.",
         "simulate": "Judge flows that were seen by changed rules.",
         "coverage": "Show which flow logs record each network interface.",
+        "report": "Write what was denied as one HTML file.",
         "export": "Write flows to a Parquet file.",
         "sql": "Ask flows in SQL.",
         "tail": "Follow denied flows as they are written.",
