@@ -121,6 +121,7 @@ class Database:
                 format = 'newline_delimited', maximum_object_size = {64 * 1024 * 1024}
             ) AS shared ON own.key = shared.key"""  # noqa: S608 - of names that are ours
         self._execute("SET TimeZone = 'UTC'")
+        self._execute("SET enable_progress_bar = false")  # it would go among what is written
         self._execute(
             f"CREATE TABLE flows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})"
         )

@@ -230,6 +230,12 @@ def test_forms_of_answers(logs: Path) -> None:
     assert table == "a   n\na\N{REPLACEMENT CHARACTER}  1\n"
 
 
+def test_duckdb_writes_nothing_itself(logs: Path) -> None:
+    """Its own progress bar would stand in the answer."""
+    query = "SELECT current_setting('enable_progress_bar') AS bar"
+    assert asked(query, logs) == [{"bar": False}]
+
+
 def test_a_span_and_a_filter(logs: Path) -> None:
     """SQL asks the flows that the same flags show."""
     words = ("--since", "2026-01-01T12:10", "--filter", "action=denied direction=in")
