@@ -136,6 +136,18 @@ def now(tally: Tally) -> str:
     return plain(tally.now, MAX_NOW)
 
 
+def why(tally: Tally) -> str:
+    """The command that shows what stands in the way of one of the flows; "" where none is known."""
+    if not tally.examples.values or tally.key.cause:
+        return ""
+    src, dst, number = tally.examples.values[0].split(" ")
+    at = f"[{dst}]" if ":" in dst and number else dst
+    target = f"{at}:{number}" if number and number != "0" else dst
+    protocol = tally.key.protocol.lower()
+    kind = "" if protocol == "tcp" else f" --protocol {protocol}"
+    return plain(f"nsgflow why {src} {target}{kind}", 2 * _MAX_NAME)
+
+
 def direction(tally: Tally) -> str:
     """As seen from the network interface, and where it went."""
     way = "inbound" if tally.key.inbound else "outbound"

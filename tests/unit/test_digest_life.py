@@ -144,3 +144,21 @@ def test_rules_that_have_turned() -> None:
     assert turned(told(never), after) == "", "the rules, as they are known, never denied it"
     (wide,) = count([denied(3389, f"10.0.0.{n}") for n in range(4, 9)], before)
     assert turned(told(wide), after) == "", "not all of it can be asked"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "example", "command"),
+    [
+        ("TCP", "10.0.0.4 10.0.1.4 3389", "nsgflow why 10.0.0.4 10.0.1.4:3389"),
+        ("UDP", "fd00::1 fd00::2 53", "nsgflow why fd00::1 [fd00::2]:53 --protocol udp"),
+        ("ICMP", "10.0.0.4 10.0.1.4 0", "nsgflow why 10.0.0.4 10.0.1.4 --protocol icmp"),
+        ("ICMP", "fd00::1 fd00::2 ", "nsgflow why fd00::1 fd00::2 --protocol icmp"),
+    ],
+)
+def test_the_command_that_looks_into_it(protocol: str, example: str, command: str) -> None:
+    """Ready to be pasted, and taken by the command line; none for what no rule denied."""
+    key = replace(tally().key, protocol=protocol)
+    one = Tally(key, 1, AT, AT, examples=Sample((example,)))
+    assert wording.why(one) == command
+    assert wording.why(replace(one, key=replace(key, cause="platform"))) == ""
+    assert wording.why(tally()) == ""
