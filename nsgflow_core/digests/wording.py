@@ -32,6 +32,7 @@ _MAGNITUDES = (
 )
 _MAX_NAME = 100
 _NAMES = 4
+_SILENCES = 3
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _BLANK = re.compile(
     "[\N{COMBINING GRAPHEME JOINER}\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}"
@@ -198,7 +199,10 @@ def remainder(digest: Digest) -> list[str]:
     if digest.more_ended:
         verb = "is" if digest.more_ended == 1 else "are"
         said.append(f"{_some(digest.more_ended, 'more group')} {verb} over.")
-    said += [_silenced(at) for at in digest.silenced]
+    said += [_silenced(at) for at in digest.silenced[:_SILENCES]]
+    if more := digest.silenced[_SILENCES:]:
+        flows = _some(sum(at.flows for at in more), "flow")
+        said.append(f"{_some(len(more), 'more silence')} that held back {flows} are over.")
     if digest.behind_groups:
         said.append(
             f"{_some(digest.behind_groups, 'group')} from the internet with"
