@@ -16,7 +16,8 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
-from nsgflow_core.digests.digest import Digests, watch_from
+from nsgflow_core.digests.digest import Digests
+from nsgflow_core.digests.hours import watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
 from nsgflow_core.estate.knowledge import Knowing

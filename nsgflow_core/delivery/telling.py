@@ -9,6 +9,7 @@ from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.digests import portal
 from nsgflow_core.digests.digest import Digests
 from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.silence_blob import Silences
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.digests.turned import turned
 from nsgflow_core.estate.knowledge import Knowing
@@ -34,6 +35,7 @@ def digests_of(
             now,
             quiet=webhook.quiet_minutes * 60,
             turned=lambda life: turned(life, knowledge()),
+            silences=Silences(state).read,
         )
         for webhook in settings.webhooks
         if webhook.name in ledgers
