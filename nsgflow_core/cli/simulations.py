@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from nsgflow_core.cli.formats import write_json_lines, write_table
+from nsgflow_core.cli.formats import write_json_lines
 from nsgflow_core.cli.harmless import printable
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.estate.simulation import CHANGES, Change, Kind, Seen, as_json, totals
 
 ONLY_DENIED = (

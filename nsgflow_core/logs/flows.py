@@ -3,6 +3,10 @@
 Two readers find the same: one for records as Azure writes them, and a lenient one for the rest.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
+
 import msgspec
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
@@ -31,13 +35,22 @@ _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """What a stretch of a blob holds: flows, bad pieces, the number of records; see `Stretch`."""
+_Made = TypeVar("_Made")
+Make = Callable[[list[TupleList], list[Bad]], list[_Made]]
+"""What reads lists of tuples, in their order, and adds what it cannot read to the bad pieces."""
 
-    flows: list[Flow]
+
+class Reading(msgspec.Struct, Generic[_Made], frozen=True):
+    """What a stretch of a blob holds: flows, bad pieces, the number of records; see `Stretch`.
+
+    `newest` is the time of the last record as written, "" where none tells it.
+    """
+
+    flows: list[_Made]
     bad: list[Bad]
     records: int
     end: int
+    newest: str = ""
 
 
 def read_stretch(
@@ -48,16 +61,32 @@ def read_stretch(
     last: bool,
     denied_only: bool,
     inventory: Inventory | None = None,
-) -> Reading:
-    """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster.
+) -> Reading[Flow]:
+    """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster."""
+    make = partial(read_lists, denied_only=denied_only)
+    return stretch_of(data, at, log, make, last=last, denied_only=denied_only, inventory=inventory)
+
+
+def stretch_of(
+    data: bytes,
+    at: int,
+    log: LogPath,
+    make: Make[_Made],
+    *,
+    last: bool,
+    denied_only: bool,
+    inventory: Inventory | None = None,
+) -> Reading[_Made]:
+    """What `make` makes of all tuples in bytes that begin at offset `at`.
 
     Records that `records.alike` knows are decoded once instead of twice. From the first one on
-    that it does not know the rest is read by `split` and `read`. Either way the same is found.
+    that it does not know the rest is split and read one by one. Either way the same is found.
     """
-    flows: list[Flow] = []
+    flows: list[_Made] = []
     bad: list[Bad] = []
     lists: list[TupleList] = []
     count = done = waiting = 0
+    newest = ""
     for begin, end, doc in records.alike(data, RECORD.decode):
         try:
             place = (at + begin, at + end)
@@ -68,16 +97,17 @@ def read_stretch(
         lists += found
         waiting += sum(len(each.texts) for each in found)
         if waiting >= _TOGETHER:
-            flows += read_lists(lists, bad, denied_only=denied_only)
+            flows += make(lists, bad)
             lists, waiting = [], 0
         count += 1
-        done = end
-    flows += read_lists(lists, bad, denied_only=denied_only)
+        done, newest = end, doc.time
+    flows += make(lists, bad)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
-        flows += read(raw, log, bad, denied_only=denied_only, inventory=inventory)
+        found, newest = _lists_of(raw, log, bad, denied_only=denied_only, inventory=inventory)
+        flows += make(found, bad)
     bad = sorted(rest.bad + bad, key=lambda piece: piece.offset)
-    return Reading(flows, bad, count + len(rest.records), rest.end)
+    return Reading(flows, bad, count + len(rest.records), rest.end, newest)
 
 
 def read(
@@ -94,6 +124,19 @@ def read(
     added to `bad`, and the rest of the record is read all the same. An inventory tells which NSG
     the GUID of a v4 log stands for.
     """
+    found, _ = _lists_of(raw, log, bad, denied_only=denied_only, inventory=inventory)
+    return read_lists(found, bad, denied_only=denied_only)
+
+
+def _lists_of(
+    raw: RawRecord,
+    log: LogPath,
+    bad: list[Bad],
+    *,
+    denied_only: bool,
+    inventory: Inventory | None = None,
+) -> tuple[list[TupleList], str]:
+    """The lists of tuples of a record, and its time as written."""
     try:
         doc = RECORD.decode(raw.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -107,8 +150,8 @@ def read(
         found = _lists(doc, lists, place, log, inventory, denied_only=denied_only)
     except (UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
-        return []
-    return read_lists(found, bad, denied_only=denied_only)
+        return [], "" if doc is None else doc.time
+    return found, doc.time
 
 
 def _lists(
