@@ -84,10 +84,15 @@ def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes i
     service().sweep()
 
 
-if settings.webhook is not None and settings.webhook.digest_schedule:
+def add_digest(sink: str, schedule: str) -> None:
+    """Register the timer that tells the people behind a webhook what was denied."""
 
-    @app.function_name("digest")
-    @app.timer_trigger(arg_name="timer", schedule=settings.webhook.digest_schedule)
+    @app.function_name(sink.replace("webhook", "digest"))
+    @app.timer_trigger(arg_name="timer", schedule=schedule)
     def digest(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
-        """Tell people what was denied since they were told last."""
-        service().digest()
+        service().digest(sink)
+
+
+for webhook in settings.webhooks:
+    if webhook.digest_schedule:
+        add_digest(webhook.name, webhook.digest_schedule)

@@ -24,6 +24,7 @@ SLACK_TEXT = 3000
 SLACK_CHARACTERS = 13_200
 TEAMS_BYTES = 28_672
 PAGERDUTY_BYTES = 512 * 1024
+PAGERDUTY_KEY = 255
 
 
 @dataclasses.dataclass
@@ -97,12 +98,14 @@ def _teams(message: Message, body: bytes) -> str:
 
 
 def _pagerduty(message: Message, body: bytes) -> str:
+    if message["event_action"] == "resolve":
+        return "" if 0 < len(message["dedup_key"]) <= PAGERDUTY_KEY else "Event object is invalid"
     payload = message["payload"]
     if len(body) > PAGERDUTY_BYTES:
         return "Event object is too large"
     if len(message["routing_key"]) != 32:
         return "Length of 'routing_key' is incorrect (should be 32 characters)"
-    if message["event_action"] != "trigger" or len(message["dedup_key"]) > 255:
+    if message["event_action"] != "trigger" or len(message["dedup_key"]) > PAGERDUTY_KEY:
         return "Event object is invalid"
     if payload["severity"] not in ("critical", "error", "warning", "info"):
         return "'payload.severity' is invalid"

@@ -7,8 +7,8 @@ import sys
 from devtools import shell
 
 _COMMANDS = (
-    *("", "flows", "denied", "why", "simulate", "tail", "checkpoints", "replay", "inventory"),
-    *("run", "check"),
+    *("", "flows", "denied", "why", "simulate", "coverage", "tail", "checkpoints", "replay"),
+    *("inventory", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
 )
 _INTRODUCTION = """\
@@ -46,8 +46,11 @@ An option that adds up may be repeated: `--filter`, `--ip` and `--port` add a co
 Times are UTC: `2026-11-23T08:00`, `14:00` (the last one), `yesterday`, `now`, `90s`, `1h30m`, `3d`
 ago, or seconds since the epoch.
 
-With the settings of the deployed function in the environment (`AzureWebJobsStorage`) its inventory
-names the NSGs, VMs and subnets of VNet flow logs, in what is shown and in `--nsg-name`.
+With an inventory (`--inventory`, or the deployed function's where its `AzureWebJobsStorage` is in
+the environment) NSGs have names where logs have GUIDs, also in `--nsg-name`, and VMs (`group/name`)
+or subnets (`group/vnet/subnet`) stand beside addresses; `--filter vm=… subnet=… vnet=…` finds them.
+The lines of `flows` and `tail` have them behind a `#`, with `--inventory` alone: without it they
+are those of get_nsg_logs.
 
 Text from logs cannot steer a terminal: control characters and changes of the writing direction are
 U+FFFD in lines and tables, and escapes in JSON (`\\u001b`), CSV and proposed commands (`\\x1b`). In

@@ -4,8 +4,10 @@ US list prices, rounded, not taken from a quote. What is measured says where; wh
 parameter here and a line in the docs.
 """
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 SIZES = (10, 100, 1_000, 10_000)
 
@@ -31,7 +33,15 @@ _MEMORY = 2.0  # GB of an instance
 # Measured: requests to the host's queue for each update, polls included, by NICs; from 1,000 on it
 # is a message's put and delete, and two polls, since each poll brings several.
 _QUEUE_REQUESTS = {10: 10.0, 100: 6.2, 1_000: 4.0, 10_000: 4.0}
-_POLL = 2.0  # seconds between polls of a queue that we read ourselves: maxPollingInterval
+_HOST = json.loads((Path(__file__).parent.parent / "host.json").read_text())
+_POLL = sum(
+    float(part) * weight
+    for part, weight in zip(
+        _HOST["extensions"]["queues"]["maxPollingInterval"].split(":"), (3600, 60, 1), strict=True
+    )
+)
+"""The longest that the host waits, in seconds, before it asks an idle queue of events again."""
+_FIRST_POLL = 0.1
 
 DENIED_A_MINUTE = 2
 ROW_BYTES = 435
@@ -88,10 +98,15 @@ class Cost:
         return _over((active * _SECONDS + sweeps) * _MEMORY, _FREE_GB_SECONDS) * _GB_SECOND
 
     def _queue_requests(self) -> float:
+        measured = self.updates * _QUEUE_REQUESTS[self.nics]
         if not self.queue:
-            return self.updates * _QUEUE_REQUESTS[self.nics]
-        # Event Grid's put is a request too; an idle instance polls every two seconds.
-        return 3 * self.updates + self.instances * _SECONDS / _POLL
+            return measured
+        # The listener is the same, but asks an idle queue more often: after a message it waits
+        # twice as long each time, up to the longest. Put, get and delete come to that.
+        doublings = math.ceil(math.log2(_POLL / _FIRST_POLL))
+        idle = self.instances * 60 / self.nics - _FIRST_POLL * (2**doublings - 1)
+        polls: float = doublings + idle / _POLL
+        return max(measured, self.updates * (3 + polls)) if idle > 0 else measured
 
     @property
     def total(self) -> float:

@@ -9,13 +9,14 @@ from devtools.resource_manager import SUBSCRIPTION, Row
 class Estate:
     """A resource group, filled one resource at a time; `tables` are those of Resource Graph."""
 
-    def __init__(self, group: str = "Prod") -> None:
+    def __init__(self, group: str = "Prod", subscription: str = SUBSCRIPTION) -> None:
         self.tables: dict[str, list[Row]] = {
             "resources": [],
             "computeresources": [],
             "networkresources": [],
+            "resourcechanges": [],
         }
-        self._root = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers"
+        self._root = f"/subscriptions/{subscription}/resourceGroups/{group}/providers"
         self._numbers = itertools.count(1)
 
     def _add(self, path: str, properties: Row, table: str = "resources") -> str:
@@ -187,6 +188,50 @@ class Estate:
             row = {"id": resource_id, "name": "default", "type": kind_of, "properties": {}}
             table.append(row)
         row["properties"].setdefault(lists[kind], []).append(entry)
+
+    def flow_log(
+        self, name: str, target: str, *, region: str = "westeurope", **properties: object
+    ) -> Row:
+        """A flow log of a target (by id) into devstoreaccount1, and more properties of it."""
+        storage = f"{self._root}/Microsoft.Storage/storageAccounts/devstoreaccount1"
+        given = {"targetResourceId": target, "storageId": storage, "enabled": True} | properties
+        self._add(
+            f"Microsoft.Network/networkWatchers/NetworkWatcher_{region}/flowLogs/{name}", given
+        )
+        return self.tables["resources"][-1]
+
+    def change(
+        self,
+        target: str,
+        time: str,
+        changes: Row,
+        *,
+        kind: str = "Update",
+        by: str = "ann@x.example",
+    ) -> None:
+        """A change of a resource (by id): properties with their values before and after."""
+        properties = {
+            "targetResourceId": target,
+            "changeType": kind,
+            "changeAttributes": {"timestamp": time, "changedBy": by, "clientType": "Azure Portal"},
+            "changes": {
+                path: {
+                    "previousValue": "null" if before is None else before,
+                    "newValue": "null" if after is None else after,
+                    "changeCategory": "User",
+                    "propertyChangeType": "Update",
+                }
+                for path, (before, after) in changes.items()
+            },
+        }
+        number = next(self._numbers)
+        resource_id = f"{target}/providers/Microsoft.Resources/changes/{number}"
+        row = {"id": resource_id, "name": str(number), "type": "microsoft.resources/changes"}
+        self.tables["resourcechanges"].append(row | {"properties": properties})
+
+    def endpoint(self, nic: str) -> None:
+        """Make a NIC (by id) that of a private endpoint."""
+        self._properties(nic)["privateEndpoint"] = {"id": f"{nic}-endpoint"}
 
     def gateway(self, vnet: str, name: str, *sites: str, bgp: bool = False) -> None:
         """A VPN gateway in a VNet (by id), connected to sites with these prefixes."""

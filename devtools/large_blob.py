@@ -64,6 +64,10 @@ class LargeBlob:
         closer = Block("Z", self.size - len(CLOSER), len(CLOSER))
         return BlockList((Block("A", 0, first), *data, closer), self.size, self.etag)
 
+    def changed(self, ref: BlobRef, etag: str) -> bool:
+        """As `FlowLogs.changed`."""
+        return etag != self.etag
+
     def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes:
         """As `FlowLogs.read`."""
         if etag != self.etag:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from devtools import bicep
+from nsgflow_core import config
 
 _INTRODUCTION = """\
 # Parameters of the deployment
@@ -30,8 +31,12 @@ def parameters() -> str:
     """
     template = bicep.template(bicep.INFRA / "main.bicep")
     given = json.loads((bicep.INFRA / "main.parameters.json").read_text())["parameters"]
+    variables = {
+        name: at["value"].strip("${}").partition("=")[0]  # ${NAME=DEFAULT}
+        for name, at in given.items()
+    }
     rows = [
-        _row(name, given[name]["value"].strip("${}"), parameter, template["definitions"])
+        _row(name, variables[name], parameter, template["definitions"])
         for name, parameter in template["parameters"].items()
     ]
     types = {
@@ -40,7 +45,22 @@ def parameters() -> str:
         if (reference := _reference(parameter))
     }
     chapters = [_chapter(name, definition) for name, definition in types.items()]
-    return _INTRODUCTION + "\n".join(rows) + "\n" + "".join(chapters)
+    further = ", ".join(dict.fromkeys(map(_named, without_parameter())))
+    if further:
+        further = f"\nSettings that no other parameter makes go through `appSettings`: {further}.\n"
+    return _INTRODUCTION + "\n".join(rows) + "\n" + further + "".join(chapters)
+
+
+def without_parameter() -> list[str]:
+    """Settings that the code knows and the template does not make; raises as parameters does."""
+    template = json.dumps(bicep.template(bicep.INFRA / "main.bicep"))
+    return sorted(config.KNOWN - set(re.findall(r"\bNSGFLOW_\w+", template)))
+
+
+def _named(setting: str) -> str:
+    """The setting; those of further webhooks are one."""
+    many = re.match(r"NSGFLOW_WEBHOOK_\d_", setting)
+    return "those of `NSGFLOW_WEBHOOK_2_…` to `_9_…`" if many else f"`{setting}`"
 
 
 def _row(name: str, variable: str, parameter: dict[str, Any], types: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Azure Resource Manager, as far as nsgflow asks it: Resource Graph, subscriptions, service tags.
+"""Azure Resource Manager, as far as nsgflow asks it: Resource Graph, service tags, flow logs.
 
 It answers Resource Graph queries from resources in the form that Azure keeps, with the operators
 in `_OPERATORS` and no others, so that a query that asks for the wrong thing gets nothing here too.
@@ -27,7 +27,10 @@ SUBSCRIPTION = "00000000-0000-0000-0000-0000000000aa"
 LARGEST_PAGE = 1000
 
 _TAGS = re.compile(r"/subscriptions/([^/]+)/providers/Microsoft\.Network/locations/\w+/serviceTags")
+_FLOW_LOGS = re.compile(r"(/subscriptions/.+/networkWatchers/[^/]+)/flowLogs", re.IGNORECASE)
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d")
+
+_TABLES = ("resources", "computeresources", "networkresources", "resourcechanges")
 
 Row = dict[str, Any]
 
@@ -39,6 +42,8 @@ class ResourceManager:
     Attributes:
         tables: the resources of each table of Resource Graph.
         tags: pages of the service tags, as values of the REST API.
+        watchers: the flow logs of each Network Watcher, by its lower-case id; one that is not
+            here refuses.
         page: the most rows it gives at once, whatever is asked for.
         quota: queries that one window takes, and its length in seconds.
         queries: the queries that were answered, pages counted.
@@ -49,6 +54,7 @@ class ResourceManager:
     identity: Identity
     tables: dict[str, list[Row]] = dataclasses.field(default_factory=dict)
     tags: list[list[Row]] = dataclasses.field(default_factory=list)
+    watchers: dict[str, list[Row]] = dataclasses.field(default_factory=dict)
     page: int = LARGEST_PAGE
     quota: tuple[int, float] = (10_000, 5.0)
     queries: list[str] = dataclasses.field(default_factory=list)
@@ -72,12 +78,35 @@ class ResourceManager:
         if request.method == "POST" and request.path == GRAPH:
             with self._lock:
                 return self._graph(json.loads(request.body))
-        if request.method == "GET" and request.path == "/subscriptions":
+        if request.method == "GET":
+            return self._get(request)
+        return _error(404, "NotFound", f"no {request.method} {request.path} here")
+
+    def _get(self, request: Request) -> Response:
+        if request.path == "/subscriptions":
             return _json({"value": [{"subscriptionId": SUBSCRIPTION, "state": "Enabled"}]})
         found = _TAGS.fullmatch(request.path)
-        if request.method == "GET" and found is not None and found[1] == SUBSCRIPTION:
+        if found is not None and found[1] == SUBSCRIPTION:
             return self._service_tags(request, int(request.query.get("page", "0")))
+        if (found := _FLOW_LOGS.fullmatch(request.path)) is not None:
+            return self._flow_logs(request, found[1].lower())
         return _error(404, "NotFound", f"no {request.method} {request.path} here")
+
+    def _flow_logs(self, request: Request, watcher: str) -> Response:
+        """Two at a time; what an API version does not know yet is not told."""
+        if watcher not in self.watchers:
+            return _error(403, "AuthorizationFailed", "no right to read flow logs")
+        start = int(request.query.get("skip", "0"))
+        version = request.query["api-version"]
+        entries = self.watchers[watcher][start : start + 2]
+        if version < "2025":
+            entries = [entry | {"properties": _without_filters(entry)} for entry in entries]
+        body: Row = {"value": entries}
+        if len(self.watchers[watcher]) > start + 2:
+            body["nextLink"] = (
+                f"{self.endpoint}{request.path}?api-version={version}&skip={start + 2}"
+            )
+        return _json(body)
 
     def _service_tags(self, request: Request, number: int) -> Response:
         body: Row = {
@@ -149,7 +178,7 @@ def run(query: str, tables: dict[str, list[Row]]) -> list[Row]:
         ValueError: it is not of the little Kusto that is known here, or does not order its rows.
     """
     table, *steps = [" ".join(part.split()) for part in query.split("\n|")]
-    if table.lower() not in ("resources", "computeresources", "networkresources"):
+    if table.lower() not in _TABLES:
         raise ValueError(f"no table {table}")
     if not steps or not steps[-1].startswith("order by "):
         raise ValueError("pages of rows in no order repeat some and leave out others")
@@ -164,11 +193,21 @@ def run(query: str, tables: dict[str, list[Row]]) -> list[Row]:
     return rows
 
 
+def _without_filters(entry: Row) -> Row:
+    hidden = ("recordTypes", "enabledFilteringCriteria")
+    return {key: value for key, value in entry["properties"].items() if key not in hidden}
+
+
 def _where(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
     values = [value.lower() for value in re.findall(r"'([^']+)'", found[2])]
     if found[1] == "startswith":
         return [row for row in rows if row["type"].startswith(values[0])]
     return [row for row in rows if row["type"] in values]
+
+
+def _where_text(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
+    values = [value.lower() for value in re.findall(r"'([^']+)'", found[2])]
+    return [row for row in rows if str(_at(row, found[1]) or "").lower() in values]
 
 
 def _mv_expand(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
@@ -192,8 +231,11 @@ def _project(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
 
 
 def _order(rows: Sequence[Row], found: re.Match[str]) -> list[Row]:
-    keys = [item.removesuffix(" asc") for item in found[1].split(", ")]
-    return sorted(rows, key=lambda row: [row[key] for key in keys])
+    ordered = list(rows)
+    for item in reversed(found[1].split(", ")):  # sorting is stable
+        key, _, way = item.partition(" ")
+        ordered.sort(key=lambda row, key=key: row[key], reverse=way == "desc")  # type: ignore[misc]
+    return ordered
 
 
 def _at(row: Row, path: str) -> Any:
@@ -206,6 +248,7 @@ def _at(row: Row, path: str) -> Any:
 
 _OPERATORS: dict[str, Callable[[Sequence[Row], re.Match[str]], list[Row]]] = {
     r"where type (=~|in~|startswith) (.+)": _where,
+    r"where tostring\(([\w.]+)\) in~ \((.+)\)": _where_text,
     r"mv-expand (\w+) = ([\w.]+)(?: limit (\d+))?": _mv_expand,
     r"project (.+)": _project,
     r"order by (.+)": _order,

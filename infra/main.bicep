@@ -3,6 +3,7 @@ metadata description = 'nsgflow next to flow logs that exist: everything but wha
 
 targetScope = 'subscription'
 
+import { accountProblems, inventoryTargets, prefixProblems, retentionProblems, subnetProblems } from './checks.bicep'
 import { alertOptions, alertSettings, dnsZones, eventSource, flowLogAccount, resourceNames } from './types.bicep'
 
 @description('Required. Name of the environment; it is part of the names.')
@@ -55,6 +56,9 @@ param serviceTags string = ''
 
 @description('Optional. Filter terms of what goes to the table.')
 param logsFilter string = 'action=denied'
+
+@description('Optional. Columns that are not sent to the table, separated by commas, or none to send all. SourceBlob is the longest by far.')
+param logsOmit string = 'SourceBlob'
 
 @description('Optional. Resource id of an existing workspace. The default is a new one.')
 param workspaceId string = ''
@@ -119,6 +123,11 @@ param webhookIntervalSeconds int = 30
 @maxValue(10080)
 param webhookRepeatMinutes int = 15
 
+@description('Optional. Minutes without a new flow, while its log went on, after which a group is told as over, with the formats for people.')
+@minValue(5)
+@maxValue(1440)
+param webhookQuietMinutes int = 30
+
 @description('Optional. Hours that the sweep looks back.')
 @minValue(1)
 @maxValue(720)
@@ -179,7 +188,7 @@ param privateNetworking bool = false
 @description('Optional. Address space of nsgflow\'s own virtual network, /25 or larger.')
 param privateAddressPrefix string = '10.190.0.0/24'
 
-@description('Optional. Resource id of a subnet of yours that the app goes out through: delegated to Microsoft.App/environments, in the app\'s region. Then no network is made.')
+@description('Optional. Resource id of a subnet of yours that the app goes out through: delegated to Microsoft.App/environments, in the app\'s region. Then private mode is on, and no network is made.')
 param appSubnetId string = ''
 
 @description('Optional. Resource id of a subnet of yours for private endpoints, in the same network.')
@@ -198,7 +207,15 @@ var abbreviations = loadJsonContent('./abbreviations.json')
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var stem = empty(namePrefix) ? token : '${toLower(namePrefix)}-${token}'
 var allTags = union(tags, { 'azd-env-name': environmentName })
-var groupName = empty(resourceGroupName) ? '${abbreviations.resourceGroup}${environmentName}' : resourceGroupName
+var problems = concat(
+  accountProblems(flowLogAccounts),
+  prefixProblems(namePrefix),
+  retentionProblems(tablePlan, retentionInDays, totalRetentionInDays),
+  subnetProblems(appSubnetId, endpointSubnetId)
+)
+var groupName = !empty(problems)
+  ? fail(join(problems, '. '))
+  : (empty(resourceGroupName) ? '${abbreviations.resourceGroup}${environmentName}' : resourceGroupName)
 var appName = names.?functionApp ?? '${abbreviations.functionApp}${stem}'
 
 var deploymentContainer = 'app-package'
@@ -218,14 +235,10 @@ var roleIds = {
 }
 
 var accountSubscriptions = map(flowLogAccounts, account => split(account.resourceId, '/')[2])
-var inventoryTargets = !inventoryEnabled
-  ? []
-  : (empty(inventoryScopes) ? union(accountSubscriptions, accountSubscriptions) : inventoryScopes)
-var inventorySubscriptions = filter(inventoryTargets, target => !contains(target, '/'))
+var targets = inventoryEnabled ? inventoryTargets(empty(inventoryScopes) ? accountSubscriptions : inventoryScopes) : []
+var inventorySubscriptions = filter(targets, target => !contains(target, '/'))
 // A deployment to a subscription may not assign roles on management groups.
-var commandedTargets = inventoryRolesEnabled
-  ? filter(inventoryTargets, target => contains(target, '/'))
-  : inventoryTargets
+var commandedTargets = inventoryRolesEnabled ? filter(targets, target => contains(target, '/')) : targets
 
 // The app only ever reads flow logs. That reading is enough rests on the trigger's source: with
 // Event Grid it writes no receipts and takes no lease there, and its queues are where the
@@ -235,7 +248,8 @@ var flowLogRoleIds = documentedTriggerRoles
   : [roleIds.storageBlobDataReader]
 
 var hasSecrets = !empty(webhookUrl) || !empty(webhookSecret)
-var ownNetwork = privateNetworking && empty(appSubnetId)
+var privateMode = privateNetworking || !empty(appSubnetId)
+var ownNetwork = privateMode && empty(appSubnetId)
 
 resource newGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = if (!resourceGroupExists) {
   name: groupName
@@ -286,7 +300,7 @@ module hostStorage 'modules/host-storage.bicep' = {
     eventDeadLetterContainer: eventDeadLetterContainer
     eventsQueue: eventsQueue
     deadLetterRetentionDays: deadLetterRetentionDays
-    privateNetworking: privateNetworking
+    privateNetworking: privateMode
     zoneRedundant: zoneRedundant
     diagnosticsWorkspaceId: diagnosticsEnabled ? monitoring.outputs.workspaceId : ''
   }
@@ -304,7 +318,7 @@ module secrets 'modules/secrets.bicep' = if (hasSecrets) {
     webhookSecret: webhookSecret
     purgeProtection: keyVaultPurgeProtection
     recover: keyVaultRecover
-    privateNetworking: privateNetworking
+    privateNetworking: privateMode
     principalId: identity.outputs.principalId
     roleId: roleIds.keyVaultSecretsUser
     diagnosticsWorkspaceId: diagnosticsEnabled ? monitoring.outputs.workspaceId : ''
@@ -377,16 +391,14 @@ module network 'modules/network.bicep' = if (ownNetwork) {
   dependsOn: [newGroup]
 }
 
-module privateAccess 'modules/private-access.bicep' = if (privateNetworking) {
+module privateAccess 'modules/private-access.bicep' = if (privateMode) {
   name: 'nsgflow-private-access'
   scope: resourceGroup(groupName)
   params: {
     namePrefix: names.?privateEndpoint ?? '${abbreviations.privateEndpoint}${stem}'
     location: location
     tags: allTags
-    subnetId: ownNetwork
-      ? network!.outputs.endpointSubnetId
-      : (empty(endpointSubnetId) ? fail('With appSubnetId give endpointSubnetId too') : endpointSubnetId)
+    subnetId: ownNetwork ? network!.outputs.endpointSubnetId : endpointSubnetId
     zoneIds: privateDnsZoneIds
     createZones: privateDnsZonesEnabled
     hostStorageId: hostStorage.outputs.resourceId
@@ -432,6 +444,7 @@ module functionApp 'modules/function-app.bicep' = {
         NSGFLOW_LOGS_RULE_ID: monitoring.outputs.logsRuleId
         NSGFLOW_LOGS_STREAM: monitoring.outputs.logsStream
         NSGFLOW_LOGS_FILTER: logsFilter
+        NSGFLOW_LOGS_OMIT: logsOmit
         NSGFLOW_WEBHOOK_URL: empty(webhookUrl)
           ? (empty(webhookUrlSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${webhookUrlSecretUri})')
           : '@Microsoft.KeyVault(SecretUri=${secrets!.outputs.webhookUrlUri})'
@@ -443,14 +456,15 @@ module functionApp 'modules/function-app.bicep' = {
         NSGFLOW_WEBHOOK_MAX_AGE_MINUTES: webhookMaxAgeMinutes > 0 ? string(webhookMaxAgeMinutes) : ''
         NSGFLOW_WEBHOOK_INTERVAL_SECONDS: string(webhookIntervalSeconds)
         NSGFLOW_WEBHOOK_REPEAT_MINUTES: string(webhookRepeatMinutes)
+        NSGFLOW_WEBHOOK_QUIET_MINUTES: string(webhookQuietMinutes)
         NSGFLOW_SWEEP_HOURS: string(sweepHours)
         NSGFLOW_SERVICE_TAGS: serviceTags
         NSGFLOW_INVENTORY: inventoryEnabled ? 'resourcegraph' : ''
         NSGFLOW_WORKSPACE_ID: monitoring.outputs.workspaceId
       },
-      appSettings
+      mapValues(appSettings, value => string(value))
     )
-    subnetId: ownNetwork ? network!.outputs.appSubnetId : (privateNetworking ? appSubnetId : '')
+    subnetId: ownNetwork ? network!.outputs.appSubnetId : appSubnetId
     diagnosticsWorkspaceId: diagnosticsEnabled ? monitoring.outputs.workspaceId : ''
   }
   // The app reads its package and resolves its Key Vault references as it starts.

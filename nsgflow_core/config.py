@@ -3,34 +3,29 @@
 docs/configuration.md describes each setting.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nsgflow_core import variables
 from nsgflow_core.columns import ALWAYS_SENT, columns
-from nsgflow_core.errors import BadInputError, ConfigError
-from nsgflow_core.filter import Filter, all_of, compile_terms
+from nsgflow_core.errors import ConfigError
+from nsgflow_core.filter import Filter
 from nsgflow_core.model import Storage
+from nsgflow_core.webhooks import WebhookSettings, known, webhooks_of
 
 _HOST = "AzureWebJobsStorage"
 QUEUE = "Queue"
 """The trigger source with which events come by a storage queue."""
 
 _TRIGGER_SOURCES = ("EventGrid", QUEUE, "LogsAndContainerScan")
-_WEBHOOK_FORMATS = ("cloudevents", "slack", "teams", "pagerduty")
-_DAY_SECONDS = 86_400
-_MINUTE_SECONDS = 60
 _WORKSPACE = (
     r"(?i:/subscriptions/[\w-]+/resourcegroups/[\w.()-]+"
     r"/providers/microsoft\.operationalinsights/workspaces/[\w-]+)"
 )
-_MAX_DIGITS = 10
 _CLOUDS = ("AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 KNOWN = frozenset(
     (
         "NSGFLOW_CONNECTIONS",
@@ -44,17 +39,11 @@ KNOWN = frozenset(
         "NSGFLOW_LOGS_STREAM",
         "NSGFLOW_LOGS_FILTER",
         "NSGFLOW_LOGS_OMIT",
-        "NSGFLOW_WEBHOOK_URL",
-        "NSGFLOW_WEBHOOK_FORMAT",
-        "NSGFLOW_WEBHOOK_SECRET",
-        "NSGFLOW_WEBHOOK_FILTER",
-        "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES",
-        "NSGFLOW_WEBHOOK_INTERVAL_SECONDS",
-        "NSGFLOW_WEBHOOK_REPEAT_MINUTES",
         "NSGFLOW_WORKSPACE_ID",
         "NSGFLOW_SWEEP_HOURS",
         "NSGFLOW_SERVICE_TAGS",
         "NSGFLOW_INVENTORY",
+        *known(),
     )
 )
 """Every setting of nsgflow's own; connections and the host's storage have names besides."""
@@ -72,36 +61,6 @@ class LogsSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookSettings:
-    """The webhook: where alerts go, the key that signs them, and which flows alert.
-
-    Every format but `cloudevents` is sent as digests; `routing_key` is PagerDuty's.
-    """
-
-    url: str
-    secret: bytes
-    filter: Filter
-    max_age_minutes: int | None
-    format: str = "cloudevents"
-    routing_key: str = ""
-    interval_seconds: int = 30
-    repeat_minutes: int = 15
-
-    @property
-    def digest_schedule(self) -> str:
-        """NCRONTAB of a timer that fires at least once an interval; "" where there is no digest.
-
-        https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer
-        """
-        if self.format == "cloudevents":
-            return ""
-        if self.interval_seconds >= _MINUTE_SECONDS:
-            return "0 * * * * *"
-        steps = range(1, self.interval_seconds + 1)
-        return f"*/{max(step for step in steps if _MINUTE_SECONDS % step == 0)} * * * * *"
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the environment decides.
 
@@ -116,7 +75,7 @@ class Settings:
     state_days: int
     state_container: str
     logs: LogsSettings | None
-    webhook: WebhookSettings | None
+    webhooks: tuple[WebhookSettings, ...]
     sweep_hours: int
     unknown: tuple[str, ...]
     events_queue: str = "nsgflow-events"
@@ -148,32 +107,23 @@ def from_env(environ: Mapping[str, str]) -> Settings:
     settings = Settings(
         connections={name: _flow_logs(env, name, problems) for name in names},
         host_storage=_host_storage(env, problems),
-        trigger_source=_choice(env, "NSGFLOW_TRIGGER_SOURCE", _TRIGGER_SOURCES, problems),
-        state_table=_text(
+        trigger_source=variables.choice(env, "NSGFLOW_TRIGGER_SOURCE", _TRIGGER_SOURCES, problems),
+        state_table=variables.text(
             env,
             "NSGFLOW_STATE_TABLE",
             "nsgflowcheckpoints",
             (r"[A-Za-z][A-Za-z0-9]{2,62}", "a table name: 3 to 63 letters and digits"),
             problems,
         ),
-        state_days=_number(env, "NSGFLOW_STATE_DAYS", 30, (1, 3650), problems),
-        state_container=_text(
-            env,
-            "NSGFLOW_STATE_CONTAINER",
-            "nsgflow-state",
-            (
-                r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*",
-                "a container name: 3 to 63 of a-z, 0-9 and single hyphens",
-            ),
-            problems,
-        ),
+        state_days=variables.number(env, "NSGFLOW_STATE_DAYS", 30, (1, 3650), problems),
+        state_container=_state_container(env, problems),
         logs=_logs(env, problems),
-        webhook=_webhook(env, problems),
-        sweep_hours=_number(env, "NSGFLOW_SWEEP_HOURS", 3, (1, 720), problems),
+        webhooks=webhooks_of(env, problems),
+        sweep_hours=variables.number(env, "NSGFLOW_SWEEP_HOURS", 3, (1, 720), problems),
         unknown=tuple(
             sorted(key for key in env if key.startswith("NSGFLOW_") and key not in KNOWN)
         ),
-        events_queue=_text(
+        events_queue=variables.text(
             env,
             "NSGFLOW_EVENTS_QUEUE",
             "nsgflow-events",
@@ -184,7 +134,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
             ),
             problems,
         ),
-        workspace_id=_text(
+        workspace_id=variables.text(
             env,
             "NSGFLOW_WORKSPACE_ID",
             "",
@@ -192,13 +142,40 @@ def from_env(environ: Mapping[str, str]) -> Settings:
             problems,
         ),
         service_tags=_service_tags(env, problems),
-        inventory=_choice(env, "NSGFLOW_INVENTORY", ("", "resourcegraph"), problems),
-        cloud=_choice(env, "AZURE_CLOUD", _CLOUDS, problems),
+        inventory=variables.choice(env, "NSGFLOW_INVENTORY", ("", "resourcegraph"), problems),
+        cloud=variables.choice(env, "AZURE_CLOUD", _CLOUDS, problems),
     )
     problems = problems or list(_alike(settings.connections))
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def state_from_env(environ: Mapping[str, str]) -> tuple[Storage, str]:
+    """The host storage and the container of the state, whatever the other settings are.
+
+    Raises:
+        ConfigError: lists every problem found with these.
+    """
+    env = {key: value.strip() for key, value in environ.items() if value.strip()}
+    problems: list[str] = []
+    found = _host_storage(env, problems), _state_container(env, problems)
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _state_container(env: Mapping[str, str], problems: list[str]) -> str:
+    return variables.text(
+        env,
+        "NSGFLOW_STATE_CONTAINER",
+        "nsgflow-state",
+        (
+            r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*",
+            "a container name: 3 to 63 of a-z, 0-9 and single hyphens",
+        ),
+        problems,
+    )
 
 
 def _alike(connections: Mapping[str, Storage]) -> Iterator[str]:
@@ -228,7 +205,7 @@ def _flow_logs(env: Mapping[str, str], name: str, problems: list[str]) -> Storag
     if connection_string:
         _check_connection_string(name, connection_string, problems)
     elif url:
-        _check_url(f"{name}__blobServiceUri", url, problems)
+        variables.check_url(f"{name}__blobServiceUri", url, problems)
         if f"{name}__queueServiceUri" not in env and not _by_queue(env):
             problems.append(f"{name}__queueServiceUri: set it, since {name}__blobServiceUri is set")
     return Storage(connection_string, url, "", env.get(f"{name}__clientId", ""))
@@ -243,8 +220,9 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
     urls = {
         service: env.get(f"{_HOST}__{service}ServiceUri")
         or (f"https://{account}.{service}.core.windows.net" if account else "")
-        for service in ("blob", "table")
+        for service in ("blob", "table", "queue")
     }
+    queue_url = urls.pop("queue")
     if not all(urls.values()):
         problems.append(
             f"{_HOST}: set it to a connection string, or set {_HOST}__accountName, or "
@@ -252,26 +230,28 @@ def _host_storage(env: Mapping[str, str], problems: list[str]) -> Storage:
         )
     for service, url in urls.items():
         if url:
-            _check_url(f"{_HOST}__{service}ServiceUri", url, problems)
-    if _by_queue(env) and not account and f"{_HOST}__queueServiceUri" not in env:
+            variables.check_url(f"{_HOST}__{service}ServiceUri", url, problems)
+    if _by_queue(env) and not queue_url:
         problems.append(
             f"{_HOST}__queueServiceUri: set it, since NSGFLOW_TRIGGER_SOURCE is {QUEUE}"
         )
-    return Storage("", urls["blob"], urls["table"], client_id)
+    elif _by_queue(env):
+        variables.check_url(f"{_HOST}__queueServiceUri", queue_url, problems)
+    return Storage("", urls["blob"], urls["table"], client_id, queue_url if _by_queue(env) else "")
 
 
 def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
     endpoint, rule_id = env.get("NSGFLOW_LOGS_ENDPOINT"), env.get("NSGFLOW_LOGS_RULE_ID", "")
-    terms = _filter(env, "NSGFLOW_LOGS_FILTER", problems)
+    terms = variables.filter_terms(env, "NSGFLOW_LOGS_FILTER", problems)
     omit = _omit(env, problems)
     if endpoint is None:
         if rule_id:
             problems.append("NSGFLOW_LOGS_ENDPOINT: set it, since NSGFLOW_LOGS_RULE_ID is set")
         return None
-    _check_url("NSGFLOW_LOGS_ENDPOINT", endpoint, problems, loopback=False)
+    variables.check_url("NSGFLOW_LOGS_ENDPOINT", endpoint, problems, loopback=False)
     if not rule_id:
         problems.append("NSGFLOW_LOGS_RULE_ID: set it, since NSGFLOW_LOGS_ENDPOINT is set")
-    stream = _text(
+    stream = variables.text(
         env,
         "NSGFLOW_LOGS_STREAM",
         "Custom-NSGFlow_CL",
@@ -299,41 +279,6 @@ def _omit(env: Mapping[str, str], problems: list[str]) -> frozenset[str]:
     return frozenset(omit)
 
 
-def _webhook(env: Mapping[str, str], problems: list[str]) -> WebhookSettings | None:
-    url = env.get("NSGFLOW_WEBHOOK_URL")
-    form = _choice(env, "NSGFLOW_WEBHOOK_FORMAT", _WEBHOOK_FORMATS, problems)
-    terms = _filter(env, "NSGFLOW_WEBHOOK_FILTER", problems)
-    if True not in terms.decisions:
-        problems.append(
-            f"NSGFLOW_WEBHOOK_FILTER: {terms.terms!r} lets no denied flow pass: only those alert"
-        )
-    secret, routing_key = b"", ""
-    if form == "pagerduty":
-        routing_key = env.get("NSGFLOW_WEBHOOK_SECRET", "")
-        if (url or routing_key) and not re.fullmatch(r"[A-Za-z0-9]{32}", routing_key):
-            problems.append(
-                "NSGFLOW_WEBHOOK_SECRET: it must be the routing key, 32 letters and digits"
-            )
-    elif text := env.get("NSGFLOW_WEBHOOK_SECRET"):
-        try:
-            secret = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
-            secret = b""
-        if not text.startswith("whsec_") or not secret:
-            problems.append("NSGFLOW_WEBHOOK_SECRET: it must be whsec_ followed by base64")
-    max_age = None
-    if "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES" in env:
-        key = "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES"
-        max_age = _number(env, key, 0, (1, 525_600), problems)
-    interval = _number(env, "NSGFLOW_WEBHOOK_INTERVAL_SECONDS", 30, (1, _DAY_SECONDS), problems)
-    repeat = _number(env, "NSGFLOW_WEBHOOK_REPEAT_MINUTES", 15, (0, 10_080), problems)
-    if url is None:
-        return None
-    _check_url("NSGFLOW_WEBHOOK_URL", url, problems, secret_url=True)
-    denied = all_of(compile_terms("action=denied"), terms)
-    return WebhookSettings(url, secret, denied, max_age, form, routing_key, interval, repeat)
-
-
 def _service_tags(env: Mapping[str, str], problems: list[str]) -> str:
     key = "NSGFLOW_SERVICE_TAGS"
     value = env.get(key, "")
@@ -341,70 +286,10 @@ def _service_tags(env: Mapping[str, str], problems: list[str]) -> str:
         return "arm"
     if "://" in value:
         # It may hold a signature, and its content decides what alerts: keep it secret, and safe.
-        _check_url(key, value, problems, secret_url=True, loopback=False)
+        variables.check_url(key, value, problems, secret_url=True, loopback=False)
     elif value and not Path(value).is_file():
         problems.append(f"{key}: {value!r} is neither arm, an https URL nor a file that is there")
     return value
-
-
-def _filter(env: Mapping[str, str], key: str, problems: list[str]) -> Filter:
-    try:
-        return compile_terms(env.get(key, "action=denied"))
-    except BadInputError as exc:
-        problems.append(f"{key}: {exc}")
-        return compile_terms("action=denied")
-
-
-def _choice(env: Mapping[str, str], key: str, choices: tuple[str, ...], problems: list[str]) -> str:
-    value = env.get(key, choices[0])
-    if value not in choices:
-        problems.append(f"{key}: {value!r} is not one of {', '.join(filter(None, choices))}")
-    return value
-
-
-def _text(
-    env: Mapping[str, str], key: str, default: str, form: tuple[str, str], problems: list[str]
-) -> str:
-    value = env.get(key, default)
-    pattern, description = form
-    if not re.fullmatch(pattern, value):
-        problems.append(f"{key}: {value!r} is not {description}")
-    return value
-
-
-def _number(
-    env: Mapping[str, str], key: str, default: int, limits: tuple[int, int], problems: list[str]
-) -> int:
-    text = env.get(key, str(default))
-    first, last = limits
-    if not (
-        text.isascii() and text.isdigit() and len(text) < _MAX_DIGITS and first <= int(text) <= last
-    ):
-        problems.append(f"{key}: {text!r} is not a whole number from {first} to {last}")
-        return default
-    return int(text)
-
-
-def _check_url(
-    key: str, url: str, problems: list[str], *, secret_url: bool = False, loopback: bool = True
-) -> None:
-    """Ask for https, or http to this machine; a webhook's URL is a secret and is not shown.
-
-    Without `loopback` http is never good enough: what gets a token must speak TLS.
-    """
-    # What stands before @ or behind ? of any URL may be a secret.
-    shown = "its value" if secret_url or "@" in url else repr(re.sub(r"\?.*", "?…", url))
-    try:
-        parts = urlsplit(url)
-        host, scheme = parts.hostname, parts.scheme
-        _ = parts.port
-    except ValueError:
-        problems.append(f"{key}: {shown} is no URL")
-        return
-    if not host or scheme not in ("https", "http"):
-        problems.append(f"{key}: {shown} is no https URL")
-    elif scheme == "http" and not (loopback and host in _LOOPBACK):
-        problems.append(f"{key}: {shown} must be https (http only for this machine)")
 
 
 def _check_connection_string(key: str, text: str, problems: list[str]) -> None:

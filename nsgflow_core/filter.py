@@ -7,7 +7,7 @@ matches no positive term. `KEYS` has the keys.
 
 import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -114,6 +114,8 @@ def _late(key: str, values: list[str], *, negated: bool) -> Judge | None:
     """How to judge a term with a snapshot of knowledge, None where that makes no difference."""
     if key == "nsg":
         return _nsg(values, negated=negated)
+    if key in _NAMED:
+        return _named(_NAMED[key], values, negated=negated)
     if key == "type":
         judge = _flow_type(values)
     elif key in _ENDS and not _WORDS.isdisjoint(value.lower() for value in values):
@@ -176,10 +178,10 @@ def _names(get: Callable[[Flow], str]) -> Callable[[list[str]], Predicate]:
     return compiled
 
 
-def _wildcard(name: str) -> str:
+def _wildcard(name: str, star: str = ".*") -> str:
     if not name:
         raise ValueError("an empty name")
-    return ".*".join(map(re.escape, name.split("*")))
+    return star.join(map(re.escape, name.split("*")))
 
 
 def _nsg(values: list[str], *, negated: bool) -> Judge:
@@ -197,6 +199,28 @@ def _nsg(values: list[str], *, negated: bool) -> Judge:
 
 def _nsg_name(flow: Flow) -> str:
     return flow.group.acl_name or flow.group.acl_group
+
+
+def _named(
+    names: Callable[[Flow, Knowledge], Iterable[str]], values: list[str], *, negated: bool
+) -> Judge:
+    """Either end by a name that the inventory or service tags give it.
+
+    `group/vnet/subnet` is found by `subnet` and `vnet/subnet` too, and `*` stays within a part.
+    Until an inventory that is expected is there every flow passes: what a filter lets go is gone.
+    """
+    parts = "|".join(_wildcard(value, "[^/]*") for value in values)
+    pattern = re.compile(f"(?:.*/)?(?:{parts})", re.IGNORECASE | re.DOTALL)
+
+    def judge(knowledge: Knowledge) -> Predicate:
+        if knowledge.expected and knowledge.inventory is None and names is not enrich.tags:
+            return lambda _: True
+        return lambda flow: any(map(pattern.fullmatch, names(flow, knowledge))) != negated
+
+    return judge
+
+
+_NAMED = {"vm": enrich.vms, "subnet": enrich.subnets, "vnet": enrich.vnets, "tag": enrich.tags}
 
 
 def _mac(values: list[str]) -> Predicate:
@@ -335,5 +359,5 @@ _KEYS: dict[str, Callable[[list[str]], Predicate]] = {
     "lb": _load_balancer,
     "nonzero": _nonzero,
 }
-KEYS = (*_KEYS, "nsg", "type")
+KEYS = (*_KEYS, "nsg", "type", *_NAMED)
 """Every key of a term."""

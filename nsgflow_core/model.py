@@ -184,13 +184,15 @@ class Bad(msgspec.Struct, frozen=True, gc=False):
 class Storage:
     """How to reach a storage account: a connection string, or service URLs and an identity.
 
-    `client_id` names a user-assigned identity, "" the default one.
+    `client_id` names a user-assigned identity, "" the default one. `queue_url` is there where
+    events come by a queue of the account.
     """
 
     connection_string: str = ""
     blob_url: str = ""
     table_url: str = ""
     client_id: str = ""
+    queue_url: str = ""
 
     @property
     def endpoint(self) -> str:

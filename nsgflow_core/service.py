@@ -7,18 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from azure.storage.blob import BlobServiceClient
-
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.dead_letters import DeadLetters
 from nsgflow_core.delivery.drain import Drain
+from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
-from nsgflow_core.digests import portal
-from nsgflow_core.digests.digest import Digest, Digests, Ledgers, watch_from
+from nsgflow_core.digests.digest import Digests, watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
 from nsgflow_core.estate.knowledge import Knowing
@@ -71,14 +69,24 @@ class Service:
         self._connections = {account: name for name, account in self._accounts.items()}
         self._services = services
         host = blob_service(settings.host_storage)
-        self._checkpoints = Checkpoints(table(settings.host_storage, settings.state_table))
+        rows = table(settings.host_storage, settings.state_table)
+        self._checkpoints = Checkpoints(rows)
         self._telemetry = Telemetry()
-        self._digests = _digests(settings, self._checkpoints, host, now)
+        self._ledgers = {
+            webhook.name: Ledgers(rows, webhook.name)
+            for webhook in settings.webhooks
+            if webhook.digest_schedule
+        }
         state = host.get_container_client(settings.state_container)
         sources = Sources(
             settings.service_tags, settings.inventory, cloud or CLOUDS[settings.cloud]
         )
         self._library = Library(state, sources, self._telemetry.warn, now)
+        self._digests: dict[str, Digests] = {}
+        if self._ledgers:
+            from nsgflow_core.delivery.telling import digests_of  # noqa: PLC0415 - only they pay
+
+            self._digests = digests_of(settings, self._ledgers, state, now, self._library.current)
         sinks = _sinks(settings, self._library.current)
         lanes = _lanes(sinks, now)
         self._well = {lane.name: lane.breaker.closed for lane in lanes}
@@ -96,8 +104,8 @@ class Service:
         )
         if settings.unknown:
             self._telemetry.warn(f"unknown settings: {', '.join(settings.unknown)}")
-        if settings.logs is None and settings.webhook is None:
-            self._telemetry.warn("neither the table nor the webhook is set: nothing is delivered")
+        if settings.logs is None and not settings.webhooks:
+            self._telemetry.warn("neither the table nor a webhook is set: nothing is delivered")
 
     def receive(self, body: bytes, *, again: bool = False) -> None:
         """Deliver what the events in a message of the queue announce.
@@ -153,7 +161,7 @@ class Service:
         try:
             # Before anything else: from then on it is not lost, whatever becomes of this event.
             self._ask_for(connection, hour)
-            report = self._run(ref, hour, now + EVENT_SECONDS, announced, EVENT_BYTES)
+            report = self._run(ref, hour, now + EVENT_SECONDS, announced, EVENT_BYTES, fresh=False)
         except NsgflowError as exc:
             self._telemetry.failed(ref, exc)
             with suppress(NsgflowError):  # it was asked already, of what was there then
@@ -193,10 +201,12 @@ class Service:
         deadline: float,
         announced: Announced | None = None,
         most: int | None = None,
+        *,
+        fresh: bool = True,
     ) -> Report:
-        if self._digests is not None:
+        if self._ledgers:
             self._watch(hour)
-        return self._pipeline.run(ref, deadline, announced, most)
+        return self._pipeline.run(ref, deadline, announced, most, fresh=fresh)
 
     def _slice(self, ref: BlobRef) -> Report:
         """Go on with a backlog for a while, beside the events."""
@@ -228,20 +238,21 @@ class Service:
         if hour >= watch_from(now) or self._watched.get(hour, 0.0) > now:
             return
         # Longer than the mark is trusted here and an invocation lasts: no count escapes it.
-        self._checkpoints.watch(hour, now + 2 * _WATCH_SECONDS)
+        for ledgers in self._ledgers.values():
+            ledgers.watch(hour, now + 2 * _WATCH_SECONDS)
         self._watched = {at: until for at, until in self._watched.items() if until > now}
         self._watched[hour] = now + _WATCH_SECONDS
 
-    def digest(self) -> None:
-        """Post the digest that is due, if the webhook takes digests and one is due.
+    def digest(self, sink: str) -> None:
+        """Post the digest of a webhook that takes them, if one is due.
 
         Raises:
             NsgflowError: it was not accepted, or the storage failed; it will be tried again.
         """
-        if self._digests is None:
-            return
-        report = self._digests.run()
-        self._telemetry.digest(report)
+        report = self._digests[sink].run()
+        self._telemetry.digest(sink, report)
+        if report.denied:  # what the rules say of it by now may be its end
+            self._library.check()
         if report.error is not None:
             raise report.error
 
@@ -264,7 +275,8 @@ class Service:
         errors: list[BaseException] = []
         for connection in self._in_turn():
             errors += self._sweep_one(connection, window, deadline)
-        errors += self._tried("the digest", self.digest)
+        for sink in self._digests:
+            errors += self._tried(f"the digest of {sink}", lambda sink=sink: self.digest(sink))  # type: ignore[misc]
         for made in self._library.refresh(deadline - self._now()):
             self._telemetry.made(made)
         self._library.check()
@@ -341,14 +353,14 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
         from nsgflow_core.sinks.log_analytics import LogAnalyticsSink  # noqa: PLC0415
 
         sinks.append(LogAnalyticsSink(settings.logs, credential(), knowledge))
-    if settings.webhook is not None:
+    for webhook in settings.webhooks:
         from nsgflow_core.sinks.digest import DigestSink  # noqa: PLC0415
         from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
 
-        if settings.webhook.digest_schedule:
-            sinks.append(DigestSink(settings.webhook, knowledge))
+        if webhook.digest_schedule:
+            sinks.append(DigestSink(webhook, knowledge))
         else:
-            sinks.append(WebhookSink(settings.webhook))
+            sinks.append(WebhookSink(webhook))
     return sinks
 
 
@@ -362,30 +374,3 @@ def _lanes(sinks: Sequence[Sink], now: Callable[[], float]) -> list[Lane]:
     return [
         Lane(each, ThreadPoolExecutor(THREADS, thread_name_prefix=each.name), now) for each in sinks
     ]
-
-
-def link_to(settings: Settings) -> Callable[[Digest], str]:
-    """What gives the link of a digest into the workspace, "" where none is set."""
-    host_url = portal.portal(settings.logs.endpoint if settings.logs else "")
-    table_name = (settings.logs.stream if settings.logs else "NSGFlow_CL").removeprefix("Custom-")
-    return lambda digest: portal.link(digest, settings.workspace_id, table_name, host_url)
-
-
-def _digests(
-    settings: Settings, ledgers: Ledgers, host: BlobServiceClient, now: Callable[[], float]
-) -> Digests | None:
-    webhook = settings.webhook
-    if webhook is None or not webhook.digest_schedule:
-        return None
-    from nsgflow_core.digests.state import DigestState  # noqa: PLC0415
-    from nsgflow_core.sinks.digest import Poster  # noqa: PLC0415
-
-    return Digests(
-        DigestState(host.get_container_client(settings.state_container)),
-        ledgers,
-        Poster(webhook, link_to(settings)),
-        webhook.interval_seconds,
-        webhook.repeat_minutes * 60,
-        settings.state_days,
-        now,
-    )

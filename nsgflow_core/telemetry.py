@@ -99,17 +99,18 @@ class Telemetry:
         _log(logging.INFO, "nsgflow.sweep", counts)
         self._end_minute()
 
-    def digest(self, report: DigestReport) -> None:
+    def digest(self, sink: str, report: DigestReport) -> None:
         """Log a digest that was posted, or could not be, and hours that could not be read."""
         if report.unread:
             self.warn(
-                f"digests: {report.unread} hours could not be read, and are tried again:"
+                f"digests of {sink}: {report.unread} hours could not be read, and are tried again:"
                 f" {report.why_unread}"
             )
         digest = report.digest
         if digest is None or not (report.posted or report.error):
             return
         fields = {
+            "sink": sink,
             "id": digest.id,
             "posted": report.posted,
             "groups": len(digest.groups) + digest.more_groups,

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import requests
 import urllib3
 from azure.core.pipeline.transport import RequestsTransport
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
@@ -224,6 +225,52 @@ class Session(requests.Session):
         return
 
 
+class _PreparedSession(Session):
+    """A session for requests that the Azure SDK has prepared: quoted, signed, with all headers.
+
+    requests would take them apart and put them together again, look for proxies in the environment
+    and for cookies in the answer each time: a fifth of the CPU time of a small request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._surroundings: dict[tuple[str, bool | str | None], Any] = {}
+
+    def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
+        """As its base has it, for what the SDK's transport asks."""
+        body = options.get("data")
+        if args or options.get("files") or not (body is None or isinstance(body, bytes | str)):
+            return super().request(method, url, *args, **options)
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.body = method, url, body or None
+        headers: Any = CaseInsensitiveDict(options["headers"])
+        for name, value in self.headers.items():
+            headers.setdefault(name, value)
+        prepared.headers = headers
+        prepared.prepare_content_length(prepared.body)
+        stream = bool(options.get("stream"))
+        surroundings = self._surrounding(url, options)
+        sent = {"stream": stream, "timeout": options["timeout"], **surroundings}
+        response = self.get_adapter(url).send(prepared, **sent)
+        if not stream:
+            response.content  # noqa: B018 - read, so that the connection is free again
+        return response
+
+    def _surrounding(self, url: str, options: dict[str, Any]) -> Any:
+        """What the environment says of proxies and certificates, asked once for each host."""
+        origin = url[: url.find("/", len("https://"))]
+        verify = options.get("verify")
+        found = self._surroundings.get((origin, verify))
+        if found is None or options.get("proxies") or options.get("cert"):
+            merged = self.merge_environment_settings(
+                url, options.get("proxies") or {}, None, verify, options.get("cert")
+            )
+            found = {key: merged[key] for key in ("proxies", "verify", "cert")}
+            if not (options.get("proxies") or options.get("cert")):
+                self._surroundings[origin, verify] = found
+        return found
+
+
 def azure_transport(**timeouts: float) -> Any:
     """A transport for clients of the Azure SDK: `connection_timeout` and `read_timeout`."""
-    return RequestsTransport(session=Session(), **timeouts)
+    return RequestsTransport(session=_PreparedSession(), **timeouts)

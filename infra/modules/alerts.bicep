@@ -66,7 +66,8 @@ var rules = [
     displayName: 'nsgflow: the pipeline has gone quiet'
     severity: 1
     frequency: 'PT15M'
-    // The longest that a rule may look back: whether the app has ever said anything.
+    // The longest that a rule may look back: whether the app has ever said anything. Not tried with
+    // this frequency: docs/unverified.md.
     window: 'P2D'
     query: loadTextContent('../queries/alert-quiet.kql')
     measure: 'Quiet'

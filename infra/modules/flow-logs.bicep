@@ -3,6 +3,7 @@ metadata description = 'Everything beside the flow logs: what the app may do wit
 
 targetScope = 'subscription'
 
+import { connectionName } from '../checks.bicep'
 import { flowLogAccount } from '../types.bicep'
 
 @description('Required. The accounts with flow logs.')
@@ -47,7 +48,7 @@ var parsed = map(range(0, length(accounts)), index => {
   subscriptionId: split(accounts[index].resourceId, '/')[2]
   resourceGroup: split(accounts[index].resourceId, '/')[4]
   name: toLower(last(split(accounts[index].resourceId, '/')))
-  connection: accounts[index].?connection ?? (index == 0 ? 'FlowLogs' : 'FlowLogs${index + 1}')
+  connection: connectionName(accounts[index], index)
   hasTopic: accounts[index].?systemTopicName != null
   hasIdentity: accounts[index].?systemTopicName == null || (accounts[index].?systemTopicHasIdentity ?? false)
   topicName: accounts[index].?systemTopicName ?? '${abbreviations.eventGridSystemTopic}${toLower(last(split(accounts[index].resourceId, '/')))}'

@@ -21,9 +21,9 @@ def check(
     """Check what stands in the way, each with its mend.
 
     Looks at the settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…), sign-in, each container,
-    the state, a token for Logs Ingestion and the webhook's host; and for misspelt settings and
-    logs that are not new. Exit status 1 if anything is missing or wrong. Sends nothing unless
-    --send-test is given.
+    the state, the queue of events where there is one, a token for Logs Ingestion and the
+    webhook's host; and for misspelt settings and logs that are not new. Exit status 1 if anything
+    is missing or wrong. Sends nothing unless --send-test is given.
     """
     with session(verbose=verbose):
         import os

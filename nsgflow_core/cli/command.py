@@ -9,7 +9,7 @@ from nsgflow_core.cli.options import MAGIC
 
 FILTER_KEYS = (
     *("action", "direction", "ip", "src", "dst", "port", "sport", "proto", "nsg", "rule", "state"),
-    *("mac", "lb", "nonzero", "type"),
+    *("mac", "lb", "nonzero", "type", "vm", "subnet", "vnet", "tag"),
 )
 """The keys of filter terms. They stand here as well because help must not import the filter."""
 _TERMS = f"""Keys of --filter: {", ".join(FILTER_KEYS)}. Terms are separated by spaces and all must

@@ -1,34 +1,29 @@
-"""Cursors moved back, so that the deployed function sends again.
+"""Cursors moved back, so that the deployed function sends again, and what that would send.
 
-Safe while the function runs. A log that is being worked on is waited for, and every write is
-conditional on the row being as it was read. The sweep, which does the work, is asked for the hours
-before anything is moved, so that nothing lies moved that nobody looks at, and again behind it,
-since it may have looked in between.
+A log that is being worked on is waited for.
 """
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import typer
-from msgspec.structs import replace
 
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.read import Reader
 from nsgflow_core.cli.session import Status, note
-from nsgflow_core.cli.state import SINKS, Entry, State
+from nsgflow_core.cli.state import Entry, State
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.config import Settings
-from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS
-from nsgflow_core.delivery.cursor import Cursor
-from nsgflow_core.delivery.state_table import ClaimLostError
-from nsgflow_core.errors import BadInputError, TransientError
+from nsgflow_core.delivery import replay
+from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, Checkpoints
+from nsgflow_core.errors import BadInputError
 from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import parse_path
+from nsgflow_core.model import BlobRef
 
 _PATIENCE = 2.5 * CLAIM_SECONDS
 """How long a log that is being worked on is waited for, in seconds."""
@@ -57,64 +52,44 @@ def move(state: State, chosen: Sequence[Entry], sinks: Sequence[str]) -> None:
         NsgflowError: the state cannot be read or written.
         typer.Exit: some log was worked on all the time.
     """
-    hours: dict[str, set[datetime]] = {}
+    hours: dict[replay.Hour, list[BlobRef]] = {}
     for entry in chosen:
-        hours.setdefault(entry.connection, set()).add(parse_path(entry.ref.path).hour)
-    _ask(state, hours)
+        hour = replay.Hour(entry.connection, parse_path(entry.ref.path).hour)
+        hours.setdefault(hour, []).append(entry.ref)
+
+    def wanted(row: Checkpoint) -> Collection[str]:
+        return sinks or row.cursors or configured(state.settings)
+
     busy = 0
-    deadline = time.monotonic() + _PATIENCE
-    try:
-        for entry in chosen:
-            try:
-                move_back(state, entry, sinks, deadline)
-            except BusyError as exc:
-                busy += 1
-                note(str(exc))
-    finally:
-        _ask(state, hours)
+    for hour, refs in hours.items():
+        for ref in _left(state.checkpoints, hour, refs, wanted):
+            busy += 1
+            note(f"{ref} is being worked on: replay it again later")
     logs = counted(len(chosen) - busy, "log")
     sys.stdout.write(f"{logs} will be sent again by the next sweep, within 5 minutes\n")
     if busy:
         raise typer.Exit(Status.INCOMPLETE)
 
 
-def _ask(state: State, hours: Mapping[str, Collection[datetime]]) -> None:
-    for connection, of_connection in hours.items():
-        state.checkpoints.ask_sweep(connection, of_connection)
-
-
-class BusyError(TransientError):
-    """A log was worked on for longer than we wait."""
-
-
-def move_back(state: State, entry: Entry, sinks: Sequence[str], deadline: float) -> None:
-    """Put the cursors of these sinks (none means all) at the start of a log.
-
-    Raises:
-        BusyError: it was worked on until the deadline, which is on the monotonic clock.
-    """
-    hour = parse_path(entry.ref.path).hour
-    while True:
-        row = state.checkpoints.read(entry.ref, hour)
-        if not row.owner or row.until <= time.time():
-            again = dict.fromkeys(sinks or row.cursors or configured(state.settings), Cursor())
-            with suppress(ClaimLostError):
-                state.checkpoints.write(
-                    replace(row, cursors=row.cursors | again, owner="", until=0.0, pending=True)
-                )
-                return
+def _left(
+    checkpoints: Checkpoints,
+    hour: replay.Hour,
+    refs: Sequence[BlobRef],
+    sinks: Callable[[Checkpoint], Collection[str]],
+) -> Sequence[BlobRef]:
+    """Move the logs of an hour; those of them that somebody worked on all the time."""
+    deadline = time.monotonic() + _PATIENCE
+    while refs := replay.move_back(checkpoints, hour, refs, sinks):
         if time.monotonic() >= deadline:
-            raise BusyError(f"{entry.ref} is being worked on: replay it again later")
+            break
         time.sleep(_POLL)
+    return refs
 
 
 def configured(settings: Settings) -> list[str]:
     """The sinks that the settings switch on."""
-    return [
-        name
-        for name, sink in zip(SINKS, (settings.logs, settings.webhook), strict=True)
-        if sink is not None
-    ]
+    table = ["table"] if settings.logs is not None else []
+    return [*table, *(webhook.name for webhook in settings.webhooks)]
 
 
 def show_again(state: State, chosen: Sequence[Entry], sinks: Sequence[str]) -> None:
@@ -152,8 +127,10 @@ def _again(state: State, entry: Entry, chosen: Sequence[str]) -> Iterator[list[s
 
 def _filter(settings: Settings, sink: str) -> Filter:
     """What a sink takes: as set here, else as it is when nothing is set."""
-    target = settings.logs if sink == "table" else settings.webhook
-    return target.filter if target is not None else compile_terms("action=denied")
+    filters = {webhook.name: webhook.filter for webhook in settings.webhooks}
+    if settings.logs is not None:
+        filters["table"] = settings.logs.filter
+    return filters.get(sink) or compile_terms("action=denied")
 
 
 def _any(filters: Sequence[Filter]) -> Filter:

@@ -3,18 +3,18 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.names import vnet_name
-from nsgflow_core.cli.proposals import Planner, Proposal, Wish, merged, no_rule, wishes
+from nsgflow_core.cli.names import end_names, labelled, vnet_name
 from nsgflow_core.cli.read import Found, nsg_name
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import explain
+from nsgflow_core.estate import explain, scope
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.judgement import denial_line
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.estate.verdict import Judge
 from nsgflow_core.model import Flow, flow_time
 
@@ -41,7 +41,9 @@ Key = tuple[_Value, ...]
 class Denials:
     """What the denied flows of one group have in common; times in milliseconds.
 
-    `vnets` has the VNets of NSGs that VNet flow logs name by a GUID alone.
+    `internet` has the sources that are on the internet, `vnets` the VNets of NSGs that VNet flow
+    logs name by a GUID alone; `names` says what source and destination of the first flow are
+    called, where there is an inventory.
     """
 
     acl_group: str
@@ -50,14 +52,29 @@ class Denials:
     example: Flow
     flows: int = 0
     sources: set[str] = field(default_factory=set)
+    internet: set[str] = field(default_factory=set)
     vnets: set[str] = field(default_factory=set)
+    names: tuple[str, str] | None = None
 
-    def add(self, found: Found) -> None:
+    def add(self, found: Found, knowledge: Knowledge) -> None:
         """Count a flow."""
         self.flows += 1
-        self.sources.add(found.flow.src)
+        if found.flow.src not in self.sources:
+            self.sources.add(found.flow.src)
+            if scope.on_internet(found.flow, knowledge)[0]:
+                self.internet.add(found.flow.src)
         self.first = min(self.first, found.flow.time_ms)
         self.last = max(self.last, found.flow.time_ms)
+
+
+class Proposed(Protocol):
+    """Rules that would let groups through; `proposals.Document` is the real one."""
+
+    def texts(self) -> Iterable[str]:
+        """Each proposal, to be shown below the table."""
+
+    def into_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Put into the row of each group what is proposed for it."""
 
 
 def parse_by(by: str) -> list[str]:
@@ -75,9 +92,10 @@ def parse_by(by: str) -> list[str]:
 
 
 def group(
-    found: Iterable[Found], keys: Sequence[str], inventory: Inventory | None = None
+    found: Iterable[Found], keys: Sequence[str], knowledge: Knowledge = NOTHING
 ) -> list[tuple[Key, Denials]]:
     """Denied flows by these keys, the busiest group first."""
+    inventory = knowledge.inventory
     getters = [_KEYS[key] for key in keys]
     at = keys.index("nsg") if "nsg" in keys else None
     groups: dict[Key, tuple[Key, Denials]] = {}
@@ -90,7 +108,9 @@ def group(
         if (entry := groups.get(key)) is None:
             when = item.flow.time_ms
             entry = groups[key] = (values, Denials(acl, when, when, item.flow))
-        entry[1].add(item)
+            if inventory is not None:
+                entry[1].names = end_names(item.flow, knowledge)
+        entry[1].add(item, knowledge)
         if acl and not acl.startswith("/") and (vnet := vnet_name(item.flow, inventory)):
             entry[1].vnets.add(vnet)
     return sorted(groups.values(), key=lambda entry: (-entry[1].flows, list(map(str, entry[0]))))
@@ -100,39 +120,37 @@ def write(
     keys: Sequence[str],
     groups: Sequence[tuple[Key, Denials]],
     output: str,
-    *,
-    suggest: bool,
-    inventory: Inventory | None = None,
+    proposed: Proposed | None = None,
     judge: Judge | None = None,
 ) -> None:
-    """Write the groups, and with `suggest` the rules that would let them through.
+    """Write the groups, and the rules that are proposed for them.
 
-    With an inventory the proposals name the rule that denied and a free priority before it. With
-    a judge a flow of each group is judged by the rules as they are now.
+    With a judge a flow of each group is judged by the rules as they are now.
     """
-    proposals = _proposals(keys, groups, inventory) if suggest else []
     if output == "table":
         _write_table(keys, groups)
         if judge is not None:
             _write_lines(groups, judge)
-        for number, (_, made) in enumerate(proposals, 1):
-            sys.stdout.write("\n" + made.text(f"{number}. "))
+        for text in proposed.texts() if proposed is not None else ():
+            sys.stdout.write(f"\n{text}")
         return
     found_rows = [_row(keys, *entry) for entry in groups]
     if judge is not None:
         _explain(found_rows, groups, judge, whole=output == "json")
-    if suggest:
-        for row in found_rows:
-            row |= {"proposal": "", "warnings": []}
-        for numbers, made in proposals:
-            for row in (found_rows[number] for number in numbers):
-                row["proposal"] = "\n".join(filter(None, (row["proposal"], made.command)))
-                row["warnings"] += [one for one in made.warnings if one not in row["warnings"]]
+    if proposed is not None:
+        proposed.into_rows(found_rows)
     if output == "json":
         write_json_lines(found_rows)
     else:
-        columns = [*keys, "flows", "sources", "first", "last"]
-        columns += ["now"] * (judge is not None) + ["proposal"] * suggest
+        columns = [
+            *keys,
+            *(_names(keys, groups[0][1]) if groups else ()),
+            "flows",
+            "sources",
+            "first",
+            "last",
+        ]
+        columns += ["now"] * (judge is not None) + ["proposal"] * (proposed is not None)
         write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
 
 
@@ -141,7 +159,9 @@ def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: Judge) -> None:
     sys.stdout.write("\n" * bool(groups))
     for number, (_, denials) in enumerate(groups, 1):
         flow = denials.example
-        said = f"{number}. {flow.src} to {flow.dst}: {explain.line(judge, flow)}"
+        names = denials.names or ("", "")
+        ends = f"{labelled(flow.src, names[0])} to {labelled(flow.dst, names[1])}"
+        said = f"{number}. {ends}: {explain.line(judge, flow)}"
         sys.stdout.write(printable(said) + "\n")
 
 
@@ -158,30 +178,26 @@ def _explain(
         row["now"] = now.to_json() if whole else denial_line(now)
 
 
-def _proposals(
-    keys: Sequence[str], groups: Sequence[tuple[Key, Denials]], inventory: Inventory | None
-) -> list[tuple[Sequence[int], Proposal]]:
-    """Proposals, each with the numbers of the groups that it is for, the busiest first."""
-    apart: list[Wish] = []
-    helpless: list[tuple[Sequence[int], Proposal]] = []
-    for number, (values, denials) in enumerate(groups):
-        group = dict(zip(keys, values, strict=True))
-        found = wishes(number, group, denials.acl_group, sorted(denials.sources))
-        apart += found
-        if not found:
-            helpless.append(([number], no_rule(str(group["rule"]))))
-    planner = Planner(inventory)
-    made = [(one.groups, planner.proposal(one)) for one in merged(apart)]
-    return sorted([*made, *helpless], key=lambda entry: min(entry[0]))
+def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:
+    """What the ends that a group is of are called, by `sourceName` and `destinationName`."""
+    if denials.names is None:
+        return {}
+    ends = zip(("source", "destination"), denials.names, strict=True)
+    return {f"{key}Name": name for key, name in ends if key in keys}
 
 
 def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
-    return dict(zip(keys, values, strict=True)) | {
-        "flows": denials.flows,
-        "sources": len(denials.sources),
-        "first": flow_time(denials.first),
-        "last": flow_time(denials.last),
-    }
+    group = dict(zip(keys, values, strict=True))
+    return (
+        group
+        | _names(keys, denials)
+        | {
+            "flows": denials.flows,
+            "sources": len(denials.sources),
+            "first": flow_time(denials.first),
+            "last": flow_time(denials.last),
+        }
+    )
 
 
 def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> None:
@@ -191,10 +207,14 @@ def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> 
     cells = []
     for values, denials in groups:
         row = _row(keys, values, denials)
+        shown = [
+            labelled("" if row[key] is None else str(row[key]), row.get(f"{key}Name", ""))
+            for key in keys
+        ]
         counts = [row["flows"], row["sources"]]
         times = [row["first"], row["last"]]
         vnets = [", ".join(sorted(denials.vnets))] if nameless else []
-        found = (*counts, *values, *vnets, *times)
-        cells.append(["" if cell is None else str(cell) for cell in found])
+        found = (*counts, *shown, *vnets, *times)
+        cells.append([str(cell) for cell in found])
     extra = ["vnet"] if nameless else []
     write_table(["flows", "sources", *keys, *extra, "first", "last"], cells)

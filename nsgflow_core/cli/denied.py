@@ -21,6 +21,7 @@ from nsgflow_core.cli.options import (
 from nsgflow_core.cli.session import session
 
 _OUTPUTS = ("table", "json", "csv")
+_FORMS = ("az", "bicep", "terraform")
 
 
 @takes_options
@@ -41,11 +42,19 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         bool,
         typer.Option(
             "--suggest",
-            help="Propose the rules that would let them through, as az commands to review, those "
-            "that would let the internet in as comments; with the function's settings in the "
-            "environment, by its inventory.",
+            help="Propose the fewest rules that would let them through, to be reviewed, each "
+            "tried on every layer that the inventory knows; what would let the internet in is a "
+            "comment, and scans from there are left alone.",
         ),
     ] = False,
+    written_as: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="|".join(_FORMS),
+            help="Write nothing but the proposals, as a file to be run, deployed or applied.",
+        ),
+    ] = "",
     estate: Estate,
     rules: Rules = None,
     explain: Explain = False,
@@ -67,11 +76,16 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
+        from nsgflow_core.cli.tables import terminal_width
+        from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.filter import compile_terms
 
         form = one_of("--output", form, _OUTPUTS)
         keys = denials.parse_by(by or denials.DEFAULT_BY)
+        alone = bool(written_as) and form == "table"
+        suggest = suggest or bool(written_as)
+        written_as = one_of("--as", written_as or _FORMS[0], _FORMS)
         if suggest and sorted(keys) != sorted(denials.DEFAULT_BY.split(",")):
             raise BadInputError("--suggest needs the default grouping: leave out --by")
         if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
@@ -80,7 +94,16 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
         defaults = Defaults(always_denied=True)
         with reading(accounts, wanted, when, defaults, knowledge) as work:
-            inventory = work.knowledge.inventory
-            judge = judge_of(rules, work.knowledge) if explain else None
-            groups = denials.group(work.flows(), keys, inventory)
-            denials.write(keys, groups, form, suggest=suggest, inventory=inventory, judge=judge)
+            judge = judge_of(rules, work.knowledge) if explain or suggest else None
+            twice = Twice()
+            groups = denials.group(twice.beside(work.flows()), keys, work.knowledge)
+            proposed = None
+            if suggest and judge is not None:
+                from nsgflow_core.cli import proposals
+
+                proposed = proposals.suggest(groups, judge, written_as, width=terminal_width())
+            if alone and proposed is not None:
+                proposed.write()
+            else:
+                denials.write(keys, groups, form, proposed, judge if explain else None)
+            twice.tell()

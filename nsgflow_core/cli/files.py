@@ -52,6 +52,15 @@ def opened(sources: Sources, environ: Mapping[str, str]) -> "Sequence[Account] |
     return FileLogs(files) if files else sign_in(accounts, environ)
 
 
+def are_named(sources: Sources, environ: Mapping[str, str]) -> bool:
+    """Whether a command that can do without logs was told any, in its words or around it."""
+    if sources.sources or sources.account_name:
+        return True
+    return any(
+        environ.get(key) for key in ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT")
+    )
+
+
 def is_file(text: str) -> bool:
     """Whether a source that was typed names files; else it names an account."""
     if text == STDIN or text.lower().endswith(_ENDINGS):

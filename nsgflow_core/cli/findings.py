@@ -1,16 +1,17 @@
 """What stands between a configuration and working, each with its mend.
 
-Reads one byte of a log, writes and removes one row and one blob of state, asks for a token and
-connects to the webhook's host. Only with `--send-test` is anything sent.
+Reads one byte of a log, writes and removes one row and one blob of state, looks at the queue of
+events, asks for a token and connects to the webhook's host. Only with `--send-test` is anything
+sent.
 """
 
 import os
 import socket
 import ssl
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
@@ -20,18 +21,21 @@ import requests
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
+from nsgflow_core import webhooks
 from nsgflow_core.cli import trial
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.finding import Finding, tried
 from nsgflow_core.cli.listing import Logs, Resource
 from nsgflow_core.cli.state import settings_of
-from nsgflow_core.config import KNOWN, LogsSettings, Settings, WebhookSettings
-from nsgflow_core.errors import ConfigError, NsgflowError, TransientError
+from nsgflow_core.config import KNOWN, QUEUE, LogsSettings, Settings
+from nsgflow_core.errors import ConfigError, NsgflowError
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.model import Storage, account_of
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink, token_scope
 from nsgflow_core.storage import blob_service, credential, errors_of, table
+from nsgflow_core.webhooks import WebhookSettings
 
 _SECONDS = 10.0
 _PARTS = (
@@ -42,18 +46,9 @@ _PARTS = (
 _STALE = timedelta(hours=3)
 """So old may the newest log of an account be: its hour ends an hour after it began, and a quiet
 hour writes nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, and the mend, "" when all is well.
-
-    `wrong` says that something is there and is not right, else it is missing.
-    """
-
-    what: str
-    mend: str = ""
-    wrong: bool = False
+_QUIET = timedelta(hours=24)
+_MOST_QUIET = 5
+"""NSGs and VNet flow logs that wrote nothing for so long are named, so many of them."""
 
 
 def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding]:
@@ -67,17 +62,23 @@ def findings(environ: Mapping[str, str], *, send_test: bool) -> Iterator[Finding
         return
     yield Finding("settings")
     yield from misspelt(environ, settings.connections)
-    for connection, storage in settings.connections.items():
-        yield from _flow_logs(connection, storage)
+    with ThreadPoolExecutor(len(settings.connections), thread_name_prefix="accounts") as pool:
+        looks = [pool.submit(_looked, *each) for each in settings.connections.items()]
+        for look in looks:
+            yield from look.result()
     yield from _state(settings)
-    if settings.logs is None and settings.webhook is None:
+    if settings.trigger_source == QUEUE:
+        from nsgflow_core.cli import queued  # noqa: PLC0415 - few have a queue
+
+        yield from queued.look(settings)
+    if settings.logs is None and not settings.webhooks:
         yield Finding(
             "sinks", "nothing is delivered: set NSGFLOW_LOGS_ENDPOINT or NSGFLOW_WEBHOOK_URL"
         )
     if settings.logs is not None:
         yield from _table(settings.logs, send_test=send_test)
-    if settings.webhook is not None:
-        yield from _webhook(settings.webhook, send_test=send_test)
+    for webhook in settings.webhooks:
+        yield from _webhook(webhook, send_test=send_test)
 
 
 def misspelt(
@@ -98,16 +99,9 @@ def misspelt(
             yield Finding(f"setting {name}", mend, wrong=True)
 
 
-def _tried(what: str, attempt: Callable[[], object], mend: str) -> Finding:
-    """Try something: well done, or what went wrong and the mend."""
-    try:
-        attempt()
-    except (NsgflowError, OSError, ValueError) as exc:
-        if isinstance(exc, TransientError):
-            mend = "it is busy or out of reach: see that its name is right and this network has it"
-        reason = (str(exc).strip() or type(exc).__name__).partition("\n")[0].rstrip(" .")
-        return Finding(what, f"{reason}; {mend}")
-    return Finding(what)
+def _looked(connection: str, storage: Storage) -> list[Finding]:
+    """What is found of one account; what is slow there keeps no other waiting."""
+    return list(_flow_logs(connection, storage))
 
 
 def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
@@ -126,7 +120,7 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
             if listing.exists(container):
                 found.append(container)
 
-        finding = _tried(f"{connection}: list {account}/{name}", look, role)
+        finding = tried(f"{connection}: list {account}/{name}", look, role)
         there = finding.mend or container in found
         yield finding if there else Finding(f"{finding.what} (there is none, which may be right)")
         if finding.mend:
@@ -137,7 +131,7 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
         )
     source = FlowLogs({account: service})
     for container in found:
-        yield _tried(
+        yield tried(
             f"{connection}: read {account}/{container.container_name}",
             lambda container=container: _read_a_byte(source, account, container),  # type: ignore[misc]
             role,
@@ -146,20 +140,34 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
 
 
 def _stale(connection: str, account: Account) -> Iterator[Finding]:
-    """That no log of an account is new, where there are logs."""
+    """How new the logs of an account are, where there are logs.
+
+    That an NSG or VNet has written nothing for a day is said and no fault: it may have no
+    traffic, or be gone, or its flow log with it.
+    """
     try:
-        newest = Logs([account]).newest_hour()
+        newest = Logs([account], patient=True).newest_hours()
     except NsgflowError:
         return  # what is refused has a line of its own
-    behind = datetime.now(UTC) - newest if newest is not None else timedelta()
-    if newest is not None and behind > _STALE:
+    if not newest:
+        return
+    now = datetime.now(UTC)
+    latest = max(hour for _, hour in newest)
+    what = f"{connection}: newest log of {account.name}"
+    if now - latest > _STALE:
         yield Finding(
-            f"{connection}: newest log of {account.name}",
-            f"it is of {newest:%Y-%m-%dT%HZ}, {behind.total_seconds() // 3600:.0f} hours ago: see "
-            "that the flow logs are enabled, and sent to this account "
+            what,
+            f"it is of {latest:%Y-%m-%dT%HZ}, {(now - latest).total_seconds() // 3600:.0f} hours "
+            "ago: see that the flow logs are enabled, and sent to this account "
             "('az network watcher flow-log list -l REGION')",
             wrong=True,
         )
+        return
+    quiet = sorted((hour, at.name) for at, hour in newest if latest - hour > _QUIET)
+    named = ", ".join(f"{name} ({hour:%Y-%m-%dT%HZ})" for hour, name in quiet[:_MOST_QUIET])
+    more = f" and {len(quiet) - _MOST_QUIET} more" if len(quiet) > _MOST_QUIET else ""
+    said = f"; nothing for a day from {named}{more}" if quiet else ""
+    yield Finding(f"{what}, {latest:%Y-%m-%dT%HZ}{said}")
 
 
 def _read_a_byte(source: FlowLogs, account: str, container: ContainerClient) -> None:
@@ -206,12 +214,12 @@ def _state(settings: Settings) -> Iterator[Finding]:
             container.delete_blob(name)
 
     on = f"on {account_of(blobs.url)}"
-    yield _tried(
+    yield tried(
         f"state: write table {settings.state_table}",
         write_row,
         f"give the app's identity the role Storage Table Data Contributor {on}",
     )
-    yield _tried(
+    yield tried(
         f"state: write container {settings.state_container}",
         write_blob,
         f"give the app's identity the role Storage Blob Data Owner {on}",
@@ -223,18 +231,18 @@ def _table(logs: LogsSettings, *, send_test: bool) -> Iterator[Finding]:
         with errors_of("get a token for Logs Ingestion"):
             credential().get_token(token_scope(logs.endpoint))
 
-    yield _tried(
+    yield tried(
         "table: token for Logs Ingestion",
         token,
         "sign in with az login, or give the app an identity",
     )
-    yield _tried(
+    yield tried(
         f"table: reach {urlsplit(logs.endpoint).hostname}",
         lambda: _connect(logs.endpoint),
         "correct NSGFLOW_LOGS_ENDPOINT, or let this network reach it",
     )
     if send_test:
-        yield _tried(
+        yield tried(
             "table: test row",
             lambda: trial.send(LogAnalyticsSink(logs, credential())),
             "give the app's identity the role Monitoring Metrics Publisher on the data collection "
@@ -244,17 +252,27 @@ def _table(logs: LogsSettings, *, send_test: bool) -> Iterator[Finding]:
 
 
 def _webhook(webhook: WebhookSettings, *, send_test: bool) -> Iterator[Finding]:
+    name, of = webhook.name, webhooks.prefix(webhook.name)
+    if missing := webhook.what_is_missing:
+        yield Finding(
+            f"{name}: secret",
+            f"{missing}, and what is for it waits: give the app's identity the role Key Vault "
+            "Secrets User on the vault, let the app's network reach it, and deploy again (writing "
+            "the settings makes App Service look again)",
+        )
+        return
     # Of the URL only the host is shown: the rest may be a secret.
-    yield _tried(
-        f"webhook: reach {urlsplit(webhook.url).hostname}",
+    yield tried(
+        f"{name}: reach {urlsplit(webhook.url).hostname}",
         lambda: _connect(webhook.url),
-        "correct NSGFLOW_WEBHOOK_URL, or let this network reach it",
+        f"correct {of}URL, or let this network reach it",
     )
     if send_test:
-        yield _tried(
-            "webhook: test alert",
+        yield tried(
+            f"{name}: test alert",
             lambda: trial.send_alert(webhook),
-            "see what the receiver says of it, and that it has the same NSGFLOW_WEBHOOK_SECRET",
+            f"see what the receiver says of it, and that it has the same {of}SECRET and the "
+            f"{of}HEADERS that it asks for",
         )
 
 

@@ -6,8 +6,9 @@ from operator import itemgetter
 
 from nsgflow_core.cli import tables
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.names import vnet_name
+from nsgflow_core.cli.names import end_names, labelled, vnet_name
 from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs.columns import Columns, Place, Text
 from nsgflow_core.model import PROTOCOLS
 from nsgflow_core.sinks.rows import times_of
@@ -33,32 +34,45 @@ _TITLES = (
 _VNET = 4
 
 
-def write(flows: Columns, inventory: Inventory | None) -> None:
+def write(flows: Columns, knowledge: Knowledge) -> None:
     """Write some flows to stdout, page by page, each under a heading of its own."""
-    cells = _cells(flows, inventory)
+    cells = _cells(flows, knowledge)
     for at in range(0, len(flows.texts), _PAGE):
         _write_page([column[at : at + _PAGE] for column in cells])
 
 
-def _cells(flows: Columns, inventory: Inventory | None) -> list[Sequence[str]]:
+def _cells(flows: Columns, knowledge: Knowledge) -> list[Sequence[str]]:
+    src, dst = _ends(flows, knowledge)
     names = {place: printable(place.nsg) for place in set(flows.places)}
     rules = {place: printable(place.group.rule) for place in names}
     return [
         times_of(flows),
         [names[place] for place in flows.places],
-        _vnets(flows, inventory),
+        _vnets(flows, knowledge.inventory),
         [rules[place] for place in flows.places],
         ["denied" if decision == "D" else "allowed" for decision in flows.decision],
         ["in" if direction == "I" else "out" for direction in flows.direction_code],
         [PROTOCOLS.get(code, code) for code in flows.protocol_code],
-        flows.src,
+        src,
         _texts(flows.src_port),
-        flows.dst,
+        dst,
         _texts(flows.dst_port),
         flows.states()[0],
         _counters(flows.packets_sent, flows.bytes_sent),
         _counters(flows.packets_received, flows.bytes_received),
     ]
+
+
+def _ends(flows: Columns, knowledge: Knowledge) -> tuple[Sequence[str], Sequence[str]]:
+    """Both addresses of each flow, with what they are called where there is an inventory."""
+    if knowledge.inventory is None:
+        return flows.src, flows.dst
+    names = [end_names(flow, knowledge) for flow in flows.flows()]
+    src, dst = (
+        [printable(labelled(end, one)) for end, one in zip(ends, of_ends, strict=True)]
+        for ends, of_ends in zip((flows.src, flows.dst), zip(*names, strict=True), strict=True)
+    )
+    return src, dst
 
 
 def _vnets(flows: Columns, inventory: Inventory | None) -> Sequence[str]:

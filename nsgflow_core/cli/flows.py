@@ -70,7 +70,7 @@ def flows(
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
         with reading(accounts, wanted, when, defaults, knowledge) as work:
             found = counted(work.columns()) if aggregate else work.columns()
-            write_flows(found, form, work.knowledge)
+            write_flows(found, form, work.knowledge, named=bool(estate.inventory))
             if aggregate:
                 # What reads JSON or CSV would trip over other lines.
                 target = sys.stdout if form in ("text", "table") else sys.stderr

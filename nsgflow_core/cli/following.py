@@ -185,9 +185,8 @@ class _Account:
             self._logs.failures = {
                 what: why for what, why in self._logs.failures.items() if "/" not in what
             }
-        logs = [
-            log for hour in hours for log in self._logs.of_hour(self._resources, hour, self._pool)
-        ]
+        listed = self._logs.over(self._resources, hours, self._pool)
+        logs = [log for of_hour in listed for log in of_hour]
         self.failures |= self._logs.failures
         grown = [log for log in logs if self._seen.get(log.ref) != log.etag]
         results = list(self._pool.map(self._read, grown))

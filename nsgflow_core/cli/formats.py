@@ -10,6 +10,7 @@ import msgspec
 
 from nsgflow_core.cli import flow_csv, flow_table
 from nsgflow_core.cli.harmless import inert, json_text, printable
+from nsgflow_core.cli.names import remark
 from nsgflow_core.cli.read import Found, place_of
 from nsgflow_core.cli.text import lines
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
@@ -20,8 +21,13 @@ from nsgflow_core.sinks import rows
 _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
 
-def write_flows(found: Iterable[Columns], output: str, knowledge: Knowledge = NOTHING) -> None:
-    """Write flows to stdout as text, table, json or csv, as they come."""
+def write_flows(
+    found: Iterable[Columns], output: str, knowledge: Knowledge = NOTHING, *, named: bool = False
+) -> None:
+    """Write flows to stdout as text, table, json or csv, as they come.
+
+    With `named` the lines of text, too, tell what both ends are called.
+    """
     if output == "csv":
         sys.stdout.write(flow_csv.header())
     csv_lines, json_rows = flow_csv.writer(knowledge), rows.rows_of(knowledge)
@@ -32,19 +38,30 @@ def write_flows(found: Iterable[Columns], output: str, knowledge: Knowledge = NO
             case "csv":
                 sys.stdout.write(csv_lines(flows))
             case "table":
-                flow_table.write(flows, knowledge.inventory)
+                flow_table.write(flows, knowledge)
             case _:
-                sys.stdout.write("\n".join([*lines(flows), ""]))
+                sys.stdout.write("\n".join([*_lines(flows, knowledge, named=named), ""]))
+
+
+def _lines(flows: Columns, knowledge: Knowledge, *, named: bool) -> list[str]:
+    found = lines(flows)
+    if not named:
+        return found
+    remarks = (printable(remark(flow, knowledge)) for flow in flows.flows())
+    return [line + said for line, said in zip(found, remarks, strict=True)]
 
 
 def flow_writer(
     output: str,
     knowledge: Knowledge = NOTHING,
     explained: Callable[[Flow], str] | None = None,
+    *,
+    named: bool = False,
 ) -> Callable[[Sequence[Found]], None]:
     """Writes flows to stdout as text, coloured on a terminal, or as json; at once.
 
-    With `explained` what it says of a flow stands in a line below the flow's, as text.
+    With `explained` what it says of a flow stands in a line below the flow's, as text; with
+    `named` what both ends are called stands behind it.
     """
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     json_rows = rows.rows_of(knowledge)
@@ -57,7 +74,7 @@ def flow_writer(
         if output == "json":
             write_json_texts(json_rows(shown))
         else:
-            for flow, line in zip(flows, lines(shown), strict=True):
+            for flow, line in zip(flows, _lines(shown, knowledge, named=named), strict=True):
                 if colours:
                     line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"  # noqa: PLW2901
                 sys.stdout.write(line + "\n")

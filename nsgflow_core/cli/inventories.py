@@ -1,15 +1,16 @@
 """The inventory at the terminal: of Azure as who is signed in sees it, of the function, or a file.
 
 What Azure answers is kept for a day below the user's cache folder. A file holds the same: an
-inventory and service tags, to be carried to where nobody is signed in.
+inventory, service tags and flow logs, to be carried to where nobody is signed in.
 """
 
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,11 +18,15 @@ from nsgflow_core.cli.options import MAGIC, Estate
 from nsgflow_core.cli.session import note, sentence
 from nsgflow_core.cli.state import packed_inventory_of
 from nsgflow_core.errors import BadInputError, NsgflowError
+from nsgflow_core.estate.flow_logs import FlowLog, read_flow_logs
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.estate.rule_files import Files, RuleFiles
 from nsgflow_core.estate.service_tags import ServiceTags, compile_tags
 from nsgflow_core.estate.verdict import Judge
+
+if TYPE_CHECKING:
+    from nsgflow_core.estate.arm import ResourceManager
 
 AZURE, APP = "azure", "app"
 _DAY = 24 * 3600.0
@@ -33,11 +38,15 @@ _NO_APP = (
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An inventory as a file holds it; `made` is in seconds since the epoch."""
+    """An inventory as a file holds it; `made` is in seconds since the epoch.
+
+    `flow_logs` is None where they were not asked for, as in files of releases before there were.
+    """
 
     made: float
     inventory: bytes
     tags: bytes
+    flow_logs: list[FlowLog] | None = None
 
     def knowledge(self) -> Knowledge:
         """What it says.
@@ -72,10 +81,37 @@ def estate_of(
     source = estate.inventory
     if not source:
         return NOTHING if offline else None
+    return kept_of(source, environ, refresh=estate.refresh).knowledge()
+
+
+def kept_of(source: str, environ: Mapping[str, str], *, refresh: bool = False) -> Kept:
+    """The inventory of a source: `azure`, `app`, or what was exported to a file.
+
+    Raises:
+        NsgflowError: it cannot be had.
+    """
     if source == APP:
-        return Knowledge(None, Inventory(packed_of_app(environ)))
-    kept = of_azure(environ, refresh=estate.refresh) if source == AZURE else read_file(source)
-    return kept.knowledge()
+        return Kept(time.time(), packed_of_app(environ), b"")
+    return of_azure(environ, refresh=refresh) if source == AZURE else read_file(source)
+
+
+def with_flow_logs(kept: Kept, source: str, environ: Mapping[str, str]) -> Kept:
+    """An inventory that has flow logs: where it has none, Azure is asked for them alone.
+
+    Raises:
+        NsgflowError: it is a file's, or Azure refuses.
+    """
+    if kept.flow_logs is not None:
+        return kept
+    if source not in (AZURE, APP):
+        raise BadInputError(
+            f"{source} has no flow logs: export it again, with 'nsgflow inventory --export FILE'"
+        )
+    with signed_in(environ) as manager:
+        made = msgspec.structs.replace(kept, flow_logs=read_flow_logs(manager))
+    if source == AZURE:
+        write_file(_place(environ), made)
+    return made
 
 
 def packed_of_app(environ: Mapping[str, str]) -> bytes:
@@ -112,7 +148,7 @@ def write_file(name: Path, kept: Kept) -> None:
         BadInputError: it cannot be written.
     """
     try:
-        name.parent.mkdir(parents=True, exist_ok=True)
+        name.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = name.with_name(f"{name.name}.{os.getpid()}")
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(MAGIC + msgspec.msgpack.encode(kept))
@@ -127,38 +163,72 @@ def of_azure(environ: Mapping[str, str], *, refresh: bool) -> Kept:
     Raises:
         NsgflowError: it refuses, or is out of reach.
     """
-    cloud = environ.get("AZURE_CLOUD") or "AZURE_PUBLIC_CLOUD"
-    place = cache_folder(environ) / f"inventory-{cloud.lower()}.nsgflow"
+    place = _place(environ)
     if not refresh:
         with suppress(BadInputError):
             kept = read_file(str(place))
             kept.knowledge()
-            if 0 <= time.time() - kept.made < _DAY:
+            # When it was kept and not when Azure was asked: an import may be older.
+            if 0 <= time.time() - place.stat().st_mtime < _DAY:
                 return kept
-    kept = _asked(cloud)
+    kept = _asked(environ)
     write_file(place, kept)
     return kept
 
 
-def _asked(cloud: str) -> Kept:
+def keep(kept: Kept, environ: Mapping[str, str]) -> None:
+    """Keep an inventory for a day, as if Azure had just answered it.
+
+    Raises:
+        BadInputError: it cannot be written.
+    """
+    write_file(_place(environ), kept)
+
+
+def _cloud(environ: Mapping[str, str]) -> str:
+    return environ.get("AZURE_CLOUD") or "AZURE_PUBLIC_CLOUD"
+
+
+def _place(environ: Mapping[str, str]) -> Path:
+    return cache_folder(environ) / f"inventory-{_cloud(environ).lower()}.nsgflow"
+
+
+@contextmanager
+def signed_in(environ: Mapping[str, str]) -> "Iterator[ResourceManager]":
+    """The Resource Manager of the cloud that one is signed in to.
+
+    Raises:
+        BadInputError: there is no such cloud.
+    """
     from nsgflow_core.estate.arm import CLOUDS, ResourceManager  # noqa: PLC0415 - dear to import
-    from nsgflow_core.estate.resource_graph import read_inventory  # noqa: PLC0415
     from nsgflow_core.storage import credential  # noqa: PLC0415
 
+    cloud = _cloud(environ)
     if cloud not in CLOUDS:
         raise BadInputError(f"AZURE_CLOUD {cloud!r} is not one of {', '.join(CLOUDS)}")
-    note("asking Azure Resource Graph for the inventory; it is kept for a day (--refresh)")
     manager = ResourceManager(CLOUDS[cloud], credential(), time.monotonic() + _SECONDS)
     try:
+        yield manager
+    finally:
+        manager.close()
+
+
+def _asked(environ: Mapping[str, str]) -> Kept:
+    from nsgflow_core.estate.resource_graph import read_inventory  # noqa: PLC0415 - dear to import
+
+    with signed_in(environ) as manager:
+        note("asking Azure Resource Graph for the inventory; it is kept for a day (--refresh)")
         inventory = read_inventory(manager)
-        tags = b""
+        tags, flow_logs = b"", None
         try:
             tags = compile_tags(manager.service_tags())
         except NsgflowError as exc:
             note(f"without service tags: {sentence(exc)}")
-    finally:
-        manager.close()
-    return Kept(time.time(), inventory, tags)
+        try:
+            flow_logs = read_flow_logs(manager)
+        except NsgflowError as exc:
+            note(f"without flow logs: {sentence(exc)}")
+    return Kept(time.time(), inventory, tags, flow_logs)
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:

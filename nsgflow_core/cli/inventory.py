@@ -38,14 +38,13 @@ def inventory(
 ) -> None:
     """Show what is known of the network, or move it.
 
-    NICs, VMs, subnets, NSGs with their rules, peerings, security admin rules and service tags: the
-    names in lists, and what 'why' and 'simulate' judge by. The role Reader is enough. What Azure
-    answers is kept for a day.
+    NICs, VMs, subnets, NSGs with their rules, peerings, security admin rules, flow logs and
+    service tags: the names in lists, and what 'why', 'simulate' and 'coverage' judge by. The role
+    Reader is enough. What Azure answers is kept for a day.
     """
     with session(verbose=verbose):
         import os
         import sys
-        import time
         from pathlib import Path
 
         from nsgflow_core.cli import inventories
@@ -53,19 +52,11 @@ def inventory(
         from nsgflow_core.model import flow_time
 
         if bring:
-            found = inventories.read_file(bring)
-            found.knowledge()
-            kept = inventories.Kept(time.time(), found.inventory, found.tags)
-            cloud = os.environ.get("AZURE_CLOUD") or "AZURE_PUBLIC_CLOUD"
-            place = inventories.cache_folder(os.environ) / f"inventory-{cloud.lower()}.nsgflow"
-            inventories.write_file(place, kept)
-        elif source == inventories.AZURE:
-            kept = found = inventories.of_azure(os.environ, refresh=refresh)
-        elif source == inventories.APP:
-            packed = inventories.packed_of_app(os.environ)
-            kept = found = inventories.Kept(time.time(), packed, b"")
+            kept = inventories.read_file(bring)
+            kept.knowledge()
+            inventories.keep(kept, os.environ)
         else:
-            kept = found = inventories.read_file(source)
+            kept = inventories.kept_of(source, os.environ, refresh=refresh)
         if export:
             inventories.write_file(Path(export), kept)
         known = kept.knowledge()
@@ -75,9 +66,10 @@ def inventory(
         tags = (
             f"{known.tags.prefixes} prefixes of service tags" if known.tags else "no service tags"
         )
+        logs = "" if kept.flow_logs is None else f"{len(kept.flow_logs)} flow logs, "
         sys.stdout.write(
             f"{len(known.inventory)} network interfaces, {len(layout.vnets)} VNets, "
             f"{len(known.inventory.nsg_ids())} NSGs, {len(layout.groups)} application security "
-            f"groups, {len(layout.admin)} security admin configurations, {tags}; "
-            f"of {flow_time(round(found.made * 1000))}\n"
+            f"groups, {len(layout.admin)} security admin configurations, {logs}{tags}; "
+            f"of {flow_time(round(kept.made * 1000))}\n"
         )

@@ -5,10 +5,11 @@ What one account, container or resource refuses hides nothing of the others: it 
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from azure.storage.blob import ContainerClient
 
@@ -18,7 +19,9 @@ from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import note, sentence
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs import listing
+from nsgflow_core.logs.listing import ListedBlob
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
+from nsgflow_core.logs.walk import Walk
 from nsgflow_core.model import BlobRef
 
 _LISTINGS = 8
@@ -26,6 +29,13 @@ _SILENCE = 4.0
 """Seconds after which it is said whose answer is waited for."""
 _RECENT = 20
 """Resources that are asked for their newest log, where none is of the time asked for."""
+
+Told = Callable[[int, int], None]
+"""Hears how much of a listing is done, and of how much; of 0 where that is not known yet."""
+
+
+def unheard(done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +56,31 @@ class Resource:
 
     def logs(self, hour: datetime) -> list[Log]:
         """Its logs of an hour, one for each NIC."""
-        return [
-            Log(
-                BlobRef(self.account, str(self.container.container_name), blob.path),
-                parse_path(blob.path),
-                blob.size,
-                blob.etag,
-            )
-            for blob in listing.hour_blobs(self.container, self.prefix, hour)
-        ]
+        return _logs(self, listing.hour_blobs(self.container, self.prefix, hour))
+
+
+class Hours:
+    """The logs of a resource in some hours, which are asked for a day at a time."""
+
+    def __init__(self, at: Resource, hours: Collection[datetime]) -> None:
+        self.at = at
+        self._walk = Walk(at.container, at.prefix, hours)
+
+    def known(self, hour: datetime) -> bool:
+        """Whether those of an hour are known without a request."""
+        return self._walk.known(hour)
+
+    def logs(self, hour: datetime) -> list[Log]:
+        """Those of an hour, one for each NIC."""
+        return _logs(self.at, self._walk.hour(hour))
+
+
+def _logs(at: Resource, blobs: Iterable[ListedBlob]) -> list[Log]:
+    container = str(at.container.container_name)
+    return [
+        Log(BlobRef(at.account, container, blob.path), parse_path(blob.path), blob.size, blob.etag)
+        for blob in blobs
+    ]
 
 
 class Logs:
@@ -75,7 +101,7 @@ class Logs:
         self.failures: dict[str, str] = {}
         self.names: set[str] = set()
 
-    def resources(self) -> list[Resource]:
+    def resources(self, told: Told = unheard) -> list[Resource]:
         """The NSGs and VNet flow logs that have logs.
 
         Raises:
@@ -84,7 +110,8 @@ class Logs:
         self.failures = {}
         pool = ThreadPoolExecutor(max(len(self._accounts), 1), thread_name_prefix="accounts")
         try:
-            futures = {pool.submit(self._of_account, one): one for one in self._accounts}
+            counted = _Counted(told)
+            futures = {pool.submit(self._of_account, one, counted): one for one in self._accounts}
             done, late = wait(futures, self._silence)
             for future in late if done else ():
                 note(f"waiting for {futures[future].name} to answer")
@@ -98,11 +125,16 @@ class Logs:
         self.names = {at.name for at in found if at.container.container_name == NSG_CONTAINER}
         return [at for at in found if self._wanted(at)]
 
-    def _of_account(self, account: Account) -> tuple[list[Resource], list[NsgflowError]]:
+    def _of_account(
+        self, account: Account, counted: "_Counted"
+    ) -> tuple[list[Resource], list[NsgflowError]]:
         """What an account has, and what of it cannot be listed."""
         with ThreadPoolExecutor(2, thread_name_prefix="containers") as pool:
             answers = list(
-                pool.map(lambda name: _of_container(account, name), (NSG_CONTAINER, VNET_CONTAINER))
+                pool.map(
+                    lambda name: _of_container(account, name, counted),
+                    (NSG_CONTAINER, VNET_CONTAINER),
+                )
             )
         found = [at for resources, _ in answers for at in resources or ()]
         errors = [error for _, error in answers if error is not None]
@@ -140,13 +172,13 @@ class Logs:
             return True
         return self._accepts(at.name, at.prefix.partition("=")[2].rstrip("/"))
 
-    def newest(self, hours: int, now: datetime) -> Iterator[list[Log]]:
+    def newest(self, hours: int, now: datetime, told: Told = unheard) -> Iterator[list[Log]]:
         """The newest hourly logs of each NSG, as many as asked for, the newest hour first."""
         with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
             listed = list(
                 pool.map(
                     lambda at: self.listed(at, lambda one: _newest(one, hours, now)),
-                    self.resources(),
+                    self.resources(told),
                 )
             )
         by_hour: dict[datetime, list[Log]] = {}
@@ -156,22 +188,43 @@ class Logs:
         for hour in sorted(by_hour, reverse=True):
             yield by_hour[hour]
 
-    def of_hours(self, hours: Sequence[datetime]) -> Iterator[list[Log]]:
+    def of_hours(self, hours: Sequence[datetime], told: Told = unheard) -> Iterator[list[Log]]:
         """The logs of these hours, an hour at a time."""
-        resources = self.resources()
+        resources = self.resources(told)
         with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
-            for hour in hours:
-                yield self.of_hour(resources, hour, pool)
+            yield from self.over(resources, hours, pool, told)
 
-    def of_hour(
-        self, resources: Sequence[Resource], hour: datetime, pool: ThreadPoolExecutor
-    ) -> list[Log]:
-        """The logs of some resources and an hour."""
-        listed = pool.map(lambda at: self.listed(at, lambda one: one.logs(hour)), resources)
-        return [log for logs in listed for log in logs]
+    def over(
+        self,
+        resources: Iterable[Resource],
+        hours: Sequence[datetime],
+        pool: Executor,
+        told: Told = unheard,
+    ) -> Iterator[list[Log]]:
+        """The logs of some resources in these hours, an hour at a time, found by what exists."""
+        walks = [Hours(at, hours) for at in resources]
+        for number, hour in enumerate(hours):
+            asked = [at for at in walks if not at.known(hour)]
+            answers = pool.map(partial(self.of_walk, hour), asked)
+            answered: dict[Hours, list[Log]] = {}
+            begun = (number + 1) * len(walks) - len(asked)
+            for done, (walk, logs) in enumerate(zip(asked, answers, strict=True), begun + 1):
+                answered[walk] = logs
+                told(done, len(hours) * len(walks))
+            yield [
+                log for at in walks for log in (answered[at] if at in answered else at.logs(hour))
+            ]
+
+    def of_walk(self, hour: datetime, walk: Hours) -> list[Log]:
+        """The logs of an hour; none, and a failure kept, where they cannot be listed."""
+        return self.listed(walk.at, lambda _: walk.logs(hour))
 
     def newest_hour(self) -> datetime | None:
         """The newest hour that any of the first resources has a log of."""
+        return max((hour for _, hour in self.newest_hours()), default=None)
+
+    def newest_hours(self) -> list[tuple[Resource, datetime]]:
+        """The newest hour of each of the first resources that has one."""
 
         def newest(at: Resource) -> datetime | None:
             try:
@@ -179,16 +232,37 @@ class Logs:
             except NsgflowError:
                 return None
 
+        first = self.resources()[:_RECENT]
         with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
-            found = list(pool.map(newest, self.resources()[:_RECENT]))
-        return max((hour for hour in found if hour is not None), default=None)
+            found = list(zip(first, pool.map(newest, first), strict=True))
+        return [(at, hour) for at, hour in found if hour is not None]
 
 
-def _of_container(account: Account, name: str) -> tuple[list[Resource] | None, NsgflowError | None]:
+class _Counted:
+    """Counts for whoever watches, from several threads."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def one(self, at: Resource) -> Resource:
+        with self._lock:
+            self._count += 1
+            self._told(self._count, 0)
+        return at
+
+
+def _of_container(
+    account: Account, name: str, counted: _Counted
+) -> tuple[list[Resource] | None, NsgflowError | None]:
     """The resources of a container, None where there is none; or why they cannot be listed."""
     container = account.service.get_container_client(name)
     try:
-        found = [Resource(account.name, container, at) for at in listing.resources(container)]
+        found = [
+            counted.one(Resource(account.name, container, at))
+            for at in listing.resources(container)
+        ]
         return (found, None) if found or listing.exists(container) else (None, None)
     except NsgflowError as exc:
         return None, exc

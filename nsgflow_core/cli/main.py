@@ -38,6 +38,7 @@ class Nsgflow(LazyGroup):
         "denied": "Show which NSG, rule and port deny the most.",
         "why": "Show what stands in the way of a flow.",
         "simulate": "Judge flows that were seen by changed rules.",
+        "coverage": "Show which flow logs record each network interface.",
         "tail": "Follow denied flows as they are written.",
         "checkpoints": "Show how far the deployed function got, by log.",
         "replay": "Have the deployed function send hours again.",

@@ -1,10 +1,16 @@
-"""NSGs by name, as a command is given them: `web-nsg`, `prod-*`, or a resource id; VNets too."""
+"""Names: NSGs as they are asked for (`web-nsg`, `prod-*`, a resource id), VNets, ends of flows.
+
+An end is called by its VM (`group/name`), else by its subnet (`group/vnet/subnet`), beside its
+address and never in its place: an address is what one can look for elsewhere.
+"""
 
 import re
 from collections.abc import Callable, Iterable
 from fnmatch import translate
 
+from nsgflow_core.estate import enrich
 from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.model import Flow
 
 _VNET = re.compile(r".+/virtualnetworks/([^/]+)(?:/.*)?", re.IGNORECASE)
@@ -43,3 +49,30 @@ def vnet_name(flow: Flow, inventory: Inventory | None) -> str:
         target = place.vnet if place is not None else ""
     found = _VNET.fullmatch(target)
     return found[1] if found else ""
+
+
+def end_names(flow: Flow, knowledge: Knowledge) -> tuple[str, str]:
+    """What source and destination are called, "" where the inventory does not know."""
+    if knowledge.inventory is None:
+        return "", ""
+    found = enrich.ends(flow, knowledge)
+    return found.src_vm or found.src_subnet, found.dest_vm or found.dest_subnet
+
+
+def labelled(address: str, name: str) -> str:
+    """An address and what is called so."""
+    return f"{address} ({name})" if name else address
+
+
+def remark(flow: Flow, knowledge: Knowledge) -> str:
+    """Both ends by name, behind the line of a flow; "" where neither is known."""
+    source, destination = end_names(flow, knowledge)
+    if not source and not destination:
+        return ""
+    return f" # {source or flow.src} > {destination or flow.dst}"
+
+
+def address_name(address: str, inventory: Inventory | None) -> str:
+    """What an address is called, wherever it is seen from; "" where it is in several places."""
+    place = inventory.remote("", address) if inventory is not None else None
+    return (place.vm or place.subnet) if place is not None else ""

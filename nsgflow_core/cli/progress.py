@@ -5,44 +5,83 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from nsgflow_core.cli.read import Tally
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 _SLOW = 1.0
-"""Seconds after which a read counts as long, and shows its progress."""
+"""Seconds after which something counts as long, and its progress is shown."""
 _SELDOM = 60.0
 """Seconds between the lines that stand for the foot of a terminal."""
 
 
+class Unseen:
+    """Progress that nobody sees."""
+
+    def listing(self, done: int, total: int) -> None:
+        """So much of what there is to ask is asked, of so much; 0 where that is not known yet."""
+
+    def reading(self, tally: Tally) -> None:
+        """So much is read."""
+
+
+class _Bar(Unseen):
+    """A bar that appears when it has been a while; it is told from several threads."""
+
+    def __init__(self, bar: "Progress") -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None, doing="listing", amount="")
+        self._begun = time.monotonic()
+        self._reading = False
+
+    def listing(self, done: int, total: int) -> None:
+        if self._reading:  # it goes on ahead of that
+            return
+        amount = f"{done / total:.0%}" if total else f"{done} NSGs and VNet flow logs"
+        self._show(completed=done if total else 0, total=total or None, amount=amount)
+
+    def reading(self, tally: Tally) -> None:
+        from rich.filesize import decimal  # noqa: PLC0415 - loaded by now
+
+        # Where all that was found is read, what takes long is the listing of further hours.
+        self._reading = tally.bytes_read < tally.bytes_known
+        self._show(
+            completed=tally.bytes_read,
+            total=tally.bytes_known,
+            doing=f"reading {tally.logs} logs",
+            amount=f"{decimal(tally.bytes_read)} of {decimal(tally.bytes_known)}",
+        )
+
+    def _show(self, **fields: Any) -> None:
+        self._bar.update(self._task, **{"doing": "listing"} | fields)
+        if time.monotonic() - self._begun > _SLOW:
+            self._bar.start()
+
+
 @contextmanager
-def progress() -> Iterator[Callable[[Tally], None]]:
-    """A bar on stderr for a read that takes long; nothing where stderr is no terminal."""
+def progress() -> Iterator[Unseen]:
+    """A bar on stderr for what takes long; nothing where stderr is no terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda _: None
+        yield Unseen()
         return
     from rich.console import Console  # noqa: PLC0415 - only terminals pay for it
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
     bar = Progress(
-        TextColumn("reading {task.fields[logs]} logs"),
+        TextColumn("{task.fields[doing]}"),
         BarColumn(),
-        DownloadColumn(),
+        TextColumn("{task.fields[amount]}"),
         console=Console(stderr=True),
         transient=True,
         # Lines that go to the same terminal are put above the bar.
         redirect_stdout=sys.stdout.isatty(),
         redirect_stderr=True,
     )
-    task = bar.add_task("", total=None, logs=0)
-    begun = time.monotonic()
-
-    def show(tally: Tally) -> None:
-        bar.update(task, completed=tally.bytes_read, total=tally.bytes_known, logs=tally.logs)
-        if time.monotonic() - begun > _SLOW:
-            bar.start()
-
     try:
-        yield show
+        yield _Bar(bar)
     finally:
         bar.stop()
 

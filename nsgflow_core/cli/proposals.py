@@ -1,320 +1,190 @@
-"""The rules that would let denied flows through, as proposals to review.
+"""The rules that would let denied flows through, as proposals to review: az, Bicep or Terraform.
 
-Groups that differ in one thing alone are one rule, which then allows no more than they did apart.
-A name says what a rule is for and ends in a digest of it: az replaces a rule of the same name
-without a word, so that no two rules share one, and the same rule has the same at every run.
-
-Options of the command: https://learn.microsoft.com/cli/azure/network/nsg/rule#az-network-nsg-rule-create
+What would let the internet in, and what has no priority to stand at, is a comment: it is not to be
+used as it is.
 """
 
-import hashlib
-import re
-import shlex
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
+from nsgflow_core.cli import as_az, as_bicep, as_terraform, proposal_words
+from nsgflow_core.cli.denials import Denials
 from nsgflow_core.cli.harmless import escaped
+from nsgflow_core.cli.nsg_target import identifier
 from nsgflow_core.estate import addresses
-from nsgflow_core.estate.inventory import Inventory
-from nsgflow_core.estate.rules import Rule, find, free_priority
+from nsgflow_core.estate.proposals import Proposal, propose
+from nsgflow_core.estate.verdict import Judge
+from nsgflow_core.estate.wishes import Denied, Refusal
 
-PRIORITY = "PRIORITY-TO-CHOOSE"
-_PROTOCOLS = {"TCP": "Tcp", "UDP": "Udp", "ICMP": "Icmp", "50": "Esp", "51": "Ah"}
-_MANAGEMENT = {
-    22: "SSH",
-    23: "Telnet",
-    135: "RPC",
-    139: "NetBIOS",
-    445: "SMB",
-    2375: "Docker",
-    2376: "Docker",
-    3389: "RDP",
-    5900: "VNC",
-    5985: "WinRM",
-    5986: "WinRM",
-    6443: "Kubernetes API",
-    10250: "kubelet",
+_MARKS = {
+    "az": (as_az.COMMENT, as_az.VERB),
+    "bicep": (as_bicep.COMMENT, as_bicep.VERB),
+    "terraform": (as_terraform.COMMENT, as_terraform.VERB),
 }
-_MOST_SOURCES = 16
-"""Sources that a proposal names one by one; more are taken together as a service tag."""
-_PROBE, _PROBE_TAG = "168.63.129.16", "AzureLoadBalancer"
-"""Where health probes come from, and the tag that stands for it in rules:
-https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16"""
-_NSG_ID = re.compile(
-    r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/.+/networksecuritygroups/([^/]+)", re.IGNORECASE
-)
+_DONE = {"run": "RUN", "deploy": "DEPLOYED", "apply": "APPLIED"}
+_NARROWEST = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """An az command, "" where none can help, and what to know before running it.
+class _Form(Protocol):
+    """A language that rules are written in."""
 
-    One that would let the internet in is a comment of the shell: it is not to be run as it is.
-    """
+    def head(self) -> str:
+        """What stands before all rules."""
 
-    command: str
-    warnings: Sequence[str]
-
-    def text(self, title: str) -> str:
-        """The proposal in lines, everything but the command as comments of a shell."""
-        what = "PROPOSAL, review it before you run it"
-        if not self.command:
-            what = "no rule to propose"
-        elif self.command.startswith("#"):
-            what = "NOT TO BE RUN AS IT IS, it would let addresses of the internet in"
-        lines = [f"# {title}{what}"]
-        lines += [f"# WARNING: {warning}" for warning in self.warnings]
-        return "\n".join([*lines, *([self.command] if self.command else [])]) + "\n"
+    def rule(self, one: Proposal) -> str:
+        """One rule."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Flows of one NSG, direction and protocol that a rule should let through.
+class Document:
+    """Proposals, and the refusal of some, in one of FORMS; `width` folds lines, 0 does not."""
 
-    `denied_by` are the rules that denied them, as logged; `groups` the numbers of the groups that
-    they are of; `callers` their sources, of which `sources` are what the rule will say.
-    """
+    def __init__(
+        self, found: Sequence[Proposal | Refusal], form: str = "az", width: int = 0
+    ) -> None:
+        self._found = found
+        self._form = form
+        self._comment, self._verb = _MARKS[form]
+        self._width = max(width, _NARROWEST) - len(self._comment) - 1 if width else 0
+        self._az = as_az.Az([one for one in found if isinstance(one, Proposal)], self._width)
 
-    acl_group: str
-    inbound: bool
-    protocol: str
-    sources: frozenset[str]
-    destinations: frozenset[str]
-    ports: frozenset[int]
-    callers: frozenset[str]
-    denied_by: frozenset[str]
-    groups: tuple[int, ...]
+    def write(self) -> None:
+        """Write the whole of it to stdout."""
+        sys.stdout.write(self._written(self._found).head())
+        sys.stdout.write("\n".join(self.texts()))
 
-    @property
-    def public(self) -> bool:
-        """Whether addresses of the internet, as far as addresses tell, would be let in."""
-        return self.inbound and any(map(_public, self.callers))
+    def texts(self) -> Iterator[str]:
+        """Each proposal, with what is to be known of it as comments before it."""
+        written = self._written(self._found)
+        for number, one in enumerate(self._found, 1):
+            lines = [f"{number}. {_title(one, self._verb)}"]
+            lines += [f"WARNING: {note}" for note in self._notes(one)]
+            if isinstance(one, Refusal):
+                yield self._commented(self._folded(lines))
+                continue
+            lines += proposal_words.proof(one)
+            yield self._commented(self._folded(lines)) + self._rule(written, one) + "\n"
 
+    def into_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Put into the row of each group what is proposed for it."""
+        of: list[list[Proposal]] = [[] for _ in rows]
+        for row in rows:
+            row |= {"proposal": "", "warnings": [], "proof": None}
+        for one in self._found:
+            notes = self._notes(one)
+            for number in one.groups:
+                row = rows[number]
+                row["warnings"] += [note for note in notes if note not in row["warnings"]]
+                if isinstance(one, Proposal):
+                    of[number].append(one)
+                    row["proof"] = _worse(row["proof"], _proof(one))
+        for row, proposals in zip(rows, of, strict=True):
+            written = self._written(proposals)
+            rules = [self._rule(written, one) for one in proposals]
+            row["proposal"] = written.head() + "\n".join(rules)
 
-def wishes(
-    number: int, group: Mapping[str, str | int | None], acl_group: str, sources: Collection[str]
-) -> list[Wish]:
-    """What one group of denied flows needs; nothing where no rule of an NSG can help.
+    def _written(self, found: Sequence[Proposal | Refusal]) -> _Form:
+        active = [one for one in found if isinstance(one, Proposal) and _is_active(one)]
+        if self._form == "bicep":
+            return as_bicep.Bicep(active)
+        return as_terraform.Terraform(active) if self._form == "terraform" else self._az
 
-    Probes of the load balancer are a wish of their own: their source is a tag, and no address.
+    def _rule(self, written: _Form, one: Proposal) -> str:
+        text = written.rule(one)
+        return text if _is_active(one) else self._commented(text.splitlines()).rstrip("\n")
 
-    `group` has the default keys of `nsgflow denied`, `sources` every source address of it.
-    """
-    rule = str(group["rule"])
-    if not rule.startswith(("DefaultRule", "UserRule")):
-        return []
-    if _PROBE in sources and len(sources) > 1:
-        rest = set(sources) - {_PROBE}
-        return [
-            *wishes(number, group, acl_group, rest),
-            *wishes(number, group, acl_group, (_PROBE,)),
-        ]
-    inbound, protocol, port = group["direction"] == "in", str(group["protocol"]), group["port"]
-    destination = str(group["destination"])
-    with_port = protocol in ("TCP", "UDP") and port is not None
-    return [
-        Wish(
-            acl_group,
-            inbound,
-            protocol,
-            frozenset(_prefixes(sources, destination, inbound=inbound)),
-            frozenset((destination,)),
-            frozenset((int(port),) if with_port and port is not None else ()),
-            frozenset(sources),
-            frozenset((rule,)),
-            (number,),
-        )
-    ]
+    def _notes(self, one: Proposal | Refusal) -> list[str]:
+        if isinstance(one, Refusal):
+            return [escaped(one.why)]
+        named = self._az.placeholder(one)
+        if self._form != "az":
+            named = f"priority_{identifier(one.rule.name)}"
+        return proposal_words.warnings(one, named)
 
+    def _commented(self, lines: Iterable[str]) -> str:
+        return "".join(f"{self._comment} {line}".rstrip() + "\n" for line in lines)
 
-def merged(apart: Sequence[Wish]) -> list[Wish]:
-    """As few wishes as allow the same: those that differ in one thing alone become one."""
-    found = list(apart)
-    while True:
-        before = len(found)
-        for field in ("destinations", "ports", "sources"):
-            found = _merged_by(found, field)
-        if len(found) == before:
-            return found
-
-
-def _merged_by(apart: Sequence[Wish], field: str) -> list[Wish]:
-    alike: dict[tuple[object, ...], Wish] = {}
-    for one in apart:
-        same = [
-            getattr(one, name) for name in ("sources", "destinations", "ports") if name != field
-        ]
-        # Ports of none are all ports: no port can be added to those.
-        key = (
-            one.acl_group, one.inbound, one.protocol, one.public, _PROBE_TAG in one.sources,
-            bool(one.ports), *same,
-        )  # fmt: skip
-        first = alike.get(key)
-        if first is None:
-            alike[key] = one
-            continue
-        alike[key] = replace(
-            first,
-            callers=first.callers | one.callers,
-            denied_by=first.denied_by | one.denied_by,
-            groups=(*first.groups, *one.groups),
-            **{field: getattr(first, field) | getattr(one, field)},
-        )
-    return list(alike.values())
-
-
-class Planner:
-    """Turns wishes into proposals; priorities that it gave away are taken for the next."""
-
-    def __init__(self, inventory: Inventory | None = None) -> None:
-        self._inventory = inventory
-        self._rules: dict[str, Sequence[Rule]] = {}
-        self._given: dict[tuple[str, bool], list[int]] = {}
-        self._unknown: dict[tuple[str, bool], int] = {}
-
-    def proposal(self, one: Wish) -> Proposal:
-        """The command that makes the rule, and what to know of it."""
-        acl_group = self._id(one.acl_group)
-        warnings = [*_warnings_of_sources(one), *_warnings_of_port(one)]
-        protocol = _PROTOCOLS.get(one.protocol, "*")
-        if protocol == "*":
-            warnings.append(f"an NSG rule cannot name protocol {one.protocol}: this allows any")
-        found = _NSG_ID.fullmatch(acl_group)
-        subscription, resource_group, nsg = (
-            found.groups() if found else ("SUBSCRIPTION", "RESOURCE-GROUP", "NSG-NAME")
-        )
-        if not found:
-            warnings.append(
-                f"the log names the NSG only as {escaped(acl_group) or 'nothing'}: fill in its "
-                "name, resource group and subscription"
+    def _folded(self, lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            if not self._width:
+                yield line
+                continue
+            yield from textwrap.wrap(
+                line,
+                self._width,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
             )
-        priority, why = self._priority(acl_group, one)
-        warnings.append(why)
-        ports = sorted(one.ports)
-        words = [
-            *("az", "network", "nsg", "rule", "create"),
-            *("--subscription", subscription, "--resource-group", resource_group),
-            *("--nsg-name", nsg, "--name", _name(acl_group, one)),
-            *("--priority", priority, "--access", "Allow"),
-            *("--direction", "Inbound" if one.inbound else "Outbound", "--protocol", protocol),
-            *("--source-address-prefixes", *_sorted(one.sources), "--source-port-ranges", "*"),
-            *("--destination-address-prefixes", *_sorted(one.destinations)),
-            *("--destination-port-ranges", *(map(str, ports) if ports else "*")),
-        ]
-        command = shlex.join(map(escaped, words))
-        return Proposal(f"# {command}" if one.public else command, warnings)
-
-    def _id(self, acl_group: str) -> str:
-        """The NSG's resource id, where the inventory knows what a GUID stands for."""
-        known = self._inventory.acl(acl_group) if self._inventory is not None else None
-        return known.id if known is not None else acl_group
-
-    def _priority(self, acl_group: str, one: Wish) -> tuple[str, str]:
-        """A free priority before every rule that denied, and how it was found."""
-        way = (acl_group.lower(), one.inbound)
-        if self._inventory is not None and acl_group not in self._rules:
-            self._rules[acl_group] = self._inventory.rules(acl_group)
-        rules = self._rules.get(acl_group, ())
-        denying = [find(rules, logged, inbound=one.inbound) for logged in sorted(one.denied_by)]
-        known = [rule for rule in denying if rule is not None]
-        if known and len(known) == len(denying) and _NSG_ID.fullmatch(acl_group):
-            first = min(known, key=lambda rule: rule.priority)
-            given = self._given.setdefault(way, [])
-            priority = free_priority(rules, first, given)
-            if priority is not None:
-                given.append(priority)
-                return str(priority), (
-                    f"denied by {escaped(first.name)!r} with priority {first.priority}; "
-                    f"{priority} was free before it when the inventory was made"
-                )
-        number = self._unknown[way] = self._unknown.get(way, 0) + 1
-        placeholder = PRIORITY if number == 1 else f"{PRIORITY}-{number}"
-        rule = ", ".join(repr(escaped(logged)) for logged in sorted(one.denied_by))
-        other = "" if number == 1 else " and another one than of the proposals above"
-        return placeholder, (
-            f"{placeholder} must be a free number from 100 to 4096, below that of {rule}{other}"
-        )
 
 
-def no_rule(rule: str) -> Proposal:
-    """What to say where no rule of an NSG can help."""
-    return Proposal(
-        "",
-        [
-            (
-                f"{escaped(rule)!r} is no rule of an NSG (a security admin rule, or Azure's "
-                "own, or encryption): a rule in the NSG cannot let these flows through"
-            )
-        ],
+def suggest(
+    groups: Sequence[tuple[object, Denials]], judge: Judge, form: str, *, width: int = 0
+) -> Document:
+    """What to propose for groups of denied flows, by the keys of DEFAULT_BY."""
+    known = judge.inventory is not None
+    return Document(propose([_denied(one, known=known) for _, one in groups], judge), form, width)
+
+
+def _denied(one: Denials, *, known: bool) -> Denied:
+    flow = one.example
+    public = () if known else (
+        source for source in one.sources - one.internet
+        if addresses.address_class(source) == addresses.INTERNET
+    )  # fmt: skip
+    return Denied(
+        one.acl_group,
+        flow.group.rule,
+        flow.inbound,
+        flow.protocol,
+        frozenset(one.sources),
+        flow.dst,
+        flow.dst_port,
+        flow.src_port,
+        frozenset(one.internet),
+        frozenset(public),
     )
 
 
-def _name(acl_group: str, one: Wish) -> str:
-    """A name of its own for a rule: what it is for, and a digest of all that it says."""
-    said = (
-        acl_group.lower(), str(one.inbound), one.protocol, *_sorted(one.sources), "",
-        *_sorted(one.destinations), "", *map(str, sorted(one.ports)),
-    )  # fmt: skip
-    digest = hashlib.blake2b("\0".join(said).encode(), digest_size=4).hexdigest()
-    port = "ports" if len(one.ports) > 1 else "".join(map(str, one.ports)) or "any"
-    protocol = re.sub(r"[^a-z0-9]", "", one.protocol.lower())
-    return f"nsgflow-allow-{'in' if one.inbound else 'out'}-{protocol}-{port}-{digest}"
+def _is_active(one: Proposal) -> bool:
+    return not (one.internet or one.no_room)
 
 
-def _sorted(prefixes: frozenset[str]) -> list[str]:
-    """Addresses in the order of their numbers, tags behind them."""
-
-    def place(text: str) -> tuple[int, int, str]:
-        is_address = text[:1].isdigit() or ":" in text
-        return (*(addresses.value(text) if is_address else (9, 0)), text)
-
-    return sorted(prefixes, key=place)
-
-
-def _public(address: str) -> bool:
-    return address != _PROBE and addresses.address_class(address) == addresses.INTERNET
-
-
-def _prefixes(sources: Collection[str], destination: str, *, inbound: bool) -> Collection[str]:
-    """Address prefixes or a service tag for these sources."""
-    if set(sources) == {_PROBE}:
-        return (_PROBE_TAG,)
-    if len(sources) <= _MOST_SOURCES:
-        return sources
-    if not any(map(_public, sources)) or (inbound and _public(destination)):
-        # A near end with a public address says that the VNet's own range is public: the tag
-        # Internet is what lies outside the VNet, and would leave the callers out.
-        return ("VirtualNetwork",)
-    return ("Internet",) if all(map(_public, sources)) else ("*",)
+def _worse(
+    one: Mapping[str, Any] | None, other: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """What is to say of two rules that a group needs."""
+    if one is None or other is None:
+        return one or other
+    verdicts = ("denied", "unknown", "allowed")
+    return {
+        "verdict": min(one["verdict"], other["verdict"], key=verdicts.index),
+        **{
+            key: one[key] + [item for item in other[key] if item not in one[key]]
+            for key in ("still", "because", "also")
+        },
+    }
 
 
-def _warnings_of_sources(one: Wish) -> list[str]:
-    many = f"the flows came from {len(one.callers)} addresses, so this names"
-    warnings = []
-    if "Internet" in one.sources:
-        warnings.append(f"{many} the whole internet as source")
-    elif "*" in one.sources:
-        warnings.append(f"{many} any source, the whole internet among them")
-    elif "VirtualNetwork" in one.sources:
-        warnings.append(f"{many} the whole virtual network and its peers as source")
-    elif one.public:
-        warnings.append("some sources are addresses of the internet: make sure whose they are")
-    if one.public:
-        warnings.append(
-            "an internet scan looks just like this: take the # away only for callers you know"
-        )
-        if any(map(_public, one.destinations)):
-            warnings.append(
-                "the network's own range has public addresses, so these may be callers inside it"
-            )
-    return warnings
+def _proof(one: Proposal) -> dict[str, Any]:
+    return {
+        "verdict": one.proof.verdict,
+        "still": list(one.proof.still),
+        "because": list(one.proof.because),
+        "also": [
+            {"src": point.src, "dst": point.dst, "port": point.port,
+             "protocol": point.protocol.lower()}
+            for point in one.also
+        ],
+    }  # fmt: skip
 
 
-def _warnings_of_port(one: Wish) -> list[str]:
-    whom = "to addresses of the internet" if one.public else "further than it is now"
-    return [
-        f"port {port} ({_MANAGEMENT[port]}) is a management port and this opens it {whom}: "
-        "Azure Bastion or just-in-time access may serve better"
-        for port in sorted(one.ports)
-        if one.inbound and port in _MANAGEMENT
-    ]
+def _title(one: Proposal | Refusal, verb: str) -> str:
+    if isinstance(one, Refusal):
+        return "no rule to propose"
+    if one.internet:
+        return f"NOT TO BE {_DONE[verb]} AS IT IS, it would let addresses of the internet in"
+    if one.no_room:
+        return f"NOT TO BE {_DONE[verb]} AS IT IS, there is no priority for it"
+    return f"PROPOSAL, review it before you {verb} it"

@@ -15,7 +15,7 @@ from nsgflow_core.cli.files import FileLogs
 from nsgflow_core.cli.listing import Logs
 from nsgflow_core.cli.nothing_found import no_flows, no_such_names
 from nsgflow_core.cli.options import Wanted, When
-from nsgflow_core.cli.progress import progress
+from nsgflow_core.cli.progress import Unseen, progress
 from nsgflow_core.cli.query import Defaults, Query
 from nsgflow_core.cli.read import Failure, Found, Log, Reader, Tally
 from nsgflow_core.cli.session import Status, note, sentence
@@ -113,31 +113,31 @@ class Reading:
         """What reads, and the logs to read by hours."""
         source: Source
         if isinstance(self._logs, FileLogs):
-            span = None if self._span is None else self._span.hours()
-            hours: Iterable[list[Log]] = self._logs.hours(
-                self._nsgs, self._when.display_hours, span
-            )
             source = self._logs
         else:
-            hours = (
-                self._logs.newest(self._when.display_hours or 1, self._now)
-                if self._span is None
-                else self._logs.of_hours(self._span.hours())
-            )
             source = FlowLogs({account.name: account.service for account in self._accounts})
         with (
-            progress() as show,
+            progress() as seen,
             Reader(
                 source,
                 self.query.filter,
-                show,
+                seen.reading,
                 self.knowledge.inventory,
                 ordered=self._ordered,
                 sieve=self.query.everything_in,
             ) as reader,
         ):
             self.tally = reader.tally
-            yield reader, hours
+            yield reader, self._hours(seen)
+
+    def _hours(self, seen: Unseen) -> Iterable[list[Log]]:
+        """The logs to read, an hour at a time."""
+        span = None if self._span is None else self._span.hours()
+        if isinstance(self._logs, FileLogs):
+            return self._logs.hours(self._nsgs, self._when.display_hours, span)
+        if span is None:
+            return self._logs.newest(self._when.display_hours or 1, self._now, seen.listing)
+        return self._logs.of_hours(span, seen.listing)
 
     def finish(self) -> None:
         """Tell what could not be read, and why nothing was found.

@@ -32,7 +32,7 @@ def run(*, interval: Interval = 10) -> None:
         from nsgflow_core.service import Service
 
         settings = settings_of(os.environ)
-        if settings.logs is None and settings.webhook is None:
+        if settings.logs is None and not settings.webhooks:
             raise BadInputError(
                 "there is nothing to deliver to: set NSGFLOW_LOGS_ENDPOINT and "
                 "NSGFLOW_LOGS_RULE_ID, or NSGFLOW_WEBHOOK_URL"

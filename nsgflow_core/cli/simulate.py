@@ -86,7 +86,8 @@ def simulate(
                 only_denied = simulation.denied > 0 and not simulation.allowed
                 if only_denied:
                     note(simulations.ONLY_DENIED)
-                simulations.write(kinds, form, only_denied=only_denied)
+                inventory = work.knowledge.inventory
+                simulations.write(kinds, form, only_denied=only_denied, inventory=inventory)
         except typer.Exit as exc:
             ended = exc
         if any(found.get(change) for change in refused):

@@ -12,19 +12,20 @@ import typer
 from azure.core.exceptions import ResourceNotFoundError
 
 from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.listing import Logs, Resource
+from nsgflow_core.cli.listing import Hours, Logs
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
-from nsgflow_core.config import Settings, from_env
+from nsgflow_core.config import Settings, from_env, state_from_env
 from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.library import INVENTORY_BLOB
 from nsgflow_core.model import BlobRef
 from nsgflow_core.storage import blob_service, errors_of, table
+from nsgflow_core.webhooks import NAMES
 
-SINKS = ("table", "webhook")
+SINKS = ("table", *NAMES)
 _HOST = "AzureWebJobsStorage"
 
 
@@ -100,8 +101,8 @@ def packed_inventory_of(environ: Mapping[str, str]) -> bytes | None:
     """
     if not any(key.partition("__")[0] == _HOST for key, value in environ.items() if value.strip()):
         return None
-    settings = settings_of(environ)
-    container = blob_service(settings.host_storage).get_container_client(settings.state_container)
+    host, name = state_from_env(environ)
+    container = blob_service(host).get_container_client(name)
     with errors_of(f"read {INVENTORY_BLOB}"), suppress(ResourceNotFoundError):
         return container.download_blob(INVENTORY_BLOB).readall()
     return None
@@ -146,7 +147,7 @@ class Entries:
                 self.failures.append(sentence(exc))
                 continue
             self.names |= {at.name for at in found}
-            wanted = [at for at in found if self._pattern.fullmatch(at.name)]
+            wanted = [Hours(at, self._hours) for at in found if self._pattern.fullmatch(at.name)]
             for hour in self._hours:
                 yield from self._of_hour(connection, account.name, logs, wanted, hour)
             self.failures += logs.failures.values()
@@ -170,7 +171,7 @@ class Entries:
         connection: str,
         account: str,
         logs: Logs,
-        resources: Sequence[Resource],
+        walks: Sequence[Hours],
         hour: datetime,
     ) -> Iterator[Entry]:
         known = {
@@ -178,8 +179,8 @@ class Entries:
             for checkpoint in self._state.checkpoints.in_hour(hour)
             if checkpoint.ref.account == account
         }
-        for at in resources:
-            for log in logs.listed(at, lambda one: one.logs(hour)):
+        for walk in walks:
+            for log in logs.of_walk(hour, walk):
                 yield Entry(connection, log.ref, log, known.pop(log.ref, None))
         for ref, checkpoint in known.items():
             if self._pattern.fullmatch(ref.path.partition("/y=")[0].rpartition("/")[2]):

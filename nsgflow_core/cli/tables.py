@@ -20,9 +20,9 @@ _WIDE = frozenset("WF")
 _NO_WIDTH = frozenset(("Mn", "Me", "Cf"))
 
 
-def terminal_width() -> int | None:
-    """Columns of the terminal that stdout is; None where it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def terminal_width() -> int:
+    """How wide the terminal is that stdout goes to; 0 where it goes to none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def width_of(text: str) -> int:
@@ -60,14 +60,14 @@ def bold(heading: str) -> str:
 
 
 def drawn(
-    titles: Sequence[str], columns: Sequence[Sequence[str]], width: int | None
+    titles: Sequence[str], columns: Sequence[Sequence[str]], width: int
 ) -> tuple[str, Iterator[str]]:
-    """The lines of a heading, and those of each row; texts are printable."""
+    """The lines of a heading, and those of each row; texts are printable. 0 is any width."""
     widths = [
         max(width_of(title), _widest(column)) for title, column in zip(titles, columns, strict=True)
     ]
     rows = zip(*columns, strict=True)
-    if width is None or _total(widths) <= width:
+    if not width or _total(widths) <= width:
         return _line(titles, widths), _plain(columns, widths)
     if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
         return _wrapped(titles, shrunk), (_wrapped(row, shrunk) for row in rows)

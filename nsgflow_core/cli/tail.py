@@ -88,7 +88,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         if explain:
             judge = judge_of(rules, knowledge)
             explained = lambda flow: line(judge, flow)  # noqa: E731 - said once
-        write = flow_writer(form, knowledge, explained)
+        write = flow_writer(form, knowledge, explained, named=bool(estate.inventory))
         told: dict[str, str] = {}
         with foot() as show:
             for rounds in count():

@@ -4,15 +4,15 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import groups
-from nsgflow_core.digests.digest import Digest
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.model import BlobRef, Flow, Group, Position, Record, flow_time
 from nsgflow_core.sinks.digest import Poster
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Sink
 from nsgflow_core.sinks.webhook import WebhookSink
+from nsgflow_core.webhooks import WebhookSettings
 
 _SECONDS = 10.0
 TEST_RULE = "nsgflow check --send-test"

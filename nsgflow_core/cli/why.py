@@ -56,6 +56,10 @@ def why(  # noqa: PLR0913 - one parameter for each option
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Look at logs before then.")
     ] = None,
+    who: Annotated[
+        bool,
+        typer.Option("--who", help="With --inventory azure: who made the changes."),
+    ] = False,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
     verbose: Verbose = False,
 ) -> None:
@@ -63,50 +67,52 @@ def why(  # noqa: PLR0913 - one parameter for each option
 
     What was recorded of it, what each layer of rules says now (security admin rules, NSG of the
     subnet, NSG of the network interface, at both ends), the first that denies and every other.
-    Rules come from the inventory, or from --rules; what cannot be decided is said, with why.
+    Rules come from the inventory, or from --rules; what cannot be decided is said, with why. With
+    --inventory of Azure also what changed on its path since it was last recorded, of up to 14
+    days.
     """
     with session(verbose=verbose):
         import os
 
-        from nsgflow_core.cli import whys
-        from nsgflow_core.cli.files import FileLogs, opened
-        from nsgflow_core.cli.inventories import estate_of, judge_of
+        from nsgflow_core.cli import rule_changes, whys
+        from nsgflow_core.cli.coverages import of_ends
+        from nsgflow_core.cli.files import FileLogs, are_named, opened
+        from nsgflow_core.cli.inventories import APP, AZURE, estate_of, judge_of, kept_of
+        from nsgflow_core.cli.names import address_name
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import known, reading
         from nsgflow_core.errors import BadInputError
 
         form = one_of("--output", form, _OUTPUTS)
-        if bool(nsg) != bool(direction):
-            raise BadInputError("--nsg and --direction go together")
-        way = one_of("--direction", direction, ("in", "out")) if direction else ""
-        named = bool(sources.sources or sources.account_name) or any(
-            os.environ.get(key) for key in _ACCOUNTS
-        )
-        accounts = opened(sources, os.environ) if named else None
+        live = estate.inventory == AZURE
+        way = _way(nsg, direction)
+        if who and not live:
+            raise BadInputError("--who is of changes that Azure tells: it needs --inventory azure")
+        accounts = opened(sources, os.environ) if are_named(sources, os.environ) else None
         offline = isinstance(accounts, FileLogs)
-        knowledge = estate_of(estate, os.environ, offline=offline)
-        if knowledge is None:
-            knowledge = known(os.environ)
+        kept = None
+        if estate.inventory not in ("", APP):
+            kept = kept_of(estate.inventory, os.environ, refresh=estate.refresh)
+            knowledge = kept.knowledge()
+        else:
+            knowledge = estate_of(estate, os.environ, offline=offline) or known(os.environ)
         judge = judge_of(rules, knowledge)
         asked = whys.parse(src, dst, protocol, knowledge.inventory)
         recorded = whys.Recorded(judge)
         wanted = Wanted(filter_terms=[f"src={asked.src} dst={asked.dst}"])
-        names = [
-            (nic_address, nic.vm)
-            for nic_address in (asked.src, asked.dst)
-            if knowledge.inventory is not None
-            for nic in knowledge.inventory.nics_at(nic_address)
-        ]
+        names = {end: address_name(end, knowledge.inventory) for end in (asked.src, asked.dst)}
+        logged = of_ends(knowledge.inventory, kept.flow_logs if kept else None, names)
 
         def tell() -> None:
-            if nsg:
-                now = whys.one_nsg(judge, nsg, way, asked)
-            elif knowledge.inventory is None:
-                now = recorded.judge(asked)
-            else:
-                now = judge.judge(asked.packet())
+            now = whys.one_nsg(judge, nsg, way, asked) if nsg else recorded.judge(asked)
             answer = whys.answer(asked, recorded.rows(), now)
-            whys.write(answer, form, names, logs=accounts is not None)
+            if live and kept and knowledge.inventory is not None:
+                ends = () if nsg else (asked.src, asked.dst)
+                ids = rule_changes.path_ids(knowledge.inventory, ends, now)
+                answer["changes"] = rule_changes.asked(
+                    os.environ, ids, now, answer, made=kept.made, who=who
+                )
+            whys.write(answer, form, names, logs=accounts is not None, logged=logged)
 
         if accounts is None:
             tell()
@@ -120,4 +126,10 @@ def why(  # noqa: PLR0913 - one parameter for each option
             tell()
 
 
-_ACCOUNTS = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT")
+def _way(nsg: str, direction: str) -> str:
+    """The direction in which one NSG is asked, "" where all of them are."""
+    if bool(nsg) != bool(direction):
+        from nsgflow_core.errors import BadInputError
+
+        raise BadInputError("--nsg and --direction go together")
+    return one_of("--direction", direction, ("in", "out")) if direction else ""

@@ -2,15 +2,16 @@
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from nsgflow_core.cli import rule_changes
 from nsgflow_core.cli.formats import write_json
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.names import matcher
+from nsgflow_core.cli.names import labelled, matcher
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
@@ -139,7 +140,9 @@ class Recorded:
             space.learn(far, inside=inside)
 
     def judge(self, asked: Asked) -> Judgement:
-        """What the NSGs that logged the flow say now, where no inventory tells which it passes."""
+        """What every layer says now; without an inventory, the NSGs that logged the flow."""
+        if self._judge.inventory is not None:
+            return self._judge.judge(asked.packet())
         found = [
             self._judge.one_layer(nsg, asked.packet(), inbound=direction == "in")
             for direction in ("out", "in")
@@ -214,13 +217,22 @@ def answer(asked: Asked, recorded: Sequence[dict[str, Any]], now: Judgement) -> 
 
 
 def write(
-    found: dict[str, Any], form: str, names: Iterable[tuple[str, str]], *, logs: bool
+    found: dict[str, Any],
+    form: str,
+    names: Mapping[str, str],
+    *,
+    logs: bool,
+    logged: Sequence[str] = (),
 ) -> None:
-    """Write an answer to stdout; `logs` says that some were read."""
+    """Write an answer to stdout.
+
+    `names` says what addresses are called, `logs` that some were read, and `logged` which flow
+    logs record the ends: what it can mean that nothing was recorded.
+    """
     if form == "json":
         write_json(msgspec.json.encode(found))
         return
-    for line in _lines(found, dict(names)):
+    for line in _lines(found, names):
         sys.stdout.write(printable(line) + "\n")
     if found["recorded"]:
         sys.stdout.write("\nRecorded, the newest first:\n")
@@ -236,6 +248,7 @@ def write(
         write_table(columns, cells)
     else:
         sys.stdout.write(NOTHING_RECORDED if logs else NOTHING_READ)
+        sys.stdout.writelines(printable(line) + "\n" for line in logged)
     now = found["now"]
     sys.stdout.write("\nThe rules now, in the order in which they are asked:\n")
     columns = ("end", "layer", "name", "rule", "priority", "access", "verdict")
@@ -255,6 +268,8 @@ def write(
         write_table(columns, cells)
     for reason in now["unknown"]:
         sys.stdout.write(printable(f"not known: {reason}") + "\n")
+    if "changes" in found:
+        rule_changes.write(found["changes"])
 
 
 NOTHING_RECORDED = """
@@ -263,17 +278,15 @@ network interfaces of either end, or that it is filtered; that the flow is older
 was read; that routing sends it elsewhere, or the host at the source drops it before Azure sees it.
 """
 
+_UNKNOWN = "The rules changed since; when is not known here."
 NOTHING_READ = """
 No logs were read: name files or accounts to see what was recorded of it.
 """
 
 
-def _lines(found: dict[str, Any], names: dict[str, str]) -> Iterable[str]:
+def _lines(found: dict[str, Any], names: Mapping[str, str]) -> Iterable[str]:
     flow, now = found["flow"], found["now"]
-    ends = [
-        f"{flow[end]} ({names[flow[end]]})" if names.get(flow[end]) else flow[end]
-        for end in ("src", "dst")
-    ]
+    ends = [labelled(flow[end], names[flow[end]]) for end in ("src", "dst")]
     port = "" if flow["port"] is None else f" port {flow['port']}"
     yield f"{ends[0]} to {ends[1]}, {flow['protocol']}{port}"
     if now["verdict"] == "denied":
@@ -292,5 +305,6 @@ def _lines(found: dict[str, Any], names: dict[str, str]) -> Iterable[str]:
         last = found["recorded"][0]
         yield (
             f"That is not what was recorded: {last['outcome']} by {last['rule']}, last at "
-            f"{last['last']}. The rules changed since; when is not known here."
+            f"{last['last']}. "
+            + (rule_changes.sentence_of(found["changes"]) if "changes" in found else _UNKNOWN)
         )

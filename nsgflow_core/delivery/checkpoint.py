@@ -15,16 +15,15 @@ import msgspec
 from azure.data.tables import TableClient
 
 from nsgflow_core.delivery.cursor import Cursor
-from nsgflow_core.delivery.state_table import ClaimLostError, StateTable
-from nsgflow_core.digests.digest import Watched
-from nsgflow_core.digests.ledger import Ledger, decode, encode
-from nsgflow_core.logs.path import hour_name, hour_named
+from nsgflow_core.delivery.ledgers import columns_of, ledgers_of
+from nsgflow_core.delivery.state_table import ClaimLostError, StateTable, etag_of, hour_of
+from nsgflow_core.digests.ledger import Ledger
+from nsgflow_core.logs.path import hour_name
 from nsgflow_core.model import BlobRef
 
 CLAIM_SECONDS = 60
 """How far ahead a claim reaches; a dead worker's blob is free again after this."""
 
-_SHORT_KEY = 16  # hex digits that tell the rows of one hour apart
 _WITHOUT_ALERTS = (
     "PartitionKey",
     "RowKey",
@@ -42,7 +41,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """The row of one blob. `etag` is the row's own, "" while there is none.
 
     `pending` marks what the sweep must look at: set with a claim, cleared when all is delivered.
-    `alerts` is what a digest's sink counted, written with the cursor that says how far.
+    `ledgers` is what the sinks of digests counted, written with the cursors that say how far.
     `damaged` says that the row's cursors could not be read: the blob is delivered anew.
     """
 
@@ -53,7 +52,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     until: float = 0.0
     pending: bool = False
     etag: str = ""
-    alerts: Ledger | None = None
+    ledgers: dict[str, Ledger] = {}
     damaged: bool = False
 
     def says_the_same(self, other: "Checkpoint") -> bool:
@@ -107,8 +106,6 @@ _SWEEP = "~sweep"
 """Partition with a row for each connection; these names sort behind every hour."""
 _ASKED = "~asked."
 _AWAY_FROM = "~away."
-_WATCHED = "~watched"
-"""Partition of the hours that digests look at although they are over."""
 
 
 class Checkpoints:
@@ -142,31 +139,6 @@ class Checkpoints:
             except KeyError:  # a row that names no blob is nobody's
                 continue
             yield _checkpoint(entity, ref, hour)
-
-    def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
-        """What was counted for digests in the blobs of an hour, by the beginning of the row key."""
-        rows = self._rows.query(
-            "PartitionKey eq @hour and Alerts gt ''",
-            {"hour": hour_name(hour)},
-            select=["RowKey", "Alerts"],
-        )
-        for entity in rows:
-            if ledger := _alerts(entity):
-                yield entity["RowKey"][:_SHORT_KEY], ledger
-
-    def watch(self, hour: datetime, until: float) -> None:
-        """Mark an hour whose ledgers may change although it is long over."""
-        self._rows.put([{"PartitionKey": _WATCHED, "RowKey": hour_name(hour), "Until": until}])
-
-    def watched(self) -> Iterator[Watched]:
-        """The hours that are marked."""
-        for entity in self._rows.query("PartitionKey eq @watched", {"watched": _WATCHED}):
-            if hour := _hour(entity):
-                yield Watched(hour, entity["Until"], _etag(entity))
-
-    def unwatch(self, watched: Watched) -> None:
-        """Take away the mark of an hour, unless it was renewed."""
-        self._rows.remove(_WATCHED, hour_name(watched.hour), watched.etag)
 
     def delete_before(self, hour: datetime, out_of_time: Callable[[], bool] = lambda: False) -> int:
         """Delete the checkpoints of all hours before one, while there is time; how many it were."""
@@ -206,8 +178,8 @@ class Checkpoints:
         """The hours that sweeps of a connection were asked for."""
         partition = _ASKED + connection
         for entity in self._rows.query("PartitionKey eq @asked", {"asked": partition}):
-            if hour := _hour(entity):
-                yield Asked(hour, bool(entity.get("Listing", True)), _etag(entity))
+            if hour := hour_of(entity):
+                yield Asked(hour, bool(entity.get("Listing", True)), etag_of(entity))
 
     def answered(self, connection: str, asked: Asked, *, still_open: bool) -> None:
         """Forget an hour, or if it is `still_open` that it must be listed, unless asked again."""
@@ -255,21 +227,10 @@ def _away_key(connection: str, away: Away) -> dict[str, str]:
     return {"PartitionKey": _AWAY_FROM + connection, "RowKey": _hashed(place)}
 
 
-def _hour(entity: Any) -> datetime | None:
-    """The hour that a row is named by; None where it is named by something else."""
-    with suppress(ValueError):
-        return hour_named(entity["RowKey"])
-    return None
-
-
-def _etag(entity: Any) -> str:
-    return str(entity.metadata["etag"])
-
-
 def _entity(checkpoint: Checkpoint) -> dict[str, Any]:
     ref = checkpoint.ref
-    alerts = {} if checkpoint.alerts is None else {"Alerts": encode(checkpoint.alerts)}
-    return alerts | {
+    return {
+        **columns_of(checkpoint.ledgers),
         "PartitionKey": hour_name(checkpoint.hour),
         "RowKey": _row_key(ref),
         "Account": ref.account,
@@ -295,14 +256,7 @@ def _checkpoint(entity: Any, ref: BlobRef, hour: datetime) -> Checkpoint:
         entity.get("Owner") or "",
         entity.get("Until") or 0.0,
         bool(entity.get("Pending")) or damaged,
-        _etag(entity),
-        _alerts(entity),
+        etag_of(entity),
+        ledgers_of(entity),
         damaged,
     )
-
-
-def _alerts(entity: Any) -> Ledger | None:
-    text = entity.get("Alerts")
-    with suppress(TypeError, msgspec.MsgspecError):  # what cannot be read is counted anew
-        return decode(text) if text else None
-    return None

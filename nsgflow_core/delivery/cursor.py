@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs.blocks import ANCHOR_SIZE, BlockList, digest
 from nsgflow_core.logs.events import Announced
-from nsgflow_core.model import Block, Position
+from nsgflow_core.logs.flows import Reading
+from nsgflow_core.model import Block, Flow, Position
 from nsgflow_core.sinks.answers import wait_after
 from nsgflow_core.sinks.sink import Delivery
 
@@ -22,7 +23,8 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     `blocks` counts the blocks delivered whole; `block` is the one that holds the byte before
     `offset`, and `anchor` the digest of the last `anchor_size` bytes there. After a failure
     (`failures` in a row) the sink is left alone until `not_before`; `behind_since` says when it
-    fell behind. Times are seconds since the epoch.
+    fell behind. Times are seconds since the epoch. `read_to` is the time of the last record before
+    it, in milliseconds; 0 where that is not known.
     """
 
     offset: int = 0
@@ -37,6 +39,7 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     not_before: float = 0.0
     behind_since: float = 0.0
     listed: float = 0.0
+    read_to: int = 0
 
     @property
     def position(self) -> Position:
@@ -77,9 +80,17 @@ def has(cursor: Cursor, announced: Announced) -> bool:
     return announced.etag == cursor.etag.strip('"') or announced.time < cursor.listed
 
 
-def after(cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: BlockList) -> Cursor:
+def after(
+    cursor: Cursor,
+    delivery: Delivery,
+    data: bytes,
+    start: int,
+    blocks: BlockList,
+    reading: Reading[Flow],
+) -> Cursor:
     """The cursor at the place that a delivery reached, with the bytes before it remembered."""
     offset, ordinal = delivery.reached.offset, delivery.reached.ordinal
+    whole = offset == reading.end and delivery.error is None
     cursor = replace(
         cursor,
         offset=offset,
@@ -89,6 +100,7 @@ def after(cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: B
         listed=0.0,
         failures=0,
         not_before=0.0,
+        read_to=max(cursor.read_to, reading.read_to) if whole else cursor.read_to,
     )
     if offset == start:
         return cursor

@@ -21,6 +21,12 @@ class Source(Protocol):
     def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes: ...  # noqa: D102
 
 
+class GrowingSource(Source, Protocol):
+    """One whose blobs are written while they are read."""
+
+    def changed(self, ref: BlobRef, etag: str) -> bool: ...  # noqa: D102
+
+
 class CheckpointStore(Protocol):
     """Where checkpoints are; `checkpoint.Checkpoints` is the real one."""
 
@@ -42,7 +48,7 @@ class Parts:
     `knowledge` gives the newest snapshot; a run keeps to the one it began with.
     """
 
-    source: Source
+    source: GrowingSource
     checkpoints: CheckpointStore
     dead_letters: DeadLetterStore
     lanes: Sequence[Lane]

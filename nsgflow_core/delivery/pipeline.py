@@ -2,16 +2,14 @@
 
     read checkpoint ─▶ list blocks ─▶ claim ─▶ read ─▶ records ─▶ flows ─▶ sinks ─▶ commit ┐
                             ▲                                                              │
-                            └────────────── list again: has it grown? ◀────────────────────┘
+                            └────────────── look again: has it grown? ◀────────────────────┘
 
-The order loses no event: whoever finds the blob claimed may go, because the holder lists it
+The order loses no event: whoever finds the blob claimed may go, because the holder looks at it
 again after releasing the claim. docs/architecture.md tells what each failure leads to.
 """
 
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -19,10 +17,11 @@ from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint
 from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, has, matches, put_off
 from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.reading import Reader
+from nsgflow_core.delivery.remembered import Remembered
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.state_table import ClaimLostError
+from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.digests import ledger
-from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.young import is_young
 from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.events import Announced
@@ -43,6 +42,7 @@ class Pipeline:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._remembered = Remembered(parts.now)
 
     def run(
         self,
@@ -50,11 +50,15 @@ class Pipeline:
         deadline: float,
         announced: Announced | None = None,
         most: int | None = None,
+        *,
+        fresh: bool = True,
     ) -> Report:
         """Deliver what is new in a blob, until `deadline` (seconds since the epoch).
 
         Where all sinks have what an event `announced`, the blob is not asked for.
         What has more new bytes than `most` is marked and left for a run without that limit.
+        Unless it must be `fresh`, the checkpoint is not read before something is delivered by it
+        where this process remembers it.
         What sinks answer is in the report, and so is a blob that has vanished: there is nothing
         to deliver from it.
 
@@ -64,24 +68,38 @@ class Pipeline:
         """
         begun = time.monotonic()
         log = parse_path(ref.path)
-        checkpoint = self._parts.checkpoints.read(ref, log.hour)
-        run = _Run(self._parts, log, checkpoint, deadline, most)
-        if announced is not None and run.has(announced):
+        known = self._remembered.take(ref)
+        # Nothing is passed over on its word: a replay may have put cursors back since.
+        trusted = not fresh and known is not None and not self._have(known, announced)
+        row = known if trusted and known else self._parts.checkpoints.read(ref, log.hour)
+        run = _Run(self._parts, log, row, deadline, most, remembered=trusted)
+        if self._have(row, announced):
+            self._remembered.keep(row)
             run.report.seconds = time.monotonic() - begun
             return run.report
         try:
             run.whole()
+            self._remembered.keep(run.tenure.row)
         finally:
-            run.give_back()
-            run.report.marked = run.marked
+            run.tenure.give_back()
+            if trusted and run.tenure.moved:
+                self._remembered.doubt()
+            run.report.marked = run.tenure.row.pending
             run.report.seconds = time.monotonic() - begun
         return run.report
 
+    def _have(self, row: Checkpoint, announced: Announced | None) -> bool:
+        """Whether every sink has what an event announced."""
+        names = [lane.name for lane in self._parts.lanes]
+        return announced is not None and all(
+            has(cursor, announced) for cursor in _cursors_of(row, names).values()
+        )
+
 
 class _Run:
-    """One run over one blob: its checkpoint as last read or written, and whether we hold it.
+    """One run over one blob.
 
-    Held is also what we may hold, because a claim was sent whose answer was lost.
+    Where the checkpoint is `remembered` and nothing is to do by it, it is read after all.
     """
 
     def __init__(
@@ -91,18 +109,19 @@ class _Run:
         checkpoint: Checkpoint,
         deadline: float,
         most: int | None,
+        *,
+        remembered: bool,
     ) -> None:
         self._parts = parts
         self._lanes = {lane.name: lane for lane in parts.lanes}
-        self._checkpoint = checkpoint
+        self._ref = checkpoint.ref
+        self.tenure = Tenure(parts.checkpoints, checkpoint, parts.now, remembered=remembered)
         self._deadline = deadline
         self._most = most
         self._knowledge = parts.knowledge()
-        self._held = False
         self._overtime = dict.fromkeys(self._lanes, 0.0)
-        self._owner = ""
         self._left: set[str] = set()
-        self._alerts = checkpoint.alerts
+        self._ledgers = checkpoint.ledgers
         self.report = Report(checkpoint.ref, rewritten=int(checkpoint.damaged))
         self._reader = Reader(parts, log, self._knowledge, self.report)
 
@@ -113,46 +132,36 @@ class _Run:
         and then nobody but us looks at what has come since.
         """
         for _ in range(_TRIES):
-            if self._checkpoint.owner and self._checkpoint.until > self._parts.now():
+            if self.tenure.busy:
                 break
             try:
-                self._until_nothing_new()
-            except BlobGoneError:
-                self._settle(None)
+                self._whatever_is_there()
             except ClaimLostError:
-                self._start_over()
+                self.tenure.start_over()
+                self._ledgers = self.tenure.row.ledgers
                 continue
             return
         self.report.busy = True
 
-    @property
-    def marked(self) -> bool:
-        """Whether the checkpoint, as far as is known, stays pending."""
-        return self._checkpoint.pending
-
-    def _start_over(self) -> None:
-        self._held = False
-        self._adopt(self._read_row())
-
-    def _read_row(self) -> Checkpoint:
-        return self._parts.checkpoints.read(self._checkpoint.ref, self._checkpoint.hour)
-
-    def _adopt(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
-        self._alerts = checkpoint.alerts
+    def _whatever_is_there(self) -> None:
+        try:
+            self._until_nothing_new()
+        except BlobGoneError:
+            self.tenure.confirm()
+            self._settle(None)
 
     def _until_nothing_new(self) -> None:
         """Deliver until a listing made without the claim shows nothing new."""
-        ref = self._checkpoint.ref
         blocks: BlockList | None = None
         while True:
-            blocks = blocks or self._parts.source.list_blocks(ref)
+            blocks = blocks or self._parts.source.list_blocks(self._ref)
             cursors = self._cursors()
             due = self._due(cursors, blocks)
             if not due or self.report.out_of_time or self._too_much(due, blocks):
+                self.tenure.confirm()
                 break
-            if not self._held:
-                self._claim()
+            if not self.tenure.held:
+                self.tenure.claim()
             try:
                 cursors |= self._verify(due, blocks)
                 front = max(cursors[name].position for name in due)
@@ -167,8 +176,8 @@ class _Run:
             self._commit(cursors, blocks, release=not more or self.report.out_of_time)
             # While it is held, the next read tells when the blob has grown; a long list costs
             # more than a window, so it is not made anew for each.
-            if not self._held:
-                blocks = None
+            if not self.tenure.held:
+                blocks = self._again(blocks)
         late = {name: cursor for name, cursor in cursors.items() if behind(cursor, blocks)}
         lagging = [name for name, cursor in late.items() if not self._reader.waits(cursor, blocks)]
         self.report.lagging = tuple(sorted(lagging))
@@ -179,12 +188,18 @@ class _Run:
         )
         if not late:
             self._settle(blocks)
-        elif not self._checkpoint.pending:  # nothing was done here, and the sweep must know
-            self._write(replace(self._checkpoint, pending=True))
+        elif not self.tenure.row.pending:  # nothing was done here, and the sweep must know
+            self.tenure.write(replace(self.tenure.row, pending=True))
+
+    def _again(self, blocks: BlockList) -> BlockList:
+        """The blob as it is now: if it is still as it was listed, a look tells and no list."""
+        if blocks.etag and not self._parts.source.changed(self._ref, blocks.etag):
+            return blocks
+        return self._parts.source.list_blocks(self._ref)
 
     def _too_much(self, due: Mapping[str, Cursor], blocks: BlockList) -> bool:
         """Whether what is new takes longer than this run should; never while the blob is held."""
-        if self._most is None or self._held:
+        if self._most is None or self.tenure.held:
             return False
         return blocks.size - min(cursor.offset for cursor in due.values()) > self._most
 
@@ -193,36 +208,14 @@ class _Run:
 
         It stays where a sink is behind that only other processes have.
         """
-        row = self._checkpoint
+        row = self.tenure.row
         pending = blocks is not None and any(behind(at, blocks) for at in row.cursors.values())
         if row.pending and (row.owner or not pending):
-            self._write(replace(row, owner="", until=0.0, pending=pending))
-        self._held = False
-
-    def give_back(self) -> None:
-        """Free a blob still held, for whoever tries next, when the storage still lets us."""
-        if not self._held:
-            return
-        self._held = False
-        with suppress(NsgflowError):  # the claim runs out by itself
-            try:
-                self._free(self._checkpoint)
-            except ClaimLostError:  # or what we read before a write whose answer was lost is old
-                latest = self._read_row()
-                if latest.owner == self._owner:
-                    self._free(latest)
-
-    def _free(self, row: Checkpoint) -> None:
-        self._parts.checkpoints.write(replace(row, owner="", until=0.0, pending=True))
-
-    def has(self, announced: Announced) -> bool:
-        """Whether every sink has what an event announced."""
-        return all(has(cursor, announced) for cursor in self._cursors().values())
+            self.tenure.write(replace(row, owner="", until=0.0, pending=pending))
+        self.tenure.held = False
 
     def _cursors(self) -> dict[str, Cursor]:
-        """The cursor of every sink; one that is new begins where the furthest is."""
-        known = self._checkpoint.cursors
-        return {name: known.get(name) or beginning(known) for name in self._lanes}
+        return _cursors_of(self.tenure.row, self._lanes)
 
     def _due(self, cursors: Mapping[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
         now = self._parts.now()
@@ -235,22 +228,6 @@ class _Run:
             and not self._reader.waits(cursor, blocks)
             and self._lanes[name].breaker.closed()
         }
-
-    def _claim(self) -> None:
-        self._held = True
-        self._owner = uuid.uuid4().hex
-        until = self._parts.now() + CLAIM_SECONDS
-        self._write(replace(self._checkpoint, owner=self._owner, until=until, pending=True))
-
-    def _write(self, wanted: Checkpoint) -> None:
-        try:
-            self._checkpoint = self._parts.checkpoints.write(wanted)
-        except ClaimLostError:
-            # The client repeats a write whose answer was lost, and is refused for its own row.
-            latest = self._read_row()
-            if not latest.says_the_same(wanted):
-                raise
-            self._adopt(latest)
 
     def _verify(self, due: Mapping[str, Cursor], blocks: BlockList) -> dict[str, Cursor]:
         """Cursors that still stand on the bytes they were left on, or at the beginning."""
@@ -274,18 +251,17 @@ class _Run:
         denied_only = all(self._lanes[name].sink.filter.denied_only for name in window)
         data, reading = self._reader.window(start.offset, blocks, denied_only=denied_only)
         if start.offset + len(data) == blocks.size:
-            told = any(not behind(at, blocks) for at in self._checkpoint.cursors.values())
+            told = any(not behind(at, blocks) for at in self.tenure.row.cursors.values())
             reading = self._reader.judge_end(data, start.offset, reading, blocks, told=told)
         self.report.records += reading.records
         self.report.flows += len(reading.flows)
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
-        known = {**self._checkpoint.cursors, **cursors}
+        known = {**self.tenure.row.cursors, **cursors}
         examined = max(at.offset for at in known.values() if matches(at, blocks))
         if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
-            self._parts.dead_letters.put_bad(self._checkpoint.ref, fresh, start.offset)
+            self._parts.dead_letters.put_bad(self._ref, fresh, start.offset)
             self.report.bad += len(fresh)
-        if self._checkpoint.until - self._parts.now() < _CLAIM_RESERVE:
-            self._write(replace(self._checkpoint, until=self._parts.now() + CLAIM_SECONDS))
+        self.tenure.last(_CLAIM_RESERVE)
         end = Position(reading.end)
         last = start.offset + len(data) == blocks.size
         moved: dict[str, Cursor] = {}
@@ -294,7 +270,7 @@ class _Run:
             moved[name] = self._behind(window[name])
         for name, delivery in deliveries.items():
             self._account(name, delivery)
-            cursor = after(window[name], delivery, data, start.offset, blocks)
+            cursor = after(window[name], delivery, data, start.offset, blocks, reading)
             if delivery.reached == end and delivery.error is None and last:
                 waits = self._reader.waits(cursor, blocks)
                 seen = max(cursor.offset - 1, 0) if waits else blocks.size
@@ -329,7 +305,7 @@ class _Run:
                 deliveries[name] = Delivery(end)
                 continue
             seconds = SINK_SECONDS - self._overtime[name]
-            delivery = lane.begin(self._checkpoint.ref, wanted, start, end, seconds)
+            delivery = lane.begin(self._ref, wanted, start, end, seconds)
             if delivery is None:  # it failed for another blob meanwhile
                 self._left.add(name)
                 continue
@@ -355,9 +331,11 @@ class _Run:
         _count(self.report.too_old, name, delivery.too_old)
         _count(self.report.retries, name, delivery.retries)
         if delivery.counted:
-            self._alerts = ledger.add(self._alerts, delivery.counted, self._parts.now())
+            known, now = self._ledgers.get(name), self._parts.now()
+            counted = ledger.add(known, delivery.counted, now, self._reader.log_name)
+            self._ledgers = {**self._ledgers, name: counted}
         if delivery.refused:
-            self._parts.dead_letters.put_refused(self._checkpoint.ref, name, delivery.refused)
+            self._parts.dead_letters.put_refused(self._ref, name, delivery.refused)
             _count(self.report.refused, name, len(delivery.refused))
         if delivery.error is not None:
             self.report.errors[name] = delivery.error
@@ -366,25 +344,30 @@ class _Run:
     def _commit(self, cursors: Mapping[str, Cursor], blocks: BlockList, *, release: bool) -> None:
         """Write how far the sinks got; those that only other processes have stay where they are."""
         now = self._parts.now()
-        all_cursors = {**self._checkpoint.cursors, **cursors}
+        all_cursors = {**self.tenure.row.cursors, **cursors}
         lagging = {name: at for name, at in all_cursors.items() if behind(at, blocks)}
         since = {
             name: replace(at, behind_since=at.behind_since or now)
             for name, at in lagging.items()
             if not self._reader.waits(at, blocks)
         }
-        self._write(
+        self.tenure.write(
             replace(
-                self._checkpoint,
+                self.tenure.row,
                 cursors=all_cursors | since,
-                owner="" if release else self._checkpoint.owner,
+                owner="" if release else self.tenure.row.owner,
                 until=0.0 if release else now + CLAIM_SECONDS,
                 pending=not release or bool(lagging),
-                alerts=self._alerts,
+                ledgers=self._ledgers,
                 damaged=False,
             )
         )
-        self._held = not release
+        self.tenure.held = not release
+
+
+def _cursors_of(row: Checkpoint, names: Iterable[str]) -> dict[str, Cursor]:
+    """The cursor of every sink; one that is new begins where the furthest is."""
+    return {name: row.cursors.get(name) or beginning(row.cursors) for name in names}
 
 
 def _count(counts: dict[str, int], name: str, number: int) -> None:

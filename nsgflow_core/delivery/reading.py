@@ -12,7 +12,7 @@ from nsgflow_core.logs import flows
 from nsgflow_core.logs.blocks import BlockList, digest
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
-from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.path import LogPath, log_name
 from nsgflow_core.model import Bad, Flow
 from nsgflow_core.turns import HEAVY_BYTES, turn
 
@@ -32,6 +32,7 @@ class Reader:
         self._knowledge = knowledge
         self._report = report
         self._ref = report.ref
+        self.log_name = log_name(report.ref, log)
         self._unfinished = (-1, "")
 
     def unchanged(self, cursor: Cursor, blocks: BlockList) -> bool:

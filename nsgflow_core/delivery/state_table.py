@@ -7,6 +7,7 @@ https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-ser
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from azure.core import MatchConditions
@@ -18,6 +19,7 @@ from azure.core.exceptions import (
 from azure.data.tables import TableClient, UpdateMode
 
 from nsgflow_core.errors import NsgflowError
+from nsgflow_core.logs.path import hour_named
 from nsgflow_core.storage import errors_of
 
 Entity = Mapping[str, Any]
@@ -121,3 +123,15 @@ class StateTable:
             with suppress(ResourceExistsError):  # another worker was as early
                 self._table.create_table()
             return write()
+
+
+def etag_of(entity: Any) -> str:
+    """The ETag of a row that was read."""
+    return str(entity.metadata["etag"])
+
+
+def hour_of(entity: Any) -> datetime | None:
+    """The hour that a row is named by; None where it is named by something else."""
+    with suppress(ValueError):
+        return hour_named(entity["RowKey"])
+    return None

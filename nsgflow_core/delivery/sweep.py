@@ -26,6 +26,7 @@ from nsgflow_core.logs import listing
 from nsgflow_core.logs.blocks import LogRefusedError
 from nsgflow_core.logs.listing import ListedBlob
 from nsgflow_core.logs.path import possible, resource_prefix
+from nsgflow_core.logs.walk import Walk
 from nsgflow_core.model import BlobRef
 
 _HOUR = timedelta(hours=1)
@@ -151,6 +152,8 @@ class _Sweep:
         self._first = window.now
         self._unlisted: set[datetime] = set()
         self._open: set[datetime] = set()
+        self._walks: dict[Place, Walk] = {}
+        self._far: frozenset[datetime] = frozenset()
         self._later: list[_Task] = []
         self._reports: list[Report] = []
         self._errors: list[BaseException] = []
@@ -167,6 +170,9 @@ class _Sweep:
         roots = [(root, self._places.since(_place(*root))) for root in self._roots()]
         missed = self._missed(min((since for _, since in roots if since), default=None))
         hours = sorted({*listed, *kept, *missed}, reverse=True)
+        # Younger ones may be written to at any moment: they are listed when it is their turn.
+        near = window.this - max(window.sweep_hours, 2) * _HOUR
+        self._far = frozenset(hour for hour in hours if hour < near)
         for hour in hours:
             if not window.out_of_time():
                 at = [
@@ -253,7 +259,7 @@ class _Sweep:
     ) -> dict[BlobRef, ListedBlob]:
         found: dict[BlobRef, ListedBlob] = {}
         open_places = [at for at in places if not self._places.closed(_place(*at[:2]))]
-        for (client, root, _), blobs in self._gather(listing.hour_blobs, open_places):
+        for (client, root, _), blobs in self._gather(self._blobs_of, open_places):
             container = str(client.container_name)
             if isinstance(blobs, BaseException):
                 self._errors.append(blobs)
@@ -264,6 +270,15 @@ class _Sweep:
                 continue
             found |= {BlobRef(self._account.name, container, blob.path): blob for blob in blobs}
         return found
+
+    def _blobs_of(self, client: ContainerClient, root: str, hour: datetime) -> list[ListedBlob]:
+        """The flow logs of a resource and hour; behind a long stop found by what exists."""
+        if hour not in self._far:
+            return listing.hour_blobs(client, root, hour)
+        place = _place(client, root)
+        if place not in self._walks:
+            self._walks[place] = Walk(client, root, self._far)
+        return self._walks[place].hour(hour)
 
     def _run_all(self, tasks: Sequence[_Task]) -> list[_Task]:
         """Run blobs side by side; those that there was no use in running."""

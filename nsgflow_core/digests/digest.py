@@ -11,16 +11,19 @@ nothing is counted twice or left out.
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
 
-from nsgflow_core.digests.groups import Tally, rank
-from nsgflow_core.digests.ledger import Ledger, Seen, read_to, unseen
+from nsgflow_core.digests.groups import Tally, rank, shown
+from nsgflow_core.digests.ledger import Seen, read_to, unseen
+from nsgflow_core.digests.life import MAX_LIVES, Life, end_of, ended, grown, is_due
+from nsgflow_core.digests.memory import Ledgers, State, StateChangedError, StateStore, Watched
+from nsgflow_core.digests.message import Digest, Ended
+from nsgflow_core.digests.scans import fold
 from nsgflow_core.digests.waiting import Waiting
 from nsgflow_core.errors import DataRefusedError, NsgflowError, TransientError
 from nsgflow_core.logs.path import hour_name, hour_named
@@ -36,117 +39,25 @@ _SKEW = 600.0
 """Seconds between the time that a ledger bears and when it can be read, clocks that differ
 included."""
 _MARK_SECONDS = 600.0
+_LOOK_SECONDS = 120.0
+"""How often, at most, it is asked how far logs were read."""
+_LONGEST_LOOK = 1800.0
+_TURN_SECONDS = 600.0
+"""Behind the beginning of an hour a sweep has found what was missed at the end of the last."""
+_MOST_HOURS = 6
+_RECENT = 4 * 3600.0
 _LONGEST_WAIT = 600.0
 _SHORT_WAIT = 5.0
 _TRIES = 5
 _OTHERS = ""
 
 
-class StateChangedError(NsgflowError):
-    """Somebody else wrote the state: the digest is theirs to post."""
-
-
-class Digest(msgspec.Struct, frozen=True):
-    """One message: its groups, what matters first in front, and what it does not show.
-
-    `made` is in seconds since the epoch. `more_groups` and `more_flows` were cut, `others` are
-    flows of groups that no ledger had room for. `held_flows` of `held_groups` repeat what was
-    told before; a later digest tells them.
-    """
-
-    id: str
-    made: float
-    groups: tuple[Tally, ...]
-    more_groups: int = 0
-    more_flows: int = 0
-    others: int = 0
-    held_groups: int = 0
-    held_flows: int = 0
-
-    @property
-    def flows(self) -> int:
-        """All flows that this digest tells of, shown or not."""
-        return sum(tally.flows for tally in self.groups) + self.more_flows + self.others
-
-    def cut(self, shown: int) -> "Digest":
-        """The same with only its first groups shown."""
-        cut = self.groups[shown:]
-        return replace(
-            self,
-            groups=self.groups[:shown],
-            more_groups=self.more_groups + len(cut),
-            more_flows=self.more_flows + sum(tally.flows for tally in cut),
-        )
-
-
-class State(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Everything that one run tells the next; times are seconds since the epoch.
-
-    `completed` is when ledgers were last read, and `seen` how far, by hour and row; the hours in
-    `unread` could not be read. `waiting`
-    and `others` are counted and in no digest yet. `told` says when each group was last told.
-    `pending` is the digest that may not have been accepted yet, with the ids of all groups it
-    tells in `telling`. `attempted` is when a digest was last posted; none is before `not_before`.
-    `trusted` says that the receiver took something since it last refused everything; then a
-    digest whose content it refuses is posted with only `shown` groups (-1 is all).
-    """
-
-    completed: float = 0.0
-    seen: dict[str, dict[str, Seen]] = {}
-    waiting: tuple[Tally, ...] = ()
-    others: int = 0
-    told: dict[str, float] = {}
-    pending: Digest | None = None
-    telling: tuple[str, ...] = ()
-    attempted: float = 0.0
-    not_before: float = 0.0
-    trusted: bool = False
-    shown: int = -1
-    unread: tuple[str, ...] = ()
-
-    @property
-    def to_post(self) -> Digest | None:
-        """The pending digest, as it is to be posted."""
-        if self.pending is None or self.shown < 0:
-            return self.pending
-        return self.pending.cut(self.shown)
-
-
-class Watched(msgspec.Struct, frozen=True):
-    """An hour that digests look at until a time in seconds since the epoch."""
-
-    hour: datetime
-    until: float
-    etag: str
-
-
-class StateStore(Protocol):
-    """Where the state is; `digest_state.DigestState` is the real one."""
-
-    def read(self) -> tuple[State, str]:
-        """The state and its ETag; an empty one and "" where there is none."""
-
-    def write(self, state: State, etag: str) -> str:
-        """Write the state over the one that was read; its new ETag.
-
-        Raises:
-            StateChangedError: it is not as it was read.
-        """
-
-
-class Ledgers(Protocol):
-    """Where ledgers are; `checkpoint.Checkpoints` is the real one and documents the methods."""
-
-    def ledgers(self, hour: datetime) -> Iterable[tuple[str, Ledger]]: ...  # noqa: D102
-    def watched(self) -> Iterable[Watched]: ...  # noqa: D102
-    def unwatch(self, watched: Watched) -> None: ...  # noqa: D102
-
-
 @dataclass(slots=True)
 class DigestReport:
     """What one run did; `busy` says that another was at it.
 
-    `unread` are hours that could not be read, by the reason of the first.
+    `unread` are hours that could not be read, by the reason of the first. `denied` says that there
+    are groups which the rules may let pass one day.
     """
 
     digest: Digest | None = None
@@ -156,6 +67,7 @@ class DigestReport:
     error: NsgflowError | None = None
     unread: int = 0
     why_unread: str = ""
+    denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +81,10 @@ class _Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Makes digests and posts them; times in seconds, `now` since the epoch."""
+    """Makes digests and posts them; times in seconds, `now` since the epoch.
+
+    `turned` gives what the rules say of a group if they let it pass by now, else "".
+    """
 
     store: StateStore
     ledgers: Ledgers
@@ -180,6 +95,8 @@ class Digests:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
+    quiet: float = 1800.0
+    turned: Callable[[Life], str] = field(default=lambda _: "")
 
     def run(self) -> DigestReport:
         """Read what is new, and post the digest that is due, if one is.
@@ -190,17 +107,20 @@ class Digests:
             TransientError, RefusedError: the storage failed; the next run begins where this did.
         """
         read, etag = self.store.read()
-        gathered = self._gather(read)
+        # Before the ledgers: all that was read until then is counted in them.
+        looked, reached = self._look(read)
+        gathered = self._gather(looked)
         state = gathered.state
         wait = state.attempted + self.interval - self.now()
         if 0 < wait <= _SHORT_WAIT and (state.pending or state.waiting or state.others):
             # A timer that fires a little early must not leave out a whole interval.
             self.sleep(wait)
         now = self.now()
-        free = now >= max(state.attempted + self.interval, state.not_before)
+        free = self._is_free(state, now)
         if free and state.pending is None:
-            state = self._make(state, now)
+            state = self._make(state, now, {} if gathered.failures else reached)
         report = DigestReport(state.to_post, waiting=len(state.waiting))
+        report.denied = any(life.denied for life in state.lives.values())
         report.unread = len(gathered.failures)
         report.why_unread = "; ".join(map(str, [*gathered.failures.values()][:1]))
         if posting := free and state.pending is not None:
@@ -215,6 +135,34 @@ class Digests:
         except StateChangedError:
             report.busy = True
         return report
+
+    def _is_free(self, state: State, now: float) -> bool:
+        return now >= max(state.attempted + self.interval, state.not_before)
+
+    def _look(self, state: State) -> tuple[State, dict[str, int]]:
+        """How far each log was read in time, asked only where a group may be over by it.
+
+        A log with an hour that is being read, or that may lack the end of the one before, says
+        nothing.
+        """
+        now = self.now()
+        waiting = {tally.key.id: tally for tally in state.waiting}
+        lasts = (life.with_more(waiting.get(at)).last for at, life in state.lives.items())
+        quiet = [last for last in lasts if now - last / 1000 >= self.quiet]
+        if not quiet or state.pending is not None or not self._is_free(state, now):
+            return state, {}
+        # The longer a log has stopped, the less often it is asked for.
+        newest = now - max(quiet) / 1000 - self.quiet
+        if now < state.looked + max(_LOOK_SECONDS, min(newest / 2, _LONGEST_LOOK)):
+            return state, {}
+        reached: dict[str, int] = {}
+        busy: set[str] = set()
+        for hour in _hours_to_look(quiet, now):
+            for name, at in self.ledgers.reached(hour):
+                reached[name] = max(reached.get(name, 0), at)
+                if not at:
+                    busy.add(name)
+        return replace(state, looked=now), reached | dict.fromkeys(busy, 0)
 
     def _gather(self, state: State) -> _Gathered:
         """What is new in the ledgers of the hours that are looked at.
@@ -253,12 +201,13 @@ class Digests:
         gathered = replace(
             state,
             seen=seen,
-            waiting=waiting.groups,
+            waiting=fold(waiting.groups, state.lives),
             others=waiting.others,
             unread=tuple(sorted(failures)),
         )
         # The state is written when something has changed, and now and then for the time alone.
-        if gathered != state or begun >= state.completed + _MARK_SECONDS:
+        looked = state.looked > state.completed
+        if gathered != state or looked or begun >= state.completed + _MARK_SECONDS:
             gathered = replace(gathered, completed=begun)
         expired = [
             mark for mark in marks if mark.until < begun and hour_name(mark.hour) not in failures
@@ -286,29 +235,69 @@ class Digests:
             yield hour
             hour += timedelta(hours=1)
 
-    def _make(self, state: State, now: float) -> State:
-        """The state with a digest of all groups that are due, if there are any."""
+    def _make(self, state: State, now: float, reached: Mapping[str, int]) -> State:
+        """The state with a digest of all groups that are due or over, if there are any."""
         told = {group: at for group, at in state.told.items() if now - at < self.repeat}
-        due = sorted((at for at in state.waiting if at.key.id not in told), key=rank)
-        if not due and (not state.others or _OTHERS in told):
+        waiting = {tally.key.id: tally for tally in state.waiting}
+        ended = self._ended(state, waiting, reached, now)
+        gone = {at.key.id for at in ended}
+        lives = {name: life for name, life in state.lives.items() if name not in gone}
+        waiting = {name: tally for name, tally in waiting.items() if name not in gone}
+        due = sorted(
+            (at for name, at in waiting.items() if self._is_due(name, lives, told, now)), key=rank
+        )
+        if not due and not ended and (not state.others or _OTHERS in told):
             return state if told == state.told else replace(state, told=told)
-        held = tuple(at for at in state.waiting if at.key.id in told)
-        whole = Digest(
+        telling = dict.fromkeys(at.key.id for at in due)
+        held = tuple(tally for name, tally in waiting.items() if name not in telling)
+        digest = Digest(
             self.new_id(),
             now,
-            tuple(due),
+            tuple(shown(at) for at in due),
             others=state.others,
             held_groups=len(held),
             held_flows=sum(at.flows for at in held),
+            ended=tuple(ended),
         )
+        lives |= grown(due, lives, state.over, digest.id, now)
+        about = {name: lives[name].about for name in telling if name in lives}
+        over = {name: last for name, last in state.over.items() if now - last / 1000 < _RECENT}
         return replace(
             state,
             waiting=held,
             others=0,
             told=told,
-            pending=whole.cut(MAX_SHOWN),
-            telling=(*(at.key.id for at in due), *([_OTHERS] if state.others else [])),
+            pending=replace(digest, about=about).cut(MAX_SHOWN),
+            telling=(*telling, *([_OTHERS] if state.others else [])),
+            lives=lives,
+            over=over | {at.key.id: at.last for at in ended[:MAX_LIVES]},
         )
+
+    def _is_due(
+        self, name: str, lives: Mapping[str, Life], told: Mapping[str, float], now: float
+    ) -> bool:
+        if (life := lives.get(name)) is not None:
+            return is_due(life, self.repeat, now)
+        return name not in told
+
+    def _ended(
+        self,
+        state: State,
+        waiting: Mapping[str, Tally],
+        reached: Mapping[str, int],
+        now: float,
+    ) -> list[Ended]:
+        """The groups that are followed no longer, each with the flows that were not told yet."""
+        found: dict[str, Ended] = {}
+        for name, told in state.lives.items():
+            tally = waiting.get(name)
+            life = told.with_more(tally)
+            turned = self.turned(life) if life.denied else ""
+            because, said = end_of(life, reached, turned, self.quiet, now)
+            if because:
+                found[name] = ended(life, tally.flows if tally else 0, because, said)
+        open_ = {life.incident for name, life in state.lives.items() if name not in found}
+        return [replace(at, incident="") if at.incident in open_ else at for at in found.values()]
 
     def _post(self, state: State, etag: str, report: DigestReport) -> None:
         digest = state.to_post
@@ -342,12 +331,18 @@ def _after(state: State, error: NsgflowError | None, now: float) -> State:
     """
     if error is None:
         told = state.told | dict.fromkeys(state.telling, now)
+        lives = {
+            name: replace(state.lives[name], told=now)
+            for name in state.telling
+            if name in state.lives
+        }
         newest = sorted(told.items(), key=lambda entry: -entry[1])[:_MAX_TOLD]
         return replace(
             state,
             pending=None,
             telling=(),
             told=dict(newest),
+            lives=state.lives | lives,
             not_before=0.0,
             trusted=True,
             shown=-1,
@@ -360,6 +355,28 @@ def _after(state: State, error: NsgflowError | None, now: float) -> State:
     return state
 
 
+def _hours_to_look(quiet: Iterable[int], now: float) -> list[datetime]:
+    """The hours whose logs may tell that groups with these last flows are over.
+
+    They are the newest ones, and those of some of the flows. An hour that has just begun waits: a
+    sweep may still find something of the one before.
+    """
+    this = _floor(now)
+    asked = {this - timedelta(hours=1)}
+    if now >= this.timestamp() + _TURN_SECONDS:
+        asked.add(this)
+    for last in sorted(quiet, reverse=True):
+        if len(asked) >= _MOST_HOURS:
+            break
+        asked |= {min(_floor(last / 1000) + timedelta(hours=more), max(asked)) for more in (0, 1)}
+    return sorted(asked)
+
+
+def _floor(seconds: float) -> datetime:
+    """The hour that a time is in."""
+    return datetime.fromtimestamp(seconds, UTC).replace(minute=0, second=0, microsecond=0)
+
+
 def watch_from(now: float) -> datetime:
     """Logs of hours before this one must be marked as watched before they are delivered."""
-    return datetime.fromtimestamp(now - 3600, UTC).replace(minute=0, second=0, microsecond=0)
+    return _floor(now - 3600)

@@ -30,6 +30,14 @@ MANY_PORTS = -1
 MAX_PORTS = 12
 """The most ports that such a group names."""
 
+MAX_LOGS = 1024
+"""The most logs of which a group remembers when each had it last."""
+
+MANY_LOGS = ""
+"""Stands for the logs of a group that are not known by name."""
+
+_MAX_EXAMPLES = 4
+
 _MAX_NAME = 256
 _NSG_LOG, _VNET_LOG = 1, 2
 _VNET_VERSION = 4
@@ -41,7 +49,8 @@ class Key(msgspec.Struct, frozen=True, array_like=True):
     `acl` is the NSG's resource id or v4's aclID, `name` the NSG's name where known; both lower
     case, as the kinds of log do not agree on it. `port` is the destination's, None where there is
     none, or MANY_PORTS; `scope` one of SCOPES. `cause` is what dropped them where no rule did,
-    and `rule` the reason then.
+    and `rule` the reason then. `source` is the one host that a group is of which stands for many
+    ports, rules and NSGs: a scan.
     """
 
     acl: str
@@ -52,11 +61,15 @@ class Key(msgspec.Struct, frozen=True, array_like=True):
     port: int | None
     scope: str
     cause: str = causes.RULE
+    source: str = ""
 
     @property
     def id(self) -> str:
         """The group in 16 hex digits."""
-        return hashlib.blake2b(msgspec.json.encode(self), digest_size=8).hexdigest()
+        parts = msgspec.structs.astuple(self)
+        # As it was made before there were sources.
+        made = msgspec.json.encode(parts if self.source else parts[:-1])
+        return hashlib.blake2b(made, digest_size=8).hexdigest()
 
     @property
     def order(self) -> int:
@@ -72,7 +85,9 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     `targets` are the ends of the flows, by name or address; `ports` has the busiest ports of a
     group of many. `name` is the NSG's as a log writes it, and `logs` says which kinds of log did.
     `now` is what the rules said of one of its flows when they were last asked, "" without an
-    inventory.
+    inventory. `examples` are flows of it that differ, as `source destination port`, all of them
+    or a few. `seen_in` says when each log had it last, by the log's name; `interfaces` is how many
+    network interfaces had it, 0 where that was not counted.
     """
 
     key: Key
@@ -85,6 +100,9 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     name: str = ""
     logs: int = 0
     now: str = ""
+    examples: Sample = Sample((), complete=False)
+    seen_in: dict[str, int] = {}
+    interfaces: int = 0
 
     @property
     def twice(self) -> bool:
@@ -104,6 +122,9 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
             _better(self.name, other.name),
             self.logs | other.logs,
             max((at.now != "", at.last, at.now) for at in (self, other))[2],
+            few(self.examples, other.examples),
+            newest(self.seen_in, other.seen_in),
+            max(self.interfaces, other.interfaces),
         )
 
     @property
@@ -118,6 +139,34 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
 def _better(first: str, second: str) -> str:
     """The name that is not all in capitals, as NSG logs write it; the same whoever is first."""
     return max(first, second, key=lambda name: (name != "", name != name.upper(), name))
+
+
+def few(first: Sample, second: Sample) -> Sample:
+    """Examples of both: all that there are, or some."""
+    values = tuple(sorted({*first.values, *second.values}))
+    complete = first.complete and second.complete and len(values) <= _MAX_EXAMPLES
+    return Sample(values[:_MAX_EXAMPLES], complete)
+
+
+def newest(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    """When each log had a group last; what is too much to remember is one, MANY_LOGS."""
+    if not first or not second:
+        return dict(first or second)
+    made = dict(first)
+    for name, last in second.items():
+        known = name if name in made or len(made) < MAX_LOGS else MANY_LOGS
+        made[known] = max(made.get(known, 0), last)
+    return made
+
+
+def interfaces_of(logs: Iterable[str]) -> int:
+    """How many network interfaces logs are of: their names begin with its MAC."""
+    return len({name.partition(":")[0] for name in logs if name != MANY_LOGS})
+
+
+def shown(tally: Tally) -> Tally:
+    """A group as a message has it: with the number of its interfaces for the names of its logs."""
+    return replace(tally, seen_in={}, interfaces=interfaces_of(tally.seen_in))
 
 
 def _busiest(first: Mapping[int, int], second: Mapping[int, int]) -> dict[int, int]:
@@ -174,7 +223,18 @@ def _tally(key: Key, flows: Sequence[Flow], knowledge: Knowledge) -> Tally:
         _name(flows[0])[:_MAX_NAME],
         logs,
         now(flows[-1], knowledge) if key.cause == causes.RULE else "",
+        _examples(flows),
     )
+
+
+def _examples(flows: Iterable[Flow]) -> Sample:
+    """Flows that differ in their ends or port."""
+    found: set[str] = set()
+    for flow in flows:
+        found.add(f"{flow.src} {flow.dst} {'' if flow.dst_port is None else flow.dst_port}")
+        if len(found) > _MAX_EXAMPLES:
+            break
+    return few(Sample(tuple(found)), Sample())
 
 
 def _hosts(flow: Flow, knowledge: Knowledge) -> tuple[str, str]:

@@ -16,8 +16,8 @@ from itertools import islice
 import msgspec
 from msgspec.structs import replace
 
-from nsgflow_core.digests.groups import Key, Tally, known_key, rank
-from nsgflow_core.digests.sample import COARSE, EXAMPLES, MAX_VALUES
+from nsgflow_core.digests.groups import MANY_LOGS, Key, Tally, known_key, rank
+from nsgflow_core.digests.sample import COARSE, EXAMPLES, MAX_VALUES, Sample
 
 MAX_LEDGER = 30_000
 """Largest ledger in UTF-16 units: a string in a table may have 32 Ki of them
@@ -50,7 +50,8 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
 
     `id` changes when a ledger is begun anew; `others` counts flows in groups that found no room.
     `at` is when it was last added to, in seconds since the epoch, and `before` what it had counted
-    at `before_at`, when nothing had come for a while; 0 where that is not known.
+    at `before_at`, when nothing had come for a while; 0 where that is not known. `log` is the name
+    of the log that the blob belongs to.
     """
 
     id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex[:8])
@@ -59,9 +60,12 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     at: float = 0.0
     before_at: float = 0.0
     before: Seen = Seen()
+    log: str = MANY_LOGS
 
 
-def add(ledger: Ledger | None, tallies: Iterable[Tally], now: float = 0.0) -> Ledger:
+def add(
+    ledger: Ledger | None, tallies: Iterable[Tally], now: float = 0.0, log: str = MANY_LOGS
+) -> Ledger:
     """A ledger with more counted in it, begun if there is none; `now` as `Ledger.at`.
 
     When it has no room for further groups, their ports are folded into one group a rule; when
@@ -85,7 +89,8 @@ def add(ledger: Ledger | None, tallies: Iterable[Tally], now: float = 0.0) -> Le
     before_at, before = ledger.before_at, ledger.before
     if ledger.at and now >= ledger.at + _PAUSE:
         before_at, before = ledger.at, read_to(ledger)
-    return Ledger(ledger.id, tuple(groups.values()), others, now, before_at, before)
+    name = log or ledger.log
+    return Ledger(ledger.id, tuple(groups.values()), others, now, before_at, before, name)
 
 
 def _cost(key: Key) -> int:
@@ -113,9 +118,10 @@ def _cut(tally: Tally, whole: int, part: int, registers: int) -> Tally:
         each.cut(whole if each.complete else part, registers)
         for each in (tally.sources, tally.targets)
     )
-    return replace(
+    kept = replace(
         tally, sources=sources, targets=targets, ports=dict(islice(tally.ports.items(), whole))
     )
+    return kept if whole else replace(kept, now="", examples=Sample((), complete=False))
 
 
 _LEDGER = msgspec.json.Decoder(Ledger)
@@ -147,7 +153,7 @@ def unseen(ledger: Ledger, seen: Seen | None, told: float = 0.0) -> tuple[list[T
         seen = Seen()
     before = seen.flows + (0,) * (len(ledger.groups) - len(seen.flows))
     fresh = [
-        replace(tally, flows=tally.flows - read)
+        replace(tally, flows=tally.flows - read, seen_in={ledger.log: tally.last})
         for tally, read in zip(ledger.groups, before, strict=False)
         if tally.flows > read
     ]

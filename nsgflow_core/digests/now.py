@@ -21,11 +21,12 @@ def now(flow: Flow, knowledge: Knowledge) -> str:
         return ""
     from nsgflow_core.estate.explain import line  # noqa: PLC0415 - at the first denied flow
 
-    return line(_judge(knowledge.inventory, knowledge.tags), flow)[:MAX_NOW]
+    return line(judge_of(knowledge.inventory, knowledge.tags), flow)[:MAX_NOW]
 
 
 @lru_cache(maxsize=2)  # by identity: of the newest snapshot, and of the one before under way
-def _judge(inventory: "Inventory", tags: "ServiceTags | None") -> "Judge":
+def judge_of(inventory: "Inventory", tags: "ServiceTags | None") -> "Judge":
+    """The rules of a snapshot, ready to be asked."""
     from nsgflow_core.estate.verdict import Judge  # noqa: PLC0415
 
     return Judge(inventory, tags)

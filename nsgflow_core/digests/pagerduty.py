@@ -3,18 +3,21 @@
 https://developer.pagerduty.com/docs/events-api-v2/trigger-events: at most 512 KB, a summary of
 1,024 characters, a `dedup_key` of 255. All text is plain.
 
-A digest is one event. One for each group would be a thousand pages for a scan of a thousand
-ports, more than the 120 calls a minute of a key, and a group is not known ever to end, so nobody
-would resolve it. The `dedup_key` is the digest's id: posted again, it is the same alert.
+Each group is one incident, from the digest that tells it first to the one that says that it is
+over: its `dedup_key` is the group's id, so that what goes on is the same incident. A digest begins
+20 incidents at most, well below the 120 calls a minute of a key; what is more, or is not followed,
+is one incident under the digest's id. Posted again, an event is the same, and changes nothing.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from nsgflow_core.digests import wording
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import Tally
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.wording import fit
 from nsgflow_core.estate.causes import PLATFORM
 from nsgflow_core.estate.scope import INSIDE, OUTBOUND
@@ -27,14 +30,41 @@ _SEVERITIES = {INSIDE: "error", OUTBOUND: "warning", PLATFORM: "warning"}
 _LEAST = "info"
 
 
-def render(digest: Digest, link: str, routing_key: str) -> bytes:
-    """The body of the POST: as many groups as fit."""
+def events(digest: Digest, link: Callable[[Digest], str], routing_key: str) -> list[bytes]:
+    """The bodies of the POSTs, in their order: what began or goes on, then what is over."""
+    shared = digest.id
+    incidents: dict[str, list[Tally]] = {}
+    for tally in digest.groups:
+        about = digest.about.get(tally.key.id) if digest.about else None
+        incidents.setdefault(about.incident if about else shared, []).append(tally)
+    if digest.more_groups or digest.others or not (incidents or digest.ended):
+        incidents.setdefault(shared, [])
+    bodies = []
+    for incident, tallies in incidents.items():
+        part = replace(digest, groups=tuple(tallies), ended=())
+        if incident != shared:
+            part = replace(part, more_groups=0, more_flows=0, others=0, held_groups=0)
+        bodies.append(_fitting(part, incident, link, routing_key))
+    over = dict.fromkeys(at.incident for at in digest.ended if at.incident)
+    return bodies + [_resolve(incident, routing_key) for incident in over]
+
+
+def _fitting(digest: Digest, incident: str, link: Callable[[Digest], str], key: str) -> bytes:
+    href = link(digest)
     return fit(
-        digest, lambda part: _body(part, link, routing_key), lambda body: len(body) <= MAX_BYTES
+        digest,
+        lambda part: _body(part, incident, href, key),
+        lambda body: len(body) <= MAX_BYTES,
     )
 
 
-def _body(digest: Digest, link: str, routing_key: str) -> bytes:
+def _resolve(incident: str, routing_key: str) -> bytes:
+    return msgspec.json.encode(
+        {"routing_key": routing_key, "event_action": "resolve", "dedup_key": incident}
+    )
+
+
+def _body(digest: Digest, incident: str, link: str, routing_key: str) -> bytes:
     summary = wording.headline(digest)
     severity = _LEAST
     source = "nsgflow"
@@ -42,11 +72,12 @@ def _body(digest: Digest, link: str, routing_key: str) -> bytes:
         first = digest.groups[0]
         source = wording.nsg(first)
         severity = _severity(first)
-        summary += f", first {wording.port(first)} {wording.direction(first)} at {source}"
+        what = f"{wording.port(first)} {wording.direction(first)} at {source}"
+        summary = f"{what}: {summary}" if len(digest.groups) == 1 else f"{summary}, first {what}"
     event: dict[str, Any] = {
         "routing_key": routing_key,
         "event_action": "trigger",
-        "dedup_key": digest.id,
+        "dedup_key": incident,
         "client": "nsgflow",
         "payload": {
             "summary": summary[:MAX_SUMMARY],
@@ -57,7 +88,7 @@ def _body(digest: Digest, link: str, routing_key: str) -> bytes:
             "class": "denied flows",
             "custom_details": {
                 "flows": digest.flows,
-                "groups": [_group(tally) for tally in digest.groups],
+                "groups": [_group(digest, tally) for tally in digest.groups],
                 "not_shown": wording.remainder(digest),
             },
         },
@@ -73,8 +104,10 @@ def _severity(tally: Tally) -> str:
     return _SEVERITIES.get(kind, _LEAST)
 
 
-def _group(tally: Tally) -> dict[str, Any]:
+def _group(digest: Digest, tally: Tally) -> dict[str, Any]:
+    state, since = wording.life(digest, tally)
     return {
+        "state": f"{state.strip(': ').lower()} {since}".strip() or "not followed",
         "port": wording.port(tally),
         "direction": wording.direction(tally),
         "nsg": wording.nsg(tally),

@@ -9,8 +9,8 @@ import gzip
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import Tally
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.estate.causes import ENCRYPTION
 from nsgflow_core.model import flow_time
 

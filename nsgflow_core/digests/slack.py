@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.digests import wording
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import Tally
+from nsgflow_core.digests.message import Digest, Ended
 from nsgflow_core.digests.wording import fit
 
 MAX_BLOCKS = 50
@@ -42,7 +42,8 @@ def _body(digest: Digest, link: str) -> bytes:
             "text": {"type": "plain_text", "text": headline[:MAX_HEADER], "emoji": False},
         }
     ]
-    blocks += [{"type": "section", "text": _mrkdwn(_group(at))} for at in digest.groups]
+    blocks += [{"type": "section", "text": _mrkdwn(_group(digest, at))} for at in digest.groups]
+    blocks += [{"type": "section", "text": _mrkdwn(_ended(at))} for at in digest.ended]
     closing = [escape(sentence) for sentence in wording.remainder(digest)]
     if link and len(link) <= MAX_TEXT - 100:
         closing.append(f"<{link}|Look into it in Log Analytics>")
@@ -56,16 +57,22 @@ def _mrkdwn(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-def _group(tally: Tally) -> str:
+def _group(digest: Digest, tally: Tally) -> str:
+    state, since = wording.life(digest, tally)
     return "\n".join(
         [
-            f"*{escape(wording.port(tally))}* {wording.direction(tally)}",
+            f"{state}*{escape(wording.port(tally))}* {wording.direction(tally)}",
             _denied_by(tally),
             f"{wording.flows(tally)}, {wording.times(tally)}",
+            *([since] if since else []),
             f"{code(wording.sources(tally))} → {code(wording.targets(tally))}",
             *([code(said)] if (said := wording.now(tally)) else []),
         ]
     )
+
+
+def _ended(at: Ended) -> str:
+    return "\n".join(map(code, wording.ended(at)))
 
 
 def _denied_by(tally: Tally) -> str:

@@ -1,4 +1,4 @@
-"""The state of the digests: one blob in the state container, written only as it was read."""
+"""The state of a sink's digests: one blob in the state container, written only as it was read."""
 
 from contextlib import suppress
 from typing import Any
@@ -12,25 +12,30 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core.digests.digest import State, StateChangedError
+from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.storage import error_code, errors_of
-
-NAME = "digest/state.json"
+from nsgflow_core.webhooks import NAMES
 
 _STATE = msgspec.json.Decoder(State)
+
+
+def blob_name(sink: str) -> str:
+    """The state's blob; that of the first webhook has the name that it always had."""
+    return "digest/state.json" if sink == NAMES[0] else f"digest/{sink}.json"
 
 
 class DigestState:
     """The blob with the state; the container is made if it is missing."""
 
-    def __init__(self, container: ContainerClient) -> None:
+    def __init__(self, container: ContainerClient, sink: str = NAMES[0]) -> None:
         self._container = container
+        self._name = blob_name(sink)
 
     def read(self) -> tuple[State, str]:
         """The state and its ETag; an empty one and "" where there is none."""
         with errors_of("read the state of the digests"):
             try:
-                download = self._container.download_blob(NAME)
+                download = self._container.download_blob(self._name)
                 return _STATE.decode(download.readall()), str(download.properties.etag)
             except ResourceNotFoundError:
                 return State(), ""
@@ -65,5 +70,5 @@ class DigestState:
                 "etag": etag,
                 "match_condition": MatchConditions.IfNotModified,
             }
-        blob = self._container.get_blob_client(NAME)
+        blob = self._container.get_blob_client(self._name)
         return str(blob.upload_blob(content, **condition)["etag"])

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.digests import wording
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import Tally
+from nsgflow_core.digests.message import Digest, Ended
 from nsgflow_core.digests.wording import fit
 from nsgflow_core.estate.scope import INSIDE
 
@@ -43,7 +43,8 @@ def _body(digest: Digest, link: str) -> bytes:
             "wrap": True,
         }
     ]
-    body += [_group(tally) for tally in digest.groups]
+    body += [_group(digest, tally) for tally in digest.groups]
+    body += [_ended(at) for at in digest.ended]
     body += [_line(_run(at, isSubtle=True), separator=True) for at in wording.remainder(digest)]
     card: dict[str, Any] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -64,7 +65,17 @@ def _body(digest: Digest, link: str) -> bytes:
     return msgspec.json.encode({"type": "message", "attachments": [attachment]})
 
 
-def _group(tally: Tally) -> dict[str, Any]:
+def _ended(at: Ended) -> dict[str, Any]:
+    what, how = wording.ended(at)
+    return {
+        "type": "Container",
+        "separator": True,
+        "items": [_line(_run(what, color="Good")), _line(_run(how, isSubtle=True))],
+    }
+
+
+def _group(digest: Digest, tally: Tally) -> dict[str, Any]:
+    state, since = wording.life(digest, tally)
     who, name, why, reason = wording.denied_by(tally)
     color = "Attention" if tally.key.scope == INSIDE else "Default"
     return {
@@ -72,6 +83,7 @@ def _group(tally: Tally) -> dict[str, Any]:
         "separator": True,
         "items": [
             _line(
+                *([_run(state)] if state else []),
                 _run(wording.port(tally), weight="Bolder", color=color),
                 _run(f" {wording.direction(tally)}"),
             ),
@@ -82,6 +94,7 @@ def _group(tally: Tally) -> dict[str, Any]:
                 _run(reason, weight="Bolder"),
             ),
             _line(_run(f"{wording.flows(tally)}, {wording.times(tally)}")),
+            *([_line(_run(since))] if since else []),
             _line(_run(f"{wording.sources(tally)} → {wording.targets(tally)}", isSubtle=True)),
             *([_line(_run(said))] if (said := wording.now(tally)) else []),
         ],

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from nsgflow_core.digests.groups import Key, Tally, known_key, rank
+from nsgflow_core.digests.groups import MANY_LOGS, Key, Tally, known_key, rank
+from nsgflow_core.digests.life import MAX_ALL_LOGS
 
 MAX_WAITING = 2000
 """The most groups that wait; of more the flows are counted, and not named."""
@@ -34,9 +35,15 @@ class Waiting:
 
     @property
     def groups(self) -> tuple[Tally, ...]:
-        """The groups, what matters first in front."""
+        """The groups, what matters first in front, with as many names of logs as there may be."""
         self._bound()
-        return tuple(self._groups.values())
+        room = MAX_ALL_LOGS
+        found = []
+        for tally in self._groups.values():
+            room -= len(tally.seen_in)
+            few = tally if room >= 0 else replace(tally, seen_in={MANY_LOGS: tally.last})
+            found.append(few)
+        return tuple(found)
 
     @property
     def others(self) -> int:

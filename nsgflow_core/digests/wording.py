@@ -4,8 +4,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import MANY_PORTS, MAX_PORTS, Tally
+from nsgflow_core.digests.message import MAX_ENDED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.now import MAX_NOW
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM, protocol_name
@@ -61,7 +61,36 @@ def headline(digest: Digest) -> str:
     """The whole digest in a few words, without any name from outside."""
     groups = len(digest.groups) + digest.more_groups
     flows = _some(digest.flows, "denied flow")
-    return f"{flows} in {_some(groups, 'group')}" if groups else flows
+    said = [f"{flows} in {_some(groups, 'group')}"] if groups else []
+    over = sum(at.because != UNKNOWN for at in digest.ended) + digest.more_ended
+    if over:
+        said.append(f"{_some(over, 'group')} over")
+    elif digest.ended and not groups:
+        said.append(f"{_some(len(digest.ended), 'group')} followed no longer")
+    return ", ".join(said) or flows
+
+
+def life(digest: Digest, tally: Tally) -> tuple[str, str]:
+    """Whether a group is new or goes on, and since when; "" where it is not followed."""
+    about = digest.about.get(tally.key.id) if digest.about else None
+    if about is None:
+        return "", ""
+    if not about.times:
+        return "New: ", ""
+    return "Still: ", f"since {_time(about.began)} UTC, {_some(about.flows, 'flow')} in all"
+
+
+def ended(at: Ended) -> tuple[str, str]:
+    """What is over, and how that is known; it names its beginning."""
+    one = Tally(at.key, at.flows, at.began, at.last, name=at.name)
+    who, name, why, reason = denied_by(one)
+    verb = "Not known whether over: " if at.because == UNKNOWN else "Over: "
+    where = f" on {_some(at.interfaces, 'interface')}" if at.interfaces > 1 else ""
+    how = (
+        f"{plain(at.said, MAX_NOW)}; began {_time(at.began)}, last {_time(at.last)} UTC,"
+        f" {_some(at.flows, 'flow')} in all{where}"
+    )
+    return f"{verb}{port(one)} {direction(one)}, {who}{name}{why}{reason}", how
 
 
 def port(tally: Tally) -> str:
@@ -94,6 +123,8 @@ def denied_by(tally: Tally) -> tuple[str, str, str, str]:
     """Who denied: words, the name to stress, words, and the other name to stress."""
     if tally.key.cause:
         return "dropped by ", nsg(tally), ", reason ", rule(tally)
+    if tally.key.source:
+        return "NSG ", nsg(tally), ", all tried by ", plain(tally.key.source)
     return "NSG ", nsg(tally), ", rule ", rule(tally)
 
 
@@ -114,6 +145,7 @@ def flows(tally: Tally) -> str:
     return (
         f"{_some(tally.flows, 'flow')} from {_distinct(tally.sources, 'source')}"
         f" to {_distinct(tally.targets, 'destination')}"
+        f"{f' on {tally.interfaces:,} interfaces' if tally.interfaces > 1 else ''}"
         f"{_TWICE if tally.twice else ''}"
     )
 
@@ -148,6 +180,9 @@ def remainder(digest: Digest) -> list[str]:
         )
     if digest.others:
         said.append(f"{_some(digest.others, 'flow')} in groups too many to name.")
+    if digest.more_ended:
+        verb = "is" if digest.more_ended == 1 else "are"
+        said.append(f"{_some(digest.more_ended, 'more group')} {verb} over.")
     if digest.held_groups:
         said.append(
             f"{_some(digest.held_groups, 'group')} told before went on, with"
@@ -157,13 +192,16 @@ def remainder(digest: Digest) -> list[str]:
 
 
 def fit(digest: Digest, render: Callable[[Digest], bytes], fits: Callable[[bytes], bool]) -> bytes:
-    """A digest rendered with as many of its groups as fit; the others are in its totals."""
-    shown = len(digest.groups)
+    """A digest rendered with as much as fits of its groups and ends; the rest is in its totals."""
+    shown, over = len(digest.groups), min(len(digest.ended), MAX_ENDED)
     while True:
-        body = render(digest.cut(shown))
-        if fits(body) or not shown:
+        body = render(digest.cut(shown).cut_ended(over))
+        if fits(body) or not (shown or over):
             return body
-        shown -= 1
+        if over > shown // 2:
+            over -= 1
+        else:
+            shown -= 1
 
 
 def _some(number: int, what: str) -> str:

@@ -128,6 +128,18 @@ class Acl:
             answer = self._answers[fits] = self._answer(fits)
         return answer or self._unknown(packet, fits)
 
+    def fitting(self, packet: Packet) -> list[Rule]:
+        """Every rule that fits a packet, or may; the first of them need not be the one to decide.
+
+        Both ports are told, or the protocol has none.
+        """
+        src, dst, protocol, src_port, dst_port = packet
+        fits = self._protocol(protocol) & self._sources.of(src) & self._destinations.of(dst)
+        for ports, port in ((self._source_ports, src_port), (self._destination_ports, dst_port)):
+            fits &= ports.none if port is None else ports.of(port)
+        may = fits >> self._count  # what is sure may be, too
+        return [rule for at, rule in enumerate(self.rules) if may >> at & 1]
+
     def forget(self, address: str) -> None:
         """Ask anew what an address belongs to: `members` has learned of it."""
         self._sources.seen.pop(address, None)

@@ -1,13 +1,15 @@
-"""Azure Resource Manager over REST: Resource Graph queries and the service tags.
+"""Azure Resource Manager over REST: Resource Graph queries, service tags and flow logs.
 
 azure-core's own pipeline does the work (tokens, retries, Retry-After), as it does inside every
-management SDK: those would add packages to the deployment for three requests that never change.
+management SDK: those would add packages to the deployment for few requests that never change.
 
 https://learn.microsoft.com/rest/api/azureresourcegraph/resourcegraph/resources/resources
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
 https://learn.microsoft.com/rest/api/virtualnetwork/service-tags/list
+https://learn.microsoft.com/rest/api/network-watcher/flow-logs/list
 """
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -36,6 +38,7 @@ _GRAPH = "/providers/Microsoft.ResourceGraph/resources"
 _GRAPH_VERSION = "2024-04-01"
 _SUBSCRIPTIONS_VERSION = "2022-12-01"
 _NETWORK_VERSION = "2024-05-01"
+_FLOW_LOGS_VERSION = "2025-05-01"  # has recordTypes and enabledFilteringCriteria
 _LOW_QUOTA = 1
 """With so few queries left, the rest of the window is left to others of the same identity."""
 _SPAN = re.compile(r"(\d+):(\d\d):(\d\d)(?:\.\d+)?")
@@ -135,13 +138,22 @@ class ResourceManager:
             f"/subscriptions/{subscriptions[0]['subscriptionId']}/providers/Microsoft.Network"
             f"/locations/{self._cloud.location}/serviceTags"
         )
-        response = self._get(path, _NETWORK_VERSION)
+        return self._pages(path, _NETWORK_VERSION, "read the service tags")
+
+    def flow_logs(self, watcher: str) -> list[dict[str, Any]]:
+        """The flow logs of a Network Watcher (by id), as the REST API has them."""
+        pages = self._pages(f"{watcher}/flowLogs", _FLOW_LOGS_VERSION, f"read {watcher}/flowLogs")
+        return [entry for page in pages for entry in json.loads(page)["value"]]
+
+    def _pages(self, path: str, version: str, what: str) -> list[bytes]:
+        """A list and the pages behind its first, as JSON."""
+        response = self._get(path, version)
         pages = [response.content]
         while link := response.json().get("nextLink"):
             # The token goes along: only to the address that it is for.
             if not str(link).startswith(f"{self._cloud.endpoint}/"):
-                raise RefusedError("service tags: the next page is at another host")
-            response = self._send(HttpRequest("GET", link), "read the service tags")
+                raise RefusedError(f"{what}: the next page is at another host")
+            response = self._send(HttpRequest("GET", link), what)
             pages.append(response.content)
         return pages
 

@@ -14,7 +14,7 @@ import msgspec
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.estate import addresses
-from nsgflow_core.estate.inventory import CLIENTS, SITE, Place
+from nsgflow_core.estate.inventory import CLIENTS, SITE, Place, vnet_of
 from nsgflow_core.estate.knowledge import NOTHING, FarEnd, Knowledge
 from nsgflow_core.model import Flow
 
@@ -82,11 +82,11 @@ def ends(flow: Flow, knowledge: Knowledge = NOTHING) -> Ends:
     here, there = (flow.dst, flow.src) if inbound else (flow.src, flow.dst)
     local = near_end(flow, here, knowledge)
     far = far_end(there, local.vnet if local is not None else "", knowledge)
-    tags = _tags(here, knowledge)
+    own = _tags(here, knowledge)
     vm, subnet = (local.vm, local.subnet) if local is not None else ("", "")
     if inbound:
-        return Ends(far.flow_type, far.vm, vm, far.subnet, subnet, far.tags, tags)
-    return Ends(far.flow_type, vm, far.vm, subnet, far.subnet, tags, far.tags)
+        return Ends(far.flow_type, far.vm, vm, far.subnet, subnet, far.tags, own)
+    return Ends(far.flow_type, vm, far.vm, subnet, far.subnet, own, far.tags)
 
 
 def flow_type(flow: Flow, knowledge: Knowledge = NOTHING) -> str:
@@ -110,6 +110,46 @@ def near_end(flow: Flow, here: str, knowledge: Knowledge) -> Place | None:
     if inventory is None:
         return None
     return inventory.local(flow.group.mac, flow.group.record.target, here)
+
+
+def vms(flow: Flow, knowledge: Knowledge) -> list[str]:
+    """The VMs of both ends that are known."""
+    found = ends(flow, knowledge)
+    return [name for name in (found.src_vm, found.dest_vm) if name]
+
+
+def subnets(flow: Flow, knowledge: Knowledge) -> list[str]:
+    """The subnets of both ends that are known."""
+    found = ends(flow, knowledge)
+    return [name for name in (found.src_subnet, found.dest_subnet) if name]
+
+
+def vnets(flow: Flow, knowledge: Knowledge) -> list[str]:
+    """The VNets of both ends that are known, by id and as `group/name`.
+
+    A VNet flow log that is of a VNet, or of a subnet, tells the near end's itself.
+    """
+    here, there = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
+    near = near_end(flow, here, knowledge)
+    vnet = near.vnet if near is not None else vnet_of(flow.group.record.target)
+    inventory = knowledge.inventory
+    far = inventory.remote(vnet, there) if inventory is not None else None
+    found = [one for one in (vnet, far.vnet if far is not None else "") if one]
+    return found + [_vnet_name(one) for one in found]
+
+
+@cache_short(4096, LONGEST_ID)
+def _vnet_name(vnet: str) -> str:
+    group = vnet.partition("/resourcegroups/")[2].partition("/")[0]
+    return f"{group}/{vnet.rpartition('/')[2]}"
+
+
+def tags(flow: Flow, knowledge: Knowledge) -> list[str]:
+    """The service tags of both ends."""
+    if knowledge.tags is None:
+        return []
+    found = (tag for ip in (flow.src, flow.dst) for tag in _tags(ip, knowledge).split(","))
+    return [tag for tag in found if tag]
 
 
 def _tags(address: str, knowledge: Knowledge) -> str:

@@ -133,7 +133,7 @@ class Inventory:
         nic = self._by_mac.get(mac) if mac else None
         if nic is not None:
             return self._local.setdefault(mac, self._place(nic))
-        vnet = _vnet(target)
+        vnet = vnet_of(target)
         found = self.remote(vnet, address)
         if vnet and (found is None or found.vnet != vnet):
             return Place("", "", vnet)
@@ -209,6 +209,11 @@ class Inventory:
         """The subnet of a network interface."""
         return self._subnets[nic.subnet]
 
+    def prefixes_of(self, subnet: int) -> list[str]:
+        """The prefixes of a subnet, by its number, as a NIC has it."""
+        known = self._stored.prefixes.get(self._subnets[subnet].vnet, {})
+        return [text for text, number in known.items() if number == subnet]
+
     def nsg_ids(self) -> Sequence[str]:
         """The NSGs whose rules are known, by id."""
         return [owner for owner in self._all_rules() if "/networksecuritygroups/" in owner]
@@ -252,7 +257,7 @@ class Inventory:
 
 
 @cache_short(4096, LONGEST_ID)
-def _vnet(target: str) -> str:
+def vnet_of(target: str) -> str:
     """The VNet of a resource id that is one, or lies in one."""
     head, mark, rest = target.partition(_VNET)
     return f"{head}{mark}{rest.partition('/')[0]}" if mark else ""

@@ -57,7 +57,7 @@ def denial_line(judgement: Judgement) -> str:
     """A judgement in one line, for digests and lists: names as Azure has them, or reasons."""
     if judgement.verdict == "denied":
         said = [
-            f"{layer.name or layer.acl} ({_WHERE[layer.layer]}, {layer.end}): "
+            f"{layer.name or layer.acl} ({WHERE[layer.layer]}, {layer.end}): "
             f"{layer.rule} (priority {layer.priority})"
             for layer in judgement.denying
         ]
@@ -69,4 +69,5 @@ def denial_line(judgement: Judgement) -> str:
     return "not known whether it passes now: " + "; ".join(judgement.unknown)
 
 
-_WHERE = {"admin": "admin rules", "subnet": "subnet", "nic": "network interface"}
+WHERE = {"admin": "admin rules", "subnet": "subnet", "nic": "network interface"}
+"""The kinds of layers in words."""

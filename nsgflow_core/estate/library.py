@@ -121,10 +121,13 @@ class Library:
                 self._warn(problem)
 
     def wait(self, seconds: float) -> None:
-        """Wait for the first load of this process, which this begins if nobody has."""
+        """Wait for the first load of this process, which this begins if nobody has.
+
+        All of it: filters ask the inventory, which is loaded behind the tags.
+        """
         self.check()
         loading = self._loading
-        if loading is not None and not self._etags:
+        if loading is not None and len(self._etags) < len(self._subjects):
             with suppress(TimeoutError):
                 loading.exception(timeout=seconds)
 

@@ -13,7 +13,7 @@
 Rules that a file has without their NSG are patches of one that is known from elsewhere.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -229,6 +229,19 @@ class Files:
             return nsg
         return KnownNsg(nsg.id, nsg.name, patched(nsg.rules, self._found.patches[named]))
 
+    def with_rules(self, added: Mapping[str, Sequence[Rule]]) -> "Files":
+        """The same, with more rules in some NSGs, by lower-case id; a name is that of one rule."""
+        known = self._found
+        found = RuleFiles(dict(known.rules), known.names, dict(known.patches), known.guids)
+        for nsg, rules in added.items():
+            changes: dict[str, Rule | None] = {rule.name.lower(): rule for rule in rules}
+            if (named := _named(found.rules, nsg)) is not None:
+                found.rules[named] = patched(found.rules[named], changes)
+                continue
+            before = _named(found.patches, nsg)
+            found.patches[nsg] = dict(found.patches[before] if before else {}) | changes
+        return Files(found)
+
     def named(self, name: str) -> list[KnownNsg]:
         """The NSGs with this name, in any case."""
         found = self._found
@@ -239,9 +252,11 @@ class Files:
         ]
 
 
-def _named(known: Iterable[str], nsg: str) -> str | None:
+def _named(known: Mapping[str, object], nsg: str) -> str | None:
     """How files name an NSG: by its id, or by the end of it."""
-    found = [key for key in known if key == nsg or (not _is_full(key) and nsg.endswith(key))]
+    if nsg in known:
+        return nsg
+    found = [key for key in known if not _is_full(key) and nsg.endswith(key)]
     return max(found, key=len, default=None)
 
 

@@ -1,11 +1,11 @@
-"""Security rules: which one a flow log names, and where a new one could stand before it.
+"""Security rules, and which one a flow log names.
 
 Priorities: https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules
 (100 to 4096 for one's own; the lower number is asked first). Inbound and outbound rules are
 counted apart.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -51,17 +51,6 @@ def find(rules: Sequence[Rule], logged: str, *, inbound: bool) -> Rule | None:
         return None
     longer = [rule for rule in same_way if rule.name.casefold().startswith(name)]
     return longer[0] if len(longer) == 1 else None
-
-
-def free_priority(rules: Sequence[Rule], before: Rule, besides: Collection[int] = ()) -> int | None:
-    """The highest priority that no rule of that direction has and that comes before a rule.
-
-    The highest, because it changes least: every rule already asked earlier still is. Those
-    `besides` the rules' are taken as well.
-    """
-    taken = {rule.priority for rule in rules if rule.inbound == before.inbound}.union(besides)
-    start = min(before.priority - 1, LAST_PRIORITY)
-    return next((at for at in range(start, FIRST_PRIORITY - 1, -1) if at not in taken), None)
 
 
 def with_defaults(rules: Sequence[Rule]) -> tuple[Rule, ...]:

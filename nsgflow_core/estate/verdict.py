@@ -12,8 +12,9 @@ Every layer is asked whatever those before it say: who mends the first that deni
 of the next. What cannot be decided is unknown, with the reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.acl import ALWAYS_ALLOW, PASSES, Acl, Answer, Packet, Verdict
@@ -22,11 +23,26 @@ from nsgflow_core.estate.judgement import End, Judgement, Layer, LayerKind
 from nsgflow_core.estate.layout import AdminRules, Layout
 from nsgflow_core.estate.members import Group, Members, Space, Tags, UnknownSpace
 from nsgflow_core.estate.rule_files import Files, KnownNsg
-from nsgflow_core.estate.rules import with_defaults
+from nsgflow_core.estate.rules import Rule, with_defaults
 
 _INSIDE = frozenset((addresses.PRIVATE, addresses.CGNAT))
 _NO_LAYOUT = Layout()
 NO_INVENTORY = "there is no inventory to tell which NSGs a flow passes"
+
+
+class Seen(NamedTuple):
+    """An end of a flow: its network interface, and the packet as the rules there see it."""
+
+    inbound: bool
+    nic: Nic
+    packet: Packet
+
+
+class Ends(NamedTuple):
+    """The ends of a flow that have network interfaces, and what is not known of them."""
+
+    seen: tuple[Seen, ...]
+    unknown: tuple[str, ...]
 
 
 class Judge:
@@ -113,23 +129,16 @@ class Judge:
             )
         return self._acls[key]
 
-    def judge(self, packet: Packet) -> Judgement:
-        """What all layers at both ends say.
+    def judge(self, packet: Packet, ends: Ends | None = None) -> Judgement:
+        """What all layers at both ends say; `ends` are those of the packet, where they are known.
 
         An end with a public address is seen as such by the other, and asked as what it is.
         """
-        reasons: list[str] = []
+        ends = ends or self.ends(packet)
+        reasons = list(ends.unknown)
         layers: list[Layer] = []
-        source = self._end(packet.src, packet.dst, reasons)
-        target = self._end(packet.dst, packet.src, reasons)
-        if source is not None:
-            seen = packet._replace(src=self._private(source, packet.src, packet.dst))
-            layers += self._layers(source, seen, inbound=False)
-        if target is not None:
-            private = self._private(target, packet.dst, packet.src)
-            seen = packet._replace(src=self._seen_source(source, packet, reasons), dst=private)
-            if seen.src:
-                layers += self._layers(target, seen, inbound=True)
+        for seen in ends.seen:
+            layers += self._layers(seen.nic, seen.packet, inbound=seen.inbound)
         if self.inventory is None:
             reasons.append(NO_INVENTORY)
         reasons += [layer.because for layer in layers if layer.because]
@@ -138,6 +147,30 @@ class Judge:
         else:
             verdict = "unknown" if reasons else "allowed"
         return Judgement(verdict, tuple(layers), tuple(dict.fromkeys(reasons)))
+
+    def ends(self, packet: Packet) -> Ends:
+        """The network interfaces at both ends, and how each sees the packet."""
+        reasons: list[str] = []
+        found: list[Seen] = []
+        source = self._end(packet.src, packet.dst, reasons)
+        target = self._end(packet.dst, packet.src, reasons)
+        if source is not None:
+            seen = packet._replace(src=self._private(source, packet.src, packet.dst))
+            found.append(Seen(False, source, seen))  # noqa: FBT003 - its one flag
+        if target is not None:
+            private = self._private(target, packet.dst, packet.src)
+            seen = packet._replace(src=self._seen_source(source, packet, reasons), dst=private)
+            if seen.src:
+                found.append(Seen(True, target, seen))  # noqa: FBT003
+        return Ends(tuple(found), tuple(reasons))
+
+    def with_rules(self, added: Mapping[str, Sequence[Rule]]) -> "Judge":
+        """The same, with more rules in some NSGs, by lower-case id; a name is that of one rule."""
+        return Judge(self.inventory, self._tags, self.files.with_rules(added))
+
+    def alone(self, rules: Iterable[Rule], nic: Nic | None, *, inbound: bool) -> Acl:
+        """Rules by themselves, seen from a network interface."""
+        return Acl(rules, self._members_at(*self._place(nic)), inbound=inbound)
 
     def one_layer(
         self, nsg: str, packet: Packet, *, inbound: bool, nic: Nic | None = None

@@ -3,7 +3,9 @@
 Two readers find the same: one for records as Azure writes them, and a lenient one for the rest.
 """
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -31,6 +33,9 @@ from nsgflow_core.model import Bad, Flow, Group, Record
 _VNET = 4
 _TOGETHER = 4096
 """Tuples read at once: enough that what a list costs by itself does not count."""
+_LATEST = timedelta(minutes=75)
+"""How long behind the beginning of an hour the last record of its log may bear a time."""
+_TIME = re.compile(rb'"time"\s*:\s*"([^"\\]{1,64})"')
 _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
 
@@ -43,13 +48,15 @@ Make = Callable[[list[TupleList], list[Bad]], list[_Made]]
 class Reading(msgspec.Struct, Generic[_Made], frozen=True):
     """What a stretch of a blob holds: flows, bad pieces, the number of records; see `Stretch`.
 
-    `newest` is the time of the last record as written, "" where none tells it.
+    `read_to` is the time of its last record, in milliseconds; 0 where that is not known. `newest`
+    is the same as written, "" where the record has none.
     """
 
     flows: list[_Made]
     bad: list[Bad]
     records: int
     end: int
+    read_to: int = 0
     newest: str = ""
 
 
@@ -87,6 +94,7 @@ def stretch_of(
     lists: list[TupleList] = []
     count = done = waiting = 0
     newest = ""
+    record: bytes | memoryview = b""
     for begin, end, doc in records.alike(data, RECORD.decode):
         try:
             place = (at + begin, at + end)
@@ -100,14 +108,28 @@ def stretch_of(
             flows += make(lists, bad)
             lists, waiting = [], 0
         count += 1
-        done, newest = end, doc.time
+        done, newest, record = end, doc.time, memoryview(data)[begin:end]
     flows += make(lists, bad)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
         found, newest = _lists_of(raw, log, bad, denied_only=denied_only, inventory=inventory)
         flows += make(found, bad)
     bad = sorted(rest.bad + bad, key=lambda piece: piece.offset)
-    return Reading(flows, bad, count + len(rest.records), rest.end, newest)
+    if rest.records:
+        record = bytes(rest.records[-1].data)
+    read_to = written_ms(record, log.hour)
+    return Reading(flows, bad, count + len(rest.records), rest.end, read_to, newest)
+
+
+def written_ms(record: bytes | memoryview, hour: datetime) -> int:
+    """When a record was written, in milliseconds; 0 where it says no time of this hour's log."""
+    found = _TIME.search(record)
+    try:
+        at = datetime.fromisoformat(found[1].decode()) if found else hour - _LATEST
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return int(at.timestamp() * 1000) if hour <= at <= hour + _LATEST else 0
+    except (ValueError, OverflowError):
+        return 0
 
 
 def read(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobPrefix, ContainerClient
+from azure.storage.blob import BlobPrefix, BlobProperties, ContainerClient
 
 from nsgflow_core.logs.path import hour_prefix, is_flow_log, possible
 from nsgflow_core.storage import errors_of
@@ -48,13 +48,13 @@ def resources(container: ContainerClient) -> Iterator[str]:
     A resource is known by the form of its id or, where Azure has thought of another one, by the
     years that stand below it. A container that does not exist has none.
     """
-    for root in _below(container, ""):
+    for root in below(container, ""):
         if root.lower() in _ROOTS:
             yield from _resources(container, root)
 
 
 def _resources(container: ContainerClient, prefix: str) -> Iterator[str]:
-    names = _below(container, prefix)
+    names = below(container, prefix)
     if any(_YEAR.fullmatch(name, len(prefix)) for name in names):
         yield prefix
     for name in names:
@@ -64,7 +64,7 @@ def _resources(container: ContainerClient, prefix: str) -> Iterator[str]:
             yield from _resources(container, name)
 
 
-def _below(container: ContainerClient, prefix: str) -> list[str]:
+def below(container: ContainerClient, prefix: str) -> list[str]:
     """The names one level below a prefix that go on."""
     with errors_of(f"list {container.container_name}"), suppress(ResourceNotFoundError):
         return [
@@ -77,16 +77,25 @@ def _below(container: ContainerClient, prefix: str) -> list[str]:
 
 def hour_blobs(container: ContainerClient, resource: str, hour: datetime) -> list[ListedBlob]:
     """The flow logs of one resource and hour: one request for up to 5,000 NICs."""
-    prefix = hour_prefix(resource, hour)
+    return blobs_below(container, hour_prefix(resource, hour))
+
+
+def blobs_below(container: ContainerClient, prefix: str) -> list[ListedBlob]:
+    """The flow logs below a prefix, on however many pages."""
     with errors_of(f"list {container.container_name}"):
         try:
             return [
-                ListedBlob(blob.name, blob.size, f'"{blob.etag.strip(chr(34))}"')
+                listed(blob)
                 for blob in container.list_blobs(name_starts_with=prefix)
                 if is_flow_log(blob.name)
             ]
         except ResourceNotFoundError:
             return []
+
+
+def listed(blob: BlobProperties) -> ListedBlob:
+    """A blob of a listing."""
+    return ListedBlob(blob.name, blob.size, f'"{blob.etag.strip(chr(34))}"')
 
 
 def newest_hours(container: ContainerClient, resource: str) -> Iterator[datetime]:
@@ -95,15 +104,15 @@ def newest_hours(container: ContainerClient, resource: str) -> Iterator[datetime
     Lazy: the first hour costs four requests, each further one of the same day none.
     """
 
-    def below(prefix: str, depth: int) -> Iterator[str]:
-        for name in sorted(_below(container, prefix), reverse=True):
+    def down(prefix: str, depth: int) -> Iterator[str]:
+        for name in sorted(below(container, prefix), reverse=True):
             if depth == 1:
                 yield name
             else:
-                yield from below(name, depth - 1)
+                yield from down(name, depth - 1)
 
     now = datetime.now(UTC)
-    for name in below(resource, 4):
+    for name in down(resource, 4):
         if found := _HOUR.fullmatch(name[len(resource) :]):
             year, month, day, of_day = map(int, found.groups())
             with suppress(ValueError):  # some other blob's prefix

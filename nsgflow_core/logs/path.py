@@ -10,6 +10,7 @@ https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview and
 https://learn.microsoft.com/azure/network-watcher/flow-logs-read give them.
 """
 
+import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -18,6 +19,7 @@ import msgspec
 
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.addresses import canonical_mac
+from nsgflow_core.model import BlobRef
 
 NSG_CONTAINER = "insights-logs-networksecuritygroupflowevent"
 VNET_CONTAINER = "insights-logs-flowlogflowevent"
@@ -98,6 +100,13 @@ def written_by(now: datetime, path: str) -> LogPath:
     if not possible(log.hour, now):
         raise BadInputError(f"an hour that is still to come in the path of a flow log: {path}")
     return log
+
+
+def log_name(ref: BlobRef, log: LogPath) -> str:
+    """The log that a blob is an hour of: its MAC, and what tells it from others of that MAC."""
+    place = f"{ref.account}/{ref.container}/{log.resource}"
+    other = hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
+    return f"{log.mac}:{other}"
 
 
 def resource_prefix(path: str) -> str:

@@ -13,16 +13,17 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import groups
-from nsgflow_core.digests.digest import MAX_SHOWN, Digest
+from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import Tally, rank
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.model import PROTOCOLS, BlobRef, Flow, Group, Position, Record
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 from nsgflow_core.sinks.webhook import young_enough
+from nsgflow_core.webhooks import WebhookSettings
 
 _PAUSE = 1.0
 """Seconds between two posts: Slack takes one message a second."""
@@ -58,8 +59,6 @@ _ALERT = msgspec.json.Decoder(_Alert)
 class DigestAtOnce:
     """Posts a digest for each delivery; the name and filter are the webhook's."""
 
-    name = "webhook"
-
     def __init__(
         self,
         settings: WebhookSettings,
@@ -67,6 +66,7 @@ class DigestAtOnce:
         knowledge: Knowing = nothing,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.name = settings.name
         self.filter = settings.filter
         self._settings = settings
         self._post = post

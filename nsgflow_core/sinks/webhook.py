@@ -17,7 +17,6 @@ import msgspec
 import requests
 import urllib3
 
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Flow, Position, Record, flow_time
 from nsgflow_core.sinks import rows
@@ -28,6 +27,7 @@ from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 from nsgflow_core.turns import HEAVY_FLOWS, in_turns
 from nsgflow_core.web import Session, time_limit
+from nsgflow_core.webhooks import WebhookSettings
 
 MAX_ALERT = 64 * 1024
 """Largest alert in bytes; what intermediaries of CloudEvents must be able to forward."""
@@ -38,9 +38,8 @@ _MAX_ANSWER = 4096
 class WebhookSink:
     """Alerts to one URL."""
 
-    name = "webhook"
-
     def __init__(self, settings: WebhookSettings) -> None:
+        self.name = settings.name
         self.filter = settings.filter
         self._settings = settings
         self._session = new_session()
@@ -72,6 +71,8 @@ class WebhookSink:
     def _send(
         self, alerts: Iterable[Sequence[Item]], start: Position, end: Position, patience: Patience
     ) -> Delivery:
+        if missing := self._settings.what_is_missing:
+            return Delivery(start, error=RefusedError(missing))
         waits: list[float] = []
 
         def post(alert: Sequence[Item]) -> None:
@@ -82,7 +83,7 @@ class WebhookSink:
         return msgspec.structs.replace(delivery, retries=len(waits))
 
     def _post(self, alert: Item, seconds: float) -> None:
-        headers = {"Content-Type": "application/cloudevents+json"}
+        headers = {**self._settings.headers, "Content-Type": self._settings.content_type}
         if self._settings.secret:
             headers |= signature(self._settings.secret, alert.id, alert.payload)
         send(self._session, self._settings.url, alert.payload, headers, seconds)

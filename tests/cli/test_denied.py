@@ -5,11 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from devtools.estate import Estate
 from devtools.flowlogs import Group, Nic, nsg_path, nsg_record, vnet_path, vnet_record
 from nsgflow_core.estate.inventory import Acl, pack_inventory
 from nsgflow_core.estate.library import INVENTORY_BLOB
+from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.estate.rules import Rule
 from tests.cli.conftest import Store, at
+from tests.unit.test_inventory import Graph
 
 HOUR = at("2026-03-04T05:00")
 SECONDS = int(HOUR.timestamp())
@@ -109,6 +112,8 @@ def test_proposal_is_a_command_marked_for_review(store: Store) -> None:
         "# 1. PROPOSAL, review it before you run it",
         ("# WARNING: PRIORITY-TO-CHOOSE must be a free number from 100 to 4096, "
         f"below that of '{rule}'"),
+        ("# NOT PROVEN: there is no inventory to tell which NSGs a flow passes; "
+        "the rules of NSG web-nsg are not known"),
         (f"az network nsg rule create --subscription {WEB.subscription} --resource-group shop-rg "
         "--nsg-name web-nsg --name nsgflow-allow-in-tcp-5432-918bd7bb "
         "--priority PRIORITY-TO-CHOOSE --access Allow --direction Inbound --protocol Tcp "
@@ -116,6 +121,27 @@ def test_proposal_is_a_command_marked_for_review(store: Store) -> None:
         "--source-port-ranges '*' --destination-address-prefixes 10.5.16.4 "
         "--destination-port-ranges 5432"),
     ]  # fmt: skip
+
+
+def test_flows_that_both_kinds_of_log_have_are_told(store: Store) -> None:
+    """An NSG log and a VNet log over one network count each flow twice; others say nothing."""
+    web = Nic(nsg="WEB-NSG", mac=NET.mac)
+    tail = "10.0.0.9,10.5.16.4,50648,1433"
+    texts = (f"{SECONDS + 3},{tail},T,I,D,B,,,,", f"{SECONDS + 4},{tail},T,I,D,B,,,,")
+    record = nsg_record(web, HOUR, [Group("UserRule_Deny", texts[:1])])
+    store.log(nsg_path(web, HOUR), [record.data])
+    other = vnet_record(
+        NET, HOUR, [Group("UserRule_Deny", (f"{SECONDS + 4}883,{tail},6,I,D,NX,0,0,0,0",))]
+    )
+    store.log(vnet_path(NET, HOUR), [other.data])
+    assert store.nsgflow("denied").stderr == ""
+    record = nsg_record(web, HOUR, [Group("UserRule_Deny", texts)])
+    store.log(nsg_path(web, HOUR), [record.data])
+    done = store.nsgflow("denied -o json")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr.count("\n") == 1
+    assert "NSG flow logs and VNet flow logs both have some of these flows" in done.stderr
 
 
 def security_rule(name: str, priority: int, access: str) -> Rule:
@@ -143,6 +169,27 @@ def test_the_inventory_names_the_rule_and_a_free_priority(store: Store) -> None:
     assert "denied by 'DenyDb' with priority 200; 198 was free before it" in shown
     assert "--resource-group shop-rg --nsg-name web-nsg" in shown
     assert "--priority 198 " in shown
+
+
+def test_what_is_inside_a_vnet_with_a_public_range_may_be_let_in(store: Store) -> None:
+    """Only an inventory tells: without it, and for the internet, the command stays a comment."""
+    estate = Estate()
+    vnet = estate.vnet("Public", App="20.0.0.0/23")
+    estate.nic(f"{vnet}/subnets/App", "00-0D-3A-00-00-A3", "20.0.0.4", vm="Db")
+    packed = read_inventory(Graph(estate))
+    store.service.create_container("nsgflow-state").upload_blob(INVENTORY_BLOB, packed)
+    texts = [
+        f"{SECONDS}000,{source},20.0.0.4,5000,{port},6,I,D,NX,0,0,0,0"
+        for source, port in (("20.0.1.5", 1433), ("20.0.9.9", 5432))
+    ]
+    record = vnet_record(NET, HOUR, [Group("UserRule_Deny", tuple(texts))])
+    store.log(vnet_path(NET, HOUR), [record.data])
+    known = store.environ(AzureWebJobsStorage=store.azurite.connection_string)
+    starts = {}
+    for environ in (known, None):
+        rows = map(json.loads, store.output("denied --suggest -o json", environ).splitlines())
+        starts[environ is None] = {row["port"]: row["proposal"].split()[0] for row in rows}
+    assert starts == {False: {1433: "az", 5432: "#"}, True: {1433: "#", 5432: "#"}}
 
 
 @pytest.fixture
@@ -204,17 +251,18 @@ def test_management_port_is_warned_of(store: Store) -> None:
     assert "WARNING: port 3389 (RDP) is a management port and this opens it to addresses" in shown
 
 
-def test_opening_to_the_whole_internet_is_warned_of(store: Store) -> None:
-    """More sources than can be named become a service tag, and that is said loudly."""
+def test_a_scan_from_the_internet_is_let_alone(store: Store) -> None:
+    """Many sources of one port are no reason for a rule, and that is said; others are named."""
     sources = [f"8.8.{number}.8" for number in range(30)]
     put(store, "UserRule_Deny", [inbound(0, source, 443) for source in sources])
     shown = "\n".join(suggested(store))
-    assert "WARNING: the flows came from 30 addresses, so this names the whole internet" in shown
-    assert "--source-address-prefixes Internet " in shown
+    assert "# 1. no rule to propose" in shown
+    assert "30 addresses of the internet tried TCP 443 of 10.5.16.4, and a scan looks" in shown
+    assert "az network" not in shown
     assert all(line.startswith("#") for line in shown.splitlines())
     put(store, "UserRule_Deny", [inbound(0, f"10.0.{n}.8", 443, "U") for n in range(30)])
     shown = "\n".join(suggested(store))
-    assert "--protocol Udp --source-address-prefixes VirtualNetwork " in shown
+    assert "--protocol Udp --source-address-prefixes 10.0.0.8 10.0.1.8 10.0.2.8 " in shown
 
 
 def test_no_rule_is_proposed_where_none_can_help(store: Store) -> None:
@@ -232,9 +280,8 @@ def test_what_a_log_says_cannot_break_out_of_the_command(store: Store) -> None:
     """Names from logs are quoted for the shell and cleaned for the terminal."""
     put(store, "UserRule_$(reboot)\n'", [inbound(0, "10.9.9.9", 5432)])
     shown = suggested(store)
-    assert len(shown) == 3
-    assert shown[1].startswith("# WARNING")
-    assert "reboot" not in shown[2]
+    assert [line.partition(" ")[0] for line in shown] == ["#", "#", "#", "az"]
+    assert "reboot" not in shown[-1]
 
 
 def test_what_a_log_says_cannot_steer_a_terminal_from_the_command(store: Store) -> None:

@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from azure.storage.queue import QueueClient
 
 from devtools.chat import Kind, chat
 from devtools.flowlogs import BlobWriter, Group, Nic, nsg_path, nsg_record
@@ -23,6 +26,9 @@ from devtools.meter import metered
 from devtools.nic import NSG_CONTAINER, VNET_CONTAINER
 from devtools.tls import make_certificate
 from devtools.webhook import Webhook, webhook
+from nsgflow_core.cli import findings as findings_module
+from nsgflow_core.cli.finding import Finding
+from nsgflow_core.model import Storage
 from tests.cli.conftest import ROOT, Store
 
 WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
@@ -63,12 +69,12 @@ def services(store: Store, tmp_path: Path) -> Iterator[Services]:
         yield Services(store, table, alerts, environ)
 
 
-def writer(store: Store, hour: datetime) -> BlobWriter:
+def writer(store: Store, hour: datetime, nic: Nic = WEB) -> BlobWriter:
     """A writer of one log."""
     container = store.service.get_container_client(NSG_CONTAINER)
     if not container.exists():
         container.create_container()
-    return BlobWriter(container, nsg_path(WEB, hour))
+    return BlobWriter(container, nsg_path(nic, hour))
 
 
 def record(moment: datetime, port: int) -> bytes:
@@ -162,6 +168,7 @@ def test_check_of_what_works(services: Services) -> None:
                 "(there is none, which may be right)"
             ),
             f"ok      FlowLogs: read {account}/{NSG_CONTAINER}",
+            f"ok      FlowLogs: newest log of {account}, {now:%Y-%m-%dT%HZ}",
             f"ok      state: write table {table}",
             "ok      state: write container nsgflow-state",
             "ok      table: token for Logs Ingestion",
@@ -242,6 +249,82 @@ def test_check_names_each_mend(services: Services) -> None:
     assert "secret" not in text
 
 
+def by_queue(
+    services: Services, name: str, storage: str = "", **more: str
+) -> tuple[int, list[str]]:
+    """Exit status of `nsgflow check` with events by a queue, and the lines about it."""
+    status, lines = findings(
+        services,
+        NSGFLOW_TRIGGER_SOURCE="Queue",
+        NSGFLOW_EVENTS_QUEUE=name,
+        AZURE_STORAGE_CONNECTION_STRING=storage or services.store.azurite.connection_string,
+        **more,
+    )
+    return status, [line for line in lines if " events: " in line]
+
+
+def test_check_looks_at_the_queue_of_events(services: Services) -> None:
+    """It is there, with what waits; events that were given up are said, with what to do."""
+    writer(services.store, datetime.now(UTC)).append(record(datetime.now(UTC), 1))
+    storage, name = services.store.azurite.connection_string, f"q{time.time_ns()}"
+    with (
+        QueueClient.from_connection_string(storage, name) as events,
+        QueueClient.from_connection_string(storage, f"{name}-poison") as poison,
+    ):
+        status, (line,) = by_queue(services, name)
+        assert status == 1
+        assert line.startswith(f"MISSING events: queue {name} on devstoreaccount1: there is none")
+
+        events.create_queue()
+        assert by_queue(services, name) == (
+            0,
+            [f"ok      events: queue {name} on devstoreaccount1 (0 waiting)"],
+        )
+        poison.create_queue()
+        for text in ("a", "b"):
+            events.send_message(text)
+            poison.send_message(text)
+        status, (line, given_up) = by_queue(services, name)
+
+        assert (status, line) == (
+            1,
+            f"ok      events: queue {name} on devstoreaccount1 (2 waiting)",
+        )
+        assert given_up.startswith(f"WRONG   events: queue {name}-poison: 2 were given up")
+        assert f"--queue-name {name}-poison" in given_up
+        assert [at.content for at in events.receive_messages()] == ["a", "b"]  # none was taken
+
+
+def test_check_sees_that_events_wait_for_long(services: Services) -> None:
+    """The app does not take them; and who may not look at the queue gets the role's name."""
+    storage, name = services.store.azurite, f"q{time.time_ns()}"
+    with QueueClient.from_connection_string(storage.connection_string, name) as events:
+        events.create_queue()
+    hour_ago = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
+    message = (
+        f"<QueueMessagesList><QueueMessage><MessageId>1</MessageId><InsertionTime>{hour_ago}"
+        f"</InsertionTime><ExpirationTime>{hour_ago}</ExpirationTime><DequeueCount>0</DequeueCount>"
+        "<MessageText>a</MessageText></QueueMessage></QueueMessagesList>"
+    ).encode()
+    with metered(storage) as meter:
+        meter.queues.faults = lambda request: (
+            Fault(status=200, body=message, headers={"Content-Type": "application/xml"})
+            if "peekonly" in request.target
+            else None
+        )
+        status, (_, late) = by_queue(services, name, meter.connection_string)
+        assert status == 1
+        assert late.startswith(f"WRONG   events: first in {name}: it has been waiting for 60 min")
+
+        meter.queues.faults = lambda _: Fault(
+            status=403, headers={"x-ms-error-code": "AuthorizationPermissionMismatch"}
+        )
+        status, (line,) = by_queue(services, name, meter.connection_string)
+        assert status == 1
+        assert "403 AuthorizationPermissionMismatch" in line
+        assert "role Storage Queue Data Contributor on devstoreaccount1" in line
+
+
 def test_check_lists_every_problem_of_the_settings(store: Store) -> None:
     """Wrong settings are a line each, and there is nothing more to look at."""
     done = store.nsgflow("check", {"PATH": os.environ["PATH"], "NSGFLOW_STATE_DAYS": "x"})
@@ -280,6 +363,37 @@ def test_check_sees_that_no_log_is_new(services: Services) -> None:
     (stale,) = [line for line in lines if not line.startswith("ok ")]
     assert stale.startswith("WRONG   FlowLogs: newest log of devstoreaccount1: it is of ")
     assert "9 hours ago: see that the flow logs are enabled" in stale
+
+
+def test_check_names_what_has_written_nothing_for_a_day(services: Services) -> None:
+    """Beside logs that are new: it may be no fault, so it is a word and no more."""
+    now = datetime.now(UTC)
+    for nsg, hours in (("NEW-NSG", 0), ("QUIET-NSG", 30), ("EVENING-NSG", 20)):
+        writer(services.store, now - timedelta(hours=hours), Nic(nsg=nsg)).open()
+    status, lines = findings(services)
+    assert status == 0
+    assert (
+        f"ok      FlowLogs: newest log of devstoreaccount1, {now:%Y-%m-%dT%HZ}; nothing for a day "
+        f"from QUIET-NSG ({now - timedelta(hours=30):%Y-%m-%dT%HZ})"
+    ) in lines
+
+
+def test_check_looks_at_accounts_side_by_side(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the other here, so that one behind the other would never end."""
+    both = threading.Barrier(2)
+
+    def looked(connection: str, storage: Storage) -> list[Finding]:
+        both.wait(20)
+        return [Finding(f"{connection}: {storage.account}")]
+
+    monkeypatch.setattr("nsgflow_core.cli.findings._looked", looked)
+    environ = services.environ | {"NSGFLOW_CONNECTIONS": "FlowLogs,Other"}
+    environ["Other"] = environ["AZURE_STORAGE_CONNECTION_STRING"].replace("devstore", "other")
+    found = list(findings_module.findings(environ, send_test=False))
+    names = [one.what for one in found if one.what.startswith(("FlowLogs", "Other"))]
+    assert names == ["FlowLogs: devstoreaccount1", "Other: otheraccount1"]
 
 
 def test_check_finds_flow_logs_missing_and_nothing_to_deliver_to(store: Store) -> None:

@@ -1,5 +1,7 @@
 """The sums of docs/deployment.md, and what they rest on."""
 
+import json
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -39,3 +41,24 @@ def test_the_queue_is_cheaper_and_more_nics_cost_more() -> None:
     assert sums == sorted(sums)
     assert all(cost.Cost(nics, queue=True).total < cost.Cost(nics).total for nics in cost.SIZES)
     assert [cost.Cost(nics).instances for nics in cost.SIZES] == [1, 1, 2, 12]
+
+
+def queue_requests(nics: int, *, queue: bool) -> float:
+    """Requests to the queue for an update."""
+    at = cost.Cost(nics, queue=queue)
+    return at.lines()["queue"] / at.updates / (0.004 / 10_000)
+
+
+def test_an_idle_queue_of_events_is_asked_as_host_json_says() -> None:
+    """After a message at 0.1, 0.3, 0.7 and 1.5 s, then every second, until the next in 6 s."""
+    host = json.loads((Path(__file__).parents[2] / "host.json").read_text())
+
+    assert host["extensions"]["queues"]["maxPollingInterval"] == "00:00:01"
+    assert queue_requests(10, queue=True) == pytest.approx(3 + 4 + 4.5)
+    assert queue_requests(10, queue=False) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("nics", cost.SIZES[1:])
+def test_a_busy_queue_is_not_asked_in_vain(nics: int) -> None:
+    """Where messages come within a second the two ways cost the same, as was measured."""
+    assert queue_requests(nics, queue=True) == pytest.approx(queue_requests(nics, queue=False))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools import shell
+from nsgflow_core.config import KNOWN
 
 ROOT = Path(__file__).resolve().parents[2]
 _READ = re.compile(
@@ -21,6 +22,7 @@ def read_by_the_product() -> set[str]:
     """Names of environment variables in the product's source, and of its settings."""
     files = [ROOT / "function_app.py", *(ROOT / "nsgflow_core").rglob("*.py")]
     names = {name for at in files for found in _READ.findall(at.read_text()) for name in found}
+    names |= KNOWN
     return {
         name
         for name in names - {""}

@@ -8,24 +8,20 @@ from datetime import UTC, datetime, timedelta
 
 from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path, random_record
 from devtools.truth import flows_of_log
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.digests import ledger as ledgers
-from nsgflow_core.digests.digest import (
-    Digest,
-    DigestReport,
-    Digests,
-    State,
-    StateChangedError,
-    Watched,
-)
+from nsgflow_core.digests.digest import DigestReport, Digests
 from nsgflow_core.digests.ledger import Ledger
+from nsgflow_core.digests.memory import State, StateChangedError, Watched
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.path import log_name, parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.sinks.digest import DigestSink
 from nsgflow_core.sinks.lane import Lane
+from nsgflow_core.webhooks import WebhookSettings
 from tests.functional.world import Blobs, Clock, Fate, Inline, Killed, Letters, Table
 
 HOUR = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -42,25 +38,33 @@ class Rows(Table):
     marks: dict[datetime, Watched] = field(default_factory=dict)
 
     def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
-        """As `Checkpoints.ledgers`."""
+        """As `Ledgers.ledgers`."""
         self.fate()
         self.requests["query"] += 1
         for ref, row in list(self.rows.items()):
-            if row.hour == hour and row.alerts is not None:
-                yield str(ref), ledgers.decode(ledgers.encode(row.alerts))
+            if row.hour == hour and (ledger := row.ledgers.get("webhook")):
+                yield str(ref), ledgers.decode(ledgers.encode(ledger))
+
+    def reached(self, hour: datetime) -> Iterator[tuple[str, int]]:
+        """As `Ledgers.reached`."""
+        self.fate()
+        self.requests["look"] += 1
+        for ref, row in list(self.rows.items()):
+            if row.hour == hour and (cursor := row.cursors.get("webhook")):
+                yield log_name(ref, parse_path(ref.path)), cursor.read_to if cursor.listed else 0
 
     def watch(self, hour: datetime, until: float) -> None:
-        """As `Checkpoints.watch`."""
+        """As `Ledgers.watch`."""
         self.fate()
         self.marks[hour] = Watched(hour, until, str(next(self._numbers)))
 
     def watched(self) -> list[Watched]:
-        """As `Checkpoints.watched`."""
+        """As `Ledgers.watched`."""
         self.fate()
         return list(self.marks.values())
 
     def unwatch(self, watched: Watched) -> None:
-        """As `Checkpoints.unwatch`."""
+        """As `Ledgers.unwatch`."""
         self.fate()
         if self.marks.get(watched.hour) == watched:
             del self.marks[watched.hour]
@@ -221,8 +225,8 @@ class App:
         """Flows of each group as the ledgers have them."""
         found: Counter[str] = Counter()
         for row in self.table.rows.values():
-            if row.alerts is not None:
-                for tally in row.alerts.groups:
+            for ledger in row.ledgers.values():
+                for tally in ledger.groups:
                     found[tally.key.id] += tally.flows
         return found
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from nsgflow_core.digests import digest as digest_module
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.ledger import Ledger
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from tests.functional.digest_world import (
     HOUR,
@@ -343,12 +343,24 @@ def test_the_last_update_of_an_hour_is_not_missed() -> None:
 def test_nothing_is_written_where_nothing_happens() -> None:
     """An idle timer reads; its state is written now and then, so that hours stay few."""
     app = App()
-    app.event(app.random(nics(1)[0]))
     app.minutes(1)
-    writes = app.store.writes
+    writes, queries = app.store.writes, app.table.requests["query"]
     app.minutes(60)
 
     assert app.store.writes - writes <= 8
+    assert app.table.requests["query"] - queries <= 3 * 120
+
+
+def test_a_log_that_has_stopped_costs_less_and_less() -> None:
+    """Nobody can tell whether its group is over, and asking more often would not help."""
+    app = App()
+    app.event(app.random(nics(1)[0]))
+    app.minutes(31)
+    writes = app.store.writes
+    app.minutes(8 * 60)
+
+    assert app.store.writes - writes <= 8 * 6 + 24
+    assert 0 < app.table.requests["look"] <= 120
 
 
 def test_more_groups_than_a_message_names() -> None:

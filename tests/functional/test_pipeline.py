@@ -32,7 +32,7 @@ def refuse(text: str) -> NsgflowError | None:
 
 
 def test_an_update_costs_six_requests_its_first_no_more_than_seven(world: World) -> None:
-    """Checkpoint, list, claim, read, commit, list; nothing new is checkpoint and list."""
+    """Checkpoint, list, claim, read, commit, look; nothing new is checkpoint and list."""
     for count in (1, 2, 2):
         world.blobs.requests.clear()
         world.table.requests.clear()

@@ -114,6 +114,14 @@ class Blobs:
             tuple(blocks) if self.listed else (), offset, self.etags[ref], self.clock()
         )
 
+    def changed(self, ref: BlobRef, etag: str) -> bool:
+        """As `FlowLogs.changed`."""
+        self.fate()
+        self.requests["look"] += 1
+        if ref not in self.blocks:
+            raise BlobGoneError(str(ref))
+        return etag != self.etags[ref]
+
     def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes:
         """As `FlowLogs.read`."""
         self.fate()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nsgflow_hooks import variables
 
 from devtools import bicep
 from nsgflow_core.delivery import dead_letters
@@ -88,7 +89,7 @@ def test_every_file_is_part_of_an_entry_point() -> None:
     files = {
         re.search(r"^metadata name = '(.*)'$", path.read_text(), re.MULTILINE)[1]  # type: ignore[index]
         for path in FILES
-        if path.name != "types.bicep"
+        if path.name not in {"types.bicep", "checks.bicep"}  # imported, not deployed
     }
 
     assert names == files | {"Role assignment"}
@@ -144,7 +145,9 @@ def test_outputs_of_main_are_what_azd_reads() -> None:
 def test_every_parameter_is_a_variable_of_azd() -> None:
     """Each parameter can be set with `azd env set`, and has its default in one place, the Bicep.
 
-    azd leaves a parameter out whose variable is not set.
+    azd leaves a parameter out whose variable is not set, and asks for it where it is required:
+    azd up does so before any hook has run. So the list of accounts is then empty, and the hook
+    says which accounts there are.
     """
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
     others = {
@@ -158,15 +161,45 @@ def test_every_parameter_is_a_variable_of_azd() -> None:
     }
 
     assert {name: value["value"] for name, value in given.items()} == {
-        name: f"${{{variable}}}" for name, variable in wanted.items()
+        name: f"${{{variable}}}" if name != "flowLogAccounts" else f"${{{variable}=[]}}"
+        for name, variable in wanted.items()
+    }
+    required = {
+        name
+        for name, at in bicep.template(INFRA / "main.bicep")["parameters"].items()
+        if "defaultValue" not in at
+    }
+    # azd knows the first two by itself.
+    assert required == {"environmentName", "location", "flowLogAccounts"}
+
+
+@compiled
+def test_the_hooks_know_the_types_of_the_variables() -> None:
+    """What azd reads as a truth value, a number, a list, an object or a choice, the hook checks."""
+    template = bicep.template(INFRA / "main.bicep")
+    given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+    kinds: dict[str, set[str]] = {"bool": set(), "int": set(), "array": set(), "object": set()}
+    choices = {}
+    for name, parameter in template["parameters"].items():
+        variable = re.findall(r"\w+", given[name]["value"])[0]
+        if "allowedValues" in parameter and parameter["type"] == "string":
+            choices[variable] = tuple(parameter["allowedValues"])
+        kinds.setdefault(parameter.get("type", "object"), set()).add(variable)
+
+    assert kinds["bool"] == set(variables.SWITCHES)
+    assert kinds["int"] == set(variables.NUMBERS)
+    assert kinds["array"] == set(variables.LISTS)
+    assert kinds["object"] == set(variables.OBJECTS)
+    assert {at: set(allowed) for at, allowed in choices.items()} == {
+        at: set(allowed) for at, allowed in variables.CHOICES.items()
     }
 
 
 @compiled
 def test_an_output_does_not_overwrite_a_wish() -> None:
     """An output goes into the variable that a parameter comes from: they must agree."""
-    variables = re.findall(r"\$\{(\w+)\}", (INFRA / "main.parameters.json").read_text())
-    both = set(variables) & set(bicep.template(INFRA / "main.bicep")["outputs"])
+    mapped = re.findall(r"\$\{(\w+)[=}]", (INFRA / "main.parameters.json").read_text())
+    both = set(mapped) & set(bicep.template(INFRA / "main.bicep")["outputs"])
 
     assert both == {"AZURE_LOCATION", "NSGFLOW_TRIGGER_SOURCE"}
 

@@ -16,6 +16,12 @@ ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = Path(__file__).with_name("deployments")
 SETS = sorted(DEPLOYMENTS.glob("*.bicepparam"))
 REFUSED = {
+    "account-twice": "flowLogAccounts has an account twice",
+    "connection-twice": "flowLogAccounts has a connection twice",
+    "no-account": "This is no resource id of a storage account: /subscriptions/1111",
+    "other-subnet": "With endpointSubnetId give appSubnetId too",
+    "prefix": "namePrefix is to be letters and digits, with single hyphens between them",
+    "retention": "totalRetentionInDays is less than the days that rows are kept",
     "one-subnet": "With appSubnetId give endpointSubnetId too",
     "queue-without-identity": "az eventgrid system-topic update --identity systemassigned",
     "unheard-connection": "host.json does not let the lines of these connections through: West",
@@ -229,29 +235,34 @@ def test_settings_are_known_and_of_a_form_that_flex_takes(path: Path) -> None:
     assert nsgflow <= config.KNOWN
 
 
-@every
-def test_the_code_takes_the_settings_as_given(path: Path) -> None:
-    """With what Azure fills in filled in, the settings stop nothing."""
+def _environ(path: Path) -> dict[str, str]:
+    """The app's settings with what only Azure knows filled in."""
     filled = {
         "NSGFLOW_LOGS_ENDPOINT": "https://dcr-x.westeurope-1.ingest.monitor.azure.com",
         "NSGFLOW_LOGS_RULE_ID": "dcr-00000000000000000000000000000000",
         "NSGFLOW_WEBHOOK_URL": "https://hooks.example.org/url-of-the-webhook",
+        "NSGFLOW_WEBHOOK_2_URL": "https://hooks.example.org/another",
         "NSGFLOW_WEBHOOK_SECRET": "whsec_c2VjcmV0",
     }
-    given = predicted.settings(resources(path))
-    environ = {
+    return {
         name: filled.get(name, "https://host.example.org/" if name.endswith("Uri") else "id")
         if value.startswith(("[", "@"))
         else value
-        for name, value in given.items()
+        for name, value in predicted.settings(resources(path)).items()
     }
-    settings = config.from_env(environ)
+
+
+@every
+def test_the_code_takes_the_settings_as_given(path: Path) -> None:
+    """With what Azure fills in filled in, the settings stop nothing."""
+    given = predicted.settings(resources(path))
+    settings = config.from_env(_environ(path))
 
     assert list(settings.connections) == given["NSGFLOW_CONNECTIONS"].split(",")
     assert settings.logs is not None
     assert settings.unknown == ()
     assert settings.trigger_source == given["NSGFLOW_TRIGGER_SOURCE"]
-    assert (settings.webhook is not None) == bool(given["NSGFLOW_WEBHOOK_URL"])
+    assert bool(settings.webhooks) == bool(given["NSGFLOW_WEBHOOK_URL"])
 
 
 @every
@@ -353,7 +364,9 @@ def test_no_alert_rule_is_made_before_the_code() -> None:
         assert "Microsoft.Insights/scheduledQueryRules" not in kinds
 
 
-@pytest.mark.parametrize("name", ["queue", "queue-private", "queue-existing-topic"])
+@pytest.mark.parametrize(
+    "name", ["queue", "queue-private", "queue-existing-topic", "queue-private-three-accounts"]
+)
 def test_events_by_queue_need_no_key(name: str) -> None:
     """Each topic's own identity writes to the queue in host storage, and may."""
     path = DEPLOYMENTS / f"{name}.bicepparam"
@@ -456,6 +469,47 @@ def test_settings_of_ones_own_win() -> None:
     given = predicted.settings(resources(DEPLOYMENTS / "zones-and-diagnostics.bicepparam"))
 
     assert given["NSGFLOW_LOGS_FILTER"] == "action=denied !src=internet"
+
+
+def test_what_is_written_another_way_means_the_same() -> None:
+    """A subscription by GUID and by id is one; a number is a setting; a subnet makes private."""
+    path = DEPLOYMENTS / "written-another-way.bicepparam"
+    given = predicted.settings(resources(path))
+    readers = [at.scope for at in roles(path) if at.name == "Reader"]
+    (app,) = made("written-another-way", "Microsoft.Web/sites")
+
+    assert readers == ["/subscriptions/aaaaaaaa-4444-4444-4444-444444444444"]
+    assert given["NSGFLOW_SWEEP_HOURS"] == "5"
+    assert given["NSGFLOW_LOGS_OMIT"] == "none"
+    assert app["properties"]["virtualNetworkSubnetId"].endswith("/subnets/apps")
+    assert made("written-another-way", "Microsoft.Network/privateEndpoints")
+    assert made("written-another-way", "Microsoft.Network/virtualNetworks") == []
+
+
+def test_empty_values_are_the_defaults() -> None:
+    """A variable that is set to nothing, as a pipeline does, takes nothing away."""
+    path = DEPLOYMENTS / "empty-values.bicepparam"
+    usual = DEPLOYMENTS / "one-account.bicepparam"
+    given, defaults = (config.from_env(_environ(at)) for at in (path, usual))
+
+    assert given.logs is not None
+    assert defaults.logs is not None
+    assert given.logs.filter.terms == defaults.logs.filter.terms
+    assert given.logs.omit == defaults.logs.omit
+    assert (given.webhooks, given.inventory) == ((), defaults.inventory)
+    assert [at["id"] for at in resources(path)] == [at["id"] for at in resources(usual)]
+
+
+def test_every_setting_can_be_given() -> None:
+    """By a parameter, or as docs/parameters.md says through appSettings."""
+    text = (ROOT / "docs" / "parameters.md").read_text()
+    given = predicted.settings(resources(DEPLOYMENTS / "one-account.bicepparam"))
+    template = bicep.template(bicep.INFRA / "main.bicep")
+
+    one_by_one = {at for at in config.KNOWN if not re.match(r"NSGFLOW_WEBHOOK_\d_", at)}
+    assert {at for at in one_by_one if at not in given and f"`{at}`" not in text} == set()
+    assert one_by_one == config.KNOWN or "`NSGFLOW_WEBHOOK_2_…` to `_9_…`" in text
+    assert template["parameters"]["logsOmit"]["defaultValue"] == "SourceBlob"
 
 
 def after(name: str) -> list[dict[str, Any]]:

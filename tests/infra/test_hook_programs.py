@@ -21,17 +21,24 @@ NAMES = ["preprovision", "postdeploy", "predown", "postdown"]
 
 def pythons() -> list[str]:
     """Every Python that azd may find here: macOS brings 3.9."""
-    found = [sys.executable]
-    for minor in range(9, 15):
+    return list(dict.fromkeys([sys.executable, *here(range(9, 15))]))
+
+
+def here(minors: range) -> list[str]:
+    """The Pythons 3 of these versions."""
+    found = []
+    for minor in minors:
         if shutil.which(f"python3.{minor}"):
             # A version manager's shim does not run with an empty PATH; what it starts does.
             words = [f"python3.{minor}", "-c", "import sys; print(sys.executable)"]
             run = subprocess.run(words, capture_output=True, text=True, check=False)
             found += [run.stdout.strip()] if run.returncode == 0 else []
+        found += map(str, (Path.home() / ".pyenv" / "versions").glob(f"3.{minor}.*/bin/python"))
     return list(dict.fromkeys(found))
 
 
 PYTHONS = pythons()
+OLD = here(range(6, 9))
 
 # Prints what the file beside it says, and notes what it was asked.
 STUB = f"""#!{sys.executable}
@@ -177,6 +184,24 @@ def test_looking_can_be_switched_off(world: World, tools: Path) -> None:
     run = preprovision(world, tools, NSGFLOW_PREFLIGHT="off")
 
     assert (run.returncode, world.asked) == (0, [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("old", OLD or [pytest.param("", marks=pytest.mark.skip("none is here"))])
+def test_a_python_that_is_too_old_is_told_so(tools: Path, name: str, old: str) -> None:
+    """One line, and no traceback about some syntax."""
+    run = subprocess.run(
+        [old, "-B", HOOKS / f"{name}.py"],
+        env={"PATH": str(tools)},
+        cwd=tools,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 1
+    assert run.stderr.startswith("nsgflow: the hooks need Python 3.9 or newer, and this is Python ")
+    assert len(run.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)

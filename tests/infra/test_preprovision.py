@@ -150,6 +150,77 @@ def test_everything_is_said_at_once(ready: World) -> None:
         assert word in message
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("NSGFLOW_PRIVATE_NETWORKING", "yes", "neither true nor false: 'yes'"),
+        ("NSGFLOW_SWEEP_HOURS", "six", "no number: 'six'"),
+        ("NSGFLOW_ALERT_EMAILS", "noc@example.org", "no JSON list: 'noc@example.org'"),
+        ("NSGFLOW_INVENTORY_SCOPES", "", "no JSON list: ''"),
+        ("NSGFLOW_ALERTS", "{surge:{enabled:false}}", "no JSON object"),
+        ("NSGFLOW_TAGS", "[]", "no JSON object"),
+        ("NSGFLOW_TRIGGER_SOURCE", "queue", "is 'queue': EventGrid or Queue"),
+        ("NSGFLOW_TABLE_PLAN", "", "is '': Analytics or Basic"),
+    ],
+)
+def test_a_variable_that_azd_would_misread(ready: World, name: str, value: str, told: str) -> None:
+    """Where azd would take the default in silence, or stop at the first."""
+    (stop,) = looked(ready, ACCOUNT, **{name: value})[0].stops
+
+    assert f"{name} " in stop.text
+    assert told in stop.text
+    assert stop.command.startswith(f"azd env set {name} ")
+
+
+@pytest.mark.parametrize("value", ["1", "t", "TRUE", "true"])
+def test_a_switch_is_read_as_azd_reads_it(ready: World, value: str) -> None:
+    """Whatever azd takes for true is true to the hook; nothing is the default."""
+    ready.has(
+        ACCOUNT,
+        kind="StorageV2",
+        properties={"networkAcls": {"defaultAction": "Deny", "bypass": "AzureServices"}},
+    )
+
+    assert looked(ready, ACCOUNT, NSGFLOW_PRIVATE_NETWORKING=value)[0].stops == []
+    assert len(looked(ready, ACCOUNT, NSGFLOW_PRIVATE_NETWORKING="")[0].stops) == 1
+    assert len(looked(ready, ACCOUNT, NSGFLOW_PRIVATE_NETWORKING="0")[0].stops) == 1
+
+
+@pytest.mark.parametrize(
+    ("accounts", "told"),
+    [
+        ([ACCOUNT, ACCOUNT.upper()], "an account is there twice"),
+        ([{"resourceId": ACCOUNT, "connection": "flowlogs2"}, FAR], "two accounts are named"),
+        ([f"C:/Program Files/Git{ACCOUNT}"], "Git Bash takes it for a path: set MSYS_NO_PATHCONV"),
+        ([f"{ACCOUNT}/"], "its resourceId is no storage account's"),
+    ],
+)
+def test_accounts_that_cannot_be(
+    ready: World, accounts: list[dict[str, object] | str], told: str
+) -> None:
+    """Said in the hook's words, before Azure is asked anything."""
+    (stop,) = looked(ready, *accounts)[0].stops
+
+    assert told in stop.text
+
+
+def test_an_inventory_of_one_subscription_however_it_is_written(ready: World) -> None:
+    """By GUID, by resource id, in any case: asked once, as the template reads it."""
+    scopes = [OTHER, f"/subscriptions/{OTHER.upper()}"]
+    looked(ready, ACCOUNT, NSGFLOW_INVENTORY_SCOPES=json.dumps(scopes))
+    asked = f"/subscriptions/{OTHER}/providers/microsoft.authorization/permissions"
+
+    assert [path for _, path in ready.asked].count(asked) == 1
+
+
+def test_the_line_to_paste_is_one_word(ready: World) -> None:
+    """Without spaces no shell takes it apart where it does not know the quotes."""
+    (stop,) = looked(ready)[0].stops
+
+    assert stop.command.splitlines()[0].count(" ") == 4
+    assert json.loads(stop.command.partition("'")[2].rpartition("'")[0])
+
+
 def test_a_firewall_is_no_matter_in_private_mode(ready: World) -> None:
     """With a private endpoint and trusted services let in, a firewall is as it should be."""
     rules = {"defaultAction": "Deny", "bypass": "Logging, AzureServices"}
@@ -363,7 +434,7 @@ def test_without_any_flow_log(ready: World) -> None:
         ("{}", "no JSON list"),
         ('["x"]', "item 1 is no object"),
         ('[{"resourceId":"/subscriptions/1"}]', "is no storage account's"),
-        (json.dumps([{"resourceId": ACCOUNT, "connection": "A"}] * 2), "two accounts are named A"),
+        (json.dumps([{"resourceId": ACCOUNT, "connection": "A"}] * 2), "two accounts are named a"),
         (json.dumps([{"resourceId": ACCOUNT, "connection": "1-a"}]), "connection '1-a' is not"),
     ],
 )

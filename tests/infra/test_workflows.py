@@ -1,5 +1,6 @@
 """The workflows: of the right form, with nothing unpinned and no right too many."""
 
+import os
 import re
 import subprocess
 import sys
@@ -45,3 +46,16 @@ def test_deploying_takes_no_az_and_no_secret() -> None:
     assert "--federated-credential-provider github" in text
     assert "id-token: write" in text
     assert not re.search(r"azure/login|client-secret|(?m:^ +(?:run: )?az )", text, re.IGNORECASE)
+
+
+def test_further_settings_reach_the_deployment(tmp_path: Path) -> None:
+    """As variables of the steps that follow; JSON and spaces in them stay as they are."""
+    text = (ROOT / ".github" / "workflows" / "deploy.yml").read_text()
+    (script,) = re.findall(r"(?m)^        run: (printf .*GITHUB_ENV\"?)$", text)
+    file = tmp_path / "env"
+    given = 'NSGFLOW_TRIGGER_SOURCE=Queue\r\nNSGFLOW_TAGS={"a": "b c"}'
+    environ = {"NSGFLOW_SETTINGS": given, "GITHUB_ENV": str(file), "PATH": os.environ["PATH"]}
+    subprocess.run(["bash", "-euc", script], env=environ, check=True)
+
+    assert file.read_text() == 'NSGFLOW_TRIGGER_SOURCE=Queue\nNSGFLOW_TAGS={"a": "b c"}\n'
+    assert text.index("GITHUB_ENV") < text.index("azd provision")

@@ -1,6 +1,8 @@
 """Digests of the whole product, on a real table and blob store, to each kind of receiver."""
 
 import json
+import random
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,14 +11,14 @@ from typing import Any, get_args
 import pytest
 
 from devtools.chat import Chat, Kind, chat
-from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Nic
+from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Nic, random_record
 from devtools.functions_host import FunctionsHost
 from devtools.host_index import index_app
 from devtools.http_server import Fault
 from nsgflow_core import storage
 from nsgflow_core.config import from_env
-from nsgflow_core.delivery.checkpoint import Checkpoints
-from nsgflow_core.digests.digest import State, StateChangedError
+from nsgflow_core.delivery.ledgers import Ledgers
+from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.service import DEADLINE_SECONDS, Service
@@ -79,6 +81,16 @@ def deliver(service: Service, *writers: BlobWriter) -> None:
         list(pool.map(lambda at: service.deliver("FlowLogs", NSG_CONTAINER, at.path), writers))
 
 
+def flows_told(receiver: Chat) -> int:
+    """The flows in the headlines of all messages; of PagerDuty's, in its incidents."""
+    if receiver.kind == "pagerduty":
+        last = {message["dedup_key"]: message for message in receiver.messages}
+        return sum(at["payload"]["custom_details"]["flows"] for at in last.values())
+    found = re.findall(r'"text": "([\d,]+) denied flows? in', text(receiver.messages))
+    times = 2 if receiver.kind == "slack" else 1  # the header, and what notifications show
+    return sum(int(number.replace(",", "")) for number in found) // times
+
+
 def text(messages: list[dict[str, Any]]) -> str:
     """All that was said."""
     return json.dumps(messages, ensure_ascii=False)
@@ -89,17 +101,17 @@ def test_many_interfaces_are_one_message(deployment: Deployment, receiver: Chat)
     service, writers = deployment.service(), interfaces(deployment, 12)
     deliver(service, *writers)
     assert not receiver.requests
-    service.digest()
-    service.digest()
+    service.digest("webhook")
+    service.digest("webhook")
     deployment.clock.move(minutes=5)
-    service.digest()
+    service.digest("webhook")
 
     assert not receiver.refusals
-    (message,) = receiver.messages
     denied = deployment.denied(*writers).total()
-    assert f"{denied} denied flows in" in text([message])
-    assert "PROD-WEB-NSG" in text([message]).upper()
-    assert "Logs.ReactView/resourceId/%2Fsubscriptions" in text([message])
+    assert flows_told(receiver) == denied
+    assert receiver.kind == "pagerduty" or len(receiver.messages) == 1
+    assert "PROD-WEB-NSG" in text(receiver.messages).upper()
+    assert "Logs.ReactView/resourceId/%2Fsubscriptions" in text(receiver.messages)
     assert len(deployment.table.rows) == denied
     assert not deployment.webhook.requests
 
@@ -109,23 +121,27 @@ def test_repeats_are_held_over_restarts(deployment: Deployment, receiver: Chat) 
     writers = interfaces(deployment, 2)
     first = deployment.service()
     deliver(first, *writers)
-    first.digest()
+    first.digest("webhook")
     for number, writer in enumerate(writers):
         writer.append(*records(2, seed=number))
     deployment.clock.move(minutes=1)
     second = deployment.service()
     deliver(second, *writers)
     for _ in range(13):
-        second.digest()
+        second.digest("webhook")
         deployment.clock.move(minutes=1)
-    assert len(receiver.messages) == 1
+    once = len(receiver.messages)
+    assert once == len({message.get("dedup_key", "") for message in receiver.messages})
     deployment.clock.move(minutes=2)
-    deployment.service().digest()
+    deployment.service().digest("webhook")
 
-    assert len(receiver.messages) == 2
+    assert len(receiver.messages) == 2 * once
     half = deployment.denied(*writers).total() // 2
-    for message in receiver.messages:
-        assert f"{half} denied flows in" in text([message])
+    receiver.messages, again = receiver.messages[:once], receiver.messages[once:]
+    assert flows_told(receiver) == half
+    receiver.messages = again
+    assert flows_told(receiver) == half
+    assert "New: " not in text(again)
 
 
 @pytest.mark.parametrize(
@@ -141,18 +157,18 @@ def test_nothing_is_lost_while_the_receiver_is_down(
     receiver.faults = lambda _: fault
     deliver(service, *writers)
     with pytest.raises(NsgflowError) as raised:
-        service.digest()
+        service.digest("webhook")
     assert receiver.url not in str(raised.value)
-    service.digest()
+    service.digest("webhook")
     assert receiver.requests == 1, "not before the interval is over"
     later = interfaces(deployment, 5)[3:]
     deliver(service, *later)
     receiver.faults = None
     for _ in range(8):
         deployment.clock.move(seconds=30)
-        deployment.service().digest()
+        deployment.service().digest("webhook")
 
-    assert f"{deployment.denied(*writers).total()} denied flows in" in text(receiver.messages[:1])
+    assert flows_told(receiver) >= deployment.denied(*writers).total()
     assert not receiver.refusals
 
 
@@ -164,13 +180,52 @@ def test_a_lost_acknowledgement_repeats_the_same_message(
     deliver(service, *writers)
     receiver.faults = lambda _: Fault(accept_then_reset=True)
     with pytest.raises(TransientError):
-        service.digest()
+        service.digest("webhook")
     receiver.faults = None
     deployment.clock.move(seconds=31)
-    deployment.service().digest()
+    deployment.service().digest("webhook")
 
-    assert len(receiver.bodies) == 2
-    assert receiver.bodies[0] == receiver.bodies[1]
+    first, *others = receiver.bodies
+    assert receiver.kind == "pagerduty" or others == [first]
+    assert others.count(first) == 1
+
+
+def test_a_fault_is_told_as_new_and_as_over(deployment: Deployment, receiver: Chat) -> None:
+    """Its log goes on without it; PagerDuty's incidents are resolved, the others name its start."""
+    service = deployment.service()
+    nic = Nic(mac="000D3A000001", ip="10.5.0.1", nsg="NSG-1")
+    begun = deployment.clock.now
+    log = deployment.nsg_log(nic)
+    log.append(random_record(nic, begun, random.Random(1), tuples=4, denied_share=1).data)
+    deliver(service, log)
+    service.digest("webhook")
+    told = len(receiver.messages)
+    deployment.clock.move(minutes=29)
+    service.digest("webhook")
+    log.append(random_record(nic, deployment.clock.now, random.Random(2), denied_share=0).data)
+    deliver(service, log)
+    deployment.clock.move(minutes=2)
+    service.digest("webhook")
+    assert len(receiver.messages) == told, "its log went on for less than the half hour"
+    following = deployment.nsg_log(nic, HOUR + timedelta(hours=1))
+    deployment.clock.move(minutes=12)
+    following.append(
+        random_record(nic, deployment.clock.now, random.Random(3), denied_share=0).data
+    )
+    deliver(service, following)
+    deployment.service().digest("webhook")
+
+    assert not receiver.refusals
+    if receiver.kind == "pagerduty":
+        actions = {
+            action: {m["dedup_key"] for m in receiver.messages if m["event_action"] == action}
+            for action in ("trigger", "resolve")
+        }
+        assert actions["trigger"] == actions["resolve"] != set()
+    else:
+        (end,) = receiver.messages[told:]
+        assert "nothing of it for 30 minutes while its logs went on" in text([end])
+        assert f"began {begun:%Y-%m-%d}" in text([end])
 
 
 def test_the_sweep_tells_too(deployment: Deployment, slack: Chat) -> None:
@@ -186,19 +241,19 @@ def test_a_log_of_an_old_hour(deployment: Deployment, slack: Chat) -> None:
     """It is watched before it is delivered, and told."""
     old = deployment.nsg_log(Nic(), HOUR - timedelta(hours=6))
     service = deployment.service()
-    service.digest()
+    service.digest("webhook")
     deployment.clock.move(minutes=5)
     old.append(*records(2))
     deliver(service, old)
-    deployment.service().digest()
+    deployment.service().digest("webhook")
     assert len(slack.messages) == 1
 
     table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
-    (watched,) = Checkpoints(table).watched()
+    (watched,) = Ledgers(table).watched()
     assert watched.hour == HOUR - timedelta(hours=6)
     deployment.clock.move(hours=1)
-    service.digest()
-    assert not list(Checkpoints(table).watched())
+    service.digest("webhook")
+    assert not list(Ledgers(table).watched())
 
 
 def test_a_mark_outlives_every_delivery_that_trusts_it(deployment: Deployment, slack: Chat) -> None:
@@ -210,26 +265,26 @@ def test_a_mark_outlives_every_delivery_that_trusts_it(deployment: Deployment, s
     for text in records(9):
         old.append(text)
         deliver(service, old)
-        (mark,) = Checkpoints(table).watched()
+        (mark,) = Ledgers(table).watched()
         assert mark.until >= deployment.clock() + DEADLINE_SECONDS
         deployment.clock.move(seconds=317)
 
 
 def test_a_mark_that_was_renewed_stays(deployment: Deployment) -> None:
     """The timer takes away only what it saw run out."""
-    table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
-    checkpoints = Checkpoints(table)
-    assert not list(checkpoints.watched())
-    checkpoints.watch(HOUR, 1.0)
-    (seen,) = checkpoints.watched()
-    checkpoints.watch(HOUR, 2.0)
-    checkpoints.unwatch(seen)
+    table = storage.table(from_env(deployment.environment).host_storage, "nsgflowledgers")
+    ledgers = Ledgers(table)
+    assert not list(ledgers.watched())
+    ledgers.watch(HOUR, 1.0)
+    (seen,) = ledgers.watched()
+    ledgers.watch(HOUR, 2.0)
+    ledgers.unwatch(seen)
 
-    (still,) = checkpoints.watched()
+    (still,) = ledgers.watched()
     assert (still.hour, still.until) == (HOUR, 2.0)
-    checkpoints.unwatch(still)
-    checkpoints.unwatch(still)
-    assert not list(checkpoints.watched())
+    ledgers.unwatch(still)
+    ledgers.unwatch(still)
+    assert not list(ledgers.watched())
 
 
 def test_the_state_is_written_only_as_it_was_read(deployment: Deployment) -> None:
@@ -254,7 +309,7 @@ def test_cloudevents_leaves_no_trace_of_digests(deployment: Deployment) -> None:
     writers = interfaces(deployment, 1)
     service = deployment.service()
     deliver(service, *writers)
-    service.digest()
+    service.sweep()
     table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
 
     assert deployment.webhook.alerts

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,6 +177,27 @@ def test_one_makes_it_all_load_it(shelf: Shelf, azure: ResourceManager) -> None:
     assert known.tags.of("20.60.1.1") == "Storage.WestEurope"
     assert known.inventory.acl(GUID) is not None
     assert shelf.warnings == []
+
+
+def test_who_waits_has_all_of_it(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also who comes when the tags are there and the inventory, behind them, is not."""
+    shelf.library().refresh(60)
+    tags = threading.Event()
+    load = Library._load
+
+    def slowly(self: Library, subject: Any) -> None:
+        if subject.field == "inventory":
+            tags.set()
+            time.sleep(0.5)
+        load(self, subject)
+
+    monkeypatch.setattr(Library, "_load", slowly)
+    library = shelf.library()
+    library.check()
+    assert tags.wait(10)
+    library.wait(10)
+
+    assert library.current().inventory is not None
 
 
 def test_guids_that_stand_for_nothing_are_told_with_the_inventory(shelf: Shelf) -> None:

@@ -10,7 +10,7 @@ from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 from devtools.history import ACCOUNT, ETAG, SIZE, History, history, nsg_resources
 from devtools.meter import metered
 from nsgflow_core.delivery import checkpoint
-from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Swept, Window, sweep
@@ -67,6 +67,20 @@ def test_requests_follow_resources_and_hours_not_history(
         (2, WALK + 2 * RESOURCES + 1, 2 * RESOURCES * NICS),
         (4, WALK + 4 * RESOURCES + 1, there * RESOURCES * NICS),
     ]
+
+
+def test_a_stop_of_ten_days_is_caught_up_a_day_at_a_time(deployment: Deployment) -> None:
+    """Older hours are listed with their day; those of the window one by one."""
+    checkpoints = Checkpoints(table(Storage(deployment.storage.connection_string), "checks"))
+    checkpoints.write_sweep("FlowLogs", SweepState(HOUR - timedelta(days=10)))
+    with history(nsg_resources(1, 1, 2), HOUR, 24 * 20, NICS) as logs:
+        runs: list[BlobRef] = []
+        result = swept(logs, checkpoints, runs)
+
+        assert (result.hours, result.errors) == (24 * 10 + 3, ())
+        assert len(set(runs)) == len(runs) == 2 * (24 * 10 + 3) * NICS
+        # Down to the resources and, of each, down to days, twelve of them, and the latest hours.
+        assert logs.server.requests <= 10 + 2 * (3 + 12 + 4)
 
 
 def test_an_hour_of_many_nics_is_listed_in_pages() -> None:

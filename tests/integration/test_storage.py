@@ -14,6 +14,7 @@ from devtools.meter import metered
 from nsgflow_core.delivery.checkpoint import Checkpoints, SweepState
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.dead_letters import DeadLetters
+from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.sweep import Account, Window, sweep
@@ -148,6 +149,39 @@ def test_blocks_reads_and_changes(deployment: Deployment) -> None:
     # The emulator checks the condition first; whoever then lists learns that it is gone.
     with pytest.raises((BlobGoneError, BlobChangedError)):
         logs.read(ref, 0, 12, blocks.etag)
+
+
+def test_a_look_tells_whether_a_blob_is_as_it_was_listed(deployment: Deployment) -> None:
+    """By a condition on the ETag, in one request for its properties."""
+    writer = deployment.nsg_log()
+    writer.append(*records(1))
+    with metered(deployment.storage) as meter:
+        service = blob_service(Storage(meter.connection_string))
+        account = str(service.account_name)
+        logs = FlowLogs({account: service})
+        ref = BlobRef(account, NSG_CONTAINER, writer.path)
+        listed = logs.list_blocks(ref)
+        meter.reset()
+
+        assert not logs.changed(ref, listed.etag)
+        assert meter.requests == {"HEAD blob": 1}
+        writer.append(*records(1, seed=1))
+        assert logs.changed(ref, listed.etag)
+        assert not logs.changed(ref, logs.list_blocks(ref).etag)
+        deployment.container().delete_blob(writer.path)
+        with pytest.raises(BlobGoneError):
+            logs.changed(ref, listed.etag)
+
+
+def test_a_look_that_is_refused_is_a_refusal(deployment: Deployment) -> None:
+    """And does not pass for a blob that is as it was."""
+    client = BlobServiceClient(
+        f"http://127.0.0.1:{deployment.storage.blob_port}/devstoreaccount1",
+        AzureNamedKeyCredential("devstoreaccount1", "d3Jvbmc="),
+    )
+    ref = BlobRef("devstoreaccount1", NSG_CONTAINER, "x")
+    with pytest.raises(RefusedError, match=r"look at .*403"):
+        FlowLogs({"devstoreaccount1": client}).changed(ref, '"0x1"')
 
 
 def test_a_blob_uploaded_in_one_piece_has_a_size_and_no_blocks(deployment: Deployment) -> None:
@@ -290,8 +324,8 @@ def test_rows_that_cannot_be_read_stop_nobody(deployment: Deployment) -> None:
     assert (damaged.cursors, damaged.damaged, damaged.pending) == ({}, True, True)
     assert {at.ref for at in checkpoints.in_hour(HOUR)} == {good.ref, ref}
     assert checkpoints.write(replace(damaged, damaged=False)).etag != written.etag
-    assert not list(checkpoints.ledgers(HOUR))
-    assert not [*checkpoints.watched(), *checkpoints.asked("FlowLogs")]
+    assert not list(Ledgers(client).ledgers(HOUR))
+    assert not [*Ledgers(client).watched(), *checkpoints.asked("FlowLogs")]
     assert not list(checkpoints.away("FlowLogs"))
     assert checkpoints.read_sweep("FlowLogs").completed is not None
 

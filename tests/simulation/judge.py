@@ -16,7 +16,7 @@ from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.model import BlobRef, Position
 from tests.simulation.scheduler import Process, SimulatedFuture, Task
 
-_CURSORS = msgspec.json.Decoder(dict[str, Cursor])
+CURSORS = msgspec.json.Decoder(dict[str, Cursor])
 
 
 class BrokenPromiseError(AssertionError):
@@ -93,8 +93,8 @@ class Judge:
     ) -> None:
         """A checkpoint was written by a task at this time of its process."""
         ref = BlobRef(after["Account"], after["Container"], after["Path"])
-        cursors = _CURSORS.decode(after["Cursors"])
-        self._check_sinks(ref, _CURSORS.decode(before["Cursors"]) if before else {}, cursors)
+        cursors = CURSORS.decode(after["Cursors"])
+        self._check_sinks(ref, CURSORS.decode(before["Cursors"]) if before else {}, cursors)
         for sink, cursor in cursors.items():
             self._check_cursor(ref, sink, cursor.position)
         old = before["Owner"] if before else ""

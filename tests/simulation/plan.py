@@ -27,6 +27,8 @@ class Plan:
         threads: how many deliveries to one sink a process has under way.
         starts: minutes of the hour at which the schedule begins.
         asleep: hours that the app is stopped for in the end, right behind a sweep or not.
+        doubts: seconds for which a process remembers nothing once others had moved what it did;
+            with none it wakes with an old checkpoint whenever others took turns at a blob.
     """
 
     calm: bool
@@ -57,6 +59,7 @@ class Plan:
     starts: float = 20.0
     asleep: int = 0
     edge: bool = False
+    doubts: float = 300.0
 
 
 def draw(rng: random.Random) -> Plan:
@@ -73,10 +76,13 @@ def draw(rng: random.Random) -> Plan:
         event_bytes=rng.choice((256 * 1024, 256 * 1024, 1500)),
     )
     strange = rng.random() < 0.1
+    doubts = rng.choice((0.0, 0.0, 300.0))
+    if not doubts:
+        shape = replace(shape, updates=shape.updates + 1)
     starts = rng.choice((20.0, 20.0, 49.0, 57.0, 59.9))
     if calm:
         repeated = rng.choice((0.0, 0.1))
-        return replace(shape, strange=strange, starts=starts, repeated=repeated)
+        return replace(shape, strange=strange, starts=starts, repeated=repeated, doubts=doubts)
 
     def some(*rates: float) -> float:
         return rng.choice((0.0, *rates))
@@ -110,4 +116,5 @@ def draw(rng: random.Random) -> Plan:
         starts=starts,
         asleep=rng.choice((0, 0, 0, 0, 2, 4, 7)),
         edge=rng.random() < 0.5,
+        doubts=doubts,
     )

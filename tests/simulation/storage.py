@@ -105,6 +105,15 @@ class BlobClient:
         raw_response_hook(SimpleNamespace(http_response=SimpleNamespace(headers=headers)))
         return [SimpleNamespace(id=name, size=len(data)) for name, data in blocks], []
 
+    def get_blob_properties(self, etag: str, match_condition: object) -> None:
+        """A look at the blob, unless it still has this ETag."""
+        self.blobs.request(self.key[0])
+        self._find()
+        if self.blobs.etags[self.key] == etag:
+            unchanged = ResourceModifiedError("not modified")  # so the SDK calls 304, too
+            unchanged.status_code = 304
+            raise unchanged
+
     def download_blob(self, offset: int, length: int, etag: str, match_condition: object) -> Any:
         """A range of the blob as it was when it had this ETag."""
         self.blobs.request(self.key[0])
@@ -117,6 +126,19 @@ class BlobClient:
     def _find(self) -> None:
         if self.key not in self.blobs.blocks:
             raise ResourceNotFoundError("no such blob")
+
+
+class Listing(list[Any]):
+    """What a listing found, all on one page."""
+
+    continuation_token = None
+
+    def by_page(self) -> "Listing":
+        """The pages."""
+        return self
+
+    def __next__(self) -> "Listing":
+        return self
 
 
 @dataclass(frozen=True)
@@ -134,17 +156,17 @@ class ContainerClient:
         below = {rest.partition(delimiter)[0] for rest in rests}
         return [BlobPrefix(prefix=f"{prefix}{name}{delimiter}") for name in sorted(below)]
 
-    def list_blobs(self, name_starts_with: str) -> list[Any]:
+    def list_blobs(self, name_starts_with: str) -> "Listing":
         """The blobs below a prefix."""
         self.blobs.request(self.container_name)
-        return [
+        return Listing(
             SimpleNamespace(
                 name=path,
                 size=sum(len(data) for _, data in self.blobs.blocks[self.container_name, path]),
                 etag=self.blobs.etags[self.container_name, path],
             )
             for path in self._paths(name_starts_with)
-        ]
+        )
 
     def upload_blob(self, name: str, content: bytes, *, overwrite: bool) -> None:
         """Write a blob in one piece."""

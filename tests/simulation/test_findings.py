@@ -14,8 +14,8 @@ from nsgflow_core.delivery import sweep
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.logs.path import VNET_CONTAINER
 from tests.simulation.plan import Plan
-from tests.simulation.scheduler import Process
-from tests.simulation.world import START, World, blob_ref, simulated
+from tests.simulation.scheduler import Process, Task
+from tests.simulation.world import REPLAYS, SINKS, START, World, blob_ref, simulated
 
 OLD = START - timedelta(hours=9)
 """An hour that no sweep looks at by itself."""
@@ -113,6 +113,65 @@ def test_a_replay_of_an_old_hour_while_a_sweep_closes_it(world: World) -> None:
     assert world.judge.repeats == len(world.judge.accepted)
 
 
+@pytest.mark.parametrize("swept", range(8))
+@pytest.mark.parametrize("died", range(8))
+def test_a_replay_that_dies_beside_a_sweep(world: World, swept: int, died: int) -> None:
+    """A whole sweep comes between two of its steps, and behind another it is killed."""
+    ref = blob_ref(0, OLD)
+    world.event(ref)
+    world.scheduler.run()
+    steps = 0
+
+    def before_step(task: Task) -> None:
+        nonlocal steps
+        if task.process.number < REPLAYS:
+            return
+        if steps == swept:
+            world.scheduler.sleep(1000)
+        if steps == died:
+            world.scheduler.kill(task.process)
+        steps += 1
+
+    world.scheduler.before_step = before_step
+    world.replay(ref, OLD)
+    world.scheduler.spawn(Process(-1), world.sweep, 100)
+    world.scheduler.run()
+    world.heal()
+
+
+@pytest.mark.parametrize("repeated", [0.0, 1.0])
+@pytest.mark.parametrize("put_back", [False, True])
+def test_a_worker_wakes_with_a_checkpoint_that_others_moved(
+    bare: World, repeated: float, *, put_back: bool
+) -> None:
+    """Two took over and one replayed; each answer may be lost, and the write repeated."""
+    ref = blob_ref(0, START)
+    sleeper, *others = (bare.process() for _ in range(3))
+
+    def deliver(process: Process) -> None:
+        bare.grow(ref, 1)
+        bare.processes = [process]
+        bare.event(ref)
+        bare.scheduler.run()
+
+    deliver(sleeper)
+    for process in others:
+        deliver(process)
+    if put_back:
+        bare.replay(ref, START)
+        bare.scheduler.run()
+    with mock.patch.object(
+        bare.blobs.wire, "draw", lambda kind: kind == "repeated" and bare.rng.random() < repeated
+    ):
+        deliver(sleeper)
+        deliver(others[0])
+
+    assert not bare.judge.broken
+    assert not bare.judge.missing("table") + bare.judge.missing("webhook")
+    assert bool(bare.judge.repeats) == put_back
+    bare.heal()
+
+
 def test_a_stop_right_behind_a_sweep(bare: World) -> None:
     """An hour is written to a little longer than it lasts: the last update of the one before."""
     before = START
@@ -176,3 +235,20 @@ def test_a_container_that_refuses_for_a_day(bare: World) -> None:
     bare.heal()
 
     assert not bare.judge.missing("table")
+
+
+def test_a_hanging_webhook_keeps_the_sweep_from_nobody(bare: World) -> None:
+    """It may hang at every blob of the newest hour: the table's update of the one before comes."""
+    hangs = mock.patch.object(bare, "sink_fault", lambda sink: "hang" * (sink == SINKS[1]) or None)
+    with hangs, mock.patch("nsgflow_core.service.DEADLINE_SECONDS", 60.0):
+        for number in range(1, 41):
+            bare.grow(blob_ref(2 * number, START), 1)
+            bare.event(blob_ref(2 * number, START))
+        bare.scheduler.run(10**6)
+        bare.grow(blob_ref(2, START - timedelta(hours=1)), 1)
+        bare.scheduler.now += 300
+        begun = bare.scheduler.now
+        bare.sweep()
+        bare.scheduler.run(10**6)
+        assert not bare.judge.missing("table")
+        assert bare.scheduler.now - begun < 60 + 40, "one delivery may hang behind the end"

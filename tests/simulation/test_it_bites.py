@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from nsgflow_core.delivery import pipeline, sweep
 from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
 from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.remembered import Remembered
 from nsgflow_core.delivery.sweep import Window
 from nsgflow_core.logs import records
 from nsgflow_core.logs.records import Stretch
@@ -47,8 +48,8 @@ def test_commit_before_send() -> None:
         end: Position,
     ) -> Any:
         ahead = {name: replace(at, offset=end.offset, ordinal=0) for name, at in window.items()}
-        cursors = run._checkpoint.cursors | ahead
-        run._write(replace(run._checkpoint, cursors=cursors))
+        row = run.tenure.row
+        run.tenure.write(replace(row, cursors=row.cursors | ahead))
         return deliver(run, window, flows, start, end)
 
     assert "not accepted" in found(pipeline._Run, "_deliver", too_early)
@@ -104,8 +105,9 @@ def test_cursors_of_others_dropped() -> None:
     commit = pipeline._Run._commit
 
     def only_mine(run: Any, cursors: Any, blocks: Any, *, release: bool) -> None:
-        mine = {name: at for name, at in run._checkpoint.cursors.items() if name in run._lanes}
-        run._checkpoint = replace(run._checkpoint, cursors=mine)
+        row = run.tenure.row
+        mine = {name: at for name, at in row.cursors.items() if name in run._lanes}
+        run.tenure.row = replace(row, cursors=mine)
         commit(run, cursors, blocks, release=release)
 
     assert "was dropped" in found(pipeline._Run, "_commit", only_mine)
@@ -118,6 +120,28 @@ def test_a_refused_write_taken_for_a_lost_claim() -> None:
         return False
 
     assert "nobody looked again" in found(Checkpoint, "says_the_same", never)
+
+
+def test_a_memory_trusted_without_its_etag() -> None:
+    """A checkpoint is remembered on condition that nobody has written its row since."""
+    taken: dict[str, Checkpoint] = {}
+    take, write = Remembered.take, Checkpoints.write
+
+    def noted(memory: Remembered, ref: BlobRef) -> Checkpoint | None:
+        row = take(memory, ref)
+        if row is not None:
+            taken[row.etag] = row
+        return row
+
+    def over_whatever_is_there(store: Checkpoints, row: Checkpoint) -> Checkpoint:
+        if row.etag in taken:
+            row = replace(row, etag=store.read(row.ref, row.hour).etag)
+        return write(store, row)
+
+    with mock.patch.object(Remembered, "take", noted):
+        said = found(Checkpoints, "write", over_whatever_is_there)
+    # Whichever comes first: flows are sent again, or the cursor of another's sink is lost.
+    assert re.search("repeated without a reason|was dropped", said)
 
 
 def test_asked_hours_not_listed() -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -11,16 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from msgspec.structs import replace
-
 from devtools.flowlogs import CLOSER, HEAD
 from devtools.truth import flows_of_log
 from nsgflow_core import service, telemetry
 from nsgflow_core.config import from_env
-from nsgflow_core.delivery import pipeline, reading, sweep
+from nsgflow_core.delivery import pipeline, reading, remembered, replay, sweep
 from nsgflow_core.delivery.checkpoint import Checkpoints
-from nsgflow_core.delivery.cursor import Cursor
-from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs import blocks
@@ -41,7 +37,7 @@ from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 from tests.functional.logs import records
 from tests.simulation.host import DELIVERIES, Message, Queue
-from tests.simulation.judge import Acceptance, BrokenPromiseError, Judge
+from tests.simulation.judge import CURSORS, Acceptance, BrokenPromiseError, Judge
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Killed, Process, Scheduler, SimulatedExecutor, Task
 from tests.simulation.storage import ACCOUNT, Blobs, Table, Wire
@@ -54,6 +50,8 @@ HEAL_SWEEPS = 4
 """A blob that so many sweeps have left behind is stuck; the longest wait takes two of them."""
 REFUSED_SWEEPS = 14
 """The same where a container refused to be read: it is left alone for up to an hour."""
+REPLAYS = 10_000
+"""Processes with higher numbers are replays, one each."""
 
 
 @cache
@@ -148,6 +146,7 @@ class World:
     making: Process = field(init=False)
     queue: Queue = field(init=False)
     asked: dict[datetime, bool] = field(init=False)
+    left_marked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.rng, START.timestamp() + 60 * self.plan.starts)
@@ -229,6 +228,8 @@ class World:
             self.asked[hour_named(after["RowKey"])] = True
         if "Cursors" in after and task is not None:
             now = self.scheduler.now + task.process.skew
+            if task.process.number >= REPLAYS:
+                self.judge.replayed(BlobRef(after["Account"], after["Container"], after["Path"]))
             self.judge.checkpoint(before, after, task, now)
 
     def grow(self, ref: BlobRef, count: int) -> None:
@@ -313,34 +314,24 @@ class World:
         self.scheduler.spawn(process, call)
 
     def replay(self, ref: BlobRef, hour: datetime) -> None:
-        """Somebody puts a blob's cursors back, conditionally, and asks the sweep for its hour."""
-        patient = self.rng.random() < 0.5
+        """Somebody puts a blob's cursors back, and asks the sweep for its hour; they may die."""
+        process = Process(REPLAYS + self.made)
 
-        def call() -> None:
-            checkpoints = self.checkpoints()
-            checkpoints.ask_sweep("FlowLogs", [hour])
-            row = checkpoints.read(ref, hour)
-            for _ in range(3):
-                if patient and row.owner and row.until > self.scheduler.now:
-                    self.scheduler.sleep(5)
-                    row = checkpoints.read(ref, hour)
-                    continue
-                again = dict.fromkeys(row.cursors, Cursor())
-                moved = replace(row, cursors=again, owner="", until=0.0, pending=True)
-                self.judge.replayed(ref)
-                with contextlib.suppress(ClaimLostError):
-                    checkpoints.write(moved)
-                checkpoints.ask_sweep("FlowLogs", [hour])
-                return
+        def left() -> bool:
+            with contextlib.suppress(NsgflowError):
+                at = replay.Hour("FlowLogs", hour)
+                return bool(replay.move_back(self.checkpoints(), at, [ref], lambda r: r.cursors))
+            return True
 
         def until_done() -> None:
-            done = False
-            while not done:
-                with contextlib.suppress(NsgflowError):
-                    call()
-                    done = True
+            try:
+                while left():
+                    self.scheduler.sleep(5)
+            except Killed:
+                self.left_marked.add(ref.path)
+                raise
 
-        self.scheduler.spawn(Process(-1), until_done)
+        self.scheduler.spawn(process, until_done)
 
     def heal(self) -> None:
         """Let everything be well from now on, and only the timer fire."""
@@ -362,12 +353,22 @@ class World:
         marked = [
             entity["Path"]
             for entity, _ in self.table.rows.values()
-            if "Cursors" in entity and (entity["Pending"] or entity["Owner"])
+            if "Cursors" in entity
+            and (entity["Pending"] or entity["Owner"])
+            and not self._only_marked(entity)
         ]
         stuck = marked if self.plan.sick is None else []
         if explain and not self.judge.broken:
             raise BrokenPromiseError(f"stuck: missing {missing}, marked {stuck}")
         return not missing and not stuck
+
+    def _only_marked(self, entity: Mapping[str, Any]) -> bool:
+        """Whether a replay died behind the mark and before it asked: nothing is owed there."""
+        if entity["Path"] not in self.left_marked or entity["Owner"]:
+            return False
+        size = sum(len(data) for _, data in self.blobs.blocks[entity["Container"], entity["Path"]])
+        cursors = CURSORS.decode(entity["Cursors"])
+        return bool(cursors) and all(at.seen == size for at in cursors.values())
 
 
 @contextlib.contextmanager
@@ -412,11 +413,12 @@ def simulated() -> Iterator[Callable[[World], contextlib.AbstractContextManager[
             mock.patch.object(service, "DEADLINE_SECONDS", world.plan.deadline),
             mock.patch.object(service, "EVENT_SECONDS", min(30.0, world.plan.deadline)),
             mock.patch.object(service, "EVENT_BYTES", world.plan.event_bytes),
+            mock.patch.object(remembered, "DOUBT_SECONDS", world.plan.doubts),
         ):
             yield
 
     with contextlib.ExitStack() as stack:
-        for module in (blocks, pipeline, answers, patience, sweep, telemetry):
+        for module in (blocks, pipeline, replay, answers, patience, sweep, telemetry):
             stack.enter_context(mock.patch.object(module, "time", clock))
 
         def uniform(low: float, high: float) -> float:

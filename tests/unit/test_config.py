@@ -37,7 +37,7 @@ def test_defaults() -> None:
         state_days=30,
         state_container="nsgflow-state",
         logs=None,
-        webhook=None,
+        webhooks=(),
         sweep_hours=3,
         unknown=(),
     )
@@ -59,9 +59,8 @@ def test_defaults_of_the_table() -> None:
 
 def test_defaults_of_the_webhook() -> None:
     """The webhook takes denied flows of any age, unsigned, unless told otherwise."""
-    made = settings(**WEBHOOK).webhook
+    (made,) = settings(**WEBHOOK).webhooks
 
-    assert made is not None
     assert (made.url, made.secret, made.max_age_minutes) == (
         "https://hooks.example/T0/B0?sig=abc",
         b"",
@@ -115,7 +114,6 @@ def test_everything_set() -> None:
     )
 
     assert made.logs is not None
-    assert made.webhook is not None
     assert (made.trigger_source, made.state_table, made.state_days, made.state_container) == (
         "LogsAndContainerScan",
         "Checkpoints2",
@@ -124,15 +122,14 @@ def test_everything_set() -> None:
     )
     assert (made.logs.stream, made.logs.filter.terms) == ("Custom-Other_CL", "port=22")
     assert not made.logs.filter.denied_only
-    assert made.webhook.secret == b"0123456789abcdef"
-    assert (made.webhook.max_age_minutes, made.sweep_hours) == (90, 24)
+    assert made.webhooks[0].secret == b"0123456789abcdef"
+    assert (made.webhooks[0].max_age_minutes, made.sweep_hours) == (90, 24)
 
 
 def test_webhook_filter_is_anded_with_denied() -> None:
     """Only denied flows alert, whatever the webhook's filter says besides."""
-    made = settings(**WEBHOOK, NSGFLOW_WEBHOOK_FILTER="port=22").webhook
+    (made,) = settings(**WEBHOOK, NSGFLOW_WEBHOOK_FILTER="port=22").webhooks
 
-    assert made is not None
     assert made.filter.denied_only
     assert made.filter.terms == "action=denied port=22"
 
@@ -221,8 +218,7 @@ def test_http_for_this_machine(host: str) -> None:
     """Plain http is allowed to this machine, for local stand-ins."""
     made = settings(NSGFLOW_WEBHOOK_URL=f"http://{host}:8080/hook")
 
-    assert made.webhook is not None
-    assert made.webhook.url == f"http://{host}:8080/hook"
+    assert made.webhooks[0].url == f"http://{host}:8080/hook"
 
 
 def test_unknown_settings_are_told() -> None:
@@ -320,7 +316,18 @@ def test_events_by_queue_need_the_hosts_queue_service() -> None:
     with pytest.raises(ConfigError, match="AzureWebJobsStorage__queueServiceUri"):
         settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
     by_identity["AzureWebJobsStorage__queueServiceUri"] = "https://host.queue.core.windows.net"
-    settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
+    found = settings(**by_identity, NSGFLOW_TRIGGER_SOURCE="Queue")
+
+    assert found.host_storage.queue_url == "https://host.queue.core.windows.net"
+    assert settings(**by_identity).host_storage.queue_url == ""
+    by_name = {"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "host"}
+    found = settings(**by_name, NSGFLOW_TRIGGER_SOURCE="Queue")
+    assert found.host_storage.queue_url == "https://host.queue.core.windows.net"
+    with pytest.raises(ConfigError, match="queueServiceUri: 'host' is no https URL"):
+        settings(
+            **by_identity | {"AzureWebJobsStorage__queueServiceUri": "host"},
+            NSGFLOW_TRIGGER_SOURCE="Queue",
+        )
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
-from nsgflow_core.digests.digest import MAX_SHOWN, Digest
+from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.sample import COARSE, Sample, sample_of
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
 from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND, SCOPES
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.sinks.digest import Poster
+from nsgflow_core.webhooks import WebhookSettings
 
 AT = 1_795_421_000_000
 KEY = "0123456789abcdefABCDEF0123456789"
@@ -159,10 +160,16 @@ def check_pagerduty(body: bytes) -> dict[str, Any]:
     return event
 
 
+def one_event(made: Digest, link: str) -> bytes:
+    """A digest of groups that nobody follows: they are one incident."""
+    (body,) = pagerduty.events(made, lambda _: link, KEY)
+    return body
+
+
 FORMATS: list[tuple[Callable[[Digest, str], bytes], Callable[[bytes], dict[str, Any]]]] = [
     (slack.render, check_slack),
     (teams.render, check_teams),
-    (lambda made, link: pagerduty.render(made, link, KEY), check_pagerduty),
+    (one_event, check_pagerduty),
 ]
 NAMES = ["slack", "teams", "pagerduty"]
 
@@ -267,9 +274,7 @@ def test_totals_alone(
 def test_severity_follows_what_matters_most() -> None:
     """What is denied inside is worth a page; what the internet tries is not."""
     severities = [
-        check_pagerduty(pagerduty.render(digest(tally(scope=scope)), "", KEY))["payload"][
-            "severity"
-        ]
+        check_pagerduty(one_event(digest(tally(scope=scope)), ""))["payload"]["severity"]
         for scope in SCOPES
     ]
     assert severities == ["error", "warning", "info"]
@@ -278,7 +283,7 @@ def test_severity_follows_what_matters_most() -> None:
 def test_a_digest_is_one_event_under_its_id() -> None:
     """Posted again it is the same alert."""
     made = digest(tally())
-    assert check_pagerduty(pagerduty.render(made, "", KEY))["dedup_key"] == made.id
+    assert check_pagerduty(one_event(made, ""))["dedup_key"] == made.id
 
 
 def test_slack_code_spans_cannot_be_left() -> None:
@@ -341,7 +346,7 @@ def test_the_poster_renders_its_format(form: str) -> None:
         form,
         KEY if form == NAMES[2] else "",
     )
-    body = Poster(webhook, lambda _: "").render(digest(tally()))
+    (body,) = Poster(webhook, lambda _: "").bodies(digest(tally()))
     dict(zip(NAMES, (check for _, check in FORMATS), strict=True))[form](body)
     assert (KEY in body.decode()) == (form == "pagerduty")
 
@@ -349,7 +354,7 @@ def test_the_poster_renders_its_format(form: str) -> None:
 BODIES: list[Callable[[Digest], bytes]] = [
     lambda one: slack.render(one, ""),
     lambda one: teams.render(one, ""),
-    lambda one: pagerduty.render(one, "", KEY),
+    lambda one: one_event(one, ""),
 ]
 
 
@@ -463,5 +468,5 @@ def test_what_may_be_logged_twice_says_so() -> None:
 def test_severities(scope: str, cause: str, severity: str) -> None:
     """By where the flows went, and whose rule it is."""
     key = Key("a", "n", "r", True, "TCP", 22, scope, cause)  # noqa: FBT003
-    event = check_pagerduty(pagerduty.render(digest(Tally(key, 1, AT, AT)), "", KEY))
+    event = check_pagerduty(one_event(digest(Tally(key, 1, AT, AT)), ""))
     assert event["payload"]["severity"] == severity

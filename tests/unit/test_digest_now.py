@@ -5,8 +5,8 @@ import pytest
 
 from devtools.estate import Estate, rule
 from nsgflow_core.digests import pagerduty, slack, teams
-from nsgflow_core.digests.digest import Digest
 from nsgflow_core.digests.groups import count
+from nsgflow_core.digests.message import Digest
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.estate.resource_graph import read_inventory
@@ -53,7 +53,7 @@ def test_every_format_shows_it(knowledge: Knowledge) -> None:
         for body in (
             slack.render(digest, ""),
             teams.render(digest, ""),
-            pagerduty.render(digest, "", "key"),
+            *pagerduty.events(digest, lambda _: "", "key"),
         ):
             text = msgspec.json.encode(msgspec.json.decode(body)).decode()
             assert ("now denied by web-nsg" in text) is shown

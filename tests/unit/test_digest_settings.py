@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nsgflow_core.config import Settings, WebhookSettings, from_env
+from nsgflow_core.config import Settings, from_env
 from nsgflow_core.errors import ConfigError
 from nsgflow_core.model import Flow, Group, Record
+from nsgflow_core.webhooks import WebhookSettings
 from tests.made import Outcome, made
 
 BASE = {
@@ -30,8 +31,7 @@ def settings(**more: str) -> Settings:
 
 def webhook(**more: str) -> WebhookSettings:
     """The webhook's settings."""
-    made = settings(**more).webhook
-    assert made is not None
+    (made,) = settings(**more).webhooks
     return made
 
 
@@ -46,7 +46,7 @@ def test_defaults() -> None:
     """CloudEvents, and no digest."""
     made = webhook()
     assert (made.format, made.digest_schedule, made.routing_key) == ("cloudevents", "", "")
-    assert (made.interval_seconds, made.repeat_minutes) == (30, 15)
+    assert (made.interval_seconds, made.repeat_minutes, made.quiet_minutes) == (30, 15, 30)
     assert settings().workspace_id == ""
 
 
@@ -85,12 +85,14 @@ def test_every_problem_at_once() -> None:
         NSGFLOW_WEBHOOK_FORMAT="email",
         NSGFLOW_WEBHOOK_INTERVAL_SECONDS="0",
         NSGFLOW_WEBHOOK_REPEAT_MINUTES="soon",
+        NSGFLOW_WEBHOOK_QUIET_MINUTES="4",
         NSGFLOW_WORKSPACE_ID="my-workspace",
     )
     assert [problem.partition(":")[0] for problem in found] == [
         "NSGFLOW_WEBHOOK_FORMAT",
         "NSGFLOW_WEBHOOK_INTERVAL_SECONDS",
         "NSGFLOW_WEBHOOK_REPEAT_MINUTES",
+        "NSGFLOW_WEBHOOK_QUIET_MINUTES",
         "NSGFLOW_WORKSPACE_ID",
     ]
 

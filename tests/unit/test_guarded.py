@@ -10,13 +10,13 @@ import pytest
 
 from devtools.http_server import Request, Response, serve
 from devtools.tls import make_certificate
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import Position
 from nsgflow_core.sinks import guarded
 from nsgflow_core.sinks.sink import Item
 from nsgflow_core.sinks.webhook import WebhookSink
+from nsgflow_core.webhooks import WebhookSettings
 
 ALERT = Item(b"{}", Position(1), 1, "id")
 

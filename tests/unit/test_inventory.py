@@ -11,7 +11,7 @@ from nsgflow_core.estate import enrich
 from nsgflow_core.estate.inventory import Acl, Inventory, Place
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.estate.resource_graph import read_inventory
-from nsgflow_core.estate.rules import find, free_priority
+from nsgflow_core.estate.rules import find
 from nsgflow_core.estate.service_tags import ServiceTags
 from nsgflow_core.model import Flow, Group, Record
 from tests.made import Outcome, made
@@ -215,7 +215,7 @@ def test_what_is_no_inventory() -> None:
         Inventory(b"\x93\x01\x02\x03")
 
 
-def test_the_rule_that_denied_and_a_priority_before_it(estate: Estate) -> None:
+def test_the_rule_that_denied(estate: Estate) -> None:
     """The real rules by the NSG's id, as a person would look them up."""
     own = [
         {"name": "AllowWeb", "properties": rule(100, "Allow", port="443")},
@@ -228,26 +228,12 @@ def test_the_rule_that_denied_and_a_priority_before_it(estate: Estate) -> None:
 
     found = find(rules, "UserRule_denyall", inbound=True)
     assert found is not None
-    assert (found.name, found.priority, free_priority(rules, found)) == ("DenyAll", 102, 101)
-    assert free_priority(rules, found, {101}) is None
+    assert (found.name, found.priority) == ("DenyAll", 102)
     assert found.destination_ports == ("*",)
     default = find(rules, "DefaultRule_DenyAllInBound", inbound=True)
     assert default is not None
-    assert free_priority(rules, default) == 4096
-    assert free_priority(rules, default, [4096, 4095]) == 4094
     assert find(rules, "UserRule_DenyAllInBound", inbound=True) is None
     assert find(rules, "UserRule_DenyAll", inbound=False) is None
-
-
-def test_no_priority_is_free() -> None:
-    """A rule that is asked first of all cannot be preceded."""
-    made = Estate()
-    nsg = made.nsg("Web", GUID, {"name": "First", "properties": rule(100, "Deny")})
-    rules = read(made).rules(nsg)
-    first = find(rules, "UserRule_First", inbound=True)
-
-    assert first is not None
-    assert free_priority(rules, first) is None
 
 
 def test_a_name_that_the_log_cut() -> None:

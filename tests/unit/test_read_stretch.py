@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -47,8 +48,10 @@ def general(data: bytes, at: int, *, last: bool, denied_only: bool) -> Reading[F
         for flow in flows.read(raw, LOG, bad, denied_only=denied_only)
     ]
     bad = sorted(stretch.bad + bad, key=lambda piece: piece.offset)
+    last_record = bytes(stretch.records[-1].data) if stretch.records else b""
+    read_to = flows.written_ms(last_record, LOG.hour)
     newest = time_of(stretch.records[-1]) if stretch.records else ""
-    return Reading(found, bad, len(stretch.records), stretch.end, newest)
+    return Reading(found, bad, len(stretch.records), stretch.end, read_to, newest)
 
 
 def time_of(raw: records.RawRecord) -> str:
@@ -175,12 +178,18 @@ def logs(draw: st.DrawFn) -> bytes:
     True,  # noqa: FBT003
 )
 @example(HEAD + GOOD + b"," + HEAD + GOOD + CLOSER + b"," + GOOD + CLOSER, 0, True, True)  # noqa: FBT003
+@example(HEAD + GOOD + GOOD + b"," + HEAD + GOOD + CLOSER + CLOSER, 0, True, True)  # noqa: FBT003
 def test_finds_what_the_slow_way_finds(data: bytes, at: int, last: bool, denied_only: bool) -> None:
     """Flows with their places and texts, bad pieces, the count and the end: all are the same."""
     with patch.object(tuples, "_SMALL_GROUP", SMALL_GROUP):
         found = flows.read_stretch(data, at, LOG, last=last, denied_only=denied_only)
         expected = general(data, at, last=last, denied_only=denied_only)
 
+    if b'"records"' in data[len(HEAD) :] and found.end != expected.end:
+        # Before the closing of a wrapper or behind it: reading goes on at the same byte.
+        ends = [records.behind_nothing(data, each.end - at) for each in (found, expected)]
+        assert ends[0] == ends[1]
+        found = msgspec.structs.replace(found, end=expected.end)
     assert found == expected
 
 

@@ -1,7 +1,7 @@
 """Compiled rules against an oracle that asks one rule after the other.
 
 The gate compares some tens of thousands of pairs of rules and packets;
-`NSGFLOW_PAIRS=200000 pytest tests/unit/test_rules_oracle.py` as many as are wanted.
+`TEST_PAIRS=200000 pytest tests/unit/test_rules_oracle.py` as many as are wanted.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.rules_made import asked, compiled, groups, packet, rules, world
 from tests.rules_oracle import Plain, decide, defaults
 from tests.unit.test_service_tags import load
 
-PAIRS = int(os.environ.get("NSGFLOW_PAIRS", "30000"))
+PAIRS = int(os.environ.get("TEST_PAIRS", "30000"))
 PACKETS = 40
 SHARES = 4
 

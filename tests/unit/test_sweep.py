@@ -160,7 +160,7 @@ def test_a_mark_for_digests_outlasts_whoever_trusts_it() -> None:
     now = [NOW]
     service._now = lambda: now[0]
     service._watched = {}
-    service._checkpoints = Marks()  # type: ignore[assignment]  # has what is used of it
+    service._ledgers = {"webhook": Marks()}  # type: ignore[dict-item]  # has what is used of it
     old = HOUR - 9 * ONE
     last_trusted = NOW
     service._watch(old)

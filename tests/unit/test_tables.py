@@ -10,7 +10,7 @@ TITLES = ("NSG", "rule", "source", "port")
 ROW = ("WEB-NSG", "UserRule_DenyRdp", "198.51.100.7", "3389")
 
 
-def drawn(titles: tuple[str, ...], rows: list[tuple[str, ...]], width: int | None) -> list[str]:
+def drawn(titles: tuple[str, ...], rows: list[tuple[str, ...]], width: int) -> list[str]:
     """The lines of a table."""
     heading, lines = tables.drawn(
         titles, [list(column) for column in zip(*rows, strict=True)], width
@@ -20,7 +20,7 @@ def drawn(titles: tuple[str, ...], rows: list[tuple[str, ...]], width: int | Non
 
 def test_as_wide_as_it_must_be() -> None:
     """Columns are two spaces apart, and no line ends in spaces."""
-    assert drawn(TITLES, [ROW, ("", "x", "", "")], None) == [
+    assert drawn(TITLES, [ROW, ("", "x", "", "")], 0) == [
         "NSG      rule              source        port",
         "WEB-NSG  UserRule_DenyRdp  198.51.100.7  3389",
         "         x",
@@ -29,7 +29,7 @@ def test_as_wide_as_it_must_be() -> None:
 
 def test_wide_letters_take_two_columns() -> None:
     """What stands behind them is in line with the rest."""
-    lines = drawn(("a", "b"), [("资源", "x"), ("e\u0301", "y")], None)
+    lines = drawn(("a", "b"), [("资源", "x"), ("e\u0301", "y")], 0)
     assert lines == ["a     b", "资源  x", "e\u0301     y"]
 
 

@@ -13,7 +13,6 @@ import pytest
 import requests
 import urllib3
 
-from nsgflow_core.config import WebhookSettings
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.model import BlobRef, Flow, Group, Position, Record
@@ -21,6 +20,7 @@ from nsgflow_core.sinks import webhook
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
 from nsgflow_core.sinks.webhook import WebhookSink
+from nsgflow_core.webhooks import WebhookSettings
 from tests.made import Outcome, made, outcome_of
 
 REF = BlobRef("acct", "container", "path/PT1H.json")

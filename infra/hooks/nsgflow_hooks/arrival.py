@@ -1,4 +1,7 @@
-"""Whether an event arrives, by Event Grid's own metrics."""
+"""Whether an event arrives, by Event Grid's own metrics.
+
+They were not seen on Azure: docs/unverified.md.
+"""
 
 from __future__ import annotations
 

@@ -54,6 +54,8 @@ class FlowLog:
 def all_flow_logs(azure: Azure) -> list[FlowLog]:
     """Every flow log that one may read, of every subscription.
 
+    That Resource Graph has them so was not seen on Azure: docs/unverified.md.
+
     Raises:
         AzureError: Resource Graph does not answer.
     """

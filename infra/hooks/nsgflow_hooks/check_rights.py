@@ -103,7 +103,10 @@ def _inventory(azure: Azure, subscription: str, findings: Findings) -> None:
 
 
 def _missing(azure: Azure, scope: str, actions: list[str]) -> list[str]:
-    """The actions that no role gives, at this scope or above."""
+    """The actions that no role gives, at this scope or above.
+
+    Not seen on Azure: docs/unverified.md.
+    """
     path = f"{scope}/providers/Microsoft.Authorization/permissions"
     permissions = list(azure.pages(path, "2022-04-01"))
     return [action for action in actions if not any(_gives(at, action) for at in permissions)]

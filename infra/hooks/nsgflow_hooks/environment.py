@@ -9,6 +9,8 @@ from pathlib import Path
 
 from nsgflow_hooks.errors import HookError
 from nsgflow_hooks.names import Account, account
+from nsgflow_hooks.variables import is_false, is_true
+from nsgflow_hooks.variables import problems as variable_problems
 
 ROOT = Path(__file__).parents[3]
 QUEUE = "Queue"
@@ -81,7 +83,8 @@ class Wishes:
 
     Attributes:
         inventory: subscriptions that the deployment assigns Reader on.
-        problems: what is wrong with the variables themselves.
+        problems: what is wrong with the list of accounts.
+        unreadable: what is wrong with other variables, and a value that would do.
     """
 
     subscription: str
@@ -95,6 +98,7 @@ class Wishes:
     queue: bool = False
     inventory: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
+    unreadable: tuple[tuple[str, str], ...] = field(default=())
 
 
 def wishes(environ: Mapping[str, str]) -> Wishes:
@@ -114,23 +118,26 @@ def wishes(environ: Mapping[str, str]) -> Wishes:
         accounts=tuple(accounts),
         group=environ.get("NSGFLOW_RESOURCE_GROUP_NAME", ""),
         workspace=environ.get("NSGFLOW_WORKSPACE", ""),
-        group_exists=_true(environ.get("NSGFLOW_RESOURCE_GROUP_EXISTS")),
-        private=_true(environ.get("NSGFLOW_PRIVATE_NETWORKING"))
+        group_exists=is_true(environ.get("NSGFLOW_RESOURCE_GROUP_EXISTS")),
+        private=is_true(environ.get("NSGFLOW_PRIVATE_NETWORKING"))
         or bool(environ.get("NSGFLOW_APP_SUBNET_ID")),
         queue=environ.get("NSGFLOW_TRIGGER_SOURCE", "") == QUEUE,
         inventory=tuple(_inventory(environ, accounts)),
         problems=tuple(problems),
+        unreadable=tuple(variable_problems(environ)),
     )
 
 
 def _inventory(environ: Mapping[str, str], accounts: list[Account]) -> list[str]:
     """Subscriptions only: on management groups somebody assigns Reader by hand."""
     for name in ("NSGFLOW_INVENTORY_ENABLED", "NSGFLOW_INVENTORY_ROLES_ENABLED"):
-        if environ.get(name, "").lower() == "false":
+        if is_false(environ.get(name)):
             return []
     named = _strings(environ.get("NSGFLOW_INVENTORY_SCOPES"))
     found = named or [account.subscription for account in accounts]
-    return sorted({at for at in found if "/" not in at})
+    # As infra/checks.bicep reads them: a subscription by its GUID or by its resource id.
+    subscriptions = {at.lower().removeprefix("/subscriptions/").strip("/") for at in found}
+    return sorted(at for at in subscriptions if "/" not in at)
 
 
 def _accounts(text: str) -> tuple[list[Account], list[str]]:
@@ -145,10 +152,11 @@ def _accounts(text: str) -> tuple[list[Account], list[str]]:
     found = [account(item, index) for index, item in enumerate(items)]
     accounts = [item for item in found if isinstance(item, Account)]
     problems = [item for item in found if isinstance(item, str)]
-    names = [item.connection for item in accounts]
-    problems += [
-        f"two accounts are named {name}" for name in sorted(set(names)) if names.count(name) > 1
-    ]
+    for what, names in (
+        ("an account is there twice:", [item.resource_id.lower() for item in accounts]),
+        ("two accounts are named", [item.connection.lower() for item in accounts]),
+    ):
+        problems += [f"{what} {at}" for at in sorted(set(names)) if names.count(at) > 1]
     return accounts, problems
 
 
@@ -227,7 +235,3 @@ def _sources(value: object) -> list[Source]:
             "NSGFLOW_EVENT_SOURCES is not as infra/main.bicep writes it "
             f"({type(error).__name__}: {error}). Run azd provision again."
         ) from error
-
-
-def _true(text: str | None) -> bool:
-    return (text or "").strip().lower() == "true"

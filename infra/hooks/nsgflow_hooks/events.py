@@ -1,6 +1,7 @@
 """Deploys infra/events.json, the compiled infra/events.bicep: what must wait for the code.
 
-That is two event subscriptions for each topic, and the alert rules.
+That is two event subscriptions for each topic, and the alert rules. It is a PUT of a deployment,
+not seen on Azure: docs/unverified.md.
 
 The template reads the app's key itself (listKeys), so the key is never in this process, in a
 command line or in a log, and one right, that on the app's keys, is enough for whoever deploys.

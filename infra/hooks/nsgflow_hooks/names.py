@@ -40,7 +40,14 @@ def account(given: object, index: int) -> Account | str:
     resource_id = str(given.get("resourceId") or "")
     match = _ACCOUNT.fullmatch(resource_id)
     if match is None:
-        return f"item {index + 1}: its resourceId is no storage account's: {resource_id[:200]!r}"
+        hint = (
+            "; Git Bash takes it for a path: set MSYS_NO_PATHCONV=1 first"
+            if re.match(r"[A-Za-z]:[/\\]", resource_id)
+            else ""
+        )
+        return (
+            f"item {index + 1}: its resourceId is no storage account's: {resource_id[:200]!r}{hint}"
+        )
     connection = str(
         given.get("connection") or ("FlowLogs" if index == 0 else f"FlowLogs{index + 1}")
     )

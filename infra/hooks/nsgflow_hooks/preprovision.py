@@ -57,6 +57,8 @@ def look(azure: Azure, wished: Wishes, keep_value: Keep) -> Findings:
         keep_value: keeps a variable in azd's environment.
     """
     findings = Findings()
+    for problem, value in wished.unreadable:
+        findings.stop(f"{problem}.", f"azd env set {value}")
     if wished.problems:
         for problem in wished.problems:
             findings.stop(f"{ACCOUNTS}: {problem}.", _set_accounts(["…"]))
@@ -110,8 +112,16 @@ def _suggest_accounts(azure: Azure, wished: Wishes, findings: Findings) -> None:
 
 
 def _set_accounts(resource_ids: list[str]) -> str:
-    value = json.dumps([{"resourceId": at} for at in resource_ids], ensure_ascii=False)
-    return f"azd env set {ACCOUNTS} '{value}'"
+    """The command that chooses them, in one word, which no shell takes apart."""
+    items = [{"resourceId": at} for at in resource_ids]
+    value = json.dumps(items, ensure_ascii=False, separators=(",", ":"))
+    command = f"azd env set {ACCOUNTS} '{value}'"
+    return f"{command}{_WINDOWS}" if os.name == "nt" else command
+
+
+_WINDOWS = """
+(so in PowerShell 7.3 and Git Bash with MSYS_NO_PATHCONV=1; for other shells write the line
+NAME='VALUE' into .azure/ENVIRONMENT/.env)"""
 
 
 def keep(environment: str, name: str, value: str) -> None:

@@ -11,6 +11,7 @@ from nsgflow_hooks.errors import AzureError, HookError
 
 SITES = "2025-03-01"
 _PAUSE = 10.0
+# That lines are asked of Application Insights so was not seen on Azure: docs/unverified.md.
 _SWEEPS = """AppTraces
 | where TimeGenerated > ago(1h) and Message startswith '{"event":"nsgflow.sweep"'
 | extend Line = parse_json(Message)
@@ -64,7 +65,10 @@ def wait_for_functions(
 
 
 def unresolved(azure: Azure, deployed: Outputs) -> list[str]:
-    """Settings whose secret App Service could not get; the app then sees the reference's text."""
+    """Settings whose secret App Service could not get; the app then sees the reference's text.
+
+    The API was not seen on a Flex Consumption plan: docs/unverified.md.
+    """
     try:
         answer = azure.get(f"{deployed.app_id}/config/configreferences/appsettings", SITES)
     except AzureError as error:

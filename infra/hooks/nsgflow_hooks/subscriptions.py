@@ -127,7 +127,10 @@ def _is_ours(destination: dict[str, Any], deployed: Outputs, host: str) -> bool:
 
 
 def _wrong_function(azure: Azure, at: Subscribed, functions: set[str]) -> list[str]:
-    """The function's name is in the full URL, which has the key and is never shown."""
+    """The function's name is in the full URL, which has the key and is never shown.
+
+    getFullUrl was not seen on Azure: docs/unverified.md.
+    """
     try:
         answer = azure.post(f"{at.resource_id}/getFullUrl", GRID)
         query = urllib.parse.urlsplit(str(answer.get("endpointUrl"))).query

@@ -10,6 +10,7 @@ from nsgflow_core.cli.session import note, sentence
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.dead_letters import INPUT, DeadLetters, Letter
 from nsgflow_core.delivery.resend import Plan, ResendingSink, plan, send
+from nsgflow_core.delivery.telling import link_to
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.arm import CLOUDS
 from nsgflow_core.estate.knowledge import Knowledge
@@ -17,7 +18,6 @@ from nsgflow_core.estate.library import Library, Sources
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER
 from nsgflow_core.model import account_of
-from nsgflow_core.service import link_to
 from nsgflow_core.sinks.digest import Poster
 from nsgflow_core.sinks.digest_at_once import DigestAtOnce
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
@@ -130,10 +130,10 @@ def _sinks(settings: Settings, knowledge: Knowledge) -> dict[str, ResendingSink]
         sinks[LogAnalyticsSink.name] = LogAnalyticsSink(
             settings.logs, credential(), lambda: knowledge
         )
-    webhook = settings.webhook
-    if webhook is not None and webhook.digest_schedule:
-        post = Poster(webhook, link_to(settings))
-        sinks[DigestAtOnce.name] = DigestAtOnce(webhook, post, lambda: knowledge)
-    elif webhook is not None:
-        sinks[WebhookSink.name] = WebhookSink(webhook)
+    for webhook in settings.webhooks:
+        if webhook.digest_schedule:
+            post = Poster(webhook, link_to(settings))
+            sinks[webhook.name] = DigestAtOnce(webhook, post, lambda: knowledge)
+        else:
+            sinks[webhook.name] = WebhookSink(webhook)
     return sinks

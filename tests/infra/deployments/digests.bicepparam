@@ -11,4 +11,5 @@ param webhookUrl = 'https://hooks.example.org/url-of-the-webhook'
 param webhookFormat = 'slack'
 param webhookIntervalSeconds = 60
 param webhookRepeatMinutes = 30
+param webhookQuietMinutes = 60
 param webhookMaxAgeMinutes = 120

@@ -1,0 +1,47 @@
+"""What tells people: the digests of each webhook, put together from the settings."""
+
+from collections.abc import Callable, Mapping
+
+from azure.storage.blob import ContainerClient
+
+from nsgflow_core.config import Settings
+from nsgflow_core.delivery.ledgers import Ledgers
+from nsgflow_core.digests import portal
+from nsgflow_core.digests.digest import Digests
+from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.state import DigestState
+from nsgflow_core.digests.turned import turned
+from nsgflow_core.estate.knowledge import Knowing
+from nsgflow_core.sinks.digest import Poster
+
+
+def digests_of(
+    settings: Settings,
+    ledgers: Mapping[str, Ledgers],
+    state: ContainerClient,
+    now: Callable[[], float],
+    knowledge: Knowing,
+) -> dict[str, Digests]:
+    """The digests of each webhook that takes them, by its sink."""
+    return {
+        webhook.name: Digests(
+            DigestState(state, webhook.name),
+            ledgers[webhook.name],
+            Poster(webhook, link_to(settings)),
+            webhook.interval_seconds,
+            webhook.repeat_minutes * 60,
+            settings.state_days,
+            now,
+            quiet=webhook.quiet_minutes * 60,
+            turned=lambda life: turned(life, knowledge()),
+        )
+        for webhook in settings.webhooks
+        if webhook.name in ledgers
+    }
+
+
+def link_to(settings: Settings) -> Callable[[Digest], str]:
+    """What gives the link of a digest into the workspace, "" where none is set."""
+    host_url = portal.portal(settings.logs.endpoint if settings.logs else "")
+    table_name = (settings.logs.stream if settings.logs else "NSGFlow_CL").removeprefix("Custom-")
+    return lambda digest: portal.link(digest, settings.workspace_id, table_name, host_url)

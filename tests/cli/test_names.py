@@ -1,0 +1,209 @@
+"""Names from an inventory in every command: NSGs for GUIDs, VMs and subnets beside addresses."""
+
+import csv
+import io
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from devtools.estate import Estate, rule
+from devtools.flowlogs import Group, Nic, vnet_path, vnet_record
+from nsgflow_core.cli.inventories import Kept, write_file
+from nsgflow_core.cli.main import app
+from nsgflow_core.estate.library import INVENTORY_BLOB
+from nsgflow_core.estate.resource_graph import read_inventory
+from tests.cli.conftest import Store, at
+from tests.cli.test_tail import next_line, tailing
+from tests.unit.test_inventory import Graph
+
+HOUR = at("2026-03-04T05:00")
+GUID = "1a2b3c4d-0000-0000-0000-000000000001"
+DB = Nic(mac="000D3A000002", ip="10.0.1.4")
+
+
+def estate() -> Estate:
+    """Three VMs of a VNet; what is in the subnet `free` besides is in no interface."""
+    made = Estate()
+    vnet = made.vnet("hub", web="10.0.0.0/24", db="10.0.1.0/24", free="10.0.2.0/24")
+    deny = {"name": "DenySql", "properties": rule(200, "Deny", port="1433")}
+    nsg = made.nsg("db-nsg", GUID, deny)
+    made.guard(f"{vnet}/subnets/db", nsg)
+    made.nic(f"{vnet}/subnets/web", "00-0D-3A-00-00-01", "10.0.0.4", vm="web1")
+    made.nic(f"{vnet}/subnets/web", "00-0D-3A-00-00-03", "10.0.0.5", vm="w\x1b[31meb2")
+    made.nic(f"{vnet}/subnets/db", "00-0D-3A-00-00-02", "10.0.1.4", vm="db1")
+    return made
+
+
+def record(hour: datetime, *sources: str) -> bytes:
+    """Flows from these addresses to SQL of db1, denied by an NSG that has a GUID for a name."""
+    begin = int(hour.timestamp())
+    texts = tuple(
+        f"{begin}{number:03},{source},10.0.1.4,5000,1433,6,I,D,NX,0,0,0,0"
+        for number, source in enumerate(sources)
+    )
+    return vnet_record(DB, hour, [Group("UserRule_DenySql", texts, GUID)]).data
+
+
+@pytest.fixture(scope="module")
+def packed() -> bytes:
+    """The inventory as it is kept."""
+    return read_inventory(Graph(estate()))
+
+
+@pytest.fixture(scope="module")
+def inventory(packed: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The inventory as a file."""
+    path = tmp_path_factory.mktemp("names") / "estate"
+    write_file(path, Kept(time.time(), packed, b"", []))
+    return str(path)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    """A VNet flow log."""
+    path = tmp_path / "PT1H.json"
+    flows = record(HOUR, "10.0.0.4", "10.0.2.9", "10.0.0.5", "8.8.8.8")
+    path.write_bytes(b'{"records":[' + flows + b"]}")
+    return str(path)
+
+
+def run(*words: str) -> str:
+    """The output of a command."""
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout
+    return result.stdout
+
+
+def test_lines_of_flows(log: str, inventory: str) -> None:
+    """Lines stay those of get_nsg_logs; with --inventory names stand behind them."""
+    lines = run("flows", log, "--inventory", inventory).splitlines()
+    assert [line.partition(" # ")[2] for line in lines] == [
+        "prod/web1 > prod/db1",
+        "prod/hub/free > prod/db1",
+        "prod/w\N{REPLACEMENT CHARACTER}[31meb2 > prod/db1",
+        "8.8.8.8 > prod/db1",
+    ]
+    assert all(line.split()[1] == "db-nsg" for line in lines)
+    plain = run("flows", log).splitlines()
+    assert [line.split(" ", 2)[2].partition(" # ")[0] for line in lines] == [
+        line.split(" ", 2)[2] for line in plain
+    ]
+    assert plain[0].split()[1] == GUID
+
+
+def test_tables_and_rows_of_flows(log: str, inventory: str) -> None:
+    """Beside the address, and in columns of their own for programs."""
+    table = run("flows", log, "--inventory", inventory, "-o", "table")
+    assert "10.0.0.4 (prod/web1)" in table
+    assert "10.0.2.9 (prod/hub/free)" in table
+    assert GUID not in table
+    rows = list(
+        csv.DictReader(io.StringIO(run("flows", log, "--inventory", inventory, "-o", "csv")))
+    )
+    assert (rows[0]["SrcVm"], rows[1]["SrcSubnet"]) == ("prod/web1", "prod/hub/free")
+
+
+def test_groups_of_denied_flows(log: str, inventory: str) -> None:
+    """In the table, for programs, and where a group is explained."""
+    words = ("denied", log, "--inventory", inventory)
+    assert "10.0.1.4 (prod/db1)" in run(*words)
+    assert "1. 10.0.0.4 (prod/web1) to 10.0.1.4 (prod/db1): now denied by db-nsg" in run(
+        *words, "--explain"
+    )
+    (row,) = map(json.loads, run(*words, "-o", "json").splitlines())
+    assert (row["nsg"], row["destination"], row["destinationName"]) == (
+        "db-nsg", "10.0.1.4", "prod/db1",
+    )  # fmt: skip
+    by_source = run(*words, "--by", "source", "-o", "csv")
+    found = {row["source"]: row["sourceName"] for row in csv.DictReader(io.StringIO(by_source))}
+    assert (found["10.0.0.4"], found["8.8.8.8"]) == ("prod/web1", "")
+    assert "Name" not in run("denied", log, "-o", "json")
+
+
+def test_judged_flows(log: str, inventory: str, tmp_path: Path) -> None:
+    """`why` and `simulate` call the ends by name."""
+    assert "10.0.0.4 (prod/web1) to 10.0.1.4 (prod/db1)" in run(
+        "why", "10.0.0.4", "10.0.1.4:1433", log, "--inventory", inventory
+    )
+    own = [{"name": "AllowSql", **rule(100, "Allow", port="1433")}]
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps([{"name": "db-nsg", "securityRules": own}]))
+    for form in ("table", "markdown"):
+        shown = run("simulate", "--rules", str(rules), log, "--inventory", inventory, "-o", form)
+        assert "10.0.0.4 (prod/web1)" in shown
+        assert "10.0.1.4 (prod/db1)" in shown
+
+
+@pytest.mark.parametrize(
+    ("term", "flows"),
+    [
+        ("vm=web1", 1),
+        ("vm=prod/*", 4),
+        ("subnet=free", 1),
+        ("subnet=hub/web", 2),
+        ("vnet=hub !vm=web1", 3),
+        ("nsg=db-*", 4),
+        (f"nsg={GUID}", 0),
+    ],
+)
+def test_filters_by_name(log: str, inventory: str, tmp_path: Path, term: str, flows: int) -> None:
+    """Every command that takes terms finds the same flows."""
+    words = ("--inventory", inventory, "--filter", term)
+    assert len(run("flows", log, *words).splitlines()) == flows
+    denied = map(json.loads, run("denied", log, *words, "-o", "json").splitlines())
+    assert sum(row["flows"] for row in denied) == flows
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps([{"name": "db-nsg", "securityRules": []}]))
+    simulated = run("simulate", "--rules", str(rules), log, *words, "-o", "json").splitlines()
+    assert sum(json.loads(simulated[-1])["totals"].values()) == flows
+
+
+def test_by_the_name_of_the_nsg(log: str, inventory: str) -> None:
+    """--nsg-name takes the name of an NSG that the log names by GUID, and its id."""
+    assert (
+        len(run("flows", log, "--inventory", inventory, "--nsg-name", "DB-nsg").splitlines()) == 4
+    )
+    acl = json.loads(
+        run("flows", log, "--inventory", inventory, "-o", "json").splitlines()[0]
+    )["AclGroup"]  # fmt: skip
+    assert len(run("flows", log, "--inventory", inventory, "--nsg", acl).splitlines()) == 4
+
+
+def test_the_deployed_functions_inventory(store: Store, packed: bytes, log: str) -> None:
+    """`--inventory app`, from the state container; without one it is said how to have it."""
+    environ = store.environ(AzureWebJobsStorage=store.azurite.connection_string)
+    missing = store.nsgflow("inventory app", environ)
+    assert (missing.returncode, "NSGFLOW_INVENTORY=resourcegraph" in missing.stderr) == (2, True)
+    missing = store.nsgflow(f"why web1 db1:1433 {log} --inventory app", store.environ())
+    assert "AzureWebJobsStorage" in missing.stderr
+    store.service.create_container("nsgflow-state").upload_blob(INVENTORY_BLOB, packed)
+    assert "3 network interfaces" in store.output("inventory app", environ)
+    shown = store.output(f"why web1 db1:1433 {log} --inventory app", environ)
+    assert "10.0.0.4 (prod/web1) to 10.0.1.4 (prod/db1)" in shown
+    assert "# prod/web1 > prod/db1" in store.output(f"flows {log} --inventory app", environ)
+
+
+def test_tail_names_and_explains(store: Store, inventory: str) -> None:
+    """What follows has names behind its lines, and below them what the rules say now."""
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    path = vnet_path(DB, hour, "short")
+    store.log(path, [record(hour, "10.0.0.4", "8.8.8.8")])
+    since = f"{hour - timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    flags = ("--since", since, "--inventory", inventory, "--filter", "vm=web1", "--explain")
+    with tailing(store, *flags) as running:
+        line, below = next_line(running), next_line(running)
+    assert line.endswith(" # prod/web1 > prod/db1")
+    assert line.split()[1] == "db-nsg"
+    assert below == "    now denied by db-nsg (subnet, destination): DenySql (priority 200)"
+
+
+def test_tail_of_files_is_refused_in_words(log: str) -> None:
+    """Nothing is written to a file that lies there."""
+    result = CliRunner().invoke(app, ["tail", log])
+    assert result.exit_code == 2
+    assert "tail follows accounts: 'nsgflow denied' reads files" in result.stderr

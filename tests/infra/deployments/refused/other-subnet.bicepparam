@@ -1,0 +1,11 @@
+using '../../../../infra/main.bicep'
+
+param environmentName = 'prod'
+param location = 'westeurope'
+param flowLogAccounts = [
+  {
+    resourceId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/network/providers/Microsoft.Storage/storageAccounts/flowlogswest'
+  }
+]
+param privateNetworking = true
+param endpointSubnetId = '/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/hub/subnets/endpoints'

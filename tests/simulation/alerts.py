@@ -1,0 +1,297 @@
+"""One schedule of alerts: the product's own digests over logs, faults and receivers of the world.
+
+Logs of a few network interfaces are written and delivered, late or not at all; faults begin and
+end in them; timers read, and die between any two requests, or meet each other at any of them; the
+receiver fails, and loses its answers. What is known of the truth is kept for the judge.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from nsgflow_core.digests import ledger as ledgers
+from nsgflow_core.digests.digest import Digests, watch_from
+from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
+from nsgflow_core.digests.ledger import Ledger
+from nsgflow_core.digests.life import Life
+from nsgflow_core.digests.memory import State, StateChangedError, Watched
+from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.sample import Sample
+from nsgflow_core.errors import RefusedError, TransientError
+from nsgflow_core.estate.scope import INSIDE, INTERNET
+from nsgflow_core.service import DEADLINE_SECONDS
+from tests.functional.world import Killed
+from tests.simulation.alerts_judge import AlertsJudge
+
+START = datetime(2026, 11, 23, 8, tzinfo=UTC).timestamp()
+REPEAT, QUIET, INTERVAL = 900.0, 1800.0, 30.0
+MINUTE = 60.0
+_STATE = msgspec.json.Decoder(State)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Flows that are denied on some logs from a time to another; `mended` is when rules changed."""
+
+    key: Key
+    logs: tuple[str, ...]
+    begins: float
+    ends: float
+    every: float
+    mended: bool
+
+
+@dataclass
+class Row:
+    """The checkpoint of one log's hour."""
+
+    ledger: Ledger | None = None
+    read_to: int = 0
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Store:
+    """The state of the digests."""
+
+    world: "AlertsWorld"
+
+    def read(self) -> tuple[State, str]:
+        """As `DigestState.read`."""
+        return self.world.read_state()
+
+    def write(self, state: State, etag: str) -> str:
+        """As `DigestState.write`."""
+        return self.world.write_state(state, etag)
+
+
+@dataclass
+class AlertsWorld:
+    """Everything of one schedule."""
+
+    rng: random.Random
+    now: float = START
+    healing: bool = False
+    nested: bool = False
+    state: State = field(default_factory=State)
+    etag: int = 0
+    rows: dict[float, dict[str, Row]] = field(default_factory=dict)
+    written: dict[str, float] = field(default_factory=dict)
+    read: dict[str, float] = field(default_factory=dict)
+    stopped: dict[str, float] = field(default_factory=dict)
+    marks: dict[datetime, Watched] = field(default_factory=dict)
+    deaths: int = 0
+    ids: int = 0
+
+    def __post_init__(self) -> None:
+        rng = self.rng
+        self.now = START + MINUTE * rng.choice((5, 20, 40, 55))
+        self.logs = [f"{n:012X}:a" for n in range(rng.randint(1, 3))]
+        self.death, self.meeting = rng.choice((0.0, 0.02, 0.06)), rng.choice((0.0, 0.05, 0.15))
+        self.failing = rng.choice((0.0, 0.0, 0.3))
+        self.faults = [self._fault(number) for number in range(rng.randint(1, 3))]
+        self.judge = AlertsJudge(QUIET, REPEAT)
+        for log in self.logs:
+            self.written[log] = self.read[log] = self.now
+            if rng.random() < 0.2:
+                self.stopped[log] = self.now + MINUTE * rng.randint(5, 120)
+
+    def _fault(self, number: int) -> Fault:
+        rng = self.rng
+        scan = rng.random() < 0.2
+        key = Key(
+            f"/nsgs/{rng.choice('ab')}",
+            "n",
+            f"rule{number}",
+            inbound=True,
+            protocol="TCP",
+            port=MANY_PORTS if scan else 1000 + number,
+            scope=INTERNET if scan else INSIDE,
+        )
+        logs = tuple(rng.sample(self.logs, rng.randint(1, len(self.logs))))
+        begins = self.now + MINUTE * rng.choice((0, 10, 30))
+        lasts = MINUTE * rng.choice((1, 15, 45, 100))
+        every = MINUTE * rng.choice((1, 5, 20, 29, 45))
+        return Fault(key, logs, begins, begins + lasts, every, rng.random() < 0.3)
+
+    def step(self) -> None:
+        """A request: the process may die before it, or meet another that runs meanwhile."""
+        if self.healing or self.nested:
+            return
+        draw = self.rng.random()
+        if draw < self.death:
+            self.deaths += 1
+            raise Killed
+        if draw < self.death + self.meeting:
+            self.nested = True
+            try:
+                self.rng.choice((self.timer, self.deliver))()
+            finally:
+                self.nested = False
+
+    def deliver(self) -> None:
+        """Some logs are read as far as they were written, each hour's rows in one write."""
+        for log in self.logs:
+            if self.healing or self.rng.random() < 0.7:
+                self._read(log)
+
+    def _read(self, log: str) -> None:
+        begin, end = self.read[log], min(self.now, self.stopped.get(log, self.now))
+        while begin < end:
+            hour = begin - begin % 3600
+            until = min(end, hour + 3600)
+            of_hour = datetime.fromtimestamp(hour, UTC)
+            if of_hour < watch_from(self.now):
+                until_then = self.now + 2 * DEADLINE_SECONDS
+                self.marks[of_hour] = Watched(of_hour, until_then, str(self.now))
+            row = self.rows.setdefault(hour, {}).setdefault(log, Row())
+            counted = [tally for at in self.faults for tally in self._flows(at, log, begin, until)]
+            if counted:
+                row.ledger = ledgers.add(row.ledger, counted, self.now, log)
+            row.read_to = int(until * 1000) - 1
+            self.judge.delivered(log, counted, row.read_to)
+            begin = until
+        self.read[log] = max(begin, self.read[log])
+
+    def _flows(self, fault: Fault, log: str, begin: float, end: float) -> Iterator[Tally]:
+        if log not in fault.logs:
+            return
+        at = fault.begins
+        while at < min(fault.ends, end):
+            if at >= begin:
+                yield Tally(
+                    fault.key,
+                    1,
+                    int(at * 1000),
+                    int(at * 1000),
+                    Sample(("10.0.0.1", "10.0.0.2")),
+                    Sample(("10.0.1.1",)),
+                    now="now denied by it" if fault.mended else "",
+                    examples=Sample(("10.0.0.1 10.0.1.1 1",)),
+                )
+            at += fault.every
+
+    def timer(self) -> None:
+        """A timer fires, in a process that may die."""
+        digests = Digests(
+            Store(self),
+            self,
+            self.post,
+            INTERVAL,
+            REPEAT,
+            30,
+            lambda: self.now,
+            self.sleep,
+            self.new_id,
+            QUIET,
+            self.turned,
+        )
+        try:
+            digests.run()
+        except Killed:
+            if self.nested:
+                raise
+
+    def new_id(self) -> str:
+        """An id that no other digest has."""
+        self.ids += 1
+        return f"{self.ids:08x}"
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.now += seconds
+
+    def turned(self, life: Life) -> str:
+        """What the rules say of a group: those of a fault are mended when it has ended."""
+        for fault in self.faults:
+            if fault.key == life.key and fault.mended and self.now > fault.ends + 600:
+                return "now allowed by every layer"
+        return ""
+
+    def read_state(self) -> tuple[State, str]:
+        """As `DigestState.read`."""
+        self.step()
+        return self.state, str(self.etag)
+
+    def write_state(self, state: State, etag: str) -> str:
+        """As `DigestState.write`."""
+        self.step()
+        if etag != str(self.etag):
+            raise StateChangedError("changed")
+        self.etag += 1
+        self.state = _STATE.decode(msgspec.json.encode(state))
+        if state.pending is not None:
+            self.judge.stored(state.pending, self.now, self.turned)
+        written = str(self.etag)
+        self.step()
+        return written
+
+    def post(self, digest: Digest) -> None:
+        """The receiver takes a digest, fails, or takes it and the answer is lost."""
+        self.step()
+        if not self.healing and self.rng.random() < self.failing:
+            kind = self.rng.randrange(3)
+            if kind == 0:
+                self.judge.accepted(digest, self.now)
+            raise RefusedError("403") if kind == 1 else TransientError("away")
+        self.judge.accepted(digest, self.now)
+        self.step()
+
+    def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
+        """As `Ledgers.ledgers`."""
+        self.step()
+        for log, row in list(self.rows.get(hour.timestamp(), {}).items()):
+            if row.ledger is not None:
+                yield log, row.ledger
+
+    def reached(self, hour: datetime) -> Iterator[tuple[str, int]]:
+        """As `Ledgers.reached`."""
+        self.step()
+        for log, row in list(self.rows.get(hour.timestamp(), {}).items()):
+            yield log, row.read_to
+
+    def watched(self) -> list[Watched]:
+        """As `Ledgers.watched`."""
+        self.step()
+        return list(self.marks.values())
+
+    def unwatch(self, watched: Watched) -> None:
+        """As `Ledgers.unwatch`."""
+        self.step()
+        if self.marks.get(watched.hour) == watched:
+            del self.marks[watched.hour]
+
+    def told(self) -> Counter[str]:
+        """How often what happened, for the count of a whole run."""
+        return self.judge.counts
+
+
+def run(seed: int) -> AlertsWorld:
+    """Run one schedule and let it heal."""
+    rng = random.Random(seed)
+    world = AlertsWorld(rng)
+    for _ in range(rng.randint(6, 14)):
+        world.now += rng.choice((31.0, 120.0, 300.0, 600.0, 1200.0))
+        if rng.random() < 0.8:
+            world.deliver()
+        if rng.random() < 0.9:
+            world.timer()
+    heal(world)
+    world.judge.finish(world)
+    return world
+
+
+def heal(world: Any) -> None:
+    """All that was written is read, nothing fails, and time passes."""
+    world.healing = True
+    last = max(fault.ends for fault in world.faults)
+    world.now = max(world.now, last)
+    for _ in range(9):
+        world.now += 601
+        world.deliver()
+        world.timer()

@@ -1,0 +1,115 @@
+"""Looks on while alerts are told, and knows what must never be."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nsgflow_core.digests.groups import Key, Tally
+from nsgflow_core.digests.message import QUIET, TURNED, Digest, Ended
+from tests.simulation.judge import BrokenPromiseError
+
+_DAY = 86_400.0
+
+
+@dataclass
+class AlertsJudge:
+    """What was delivered, and what became of it.
+
+    `flows` are the times of flows by group and log, `read_to` how far each log was read, both in
+    milliseconds. `open` has the open incidents, `told` when each group was told, in the life that
+    it has.
+    """
+
+    quiet: float
+    repeat: float
+    flows: dict[Key, dict[str, list[int]]] = field(default_factory=dict)
+    read_to: dict[str, int] = field(default_factory=dict)
+    digests: dict[str, Digest] = field(default_factory=dict)
+    taken: dict[str, float] = field(default_factory=dict)
+    open: dict[str, set[str]] = field(default_factory=dict)
+    told: dict[str, list[float]] = field(default_factory=dict)
+    pages: Counter[Key] = field(default_factory=Counter)
+    ends: Counter[Key] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def delivered(self, log: str, counted: Iterable[Tally], read_to: int) -> None:
+        """A log was read so far, with these flows."""
+        for tally in counted:
+            self.flows.setdefault(tally.key, {}).setdefault(log, []).append(tally.last)
+        self.read_to[log] = max(self.read_to.get(log, 0), read_to)
+
+    def stored(self, digest: Digest, now: float, turned: Callable[[Any], str]) -> None:
+        """A digest was stored before it is posted: what it claims must be so by now."""
+        known = self.digests.setdefault(digest.id, digest)
+        _hold(known == digest, f"{digest.id} has changed")
+        if known is digest:
+            for at in digest.ended:
+                self._check_end(at, turned)
+            for tally in digest.groups:
+                self._check_distance(tally.key.id, digest)
+
+    def _check_end(self, at: Ended, turned: Callable[[Any], str]) -> None:
+        if at.because == TURNED:
+            _hold(bool(turned(at)), f"{at.key.rule} is over, and no rule has changed")
+        if at.because != QUIET:
+            return
+        for log, times in self.flows[at.key].items():
+            before = [time for time in times if time <= at.last]
+            if not before:
+                continue
+            until = max(before) + self.quiet * 1000
+            _hold(self.read_to[log] >= until, f"{at.key.rule} is over, and {log} did not go on")
+            after = [time for time in times if max(before) < time <= until]
+            _hold(not after, f"{at.key.rule} is over, and went on")
+
+    def _check_distance(self, name: str, digest: Digest) -> None:
+        times = self.told.get(name, [])
+        if name in digest.about and digest.about[name].times and times:
+            least = min(self.repeat * 2 ** (len(times) - 1), _DAY)
+            _hold(digest.made >= times[-1] + least, f"{name} is told again too soon")
+
+    def accepted(self, digest: Digest, now: float) -> None:
+        """A receiver took a digest."""
+        _hold(self.digests.get(digest.id) == digest, f"{digest.id} was posted and not stored")
+        self.counts["repeats"] += digest.id in self.taken
+        if digest.id in self.taken:
+            for tally in digest.groups:
+                self.told[tally.key.id][-1] = now
+            return
+        self.taken[digest.id] = now
+        for tally in digest.groups:
+            name = tally.key.id
+            _hold(name in digest.about, f"{tally.key.rule} is told, and nobody follows it")
+            about = digest.about[name]
+            if not about.times:
+                _hold(name not in self.open, f"{name} is new, and was told")
+                self.told[name] = []
+                self.pages[tally.key] += 1
+            self.open.setdefault(name, set()).add(about.incident)
+            self.told[name].append(now)
+        for at in digest.ended:
+            _hold(at.key.id in self.open, f"{at.key.rule} is over, and nobody was told of it")
+            del self.open[at.key.id]
+            self.ends[at.key] += 1
+            self.counts[at.because] += 1
+
+    def finish(self, world: Any) -> None:
+        """Everything healed: all was told, and what can be known to be over is."""
+        delivered = sum(len(times) for logs in self.flows.values() for times in logs.values())
+        told = sum(self.digests[name].flows for name in self.taken)
+        _hold(told == delivered, f"{delivered} flows were delivered, {told} told")
+        for key, logs in self.flows.items():
+            _hold(self.pages[key] >= 1, f"{key.rule} was never told")
+            _hold(self.pages[key] <= self.ends[key] + 1, f"{key.rule} was told as new twice")
+            alive = all(
+                self.read_to[log] >= max(at) + self.quiet * 1000 for log, at in logs.items()
+            )
+            _hold(key.id not in self.open or not alive, f"{key.rule} is over, and nobody says so")
+        self.counts["flows"] += delivered
+        self.counts["pages"] += sum(self.pages.values())
+
+
+def _hold(holds: bool, what: str) -> None:
+    if not holds:
+        raise BrokenPromiseError(what)

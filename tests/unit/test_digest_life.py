@@ -1,0 +1,146 @@
+"""The life of groups: what is one, when it is told again, and what is evidence of its end."""
+
+import pytest
+from msgspec.structs import replace
+
+from devtools.estate import Estate, rule
+from nsgflow_core.digests import wording
+from nsgflow_core.digests.groups import MANY_LOGS, MANY_PORTS, Key, Tally, count, shown
+from nsgflow_core.digests.life import Life, begun, end_of, grown, is_due
+from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Digest
+from nsgflow_core.digests.sample import Sample
+from nsgflow_core.digests.scans import MAX_ALONE, fold
+from nsgflow_core.digests.turned import turned
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.estate.resource_graph import read_inventory
+from nsgflow_core.estate.scope import INSIDE
+from nsgflow_core.model import Flow, Group, Record
+from tests.made import Outcome, made
+from tests.unit.test_inventory import Graph
+
+AT = 1_795_421_000_000
+NOW = AT / 1000
+QUIET_SECONDS = 1800.0
+
+
+def tally(port: int | None = 1433, source: str = "10.0.0.1", acl: str = "/nsgs/a") -> Tally:
+    """A group of one source."""
+    key = Key(acl, "web", "deny", inbound=True, protocol="TCP", port=port, scope=INSIDE)
+    return Tally(key, 2, AT, AT, Sample((source,)), Sample(("10.0.1.1",)), name="web")
+
+
+def told(one: Tally, times: int = 1, at: float = NOW) -> Life:
+    """Its life when it was told so often."""
+    return replace(grown([one], {}, {}, "d", at)[one.key.id], times=times)
+
+
+@pytest.mark.parametrize(
+    ("times", "repeat", "minutes"),
+    [(1, 900, 15), (2, 900, 30), (3, 900, 60), (20, 900, 24 * 60), (9, 0, 0), (1, 172_800, 2880)],
+)
+def test_it_is_told_again_after_twice_as_long(times: int, repeat: float, minutes: float) -> None:
+    """Up to a day, or the repeat time itself where that is longer."""
+    life = told(tally(), times)
+    assert is_due(life, repeat, NOW + 60 * minutes)
+    assert not minutes or not is_due(life, repeat, NOW + 60 * minutes - 1)
+
+
+@pytest.mark.parametrize(
+    ("logs", "reached", "hours", "because"),
+    [
+        ({"m:a": AT}, {"m:a": AT + 1_800_000}, 1, QUIET),
+        ({"m:a": AT}, {"m:a": AT + 1_799_999}, 1, ""),
+        ({"m:a": AT}, {}, 1, ""),
+        ({"m:a": AT, "n:b": AT}, {"m:a": AT + 1_800_000}, 1, ""),
+        ({"m:a": AT}, {"m:a": AT + 1_800_000}, 0.4, ""),
+        ({MANY_LOGS: AT}, {"m:a": AT + 10**9}, 1, ""),
+        ({"m:a": AT}, {}, 25, UNKNOWN),
+    ],
+)
+def test_what_is_evidence_of_an_end(
+    logs: dict[str, int], reached: dict[str, int], hours: float, because: str
+) -> None:
+    """Every log that had it went on for as long, and nobody is asked by the clock alone."""
+    one = tally()
+    life = told(Tally(one.key, 2, AT, AT, seen_in=logs))
+    assert end_of(life, reached, "", QUIET_SECONDS, NOW + 3600 * hours)[0] == because
+    assert end_of(life, {}, "now allowed", QUIET_SECONDS, NOW + 301)[0] == TURNED
+    assert end_of(life, {}, "now allowed", QUIET_SECONDS, NOW + 299)[0] == ""
+
+
+def test_one_source_that_is_denied_everywhere_is_one_group() -> None:
+    """Over ports and NSGs, with what comes later; others, and what was told before, stay."""
+    other = tally(22, "10.0.0.9")
+    few = [tally(port) for port in range(MAX_ALONE)]
+    assert len(fold([*few, other], {})) == MAX_ALONE + 1
+    many = [tally(port, acl=f"/nsgs/{port % 5}") for port in range(1000)]
+    scan, left = sorted(fold([*many, other], {}), key=lambda at: at.key.source, reverse=True)
+    assert (scan.key.source, scan.key.port, scan.flows) == ("10.0.0.1", MANY_PORTS, 2000)
+    assert left == other
+
+    lives = grown([scan], {}, {}, "d", NOW)
+    (later,) = fold([tally(7777)], lives)
+    assert later.key == scan.key
+    alone = grown(few, {}, {}, "d", NOW)
+    assert {at.key.source for at in fold([tally(5), tally(7777)], alone)} == {"", "10.0.0.1"}
+    words = "".join(wording.denied_by(scan))
+    assert words == "NSG web, all tried by 10.0.0.1"
+
+
+def test_a_group_that_comes_again_does_not_begin_before_its_last_end() -> None:
+    """The times of a ledger are those of its whole hour."""
+    one = Tally(tally().key, 1, AT, AT + 600_000)
+    assert begun(one, 0).began == AT
+    assert begun(one, AT + 1000).began == AT + 600_000
+
+
+def test_interfaces_are_counted_once() -> None:
+    """Whichever logs tell of them."""
+    one = Tally(tally().key, 1, AT, AT, seen_in={"A:1": AT, "A:2": AT, "B:1": AT})
+    assert shown(one).interfaces == 2
+    assert "on 2 interfaces" in wording.flows(shown(one))
+
+
+def test_a_digest_says_what_is_new_and_what_goes_on() -> None:
+    """And since when."""
+    one = tally()
+    new = Digest("d", NOW, (one,), about={one.key.id: About(0, AT, 2, "i")})
+    still = Digest("d", NOW, (one,), about={one.key.id: About(2, AT, 1234, "i")})
+    assert wording.life(new, one) == ("New: ", "")
+    state, since = wording.life(still, one)
+    assert (state, since) == ("Still: ", "since 2026-11-23 08:03:20 UTC, 1,234 flows in all")
+
+
+def knowledge(made_ms: int, port: str) -> Knowledge:
+    """Two VMs; the NSG of the second one's subnet denies a port."""
+    estate = Estate()
+    vnet = estate.vnet("net", a="10.0.0.0/24", b="10.0.1.0/24")
+    deny = {"name": "Deny", "properties": rule(100, "Deny", port=port)}
+    estate.guard(f"{vnet}/subnets/b", estate.nsg("web-nsg", "g-1", deny))
+    estate.nic(f"{vnet}/subnets/a", "00-0D-3A-00-00-01", "10.0.0.4", vm="jump")
+    estate.nic(f"{vnet}/subnets/b", "00-0D-3A-00-00-02", "10.0.1.4", vm="web")
+    return Knowledge(None, Inventory(read_inventory(Graph(estate))), made_ms=made_ms)
+
+
+def denied(port: int, source: str = "10.0.0.4") -> Flow:
+    """A denied flow between them."""
+    group = Group(Record(0, 1, "", 2, ""), "/x/web-nsg", "web-nsg", "UserRule_X", "000D3A000002")
+    outcome = Outcome(port, "TCP", True, True, "B", "")  # noqa: FBT003
+    return made(group, 0, "", AT, source, "10.0.1.4", 5000, outcome)
+
+
+def test_rules_that_have_turned() -> None:
+    """They denied it, let pass all of it now, and were read after the last of it."""
+    before, after = knowledge(AT - 1, "3389"), knowledge(AT + 1, "22")
+    (one,) = count([denied(3389)], before)
+    life = told(one)
+
+    assert turned(life, after).startswith("now allowed by every layer")
+    assert turned(life, knowledge(AT + 1, "3389")) == ""
+    assert turned(life, knowledge(AT - 1, "22")) == "", "it was denied after that was so"
+    assert turned(life, NOTHING) == ""
+    (never,) = count([denied(443)], before)
+    assert turned(told(never), after) == "", "the rules, as they are known, never denied it"
+    (wide,) = count([denied(3389, f"10.0.0.{n}") for n in range(4, 9)], before)
+    assert turned(told(wide), after) == "", "not all of it can be asked"
