@@ -14,6 +14,7 @@ from benchmarks import (
     enrichment,
     events,
     every,
+    export,
     indexing,
     large,
     parsing,
@@ -44,6 +45,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "throughput": throughput.measure,
     "indexing": indexing.measure,
     "cli": cli.measure,
+    "export": export.measure,
 }
 
 _DEAR: dict[str, Callable[[], list[Figure]]] = {

@@ -1,4 +1,4 @@
-"""What a verdict costs, the line of a digest, and a simulation over a million flows."""
+"""What a verdict costs, a digest's line, proposals, and a simulation over a million flows."""
 
 import io
 import random
@@ -7,6 +7,7 @@ import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from benchmarks import proposing
 from benchmarks.figures import Figure
 from devtools.estate import Estate, rule
 from devtools.flowlogs import Nic, large_log
@@ -48,6 +49,7 @@ def measure() -> list[Figure]:
         ),
         Figure("simulating a million flows, CPU", _simulation(), "files to totals", 10, unit="s"),
         Figure("the line of a digest", _line(), f"{_GROUPS} NSGs, each new", 5, unit="ms"),
+        *proposing.measure(),
     ]
 
 

@@ -7,8 +7,8 @@ import sys
 from devtools import shell
 
 _COMMANDS = (
-    *("", "flows", "denied", "why", "simulate", "coverage", "tail", "checkpoints", "replay"),
-    *("inventory", "run", "check"),
+    *("", "flows", "denied", "why", "simulate", "coverage", "report", "export", "sql"),
+    *("tail", "checkpoints", "replay", "inventory", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
 )
 _INTRODUCTION = """\
@@ -22,10 +22,10 @@ uvx --from '.[cli]' nsgflow --help   # without installing anything
 pip install '.[cli]'                 # then nsgflow …, or python -m nsgflow_core …
 ```
 
-`flows`, `denied`, `why`, `simulate` and `tail` need nothing deployed. All but `tail` read files,
-folders (as `azcopy` keeps them) and `-`, compressed with gzip or not, and open no socket then. Of
-the storage account that the flow logs are sent to they read what is asked for, and sign in with
-the first of these that is there.
+`flows`, `denied`, `why`, `simulate`, `report`, `export`, `sql` and `tail` need nothing deployed.
+All but `tail` read files, folders (as `azcopy` keeps them) and `-`, compressed with gzip or not,
+and open no socket then. Of the storage account that the flow logs are sent to they read what is
+asked for, and sign in with the first of these that is there.
 
 | | |
 |---|---|
@@ -56,6 +56,11 @@ Text from logs cannot steer a terminal: control characters and changes of the wr
 U+FFFD in lines and tables, and escapes in JSON (`\\u001b`), CSV and proposed commands (`\\x1b`). In
 CSV a cell that a spreadsheet would compute (`=`, `+`, `-`, `@`) begins with `'`. What the encoding
 of stdout lacks is written as an escape.
+
+`export` and `sql` need DuckDB, which is the extra `sql` (`pip install '.[cli,sql]'`, or just
+`pip install duckdb`). They take every flow where nothing else is asked for: what `flows
+--display-allowed --display-direction both --display-lb` shows. What is on its way lies in the
+folder for temporary files, about 40 bytes a flow. The SQL of `sql` sees the table `flows` alone.
 
 `checkpoints`, `replay`, `run`, `check` and `dead-letters` take the settings of the deployed
 function from the environment, by the same names; [configuration.md](configuration.md) has them.

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Estate, Sources, Verbose, one_of, output, takes_options
+from nsgflow_core.cli.options import (
+    AccountNames,
+    Estate,
+    Sources,
+    Verbose,
+    one_of,
+    output,
+    takes_options,
+)
 from nsgflow_core.cli.session import session
 
 _OUTPUTS = ("table", "text", "json", "csv")
@@ -16,7 +24,15 @@ _OUTPUTS = ("table", "text", "json", "csv")
 @takes_options
 def coverage(
     *,
-    sources: Sources,
+    accounts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ACCOUNT]...",
+            help="Storage accounts whose newest records are looked for.",
+            show_default=False,
+        ),
+    ] = None,
+    account_name: AccountNames = None,
     estate: Estate,
     fail_on: Annotated[
         str,
@@ -61,15 +77,16 @@ def coverage(
         form = one_of("--output", form, _OUTPUTS)
         refused = _words("--fail-on", fail_on, coverages.FAILURES)
         shown = _words("--only", only, coverages.FAILURES)
-        accounts = opened(sources, os.environ) if are_named(sources, os.environ) else ()
-        if isinstance(accounts, FileLogs):
+        sources = Sources(accounts, account_name)
+        read = opened(sources, os.environ) if are_named(sources, os.environ) else ()
+        if isinstance(read, FileLogs):
             raise BadInputError("coverage takes storage accounts; give the inventory's file to "
                                 "--inventory")  # fmt: skip
         source = estate.inventory or AZURE
         kept = kept_of(source, os.environ, refresh=estate.refresh)
         kept = with_flow_logs(kept, source, os.environ)
         found = covered(Inventory(kept.inventory), kept.flow_logs or ())
-        rows = coverages.rows(found, accounts)
+        rows = coverages.rows(found, read)
         totals = coverages.totals(rows)
         coverages.write([row for row in rows if coverages.is_any(row, shown)], form, totals,
                         kept.made)  # fmt: skip

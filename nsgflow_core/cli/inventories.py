@@ -110,7 +110,10 @@ def with_flow_logs(kept: Kept, source: str, environ: Mapping[str, str]) -> Kept:
     with signed_in(environ) as manager:
         made = msgspec.structs.replace(kept, flow_logs=read_flow_logs(manager))
     if source == AZURE:
-        write_file(_place(environ), made)
+        place = _place(environ)
+        kept_at = place.stat().st_mtime
+        write_file(place, made)
+        os.utime(place, (kept_at, kept_at))  # the rest of it is no newer for that
     return made
 
 

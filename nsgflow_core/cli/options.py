@@ -68,6 +68,17 @@ def one_of(flag: str, value: str, words: Sequence[str]) -> str:
     return folded[value.casefold()]
 
 
+AccountNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--account-name",
+        metavar="NAME",
+        help="Storage account with the flow logs: its name, resource id or blob service URL; "
+        "may be repeated. 'az storage account list -o table' shows yours.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where flows are read from."""
@@ -80,15 +91,7 @@ class Sources:
             show_default=False,
         ),
     ] = None
-    account_name: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--account-name",
-            metavar="NAME",
-            help="Storage account with the flow logs: its name, resource id or blob service URL; "
-            "may be repeated. 'az storage account list -o table' shows yours.",
-        ),
-    ] = None
+    account_name: AccountNames = None
 
 
 MAGIC = b"nsgflow inventory 2\n"

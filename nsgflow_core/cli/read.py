@@ -358,6 +358,8 @@ class Download:
 def unreadable(bad: Sequence[Bad]) -> str:
     """What to say of pieces that cannot be read."""
     first = min(bad, key=lambda one: one.offset)
+    if len(bad) == 1:
+        return f"a piece is unreadable, at byte {first.offset} ({first.reason})"
     return f"{len(bad)} pieces are unreadable, the first at byte {first.offset} ({first.reason})"
 
 

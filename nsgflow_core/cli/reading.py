@@ -130,6 +130,11 @@ class Reading:
             self.tally = reader.tally
             yield reader, self._hours(seen)
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything was read so far that there is to read."""
+        return not self._logs.failures and not self.tally.failures
+
     def _hours(self, seen: Unseen) -> Iterable[list[Log]]:
         """The logs to read, an hour at a time."""
         span = None if self._span is None else self._span.hours()

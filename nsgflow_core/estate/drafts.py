@@ -7,12 +7,13 @@ two share one, and the same rule has the same at every run.
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import msgspec
 
+from nsgflow_core.estate.acl import DENY
 from nsgflow_core.estate.boxes import Box, fewest
 from nsgflow_core.estate.needs import WITH_PORTS, Kind, Place, Point
 from nsgflow_core.estate.rules import FIRST_PRIORITY, LAST_PRIORITY, Rule
@@ -23,6 +24,7 @@ MOST_RULES = 1000
 """Rules that an NSG may have:
 https://learn.microsoft.com/azure/azure-resource-manager/management/azure-subscription-service-limits#azure-networking-limits"""
 
+_MOST_SAID = 3
 _PROTOCOLS = {"TCP": "Tcp", "UDP": "Udp", "ICMP": "Icmp", "50": "Esp", "51": "Ah"}
 
 
@@ -153,6 +155,20 @@ def _give_at_one(some: Sequence[tuple[Rule, Draft]]) -> None:
             taken.add(at)
             room -= 1
             draft.rule = msgspec.structs.replace(draft.rule, priority=at)
+            draft.besides += tuple(_passed_by(draft, at, before))
+
+
+def _passed_by(draft: Draft, priority: int, before: int) -> Iterator[str]:
+    """What a rule comes before besides the one that denies, where that can let more in."""
+    passed = [
+        f"{rule.name!r} ({rule.priority})"
+        for rule in draft.place.rules
+        if priority < rule.priority < before and rule.access == DENY
+    ]
+    if passed and draft.besides:
+        more = f" and {len(passed) - _MOST_SAID} more" if len(passed) > _MOST_SAID else ""
+        names = ", ".join(passed[:_MOST_SAID])
+        yield f"it comes before {names}{more} as well, and lets through what that denied of this"
 
 
 def _name(

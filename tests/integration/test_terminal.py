@@ -223,11 +223,14 @@ def test_what_was_kept_before_there_were_flow_logs(azure: ResourceManager) -> No
     place = next(cache_folder(os.environ).iterdir())
     older = replace(inventories.read_file(str(place)), flow_logs=None, made=1_772_600_000.0)
     inventories.write_file(place, older)
+    hours_ago = time.time() - 5 * 3600
+    os.utime(place, (hours_ago, hours_ago))
     azure.queries.clear()
     assert "as of 2026-03-04" in invoke("coverage").stdout
     assert len(azure.queries) == 1
     invoke("coverage")
     assert len(azure.queries) == 1
+    assert place.stat().st_mtime == pytest.approx(hours_ago)
 
 
 def test_moved_to_where_nobody_is_signed_in(azure: ResourceManager, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import time
 from itertools import accumulate
+from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nsgflow_core.logs.blocks import BlockList
-from nsgflow_core.model import Block
+from nsgflow_core.logs.blocks import BlockList, FlowLogs
+from nsgflow_core.model import BlobRef, Block
 
 MOST_BLOCKS = 50_000
 
@@ -62,3 +64,18 @@ def test_places_cost_the_same_in_the_longest_list() -> None:
         assert listed.holding(offset) == listed.blocks[listed.delivered(offset)]
         assert listed.window_end(offset, 4 << 20) > offset
     assert time.process_time() - begun < 1.0
+
+
+def test_a_size_that_no_header_tells_is_the_end_of_the_last_block() -> None:
+    """The service tells it; an emulator may not."""
+    committed = [SimpleNamespace(id=name, size=size) for name, size in (("a", 12), ("b", 30))]
+
+    def listed(_: str, raw_response_hook: Any) -> Any:
+        raw_response_hook(SimpleNamespace(http_response=SimpleNamespace(headers={"ETag": '"1"'})))
+        return committed, []
+
+    client = SimpleNamespace(get_block_list=listed)
+    service: Any = SimpleNamespace(get_blob_client=lambda *_: client)
+    found = FlowLogs({"logs": service}).list_blocks(BlobRef("logs", "container", "path"))
+    assert (found.size, found.etag) == (42, '"1"')
+    assert [block.end for block in found.blocks] == [12, 42]

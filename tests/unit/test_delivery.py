@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nsgflow_core.delivery.report import Report
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
-from nsgflow_core.model import Position
+from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
@@ -241,3 +242,14 @@ def test_accounts_always_add_up(sizes: list[int], bad: set[int], away_after: int
     assert (done.error is None) == (done.reached == END)
     if done.reached == END:
         assert dead == sorted(number for number in bad if number < total)
+
+
+def test_one_error_stands_for_all_of_a_run() -> None:
+    """It names each sink; one refusal among them is no matter of trying again."""
+    ref = BlobRef("logs", "container", "path")
+    report = Report(ref, errors={"webhook": TransientError("503"), "table": TransientError("429")})
+    assert str(report.error()) == f"table: 429; webhook: 503 ({ref})"
+    assert isinstance(report.error(), TransientError)
+    report.errors["table"] = RefusedError("403")
+    assert isinstance(report.error(), RefusedError)
+    assert Report(ref).error() is None

@@ -102,3 +102,23 @@ def test_a_stop_ends_after_the_slice_that_runs() -> None:
     drain.stop(5)
     drain.add(ref(1))
     assert (drain.wait(0), runs) == (True, [ref(0)])
+
+
+def test_waiting_ends_with_the_time_or_with_the_work() -> None:
+    """A slice that hangs is not waited for longer than was said, one that ends no longer."""
+    hung = threading.Event()
+
+    def run(at: BlobRef) -> Report:
+        hung.wait(10)
+        return Report(at)
+
+    drain = Drain(run, beside)
+    drain.add(ref(1))
+    begun = time.monotonic()
+    assert not drain.wait(0.05)
+    drain.stop(0.05)
+    assert time.monotonic() - begun < 5
+    threading.Timer(0.2, hung.set).start()
+    drain.stop(60)
+    assert drain.wait(0)
+    assert time.monotonic() - begun < 30

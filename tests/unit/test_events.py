@@ -143,3 +143,13 @@ _JSON = st.recursive(
 def test_nothing_that_comes_raises(body: bytes) -> None:
     """Any bytes, any JSON, and any data of an event."""
     read_message(body)
+
+
+def test_base64_with_other_letters_is_none() -> None:
+    """Python would pass them over, and read a message that nobody wrote."""
+    text = packed(event())
+    (found,) = read_message(text).events
+    assert found.container == NSG_CONTAINER
+    message = read_message(text[:9] + b"!" + text[9:])
+    assert message.events == []
+    assert "neither JSON nor Base64" in message.problems[0]

@@ -326,3 +326,15 @@ def test_every_problem_is_told() -> None:
     with pytest.raises(BadInputError) as caught:
         compile_terms("color=red port=99999 nsg=ok action=maybe")
     assert all(word in str(caught.value) for word in ("color", "99999", "maybe"))
+
+
+def test_two_filters_that_must_both_hold_know_what_either_asks() -> None:
+    """Whether an inventory is needed is told by the keys."""
+    both = all_of(compile_terms("nsg=a"), compile_terms("port=1 rule=x"))
+    assert both.keys == {"nsg", "port", "rule"}
+
+
+def test_a_flow_type_that_there_is_none_of_names_those_that_there_are() -> None:
+    """And the value that was given."""
+    with pytest.raises(BadInputError, match=r"'Internet' is not one of .*IntraVNet"):
+        compile_terms("type=Internet")

@@ -180,7 +180,22 @@ def test_null_flows_of_one_rule_cost_no_other_rule() -> None:
     found, bad = read(document)
 
     assert [(flow.text, flow.group.rule) for flow in found] == [(V2, "r"), (V2_LATER, "")]
-    assert len(bad) == 2
+    assert [(piece.reason, json.loads(piece.data)) for piece in bad] == [
+        ("flows is not a list", {"rule": "x", "flows": None}),
+        ("not an object with flows", "no rule"),
+    ]
+
+
+def test_a_record_that_is_read_leniently_keeps_whose_it_is() -> None:
+    """One odd rule costs neither the NSG nor the interface of the others."""
+    document = nsg([V2]) | {"resourceId": "/S/NETWORKSECURITYGROUPS/Other", "macAddress": "0A"}
+    document["properties"]["flows"].append("no rule")
+    del document["properties"]["flows"][0]["flows"][0]["mac"]
+    (flow,), _ = read(document)
+
+    assert flow.group.acl_group == "/s/networksecuritygroups/other"
+    assert flow.group.record.target == "/s/networksecuritygroups/other"
+    assert flow.group.record.time == document["time"]
 
 
 @pytest.mark.parametrize("key", ["time", "macAddress", "resourceId"])

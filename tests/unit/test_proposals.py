@@ -183,6 +183,23 @@ def test_what_must_stand_first_takes_no_room_that_others_need() -> None:
     assert last.proof.still == ("Last of web",)
 
 
+def test_a_rule_that_allows_more_tells_which_others_it_comes_before() -> None:
+    """Those between it and the rule that denies let through less than they did."""
+    judge = files(
+        all_of("Deny", 300, "Deny"),
+        all_of("DenyDns", 299, "Deny", ports=("54",)),
+        all_of("Allow", 298, "Allow", ports=("55",)),
+    )
+    both = [group(port=53, protocol=name, rule="UserRule_Deny") for name in ("TCP", "UDP")]
+    (one,) = rules_of(both, judge)
+    assert one.rule.priority == 297
+    assert one.besides[1:] == (
+        "it comes before 'DenyDns' (299) as well, and lets through what that denied of this",
+    )
+    (one,) = rules_of(both[:1], judge)
+    assert one.besides == ()
+
+
 def test_an_nsg_that_is_full_takes_no_more() -> None:
     """A thousand rules are what Azure allows, both directions together."""
     out = [all_of(f"Out{at}", 100 + at, "Allow", inbound=False) for at in range(998)]

@@ -41,6 +41,9 @@ def test_a_service_is_never_inside() -> None:
 
     assert scope(one, storage) == INTERNET
     assert scope(one, somewhere) == INSIDE
+    regions = {"AzureCloud": ["20.0.0.0/16"], "AzureCloud.westeurope": ["20.0.0.0/16"]}
+    assert scope(one, Knowledge(load(regions))) == INSIDE
+    assert scope(one, Knowledge(load({**regions, "Sql": ["20.0.0.0/16"]}))) == INTERNET
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,9 @@ def knowledge() -> Knowledge:
     made.nic(f"{public}/subnets/App", "00-0D-3A-00-00-01", "20.0.0.4", vm="Db")
     made.nic(f"{public}/subnets/App", "00-0D-3A-00-00-02", "20.0.1.5", vm="Web")
     made.nic(f"{private}/subnets/App", "00-0D-3A-00-00-03", "10.0.0.4", vm="Old")
+    for number, name in enumerate(("Twin", "Double"), 4):  # one range in two VNets
+        twin = made.vnet(name, App="50.0.0.0/24")
+        made.nic(f"{twin}/subnets/App", f"00-0D-3A-00-00-0{number}", f"50.0.0.{number}")
     made.site("Campus", "141.20.0.0/16")
     return Knowledge(inventory=read(made))
 
@@ -70,6 +76,12 @@ def knowledge() -> Knowledge:
         # An appliance passes on what is not its own.
         ("10.0.0.9", "8.8.8.8", True, "000D3A000003", OUTBOUND),
         ("8.8.8.8", "10.0.0.9", False, "000D3A000003", INTERNET),
+        ("192.168.77.7", "8.8.8.8", False, "000D3A000003", OUTBOUND),
+        # Which of two VNets with one range is meant, the interface tells.
+        ("50.0.0.77", "50.0.0.4", True, "000D3A000004", INSIDE),
+        ("50.0.0.77", "8.8.8.8", False, "000D3A000005", OUTBOUND),
+        # An interface that is not known is found by its address.
+        ("20.0.9.9", "20.0.0.4", True, "", INTERNET),
     ],
 )
 def test_with_an_inventory(

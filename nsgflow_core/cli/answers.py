@@ -1,0 +1,101 @@
+"""What SQL answers, and how it is shown."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nsgflow_core.cli.database import Database, database
+from nsgflow_core.cli.exporting import PARQUET
+from nsgflow_core.cli.formats import write_csv, write_json, write_table
+from nsgflow_core.cli.options import Estate, Sources, Wanted, When
+from nsgflow_core.errors import BadInputError
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+def parquet_files(sources: Sources, wanted: Wanted, when: When, estate: Estate) -> list[Path]:
+    """The sources, where they are Parquet files; none where they are logs or accounts.
+
+    Raises:
+        BadInputError: there are both, one is not there, or SQL itself must choose the flows.
+    """
+    given = [*(sources.sources or ()), *(sources.account_name or ())]
+    files = [text for text in given if text.lower().endswith(PARQUET)]
+    if not files:
+        return []
+    if others := [text for text in given if text not in files]:
+        raise BadInputError(f"give Parquet files or logs, not both: {files[0]} and {others[0]}")
+    if any(getattr(kind, each.name) for kind in (wanted, when, estate) for each in fields(kind)):
+        raise BadInputError(
+            f"{files[0]} is read as it is: say in WHERE which flows, for example FlowTime >= "
+            "'2026-11-23 08:00Z'"
+        )
+    for text in files:
+        if not Path(text).expanduser().is_file():
+            raise BadInputError(f"there is no file {text}")
+    return [Path(text).expanduser() for text in files]
+
+
+def check(query: str) -> None:
+    """Have SQL looked at before a log is read; a SELECT is bound to the table's columns too.
+
+    Raises:
+        BadInputError: it is wrong.
+    """
+    with database() as empty:
+        empty.lock()
+        empty.explain(query)
+
+
+def write(flows: Database, query: str, form: str) -> None:
+    """Run SQL that reaches nothing but the table, and write what it answers to stdout."""
+    flows.lock()
+    names, rows = flows.ask(query)
+    columns = _told_apart(names)
+    if form == "json":
+        for row in rows:
+            write_json(_JSON.encode(dict(zip(columns, map(_value, row), strict=True))))
+    elif form == "csv":
+        write_csv(columns, (dict(zip(columns, map(_cell, row), strict=True)) for row in rows))
+    elif columns:
+        write_table(columns, [[str(_cell(cell)) for cell in row] for row in rows])
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Names of columns, none of them twice."""
+    found: list[str] = []
+    for name in names:
+        number, free = 1, name
+        while free in found:
+            number += 1
+            free = f"{name}_{number}"
+        found.append(free)
+    return found
+
+
+def _value(cell: Any) -> Any:
+    """A value as JSON has it; times like those of rows."""
+    if isinstance(cell, datetime) and cell.tzinfo is not None:
+        moment = cell.astimezone(UTC)
+        kept = "milliseconds" if moment.microsecond % 1000 == 0 else "microseconds"
+        return f"{moment.replace(tzinfo=None).isoformat(timespec=kept)}Z"
+    if isinstance(cell, list):
+        return [_value(each) for each in cell]
+    if isinstance(cell, dict):
+        return {str(_cell(key)): _value(each) for key, each in cell.items()}
+    return cell
+
+
+def _cell(cell: Any) -> str | int | float:
+    """A value as a cell: numbers and texts as they are, else as JSON has it."""
+    value = _value(cell)
+    if value is None:
+        return ""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return value
+    text = _JSON.encode(value).decode()
+    return text[1:-1] if text.startswith('"') else text

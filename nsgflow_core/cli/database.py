@@ -1,0 +1,247 @@
+"""Flows in a database of their own (DuckDB), to be kept as Parquet or asked in SQL.
+
+Rows go in many thousand at once, so that memory is bounded and little time is added to that of
+reading the logs: what is a flow's own as CSV, what many flows share (NSG, rule, blob) once for all
+of them as JSON. The database is a file that lives as long as the command.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nsgflow_core.cli.harmless import printable
+from nsgflow_core.cli.read import Found
+from nsgflow_core.columns import columns
+from nsgflow_core.errors import BadInputError, NsgflowError
+from nsgflow_core.estate import enrich
+from nsgflow_core.estate.addresses import address_class
+from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.sinks import rows
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_TYPES = {"datetime": "TIMESTAMPTZ", "string": "VARCHAR", "int": "INTEGER", "long": "BIGINT"}
+"""Types in SQL and Parquet, by those of schema.json."""
+_TOGETHER = 122_880
+"""Flows that are inserted at once: as many as a row group of DuckDB's."""
+_PAGE = 1000
+_OWN = {
+    "FlowTime": "BIGINT",
+    "FlowId": "VARCHAR",
+    "SrcIp": "VARCHAR",
+    "DestIp": "VARCHAR",
+    "SrcPort": "INTEGER",
+    "DestPort": "INTEGER",
+    "L7Protocol": "VARCHAR",
+    "PacketsSrcToDest": "BIGINT",
+    "BytesSrcToDest": "BIGINT",
+    "PacketsDestToSrc": "BIGINT",
+    "BytesDestToSrc": "BIGINT",
+}
+"""What differs from flow to flow, and its type in CSV. None of it needs quotes: numbers, canonical
+addresses, names of IANA's registry."""
+_TIME = "make_timestamptz(1000 * own.FlowTime)"
+_MADE = {
+    "TimeGenerated": _TIME,
+    "FlowTime": _TIME,
+    "L7Protocol": "coalesce(own.L7Protocol, '')",  # what is empty in CSV is null
+}
+_NO_DUCKDB = (
+    "this needs DuckDB, which is not installed: pip install duckdb, or pipx inject nsgflow duckdb "
+    "where pipx installed nsgflow"
+)
+_REFUSED = "Permission Error"
+
+
+@contextmanager
+def database() -> Iterator["Database"]:
+    """A database with the table `flows`, which is empty.
+
+    Raises:
+        NsgflowError: DuckDB is not installed, or refuses what it was asked.
+    """
+    try:
+        import duckdb  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError:
+        raise NsgflowError(_NO_DUCKDB) from None
+    with tempfile.TemporaryDirectory(prefix="nsgflow-", ignore_cleanup_errors=True) as folder:
+        connection = duckdb.connect(
+            Path(folder) / "flows.duckdb",
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "preserve_insertion_order": "false",
+                # No variable of this program's is taken for a table.
+                "python_enable_replacements": "false",
+            },
+        )
+        with connection, ThreadPoolExecutor(1, thread_name_prefix="duckdb") as worker:
+            try:
+                yield Database(connection, worker, Path(folder))
+            except KeyboardInterrupt:
+                connection.interrupt()
+                raise
+            except duckdb.Error as exc:
+                raise (BadInputError if _is_of_sql(exc) else NsgflowError)(_said(exc)) from exc
+
+
+class Database:
+    """The table `flows`: the columns of the row, times in UTC.
+
+    DuckDB works in a thread of its own, since it does not listen to interrupts all the time.
+    """
+
+    def __init__(self, connection: "DuckDBPyConnection", worker: Executor, folder: Path) -> None:
+        """Make the table; `folder` is for what is on its way into it."""
+        self._connection = connection
+        self._worker = worker
+        self._own, self._shared = folder / "own.csv", folder / "shared.json"
+        kinds = {name: _TYPES[kind] for name, kind in columns().items()}
+        shared = {name: kinds[name] for name in kinds if name not in {*_OWN, *_MADE}}
+        cells = ", ".join(
+            _MADE.get(name) or (f"own.{name}" if name in _OWN else f"shared.{name}")
+            for name in kinds
+        )
+        self._inserting = f"""
+            INSERT INTO flows SELECT {cells}
+            FROM read_csv(
+                '{_quoted(self._own)}', columns = {_struct({"key": "INTEGER"} | _OWN)},
+                auto_detect = false, header = false, delim = ',', quote = '', escape = ''
+            ) AS own
+            JOIN read_json(
+                '{_quoted(self._shared)}', columns = {_struct({"key": "INTEGER"} | shared)},
+                format = 'newline_delimited', maximum_object_size = {64 * 1024 * 1024}
+            ) AS shared ON own.key = shared.key"""  # noqa: S608 - of names that are ours
+        self._execute("SET TimeZone = 'UTC'")
+        self._execute("SET enable_progress_bar = false")  # it would go among what is written
+        self._execute(
+            f"CREATE TABLE flows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})"
+        )
+
+    def _execute(self, query: str, values: Mapping[str, Any] | None = None) -> None:
+        self._worker.submit(self._connection.execute, query, values).result()
+
+    def ask(self, query: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        """The names of columns that SQL answers with, and the rows."""
+        self._execute(query)
+        names = [str(name) for name, *_ in self._connection.description or ()]
+        return names, self._rows() if names else iter(())
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        while page := self._worker.submit(self._connection.fetchmany, _PAGE).result():
+            yield from page
+
+    def explain(self, query: str) -> None:
+        """Look at SQL without running it; a SELECT is bound to the table's columns too.
+
+        Raises:
+            BadInputError: there is none.
+        """
+        from duckdb import StatementType  # noqa: PLC0415 - it is here
+
+        statements = self._connection.extract_statements(query)
+        if not statements:
+            raise BadInputError("there is no SQL: give for example 'SELECT count(*) FROM flows'")
+        if len(statements) == 1 and statements[0].type == StatementType.SELECT:
+            self._execute(f"EXPLAIN {statements[0].query}")
+
+    def load(self, found: Iterable[Found], knowledge: Knowledge = NOTHING) -> None:
+        """Insert flows."""
+        upcoming = iter(found)
+        while some := list(islice(upcoming, _TOGETHER)):
+            lines, shared = _taken_apart(some, knowledge)
+            self._own.write_text("\n".join([*lines, ""]), encoding="utf-8")
+            self._shared.write_bytes(msgspec.json.Encoder().encode_lines(shared))
+            self._execute(self._inserting)
+
+    def load_parquet(self, files: Sequence[Path]) -> None:
+        """Take what `export` wrote for the table."""
+        self._execute("DROP TABLE flows")
+        self._execute(
+            "CREATE TABLE flows AS FROM read_parquet($files, union_by_name = true)",
+            {"files": [str(file) for file in files]},
+        )
+
+    def write_parquet(self, path: Path, omit: Sequence[str] = ()) -> None:
+        """Write the table, without the columns in `omit`."""
+        kept = ", ".join(name for name in columns() if name not in omit)
+        self._execute(
+            f"COPY (SELECT {kept} FROM flows) TO '{_quoted(path)}' "  # noqa: S608 - names of ours
+            "(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+        )
+
+    def lock(self) -> None:
+        """Let SQL reach nothing but the table from now on: no file, no network, no extension."""
+        self._execute("SET enable_external_access = false")
+        self._execute("SET lock_configuration = true")
+
+
+def _taken_apart(
+    found: Sequence[Found], knowledge: Knowledge
+) -> tuple[list[str], list[Mapping[str, Any]]]:
+    """Flows as lines of CSV, each begun with the key of what it shares with others."""
+    lines: list[str] = []
+    shared: list[Mapping[str, Any]] = []
+    encoders: dict[BlobRef, Any] = {}
+    group, alike = None, dict[tuple[Any, ...], int]()
+    for log, flow in found:
+        if flow.group is not group:
+            group, alike = flow.group, {}
+        ends = _ends(flow, knowledge)
+        kind = (flow.decision, flow.detail, flow.direction_code, flow.protocol_code, ends)
+        if (key := alike.get(kind)) is None:
+            key = alike[kind] = len(shared)
+            if (encode := encoders.get(log.ref)) is None:
+                encode = encoders[log.ref] = rows.encoder(log.ref, knowledge)
+            shared.append(msgspec.json.decode(encode(flow)) | {"key": key})
+        port = flow.dst_port
+        service = "" if port is None else enrich.service_name(flow.protocol, port)
+        numbers = (flow.packets_sent, flow.bytes_sent, flow.packets_received, flow.bytes_received)
+        counters = ",".join(["" if number is None else str(number) for number in numbers])
+        lines.append(
+            f"{key},{flow.time_ms},{rows.flow_id(log.ref, flow)},{flow.src},{flow.dst},"
+            f"{'' if flow.src_port is None else flow.src_port},"
+            f"{'' if port is None else port},{service},{counters}"
+        )
+    return lines, shared
+
+
+def _ends(flow: Flow, knowledge: Knowledge) -> Any:
+    """What a flow's ends tell, as far as its row depends on them."""
+    if knowledge is NOTHING:
+        return address_class(flow.src if flow.inbound else flow.dst)
+    return enrich.ends(flow, knowledge)
+
+
+def _struct(kinds: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in kinds.items()) + "}"
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _is_of_sql(error: Exception) -> bool:
+    """Whether the mend of an error is another question."""
+    import duckdb  # noqa: PLC0415 - here only where it was raised
+
+    return isinstance(
+        error, (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException)
+    )
+
+
+def _said(error: Exception) -> str:
+    """An error of DuckDB's in one line: without the query and the place in it."""
+    text = str(error).partition("\n\nLINE ")[0]
+    said = printable(" ".join(text.split()))
+    if said.startswith(_REFUSED):
+        return f"{said}: sql reads the table flows and nothing else"
+    return said
