@@ -10,6 +10,7 @@ _COMMANDS = (
     *("", "flows", "denied", "why", "simulate", "coverage", "report", "export", "sql"),
     *("tail", "checkpoints", "replay", "inventory", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
+    *("silence", "silence add", "silence list", "silence end"),
 )
 _INTRODUCTION = """\
 # The command line
@@ -62,8 +63,9 @@ of stdout lacks is written as an escape.
 --display-allowed --display-direction both --display-lb` shows. What is on its way lies in the
 folder for temporary files, about 40 bytes a flow. The SQL of `sql` sees the table `flows` alone.
 
-`checkpoints`, `replay`, `run`, `check` and `dead-letters` take the settings of the deployed
-function from the environment, by the same names; [configuration.md](configuration.md) has them.
+`checkpoints`, `replay`, `run`, `check`, `dead-letters` and `silence` take the settings of the
+deployed function from the environment, by the same names;
+[configuration.md](configuration.md) has them.
 What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 
 | exit status | |

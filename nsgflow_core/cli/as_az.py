@@ -43,9 +43,9 @@ class Az:
         target = nsg_target(one.nsg) or _NOWHERE
         options = [
             ("az", "network", "nsg", "rule", "create"),
-            ("--subscription", target.subscription),
-            ("--resource-group", target.group),
-            ("--nsg-name", target.name),
+            _value("--subscription", target.subscription),
+            _value("--resource-group", target.group),
+            _value("--nsg-name", target.name),
             ("--name", rule.name),
             ("--priority", str(rule.priority or self.placeholder(one))),
             ("--access", "Allow"),
@@ -84,6 +84,11 @@ def _wrapped(words: Sequence[str], width: int) -> list[str]:
         else:
             lines.append(_AFTER + word)
     return lines
+
+
+def _value(option: str, value: str) -> Sequence[str]:
+    """An option with its value, also where that looks like an option itself."""
+    return (f"{option}={value}",) if value.startswith("-") else (option, value)
 
 
 def _side(end: str, texts: Sequence[str]) -> Sequence[str]:

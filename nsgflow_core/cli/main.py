@@ -4,7 +4,7 @@ A command's file is imported when the command is asked for, and imports what it 
 runs: `nsgflow --help` costs little more than importing typer, however many commands there are.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,23 @@ class DeadLetters(LazyGroup):
     }
 
 
+class Silence(LazyGroup):
+    """The commands below `silence`, of which `add` need not be said."""
+
+    package = "nsgflow_core.cli.silence"
+    helps = {  # noqa: RUF012 - read only
+        "add": "Hold back groups that match TERMS, for a while.",
+        "list": "Show the silences that hold.",
+        "end": "End a silence before its time; what it held back is told.",
+    }
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Terms in the place of a command are those of a new silence."""
+        if args and args[0] not in (*self.helps, "-h", "--help"):
+            args = ["add", *args]
+        return super().parse_args(ctx, args)
+
+
 class Nsgflow(LazyGroup):
     """The commands, in the order in which help lists them."""
 
@@ -49,6 +66,8 @@ class Nsgflow(LazyGroup):
         "run": "Run the pipeline in a loop, without Functions.",
         "check": "Check what stands in the way, each with its mend.",
         "dead-letters": "List, show and resend what was put aside.",
+        "silence": "Hold back what people are told, for a while.",
+        "mark": "Mark what you did, for the digests to say.",
     }
     groups = {  # noqa: RUF012 - read only
         "dead-letters": typer.Typer(
@@ -62,7 +81,18 @@ class Nsgflow(LazyGroup):
             add_completion=False,
             rich_markup_mode=None,
             context_settings=SETTINGS,
-        )
+        ),
+        "silence": typer.Typer(
+            cls=Silence,
+            help="""Hold back what people are told, for a while.
+
+            `nsgflow silence TERMS --for 2h` makes a silence. Takes the function's own settings
+            (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment.""",
+            no_args_is_help=True,
+            add_completion=False,
+            rich_markup_mode=None,
+            context_settings=SETTINGS,
+        ),
     }
 
 

@@ -81,6 +81,18 @@ def moment(text: str, now: datetime) -> datetime:
         ) from exc
 
 
+def duration(text: str) -> timedelta:
+    """How long: `90s`, `30m`, `1h30m`, `3d`, `1w`.
+
+    Raises:
+        BadInputError: it is none of these.
+    """
+    now = datetime.now(UTC)
+    if not _AGO.fullmatch(text.strip()) or text.strip().startswith("-"):
+        raise BadInputError(f"{text!r} is no length of time: give one such as 30m, 2h or 3d")
+    return now - moment(text, now)
+
+
 def _clock(clock: str, text: str, now: datetime) -> datetime:
     """The last time that it was so late, in UTC."""
     try:

@@ -11,7 +11,7 @@ nothing is counted twice or left out.
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,11 +19,15 @@ import msgspec
 from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import Tally, rank, shown
+from nsgflow_core.digests.hours import HOUR_MS, hours_to_look
 from nsgflow_core.digests.ledger import Seen, read_to, unseen
-from nsgflow_core.digests.life import MAX_LIVES, Life, end_of, ended, grown, is_due
+from nsgflow_core.digests.life import MAX_LIVES, Life, end_of, ended, grown, is_due, is_quiet
+from nsgflow_core.digests.marks import before_groups
 from nsgflow_core.digests.memory import Ledgers, State, StateChangedError, StateStore, Watched
 from nsgflow_core.digests.message import Digest, Ended
+from nsgflow_core.digests.quieting import by_id, hold_back, inhibited
 from nsgflow_core.digests.scans import fold
+from nsgflow_core.digests.silences import Held, Silence, active, silencing
 from nsgflow_core.digests.waiting import Waiting
 from nsgflow_core.errors import DataRefusedError, NsgflowError, TransientError
 from nsgflow_core.logs.path import hour_name, hour_named
@@ -42,14 +46,14 @@ _MARK_SECONDS = 600.0
 _LOOK_SECONDS = 120.0
 """How often, at most, it is asked how far logs were read."""
 _LONGEST_LOOK = 1800.0
-_TURN_SECONDS = 600.0
-"""Behind the beginning of an hour a sweep has found what was missed at the end of the last."""
-_MOST_HOURS = 6
 _RECENT = 4 * 3600.0
 _LONGEST_WAIT = 600.0
 _SHORT_WAIT = 5.0
 _TRIES = 5
 _OTHERS = ""
+
+
+Changed = Callable[[Mapping[str, int], Sequence[Tally]], Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -83,7 +87,10 @@ class _Gathered:
 class Digests:
     """Makes digests and posts them; times in seconds, `now` since the epoch.
 
-    `turned` gives what the rules say of a group if they let it pass by now, else "".
+    `turned` gives what the rules say of a group if they let it pass by now, else "". `changed`
+    gives the last change on the path of groups that have just begun, by their ids; it is asked
+    once a digest at most, with the times of their first flows. `silences`
+    reads all that there are.
     """
 
     store: StateStore
@@ -97,6 +104,8 @@ class Digests:
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
     quiet: float = 1800.0
     turned: Callable[[Life], str] = field(default=lambda _: "")
+    silences: Callable[[], Sequence[Silence]] = field(default=tuple)
+    changed: Changed = field(default=lambda _begun, _groups: {})
 
     def run(self) -> DigestReport:
         """Read what is new, and post the digest that is due, if one is.
@@ -118,7 +127,7 @@ class Digests:
         now = self.now()
         free = self._is_free(state, now)
         if free and state.pending is None:
-            state = self._make(state, now, {} if gathered.failures else reached)
+            state = self._tell(state, now, {} if gathered.failures else reached)
         report = DigestReport(state.to_post, waiting=len(state.waiting))
         report.denied = any(life.denied for life in state.lives.values())
         report.unread = len(gathered.failures)
@@ -147,17 +156,18 @@ class Digests:
         """
         now = self.now()
         waiting = {tally.key.id: tally for tally in state.waiting}
-        lasts = (life.with_more(waiting.get(at)).last for at, life in state.lives.items())
-        quiet = [last for last in lasts if now - last / 1000 >= self.quiet]
+        lives = (life.with_more(waiting.get(name)) for name, life in state.lives.items())
+        quiet = [life for life in lives if is_quiet(life, self.quiet, now)]
         if not quiet or state.pending is not None or not self._is_free(state, now):
             return state, {}
         # The longer a log has stopped, the less often it is asked for.
-        newest = now - max(quiet) / 1000 - self.quiet
+        newest = now - max(life.last for life in quiet) / 1000 - self.quiet
         if now < state.looked + max(_LOOK_SECONDS, min(newest / 2, _LONGEST_LOOK)):
             return state, {}
         reached: dict[str, int] = {}
         busy: set[str] = set()
-        for hour in _hours_to_look(quiet, now):
+        lasts = {last // HOUR_MS for life in quiet for last in life.logs.values()}
+        for hour in hours_to_look(lasts, now):
             for name, at in self.ledgers.reached(hour):
                 reached[name] = max(reached.get(name, 0), at)
                 if not at:
@@ -201,7 +211,7 @@ class Digests:
         gathered = replace(
             state,
             seen=seen,
-            waiting=fold(waiting.groups, state.lives),
+            waiting=waiting.groups,
             others=waiting.others,
             unread=tuple(sorted(failures)),
         )
@@ -235,18 +245,45 @@ class Digests:
             yield hour
             hour += timedelta(hours=1)
 
-    def _make(self, state: State, now: float, reached: Mapping[str, int]) -> State:
-        """The state with a digest of all groups that are due or over, if there are any."""
+    def _tell(self, state: State, now: float, reached: Mapping[str, int]) -> State:
+        """The state with the digest that is due; silences are asked for where there is one."""
+        made = self._make(state, now, reached)
+        if made.pending is None and not state.held:
+            return made
+        silences = active(self.silences(), now)
+        if not silences and not state.held:
+            return made
+        kept = hold_back(state, silences)
+        over = {name: held for name, held in kept.held.items() if name not in by_id(silences)}
+        still = {name: held for name, held in kept.held.items() if name not in over}
+        return self._make(replace(kept, held=still), now, reached, silences, tuple(over.values()))
+
+    def _make(
+        self,
+        state: State,
+        now: float,
+        reached: Mapping[str, int],
+        silences: Sequence[Silence] = (),
+        silenced: tuple[Held, ...] = (),
+    ) -> State:
+        """The state with a digest of all groups that are due or over, if there are any.
+
+        What `silences` match is told in none; `silenced` was held back by some that are over.
+        """
         told = {group: at for group, at in state.told.items() if now - at < self.repeat}
-        waiting = {tally.key.id: tally for tally in state.waiting}
-        ended = self._ended(state, waiting, reached, now)
+        waiting = {tally.key.id: tally for tally in fold(state.waiting, state.lives)}
+        ended = [
+            at
+            for at in self._ended(state, waiting, reached, now)
+            if not (silences and silencing(state.lives[at.key.id].as_tally, silences))
+        ]
         gone = {at.key.id for at in ended}
         lives = {name: life for name, life in state.lives.items() if name not in gone}
         waiting = {name: tally for name, tally in waiting.items() if name not in gone}
-        due = sorted(
-            (at for name, at in waiting.items() if self._is_due(name, lives, told, now)), key=rank
-        )
-        if not due and not ended and (not state.others or _OTHERS in told):
+        all_due = [at for name, at in waiting.items() if self._is_due(name, lives, told, now)]
+        behind = set(map(id, inhibited(all_due, lives)))
+        due = sorted((at for at in all_due if id(at) not in behind), key=rank)
+        if not (due or ended or silenced) and (not state.others or _OTHERS in told):
             return state if told == state.told else replace(state, told=told)
         telling = dict.fromkeys(at.key.id for at in due)
         held = tuple(tally for name, tally in waiting.items() if name not in telling)
@@ -255,19 +292,25 @@ class Digests:
             now,
             tuple(shown(at) for at in due),
             others=state.others,
-            held_groups=len(held),
-            held_flows=sum(at.flows for at in held),
+            held_groups=len(held) - len(behind),
+            held_flows=sum(at.flows for at in held if id(at) not in behind),
             ended=tuple(ended),
+            silenced=silenced,
+            behind_groups=len(behind),
+            behind_flows=sum(at.flows for at in held if id(at) in behind),
         )
         lives |= grown(due, lives, state.over, digest.id, now)
         about = {name: lives[name].about for name in telling if name in lives}
+        begun = {name: at.began for name, at in about.items() if not at.times}
+        changed = self.changed(begun, due) if begun else {}
+        before = before_groups(begun, changed, state.marks)
         over = {name: last for name, last in state.over.items() if now - last / 1000 < _RECENT}
         return replace(
             state,
             waiting=held,
             others=0,
             told=told,
-            pending=replace(digest, about=about).cut(MAX_SHOWN),
+            pending=replace(digest, about=about, before=before).cut(MAX_SHOWN),
             telling=(*telling, *([_OTHERS] if state.others else [])),
             lives=lives,
             over=over | {at.key.id: at.last for at in ended[:MAX_LIVES]},
@@ -353,30 +396,3 @@ def _after(state: State, error: NsgflowError | None, now: float) -> State:
     if isinstance(error, TransientError) and error.retry_after:
         return replace(state, not_before=now + min(error.retry_after, _LONGEST_WAIT))
     return state
-
-
-def _hours_to_look(quiet: Iterable[int], now: float) -> list[datetime]:
-    """The hours whose logs may tell that groups with these last flows are over.
-
-    They are the newest ones, and those of some of the flows. An hour that has just begun waits: a
-    sweep may still find something of the one before.
-    """
-    this = _floor(now)
-    asked = {this - timedelta(hours=1)}
-    if now >= this.timestamp() + _TURN_SECONDS:
-        asked.add(this)
-    for last in sorted(quiet, reverse=True):
-        if len(asked) >= _MOST_HOURS:
-            break
-        asked |= {min(_floor(last / 1000) + timedelta(hours=more), max(asked)) for more in (0, 1)}
-    return sorted(asked)
-
-
-def _floor(seconds: float) -> datetime:
-    """The hour that a time is in."""
-    return datetime.fromtimestamp(seconds, UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def watch_from(now: float) -> datetime:
-    """Logs of hours before this one must be marked as watched before they are delivered."""
-    return _floor(now - 3600)

@@ -76,6 +76,13 @@ class Life(msgspec.Struct, frozen=True, array_like=True):
         return About(self.times - 1, self.began, self.flows, self.incident)
 
     @property
+    def as_tally(self) -> Tally:
+        """The same as a group, for who asks what it is."""
+        return Tally(
+            self.key, self.flows, self.began, self.last, name=self.name, examples=self.examples
+        )
+
+    @property
     def interfaces(self) -> int:
         """How many network interfaces had it, as far as that is known."""
         return interfaces_of(self.logs)

@@ -4,6 +4,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import Key, Tally
+from nsgflow_core.digests.silences import Held
 
 QUIET = "quiet"
 TURNED = "turned"
@@ -55,7 +56,10 @@ class Digest(msgspec.Struct, frozen=True):
     `made` is in seconds since the epoch. `more_groups` and `more_flows` were cut, `others` are
     flows of groups that no ledger had room for. `held_flows` of `held_groups` repeat what was
     told before; a later digest tells them. `about` has the groups that are followed, by their ids.
-    `ended` are over, and `more_ended` are not shown of them.
+    `ended` are over, and `more_ended` are not shown of them. `silenced` is what silences that are
+    over held back. Scans from the internet, `behind_groups` with `behind_flows`, wait until what is
+    denied inside at the same NSG is over. `before` says of groups that are new, by their ids,
+    what was done before their first flow: the last change on their path, and mark.
     """
 
     id: str
@@ -69,12 +73,16 @@ class Digest(msgspec.Struct, frozen=True):
     about: dict[str, About] = {}
     ended: tuple[Ended, ...] = ()
     more_ended: int = 0
+    before: dict[str, tuple[str, ...]] = {}
+    silenced: tuple[Held, ...] = ()
+    behind_groups: int = 0
+    behind_flows: int = 0
 
     @property
     def flows(self) -> int:
         """All flows that this digest tells of, shown or not."""
-        groups = sum(tally.flows for tally in self.groups)
-        return groups + self.more_flows + self.others + sum(at.fresh for at in self.ended)
+        shown = sum(tally.flows for tally in self.groups) + sum(at.fresh for at in self.ended)
+        return shown + self.more_flows + self.others + sum(at.flows for at in self.silenced)
 
     def cut(self, shown: int) -> "Digest":
         """The same with only its first groups shown."""

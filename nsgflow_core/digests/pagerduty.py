@@ -37,13 +37,14 @@ def events(digest: Digest, link: Callable[[Digest], str], routing_key: str) -> l
     for tally in digest.groups:
         about = digest.about.get(tally.key.id) if digest.about else None
         incidents.setdefault(about.incident if about else shared, []).append(tally)
-    if digest.more_groups or digest.others or not (incidents or digest.ended):
+    if digest.more_groups or digest.others or not (incidents or digest.ended or digest.silenced):
         incidents.setdefault(shared, [])
     bodies = []
     for incident, tallies in incidents.items():
-        part = replace(digest, groups=tuple(tallies), ended=())
+        part = replace(digest, groups=tuple(tallies), ended=(), silenced=())
         if incident != shared:
-            part = replace(part, more_groups=0, more_flows=0, others=0, held_groups=0)
+            part = replace(part, more_groups=0, more_flows=0, others=0)
+            part = replace(part, held_groups=0, behind_groups=0)
         bodies.append(_fitting(part, incident, link, routing_key))
     over = dict.fromkeys(at.incident for at in digest.ended if at.incident)
     return bodies + [_resolve(incident, routing_key) for incident in over]
@@ -116,4 +117,6 @@ def _group(digest: Digest, tally: Tally) -> dict[str, Any]:
         "sources": wording.sources(tally),
         "destinations": wording.targets(tally),
         "times": wording.times(tally),
-    } | ({"now": said} if (said := wording.now(tally)) else {})
+        **({"now": said} if (said := wording.now(tally)) else {}),
+        **({"before": done} if (done := wording.before(digest, tally)) else {}),
+    }

@@ -8,6 +8,7 @@ from nsgflow_core.digests.groups import MANY_PORTS, MAX_PORTS, Tally
 from nsgflow_core.digests.message import MAX_ENDED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.now import MAX_NOW
 from nsgflow_core.digests.sample import Sample
+from nsgflow_core.digests.silences import Held
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM, protocol_name
 from nsgflow_core.estate.enrich import service_name
 from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND
@@ -65,6 +66,8 @@ def headline(digest: Digest) -> str:
     over = sum(at.because != UNKNOWN for at in digest.ended) + digest.more_ended
     if over:
         said.append(f"{_some(over, 'group')} over")
+    elif digest.silenced and not groups:
+        said.append(f"{_some(digest.flows, 'denied flow')} held back by silences")
     elif digest.ended and not groups:
         said.append(f"{_some(len(digest.ended), 'group')} followed no longer")
     return ", ".join(said) or flows
@@ -133,6 +136,12 @@ def now(tally: Tally) -> str:
     return plain(tally.now, MAX_NOW)
 
 
+def before(digest: Digest, tally: Tally) -> list[str]:
+    """What was done before a group that is new began: the last change on its path, and mark."""
+    lines = digest.before.get(tally.key.id, ()) if digest.before else ()
+    return [plain(line, MAX_NOW) for line in lines]
+
+
 def direction(tally: Tally) -> str:
     """As seen from the network interface, and where it went."""
     way = "inbound" if tally.key.inbound else "outbound"
@@ -183,12 +192,29 @@ def remainder(digest: Digest) -> list[str]:
     if digest.more_ended:
         verb = "is" if digest.more_ended == 1 else "are"
         said.append(f"{_some(digest.more_ended, 'more group')} {verb} over.")
+    said += [_silenced(at) for at in digest.silenced]
+    if digest.behind_groups:
+        said.append(
+            f"{_some(digest.behind_groups, 'group')} from the internet with"
+            f" {_some(digest.behind_flows, 'flow')} so far: told when nothing inside is denied at"
+            " the same NSG any more."
+        )
     if digest.held_groups:
         said.append(
             f"{_some(digest.held_groups, 'group')} told before went on, with"
             f" {_some(digest.held_flows, 'flow')} so far; a later message counts them."
         )
     return said
+
+
+def _silenced(at: Held) -> str:
+    groups = f"{_about(at.groups)} groups" if not at.groups.complete else ""
+    groups = groups or _some(at.groups.distinct, "group")
+    why = f" ({plain(at.why)})" if at.why else ""
+    return (
+        f"The silence of {plain(at.terms)}{why} is over: it held back {_some(at.flows, 'flow')} in"
+        f" {groups}."
+    )
 
 
 def fit(digest: Digest, render: Callable[[Digest], bytes], fits: Callable[[bytes], bool]) -> bytes:

@@ -76,5 +76,8 @@ def _close(far: str, near: str) -> bool:
 
 
 def _is_service(tags: str) -> bool:
-    """Whether service tags name a service of Microsoft's, and not only some place in Azure."""
-    return any(tag.partition(".")[0] != "AzureCloud" for tag in tags.split(",") if tag)
+    """Whether service tags name a service of Microsoft's, and not only some place in Azure.
+
+    Which they say in one tag, that no other stands beside.
+    """
+    return bool(tags) and tags.partition(".")[0] != "AzureCloud"

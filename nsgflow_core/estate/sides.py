@@ -1,9 +1,9 @@
 """Addresses as a rule names them: one by one, or by what says the same.
 
-An application security group says the same where its members are just those addresses. A rule takes
-one of them a side, and no addresses beside it
-(https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules);
-here it is of the VNet of the NSG. A subnet's prefix says the same where all network interfaces in
+An application security group says the same where its members are just those addresses. One stands
+alone on its side of a rule, which takes no addresses beside it
+(https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules),
+and is of the VNet of the NSG. A subnet's prefix says the same where all network interfaces in
 it are meant. Both hold what is put there later as well, which is said.
 """
 

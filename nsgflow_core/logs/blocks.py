@@ -124,6 +124,7 @@ class FlowLogs:
         (https://learn.microsoft.com/rest/api/storageservices/get-block-list,
         https://github.com/Azure/azure-sdk-for-net/issues/19770). Get Blob Properties answers 304:
         https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations
+        (not seen on Azure: docs/unverified.md).
 
         Raises:
             BlobGoneError: there is no such blob.

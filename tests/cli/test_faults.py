@@ -257,11 +257,17 @@ def test_long_reads_show_their_progress_on_a_terminal(store: Store, meter: Meter
         stdout=subprocess.PIPE, stderr=terminal,
     )  # fmt: skip
     os.close(terminal)
+    drawn = bytearray()
+
+    def look() -> None:  # a terminal that nobody reads holds up who writes to it
+        with contextlib.suppress(OSError):  # how Linux says that the terminal is closed
+            while piece := os.read(controller, 65536):
+                drawn.extend(piece)
+
+    watching = threading.Thread(target=look)
+    watching.start()
     out, _ = running.communicate(timeout=60)
-    assert (running.returncode, ports(out)) == (0, [1])
-    drawn = b""
-    with contextlib.suppress(OSError):  # how Linux says that the terminal is closed
-        while piece := os.read(controller, 65536):
-            drawn += piece
+    watching.join(10)
     os.close(controller)
+    assert (running.returncode, ports(out)) == (0, [1])
     assert b"reading 1 logs" in drawn

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from benchmarks.billing import billed
+from benchmarks.local_azure import ROOT
 from devtools import cost
 
 
@@ -14,6 +15,31 @@ from devtools import cost
 def test_a_row_is_billed_as_the_docs_say(version: Literal[2, 4]) -> None:
     """The text of a row's values as sent by default; the two kinds of logs lie around the mean."""
     assert billed(version, frozenset(("SourceBlob",))) == pytest.approx(cost.ROW_BYTES, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("setting", "omitted"),
+    [
+        ("`NSGFLOW_LOGS_OMIT=none`", ()),
+        ("by default", ("SourceBlob",)),
+        ("`NSGFLOW_LOGS_OMIT=SourceBlob,TargetResourceId`", ("SourceBlob", "TargetResourceId")),
+    ],
+)
+def test_the_docs_state_what_a_row_is_billed_as(setting: str, omitted: tuple[str, ...]) -> None:
+    """By version, and what a million denied flows cost."""
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    (line,) = (line for line in text.splitlines() if line.startswith(f"| {setting} |"))
+    nsg, vnet, dollars = (cell.strip() for cell in line.split("|")[2:5])
+    low, high = map(float, dollars.strip("$").split("\u2013"))
+    sizes = {version: billed(version, frozenset(omitted)) for version in (2, 4)}
+
+    assert int(nsg) == pytest.approx(sizes[2], abs=1.5)
+    assert int(vnet) == pytest.approx(sizes[4], abs=1.5)
+    assert (low, high) == pytest.approx((sizes[4] * 2.30e-3, sizes[2] * 2.30e-3), abs=0.01)
+    if setting == "by default":
+        rows = (ROOT / "docs" / "deployment.md").read_text()
+        assert f"{nsg} bytes in versions 1 and 2 (NSG) and {vnet} in version 4" in rows
+        assert f"a million denied flows cost ${high:.2f} and ${low:.2f}" in rows
 
 
 def test_requests_for_a_million_updates() -> None:

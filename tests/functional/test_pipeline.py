@@ -2,15 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
 from msgspec.structs import replace
 
 from nsgflow_core.delivery import reading
-from nsgflow_core.delivery.checkpoint import Checkpoint
+from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint
 from nsgflow_core.delivery.report import Report
+from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
 from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.logs.blocks import BlobChangedError
+from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks.patience import SINK_SECONDS, Patience
 from nsgflow_core.sinks.sink import Delivery
@@ -295,7 +299,38 @@ def test_a_record_without_end_is_given_up(world: World, monkeypatch: pytest.Monk
     world.heal()
 
     assert denied_texts(RECORDS[:2]) == Counter(world.sinks[0].texts)
-    assert world.letters.bad
+    assert world.letters.bad[0].reason == "no record ends in 64 MiB"
+
+
+def test_a_blob_that_changes_at_every_read_takes_its_time_and_no_more(world: World) -> None:
+    """Each try is another version of it; what is left is for the next run."""
+    world.blobs.write(REF, azure_blocks(RECORDS))
+
+    def changed(*_: object) -> bytes:
+        world.clock.seconds += 100
+        raise BlobChangedError(str(REF))
+
+    with patch.object(world.blobs, "read", changed):
+        report = world.event(seconds=480)
+    assert (report.out_of_time, report.lagging) == (True, ("table", "webhook"))
+    world.heal()
+
+    assert denied_texts(RECORDS) == Counter(world.sinks[0].texts)
+
+
+def test_a_claim_that_ends_soon_is_renewed_before_a_delivery(world: World) -> None:
+    """And one that lasts is left as it is."""
+    world.blobs.write(REF, azure_blocks(RECORDS))
+    row = world.table.read(REF, parse_path(REF.path).hour)
+    tenure = Tenure(world.table, row, world.clock, remembered=False)
+    tenure.claim()
+    claimed = tenure.row
+    tenure.last(30)
+    assert tenure.row == claimed
+    world.clock.seconds += 40
+    tenure.last(30)
+    assert tenure.row.until == world.clock() + CLAIM_SECONDS
+    assert world.table.read(REF, row.hour) == tenure.row
 
 
 def test_time_runs_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

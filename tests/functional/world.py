@@ -174,11 +174,13 @@ class Letters:
 
     def put_bad(self, ref: BlobRef, bad: Sequence[Bad], start: int) -> None:
         """As `DeadLetters.put_bad`."""
+        assert isinstance(ref, BlobRef)
         self.bad += bad
         self.starts.append(start)
 
     def put_refused(self, ref: BlobRef, sink: str, refused: Sequence[Refusal]) -> None:
         """As `DeadLetters.put_refused`."""
+        assert isinstance(ref, BlobRef)
         self.refused += [(sink, refusal) for refusal in refused]
 
 

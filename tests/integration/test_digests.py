@@ -19,6 +19,8 @@ from nsgflow_core import storage
 from nsgflow_core.config import from_env
 from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.digests.memory import State, StateChangedError
+from nsgflow_core.digests.silence_blob import Silences
+from nsgflow_core.digests.silences import Silence
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.service import DEADLINE_SECONDS, Service
@@ -226,6 +228,36 @@ def test_a_fault_is_told_as_new_and_as_over(deployment: Deployment, receiver: Ch
         (end,) = receiver.messages[told:]
         assert "nothing of it for 30 minutes while its logs went on" in text([end])
         assert f"began {begun:%Y-%m-%d}" in text([end])
+
+
+def test_a_silence_holds_and_says_what_it_held_back(deployment: Deployment, receiver: Chat) -> None:
+    """For workers that ran before it was made, until it is ended; and then what it was."""
+    host = storage.blob_service(from_env(deployment.environment).host_storage)
+    silences = Silences(host.get_container_client("nsgflow-state"))
+    assert silences.read() == ()
+    service, writers = deployment.service(), interfaces(deployment, 2)
+    service.digest("webhook")
+    now = deployment.clock()
+    silence = Silence("a1", "direction=in,out", now + 7200, now, "change 123")
+    silences.change(lambda known: [*known, silence])
+    Silences(host.get_container_client("nsgflow-state")).change(lambda known: known)
+    deliver(service, *writers)
+    for _ in range(3):
+        service.digest("webhook")
+        deployment.clock.move(minutes=1)
+    assert not receiver.requests
+    assert silences.read() == (silence,)
+    silences.change(lambda _: [])
+    deployment.service().digest("webhook")
+
+    assert not receiver.refusals
+    if receiver.kind == "pagerduty":
+        assert not receiver.requests, "what a silence held back is no page"
+    else:
+        denied = deployment.denied(*writers).total()
+        assert f"{denied} denied flows held back by silences" in text(receiver.messages)
+        assert "The silence of direction=in,out (change 123) is over" in text(receiver.messages)
+        assert len(receiver.messages) == 1
 
 
 def test_the_sweep_tells_too(deployment: Deployment, slack: Chat) -> None:

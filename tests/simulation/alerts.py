@@ -13,15 +13,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from nsgflow_core.digests import ledger as ledgers
-from nsgflow_core.digests.digest import Digests, watch_from
+from nsgflow_core.digests.digest import Digests
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
+from nsgflow_core.digests.hours import watch_from
 from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.digests.life import Life
 from nsgflow_core.digests.memory import State, StateChangedError, Watched
 from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.sample import Sample
+from nsgflow_core.digests.silences import Silence
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.estate.scope import INSIDE, INTERNET
 from nsgflow_core.service import DEADLINE_SECONDS
@@ -85,6 +88,7 @@ class AlertsWorld:
     read: dict[str, float] = field(default_factory=dict)
     stopped: dict[str, float] = field(default_factory=dict)
     marks: dict[datetime, Watched] = field(default_factory=dict)
+    silences: list[Silence] = field(default_factory=list)
     deaths: int = 0
     ids: int = 0
 
@@ -93,6 +97,7 @@ class AlertsWorld:
         self.now = START + MINUTE * rng.choice((5, 20, 40, 55))
         self.logs = [f"{n:012X}:a" for n in range(rng.randint(1, 3))]
         self.death, self.meeting = rng.choice((0.0, 0.02, 0.06)), rng.choice((0.0, 0.05, 0.15))
+        self.hushing = rng.choice((0.0, 0.0, 0.2))
         self.failing = rng.choice((0.0, 0.0, 0.3))
         self.faults = [self._fault(number) for number in range(rng.randint(1, 3))]
         self.judge = AlertsJudge(QUIET, REPEAT)
@@ -130,7 +135,8 @@ class AlertsWorld:
         if draw < self.death + self.meeting:
             self.nested = True
             try:
-                self.rng.choice((self.timer, self.deliver))()
+                hush = self.hush if self.hushing else self.deliver
+                self.rng.choice((self.timer, self.deliver, hush))()
             finally:
                 self.nested = False
 
@@ -190,6 +196,7 @@ class AlertsWorld:
             self.new_id,
             QUIET,
             self.turned,
+            self.read_silences,
         )
         try:
             digests.run()
@@ -212,6 +219,23 @@ class AlertsWorld:
             if fault.key == life.key and fault.mended and self.now > fault.ends + 600:
                 return "now allowed by every layer"
         return ""
+
+    def hush(self) -> None:
+        """Somebody silences a rule, or ends a silence."""
+        known = [at for at in self.silences if at.until > self.now]
+        if known and self.rng.random() < 0.5:
+            silence = replace(self.rng.choice(known), until=self.now)
+        else:
+            fault = self.rng.choice(self.faults)
+            until = self.now + MINUTE * self.rng.choice((2, 20, 60))
+            silence = Silence(self.new_id(), f"rule={fault.key.rule}", until, self.now)
+        self.silences = [at for at in self.silences if at.id != silence.id] + [silence]
+        self.judge.hushed(silence)
+
+    def read_silences(self) -> list[Silence]:
+        """As `Silences.read`."""
+        self.step()
+        return list(self.silences)
 
     def read_state(self) -> tuple[State, str]:
         """As `DigestState.read`."""
@@ -275,10 +299,15 @@ def run(seed: int) -> AlertsWorld:
     """Run one schedule and let it heal."""
     rng = random.Random(seed)
     world = AlertsWorld(rng)
+    world.healing = True  # the very first timer looks at no more than the hours about it
+    world.timer()
+    world.healing = False
     for _ in range(rng.randint(6, 14)):
         world.now += rng.choice((31.0, 120.0, 300.0, 600.0, 1200.0))
         if rng.random() < 0.8:
             world.deliver()
+        if rng.random() < world.hushing:
+            world.hush()
         if rng.random() < 0.9:
             world.timer()
     heal(world)
@@ -291,7 +320,7 @@ def heal(world: Any) -> None:
     world.healing = True
     last = max(fault.ends for fault in world.faults)
     world.now = max(world.now, last)
-    for _ in range(9):
+    for _ in range(14 if world.silences else 9):
         world.now += 601
         world.deliver()
         world.timer()

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 from nsgflow_core.digests.groups import Key, Tally
 from nsgflow_core.digests.message import QUIET, TURNED, Digest, Ended
+from nsgflow_core.digests.silences import Silence
+from nsgflow_core.estate.scope import INSIDE, INTERNET
 from tests.simulation.judge import BrokenPromiseError
 
 _DAY = 86_400.0
@@ -32,6 +35,8 @@ class AlertsJudge:
     pages: Counter[Key] = field(default_factory=Counter)
     ends: Counter[Key] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
+    silences: list[Silence] = field(default_factory=list)
+    silenced: set[str] = field(default_factory=set)
 
     def delivered(self, log: str, counted: Iterable[Tally], read_to: int) -> None:
         """A log was read so far, with these flows."""
@@ -48,14 +53,42 @@ class AlertsJudge:
                 self._check_end(at, turned)
             for tally in digest.groups:
                 self._check_distance(tally.key.id, digest)
+                over = {at.key for at in digest.ended}
+                behind = self._is_behind(tally.key, over)
+                _hold(not behind, f"{tally.key.rule} is noise behind a fault")
+            told: list[Tally | Ended] = [*digest.groups, *digest.ended]
+            for key in [each.key for each in told]:
+                self._check_silence(key, digest.made)
+            self.counts["behind"] += digest.behind_groups
+            self.counts["silences"] += len(digest.silenced)
+
+    def _is_behind(self, key: Key, over: AbstractSet[Key] = frozenset()) -> bool:
+        """Whether a scan is of an NSG at which something inside is denied, and was told."""
+        told = (at for at in self.flows if at.id in self.open and at not in over)
+        return key.scope == INTERNET and any(
+            at.scope == INSIDE and at.acl == key.acl for at in told
+        )
+
+    def _check_silence(self, key: Key, made: float) -> None:
+        for at in self.silences:
+            of_it = at.terms == f"rule={key.rule}"
+            _hold(not (of_it and at.made < made - 60 and made < at.until), f"{key.rule} is silent")
+
+    def hushed(self, silence: Silence) -> None:
+        """Somebody made a silence, or ended one."""
+        self.silenced.add(silence.terms)
+        self.silences = [at for at in self.silences if at.id != silence.id] + [silence]
 
     def _check_end(self, at: Ended, turned: Callable[[Any], str]) -> None:
         if at.because == TURNED:
             _hold(bool(turned(at)), f"{at.key.rule} is over, and no rule has changed")
         if at.because != QUIET:
             return
+        # What a silence held back is told by itself, and begins no life.
+        mine = [silence for silence in self.silences if silence.terms == f"rule={at.key.rule}"]
+        since = max([at.began, *(1000 * silence.until for silence in mine)])
         for log, times in self.flows[at.key].items():
-            before = [time for time in times if time <= at.last]
+            before = [time for time in times if since <= time <= at.last]
             if not before:
                 continue
             until = max(before) + self.quiet * 1000
@@ -98,9 +131,12 @@ class AlertsJudge:
         """Everything healed: all was told, and what can be known to be over is."""
         delivered = sum(len(times) for logs in self.flows.values() for times in logs.values())
         told = sum(self.digests[name].flows for name in self.taken)
+        told += sum(at.flows for at in world.state.waiting if self._is_behind(at.key))
+        _hold(not world.state.held, "a silence is over, and nobody says so")
         _hold(told == delivered, f"{delivered} flows were delivered, {told} told")
         for key, logs in self.flows.items():
-            _hold(self.pages[key] >= 1, f"{key.rule} was never told")
+            quiet = f"rule={key.rule}" in self.silenced or self._is_behind(key)
+            _hold(self.pages[key] >= 1 or quiet, f"{key.rule} was never told")
             _hold(self.pages[key] <= self.ends[key] + 1, f"{key.rule} was told as new twice")
             alive = all(
                 self.read_to[log] >= max(at) + self.quiet * 1000 for log, at in logs.items()

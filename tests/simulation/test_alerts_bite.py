@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 from msgspec.structs import replace
 
-from nsgflow_core.digests import digest, life
+from nsgflow_core.digests import digest, life, quieting
 from nsgflow_core.digests.digest import Digests
 from nsgflow_core.digests.life import Life
 from tests.simulation.alerts import run
@@ -128,3 +128,40 @@ def test_lives_that_are_not_kept() -> None:
         return {}
 
     assert "nobody follows" in found(digest, "grown", nobody)
+
+
+def test_silences_that_are_not_asked_for_again() -> None:
+    """One that was made a minute ago holds."""
+
+    def never(digests: Digests, state: Any, now: float, reached: Any) -> Any:
+        return digests._make(state, now, reached)
+
+    assert "is silent" in found(Digests, "_tell", never)
+
+
+def test_silences_that_hold_new_groups_alone() -> None:
+    """The end of a group is a message, too."""
+
+    def nothing(*_: Any) -> None:
+        return None
+
+    assert "is silent" in found(digest, "silencing", nothing)
+
+
+def test_a_silence_that_swallows() -> None:
+    """What it held back is counted, and said when it is over."""
+    hold_back = quieting.hold_back
+
+    def swallow(state: Any, silences: Any) -> Any:
+        return replace(hold_back(state, silences), held={})
+
+    assert "were delivered" in found(digest, "hold_back", swallow)
+
+
+def test_scans_that_page_beside_what_they_hide() -> None:
+    """Noise at an NSG waits for what is denied inside at it."""
+
+    def nobody(*_: Any) -> list[Any]:
+        return []
+
+    assert "noise behind a fault" in found(digest, "inhibited", nobody)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsgflow_core.delivery.report import Report
-from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
+from nsgflow_core.errors import BadInputError, DataRefusedError, RefusedError, TransientError
 from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience
@@ -253,3 +253,15 @@ def test_one_error_stands_for_all_of_a_run() -> None:
     report.errors["table"] = RefusedError("403")
     assert isinstance(report.error(), RefusedError)
     assert Report(ref).error() is None
+
+
+def test_what_no_service_takes_is_a_dead_letter_of_its_own() -> None:
+    """Nobody is asked, and the items behind it go their way."""
+
+    def post(items: Sequence[Item]) -> None:
+        if any(one == item(1) for one in items):
+            raise BadInputError("too large")
+
+    done = deliver_in_order([[item(0)], [item(1)], [item(2)]], post, START, END, Patience(10))
+    assert (done.reached, done.accepted, done.error) == (END, 2, None)
+    assert [(one.item, one.reason) for one in done.refused] == [(item(1), "too large")]

@@ -338,3 +338,10 @@ def test_a_flow_type_that_there_is_none_of_names_those_that_there_are() -> None:
     """And the value that was given."""
     with pytest.raises(BadInputError, match=r"'Internet' is not one of .*IntraVNet"):
         compile_terms("type=Internet")
+
+
+@pytest.mark.parametrize("value", ["443-22", "65536", "1-99999"])
+def test_ports_that_cannot_be_are_told_as_they_were_given(value: str) -> None:
+    """And what could be."""
+    with pytest.raises(BadInputError, match=f"'{value}' is outside 0-65535 or backwards"):
+        compile_terms(f"port=80,{value}")

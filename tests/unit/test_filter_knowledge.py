@@ -70,3 +70,10 @@ def test_without_such_terms_the_predicate_is_the_same_one() -> None:
     plain = compile_terms("action=denied port=3389")
 
     assert plain.knowing(KNOWN) is plain.accepts
+
+
+def test_a_rule_may_be_called_as_a_place_is() -> None:
+    """The words are words at the ends of a flow only."""
+    named = compile_terms("rule=internet").knowing(KNOWN)
+    assert not named(STORAGE)
+    assert compile_terms("!rule=private").knowing(KNOWN)(STORAGE)

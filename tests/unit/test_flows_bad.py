@@ -56,6 +56,7 @@ IMPOSSIBLE = {
     6: ["", "X", "i", "IN", "IO"],
     7: ["", "X", "d", "Denied", "N"],
 }
+NAMES = ("impossible time", "", "", "impossible port", "impossible port", "", "", "")
 CASES = [(index, value) for index, values in IMPOSSIBLE.items() for value in values]
 
 
@@ -71,6 +72,7 @@ def test_impossible_field(version: int, index: int, value: str) -> None:
     assert [(flow.ordinal, flow.text) for flow in found] == [(0, good), (2, good)]
     assert [(piece.offset, piece.data) for piece in bad] == [(12, broken.encode())]
     assert "tuple 1 of the record" in bad[0].reason
+    assert NAMES[index] in bad[0].reason
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import hcl2
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devtools import bicep
@@ -113,7 +113,8 @@ def options(command: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for word in shlex.split(command, comments=True):
         if word.startswith("--"):
-            found[word] = []
+            option, equals, value = word.partition("=")
+            found[option] = [value] * bool(equals)
         elif found:
             found[next(reversed(found))].append(word)
     return found
@@ -125,6 +126,9 @@ NAMES = st.text(
 
 
 @given(NAMES)
+@example("--")
+@example("--help")
+@example("-x=$(reboot)")
 @settings(max_examples=150, deadline=None)
 def test_no_name_is_more_than_a_name_to_a_shell(name: str) -> None:
     """It is one word, without what steers a terminal; comments stay comments."""
@@ -135,6 +139,7 @@ def test_no_name_is_more_than_a_name_to_a_shell(name: str) -> None:
     found = [options(line) for line in lines if line.startswith("az ")]
     plain = [one for one in found if one["--nsg-name"] != ["NSG-NAME"]]
     assert [len(one["--nsg-name"]) for one in plain] == [1] * len(plain)
+    assert all(next(iter(one)) == "--subscription" and len(one) == 12 for one in found)
 
 
 @given(NAMES)

@@ -191,3 +191,10 @@ def test_duplicate_keys_are_no_concern_of_split() -> None:
     record = b'{"time":"a","time":"b"}'
 
     assert texts(records.split(b"," + record, 7, last=False)) == [record]
+
+
+def test_a_record_may_have_records_as_its_first_key() -> None:
+    """Only a list behind it makes it a wrapper."""
+    record = b'{"records":5,"time":"x","properties":{}}'
+    stretch = records.split(HEAD + record + b"," + record + CLOSER, 0, last=True)
+    assert (texts(stretch), stretch.bad) == ([record, record], [])

@@ -43,6 +43,7 @@ def test_a_service_is_never_inside() -> None:
     assert scope(one, somewhere) == INSIDE
     regions = {"AzureCloud": ["20.0.0.0/16"], "AzureCloud.westeurope": ["20.0.0.0/16"]}
     assert scope(one, Knowledge(load(regions))) == INSIDE
+    assert scope(one, Knowledge(load({"AzureCloud": ["20.0.0.0/16"]}))) == INSIDE
     assert scope(one, Knowledge(load({**regions, "Sql": ["20.0.0.0/16"]}))) == INTERNET
 
 

@@ -1,0 +1,62 @@
+"""`nsgflow silence TERMS`: holds back what people would be told of some groups, for a while."""
+
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nsgflow_core.cli.options import Verbose
+from nsgflow_core.cli.session import note, session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nsgflow_core.digests.silences import Silence
+
+
+def add(
+    terms: Annotated[
+        str,
+        typer.Argument(metavar="TERMS", help="Filter terms, such as 'nsg=prod-* port=1433'."),
+    ],
+    *,
+    length: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", help="How long: 30m, 2h, 3d."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Until when: ISO 8601 (UTC)."),
+    ] = None,
+    why: Annotated[
+        str, typer.Option("--why", metavar="TEXT", help="The reason, told when it is over.")
+    ] = "",
+    verbose: Verbose = False,
+) -> None:
+    """Hold back groups that match TERMS, for a while.
+
+    They are counted, and what was held back is told when the silence is over. Keys are nsg, rule,
+    direction, proto, port, src, dst and ip. Holds for digests (Slack, Teams, PagerDuty) of all
+    webhooks within a minute. Takes the function's own settings from the environment.
+    """
+    with session(verbose=verbose):
+        import os
+        from datetime import UTC, datetime
+
+        from nsgflow_core.cli.silence.silences import end_of, opened, silence
+        from nsgflow_core.digests.silences import MAX_SILENCES, check
+        from nsgflow_core.errors import BadInputError
+
+        now = datetime.now(UTC)
+        made = silence(check(terms).terms, end_of(length, until, now), now, why)
+
+        def more(known: "Sequence[Silence]") -> "list[Silence]":
+            still = [at for at in known if at.until > now.timestamp()]
+            if len(still) >= MAX_SILENCES:
+                raise BadInputError(f"there are {MAX_SILENCES} silences already: end some")
+            return [*still, made]
+
+        opened(os.environ).change(more)
+        note(f"until {datetime.fromtimestamp(made.until, UTC):%Y-%m-%dT%H:%M:%SZ}")
+        typer.echo(made.id)

@@ -1,0 +1,34 @@
+"""`nsgflow silence list`: a line for each silence."""
+
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
+from typing import Annotated
+
+from nsgflow_core.cli.options import Verbose, one_of, output
+from nsgflow_core.cli.session import note, session
+
+_OUTPUTS = ("table", "json", "csv")
+_COLUMNS = ("id", "until", "made", "terms", "why")
+
+
+def list_(*, form: Annotated[str, output(*_OUTPUTS)] = "table", verbose: Verbose = False) -> None:
+    """Show the silences that hold."""
+    with session(verbose=verbose):
+        import os
+        import time
+
+        from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+        from nsgflow_core.cli.harmless import escaped
+        from nsgflow_core.cli.silence.silences import opened, row
+        from nsgflow_core.digests.silences import active
+
+        form = one_of("--output", form, _OUTPUTS)
+        rows = [row(at) for at in active(opened(os.environ).read(), time.time())]
+        if form == "json":
+            write_json_lines(rows)
+        elif form == "csv":
+            write_csv(_COLUMNS, rows)
+        elif rows:
+            write_table(_COLUMNS, [[escaped(at[key]) for key in _COLUMNS] for at in rows])
+        else:
+            note("none")
