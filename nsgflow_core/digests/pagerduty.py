@@ -117,4 +117,6 @@ def _group(digest: Digest, tally: Tally) -> dict[str, Any]:
         "sources": wording.sources(tally),
         "destinations": wording.targets(tally),
         "times": wording.times(tally),
-    } | ({"now": said} if (said := wording.now(tally)) else {})
+        **({"now": said} if (said := wording.now(tally)) else {}),
+        **({"before": done} if (done := wording.before(digest, tally)) else {}),
+    }

@@ -67,6 +67,7 @@ def _group(digest: Digest, tally: Tally) -> str:
             *([since] if since else []),
             f"{code(wording.sources(tally))} → {code(wording.targets(tally))}",
             *([code(said)] if (said := wording.now(tally)) else []),
+            *map(code, wording.before(digest, tally)),
         ]
     )
 

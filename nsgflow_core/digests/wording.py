@@ -136,6 +136,12 @@ def now(tally: Tally) -> str:
     return plain(tally.now, MAX_NOW)
 
 
+def before(digest: Digest, tally: Tally) -> list[str]:
+    """What was done before a group that is new began: the last change on its path, and mark."""
+    lines = digest.before.get(tally.key.id, ()) if digest.before else ()
+    return [plain(line, MAX_NOW) for line in lines]
+
+
 def direction(tally: Tally) -> str:
     """As seen from the network interface, and where it went."""
     way = "inbound" if tally.key.inbound else "outbound"
