@@ -64,5 +64,5 @@ def _json_size(log: Path) -> int:
     """Bytes of the same rows as JSON."""
     with redirect_stdout(io.StringIO()) as written:
         with reading(FileLogs([str(log)]), Wanted(), When(), _ALL, NOTHING) as work:
-            write_flows(work.flows(), "json", NOTHING)
+            write_flows(work.columns(), "json", NOTHING)
         return len(written.getvalue().encode())

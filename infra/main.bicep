@@ -88,16 +88,23 @@ param webhookUrl string = ''
 @secure()
 param webhookSecret string = ''
 
+@description('Optional. Headers that go with every alert, by name, such as Authorization. They are kept in Key Vault. The default is none.')
+@secure()
+param webhookHeaders object = {}
+
 @description('Optional. URI of a secret of another Key Vault with the webhook\'s URL, in place of webhookUrl.')
 param webhookUrlSecretUri string = ''
 
 @description('Optional. URI of a secret of another Key Vault with the webhook\'s secret, in place of webhookSecret.')
 param webhookSecretSecretUri string = ''
 
+@description('Optional. URI of a secret of another Key Vault with the webhook\'s headers as a JSON object, in place of webhookHeaders.')
+param webhookHeadersSecretUri string = ''
+
 @description('Optional. Resource id of the Key Vault of these secrets: the app gets Key Vault Secrets User on it. Without it somebody else has to assign the role.')
 param webhookVaultId string = ''
 
-@description('Optional. Whether nsgflow\'s own Key Vault, which is made only for webhookUrl or webhookSecret, is protected from purging. It cannot be taken back.')
+@description('Optional. Whether nsgflow\'s own Key Vault, which is made only for webhookUrl, webhookSecret or webhookHeaders, is protected from purging. It cannot be taken back.')
 param keyVaultPurgeProtection bool = true
 
 @description('Optional. Take back the deleted Key Vault of an earlier nsgflow of the same name.')
@@ -105,6 +112,10 @@ param keyVaultRecover bool = false
 
 @description('Optional. Format of the webhook\'s alerts: cloudevents, slack, teams or pagerduty.')
 param webhookFormat string = 'cloudevents'
+
+@description('Optional. What alerts in the format cloudevents are announced as: many receivers take only application/json.')
+@allowed(['application/cloudevents+json', 'application/json'])
+param webhookContentType string = 'application/cloudevents+json'
 
 @description('Optional. Filter terms of which denied flows alert.')
 param webhookFilter string = 'action=denied'
@@ -127,6 +138,10 @@ param webhookRepeatMinutes int = 15
 @minValue(5)
 @maxValue(1440)
 param webhookQuietMinutes int = 30
+
+@description('Optional. Whether digests say what changed before a group of denied flows began: resourcegraph, or resourcegraph,names to say by whom as well. The default is not at all.')
+@allowed(['', 'resourcegraph', 'resourcegraph,names'])
+param changes string = ''
 
 @description('Optional. Hours that the sweep looks back.')
 @minValue(1)
@@ -247,7 +262,7 @@ var flowLogRoleIds = documentedTriggerRoles
   ? [roleIds.storageBlobDataOwner, roleIds.storageQueueDataContributor]
   : [roleIds.storageBlobDataReader]
 
-var hasSecrets = !empty(webhookUrl) || !empty(webhookSecret)
+var hasSecrets = !empty(webhookUrl) || !empty(webhookSecret) || !empty(webhookHeaders)
 var privateMode = privateNetworking || !empty(appSubnetId)
 var ownNetwork = privateMode && empty(appSubnetId)
 
@@ -316,6 +331,7 @@ module secrets 'modules/secrets.bicep' = if (hasSecrets) {
     tags: allTags
     webhookUrl: webhookUrl
     webhookSecret: webhookSecret
+    webhookHeaders: webhookHeaders
     purgeProtection: keyVaultPurgeProtection
     recover: keyVaultRecover
     privateNetworking: privateMode
@@ -452,6 +468,10 @@ module functionApp 'modules/function-app.bicep' = {
         NSGFLOW_WEBHOOK_SECRET: empty(webhookSecret)
           ? (empty(webhookSecretSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${webhookSecretSecretUri})')
           : '@Microsoft.KeyVault(SecretUri=${secrets!.outputs.webhookSecretUri})'
+        NSGFLOW_WEBHOOK_HEADERS: empty(webhookHeaders)
+          ? (empty(webhookHeadersSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${webhookHeadersSecretUri})')
+          : '@Microsoft.KeyVault(SecretUri=${secrets!.outputs.webhookHeadersUri})'
+        NSGFLOW_WEBHOOK_CONTENT_TYPE: webhookContentType
         NSGFLOW_WEBHOOK_FILTER: webhookFilter
         NSGFLOW_WEBHOOK_MAX_AGE_MINUTES: webhookMaxAgeMinutes > 0 ? string(webhookMaxAgeMinutes) : ''
         NSGFLOW_WEBHOOK_INTERVAL_SECONDS: string(webhookIntervalSeconds)
@@ -460,6 +480,7 @@ module functionApp 'modules/function-app.bicep' = {
         NSGFLOW_SWEEP_HOURS: string(sweepHours)
         NSGFLOW_SERVICE_TAGS: serviceTags
         NSGFLOW_INVENTORY: inventoryEnabled ? 'resourcegraph' : ''
+        NSGFLOW_CHANGES: changes
         NSGFLOW_WORKSPACE_ID: monitoring.outputs.workspaceId
       },
       mapValues(appSettings, value => string(value))

@@ -25,6 +25,7 @@ _WORKSPACE = (
     r"(?i:/subscriptions/[\w-]+/resourcegroups/[\w.()-]+"
     r"/providers/microsoft\.operationalinsights/workspaces/[\w-]+)"
 )
+_CHANGES = ("resourcegraph", "resourcegraph,names")
 _CLOUDS = ("AZURE_PUBLIC_CLOUD", "AZURE_US_GOVERNMENT", "AZURE_CHINA_CLOUD")
 KNOWN = frozenset(
     (
@@ -43,6 +44,7 @@ KNOWN = frozenset(
         "NSGFLOW_SWEEP_HOURS",
         "NSGFLOW_SERVICE_TAGS",
         "NSGFLOW_INVENTORY",
+        "NSGFLOW_CHANGES",
         *known(),
     )
 )
@@ -82,6 +84,7 @@ class Settings:
     workspace_id: str = ""
     service_tags: str = ""
     inventory: str = ""
+    changes: str = ""
     cloud: str = _CLOUDS[0]
 
 
@@ -143,6 +146,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         ),
         service_tags=_service_tags(env, problems),
         inventory=variables.choice(env, "NSGFLOW_INVENTORY", ("", "resourcegraph"), problems),
+        changes=variables.choice(env, "NSGFLOW_CHANGES", ("", *_CHANGES), problems),
         cloud=variables.choice(env, "AZURE_CLOUD", _CLOUDS, problems),
     )
     problems = problems or list(_alike(settings.connections))

@@ -16,7 +16,7 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
-from nsgflow_core.digests.digest import Digests
+from nsgflow_core.digests.digest import Changed, Digests
 from nsgflow_core.digests.hours import watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
@@ -87,7 +87,9 @@ class Service:
         if self._ledgers:
             from nsgflow_core.delivery.telling import digests_of  # noqa: PLC0415 - only they pay
 
-            self._digests = digests_of(settings, self._ledgers, state, now, self._library.current)
+            known = self._library.current
+            changed = _history(settings, sources.cloud, known, self._telemetry.warn)
+            self._digests = digests_of(settings, self._ledgers, state, now, known, changed)
         sinks = _sinks(settings, self._library.current)
         lanes = _lanes(sinks, now)
         self._well = {lane.name: lane.breaker.closed for lane in lanes}
@@ -345,6 +347,17 @@ class Service:
             self._telemetry.warn(f"{what} failed: {exc}")
             return [exc]
         return []
+
+
+def _history(
+    settings: Settings, cloud: Cloud, knowledge: Knowing, warn: Callable[[str], None]
+) -> Changed:
+    """What digests ask of what changed: nothing, unless the settings say so."""
+    if not settings.changes:
+        return lambda _begun, _groups: {}
+    from nsgflow_core.delivery.history import history  # noqa: PLC0415 - only they pay
+
+    return history(cloud, knowledge, warn, who=settings.changes.endswith("names"))
 
 
 def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:

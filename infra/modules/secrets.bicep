@@ -1,5 +1,5 @@
 metadata name = 'Secrets'
-metadata description = 'The Key Vault with the webhook\'s URL and secret, and the app\'s right to read them.'
+metadata description = 'The Key Vault with the webhook\'s URL, secret and headers, and the app\'s right to read them.'
 
 @description('Required. Name of the vault.')
 param vaultName string
@@ -17,6 +17,10 @@ param webhookUrl string
 @description('Required. Secret that signs the alerts, or empty for none.')
 @secure()
 param webhookSecret string
+
+@description('Required. Headers that go with every alert, or none.')
+@secure()
+param webhookHeaders object
 
 @description('Required. Whether a deleted vault stays until its time is over, whoever asks.')
 param purgeProtection bool
@@ -79,6 +83,16 @@ module secret 'secret.bicep' = if (!empty(webhookSecret)) {
   dependsOn: [vault]
 }
 
+module headers 'secret.bicep' = if (!empty(webhookHeaders)) {
+  name: 'nsgflow-secret-headers'
+  params: {
+    vaultName: vaultName
+    name: 'webhook-headers'
+    value: string(webhookHeaders)
+  }
+  dependsOn: [vault]
+}
+
 @description('Resource id of the vault.')
 output vaultId string = vault.outputs.resourceId
 
@@ -87,3 +101,6 @@ output webhookUrlUri string = url.?outputs.uri ?? ''
 
 @description('URI of the secret that signs the alerts, or empty for none.')
 output webhookSecretUri string = secret.?outputs.uri ?? ''
+
+@description('URI of the secret with the headers, or empty for none.')
+output webhookHeadersUri string = headers.?outputs.uri ?? ''

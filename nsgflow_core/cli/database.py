@@ -48,11 +48,11 @@ _OWN = {
 }
 """What differs from flow to flow, and its type in CSV. None of it needs quotes: numbers, canonical
 addresses, names of IANA's registry."""
-_TIME = "make_timestamptz(1000 * own.FlowTime)"
+_TIME = "make_timestamptz(1000 * FlowTime)"
 _MADE = {
     "TimeGenerated": _TIME,
     "FlowTime": _TIME,
-    "L7Protocol": "coalesce(own.L7Protocol, '')",  # what is empty in CSV is null
+    "L7Protocol": "coalesce(L7Protocol, '')",  # what is empty in CSV is null
 }
 _NO_DUCKDB = (
     "this needs DuckDB, which is not installed: pip install duckdb, or pipx inject nsgflow duckdb "
@@ -96,6 +96,7 @@ def database() -> Iterator["Database"]:
 class Database:
     """The table `flows`: the columns of the row, times in UTC.
 
+    It is a view: what many flows share stands in a table of its own, once.
     DuckDB works in a thread of its own, since it does not listen to interrupts all the time.
     """
 
@@ -104,27 +105,36 @@ class Database:
         self._connection = connection
         self._worker = worker
         self._own, self._shared = folder / "own.csv", folder / "shared.json"
+        self._keys = 0
         kinds = {name: _TYPES[kind] for name, kind in columns().items()}
-        shared = {name: kinds[name] for name in kinds if name not in {*_OWN, *_MADE}}
+        own = {"key": "INTEGER"} | _OWN
+        shared = {"key": "INTEGER"} | {
+            name: kinds[name] for name in kinds if name not in {*_OWN, *_MADE}
+        }
         cells = ", ".join(
-            _MADE.get(name) or (f"own.{name}" if name in _OWN else f"shared.{name}")
-            for name in kinds
+            f"{_MADE[name]} AS {name}" if name in _MADE else name for name in columns()
         )
-        self._inserting = f"""
-            INSERT INTO flows SELECT {cells}
-            FROM read_csv(
-                '{_quoted(self._own)}', columns = {_struct({"key": "INTEGER"} | _OWN)},
+        self._inserting = (
+            f"""
+            INSERT INTO parts.own FROM read_csv(
+                '{_quoted(self._own)}', columns = {_struct(own)},
                 auto_detect = false, header = false, delim = ',', quote = '', escape = ''
-            ) AS own
-            JOIN read_json(
-                '{_quoted(self._shared)}', columns = {_struct({"key": "INTEGER"} | shared)},
+            )""",
+            f"""
+            INSERT INTO parts.shared FROM read_json(
+                '{_quoted(self._shared)}', columns = {_struct(shared)},
                 format = 'newline_delimited', maximum_object_size = {64 * 1024 * 1024}
-            ) AS shared ON own.key = shared.key"""  # noqa: S608 - of names that are ours
-        self._execute("SET TimeZone = 'UTC'")
-        self._execute("SET enable_progress_bar = false")  # it would go among what is written
-        self._execute(
-            f"CREATE TABLE flows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})"
+            )""",
         )
+        for query in (
+            "SET TimeZone = 'UTC'",
+            "SET enable_progress_bar = false",  # it would go among what is written
+            "CREATE SCHEMA parts",
+            f"CREATE TABLE parts.own ({_declared(own)})",
+            f"CREATE TABLE parts.shared ({_declared(shared)})",
+            f"CREATE VIEW flows AS SELECT {cells} FROM parts.own JOIN parts.shared USING (key)",  # noqa: S608 - of names that are ours
+        ):
+            self._execute(query)
 
     def _execute(self, query: str, values: Mapping[str, Any] | None = None) -> None:
         self._worker.submit(self._connection.execute, query, values).result()
@@ -157,14 +167,18 @@ class Database:
         """Insert flows."""
         upcoming = iter(found)
         while some := list(islice(upcoming, _TOGETHER)):
-            lines, shared = _taken_apart(some, knowledge)
-            self._own.write_text("\n".join([*lines, ""]), encoding="utf-8")
-            self._shared.write_bytes(msgspec.json.Encoder().encode_lines(shared))
-            self._execute(self._inserting)
+            self._insert(*_taken_apart(some, knowledge, self._keys))
+
+    def _insert(self, lines: Sequence[str], shared: Sequence[Mapping[str, Any]]) -> None:
+        self._keys += len(shared)
+        self._own.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        self._shared.write_bytes(msgspec.json.Encoder().encode_lines(shared))
+        for query in self._inserting:
+            self._execute(query)
 
     def load_parquet(self, files: Sequence[Path]) -> None:
         """Take what `export` wrote for the table."""
-        self._execute("DROP TABLE flows")
+        self._execute("DROP VIEW flows")
         self._execute(
             "CREATE TABLE flows AS FROM read_parquet($files, union_by_name = true)",
             {"files": [str(file) for file in files]},
@@ -175,7 +189,7 @@ class Database:
         kept = ", ".join(name for name in columns() if name not in omit)
         self._execute(
             f"COPY (SELECT {kept} FROM flows) TO '{_quoted(path)}' "  # noqa: S608 - names of ours
-            "(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+            "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, USE_TMP_FILE false)"
         )
 
     def lock(self) -> None:
@@ -185,9 +199,9 @@ class Database:
 
 
 def _taken_apart(
-    found: Sequence[Found], knowledge: Knowledge
+    found: Sequence[Found], knowledge: Knowledge, first: int
 ) -> tuple[list[str], list[Mapping[str, Any]]]:
-    """Flows as lines of CSV, each begun with the key of what it shares with others."""
+    """Flows as lines of CSV, each begun with the key of what it shares; keys begin at `first`."""
     lines: list[str] = []
     shared: list[Mapping[str, Any]] = []
     encoders: dict[BlobRef, Any] = {}
@@ -198,7 +212,7 @@ def _taken_apart(
         ends = _ends(flow, knowledge)
         kind = (flow.decision, flow.detail, flow.direction_code, flow.protocol_code, ends)
         if (key := alike.get(kind)) is None:
-            key = alike[kind] = len(shared)
+            key = alike[kind] = first + len(shared)
             if (encode := encoders.get(log.ref)) is None:
                 encode = encoders[log.ref] = rows.encoder(log.ref, knowledge)
             shared.append(msgspec.json.decode(encode(flow)) | {"key": key})
@@ -219,6 +233,10 @@ def _ends(flow: Flow, knowledge: Knowledge) -> Any:
     if knowledge is NOTHING:
         return address_class(flow.src if flow.inbound else flow.dst)
     return enrich.ends(flow, knowledge)
+
+
+def _declared(kinds: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in kinds.items())
 
 
 def _struct(kinds: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from azure.storage.blob import ContainerClient
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.digests import portal
-from nsgflow_core.digests.digest import Digests
+from nsgflow_core.digests.digest import Changed, Digests
 from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.silence_blob import Silences
 from nsgflow_core.digests.state import DigestState
@@ -22,6 +22,7 @@ def digests_of(
     state: ContainerClient,
     now: Callable[[], float],
     knowledge: Knowing,
+    changed: Changed,
 ) -> dict[str, Digests]:
     """The digests of each webhook that takes them, by its sink."""
     return {
@@ -35,6 +36,7 @@ def digests_of(
             now,
             quiet=webhook.quiet_minutes * 60,
             turned=lambda life: turned(life, knowledge()),
+            changed=changed,
             silences=Silences(state).read,
         )
         for webhook in settings.webhooks

@@ -22,6 +22,7 @@ from nsgflow_core.digests.groups import Tally, rank, shown
 from nsgflow_core.digests.hours import HOUR_MS, hours_to_look
 from nsgflow_core.digests.ledger import Seen, read_to, unseen
 from nsgflow_core.digests.life import MAX_LIVES, Life, end_of, ended, grown, is_due, is_quiet
+from nsgflow_core.digests.marks import before_groups
 from nsgflow_core.digests.memory import Ledgers, State, StateChangedError, StateStore, Watched
 from nsgflow_core.digests.message import Digest, Ended
 from nsgflow_core.digests.quieting import by_id, hold_back, inhibited
@@ -50,6 +51,9 @@ _LONGEST_WAIT = 600.0
 _SHORT_WAIT = 5.0
 _TRIES = 5
 _OTHERS = ""
+
+
+Changed = Callable[[Mapping[str, int], Sequence[Tally]], Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -83,7 +87,9 @@ class _Gathered:
 class Digests:
     """Makes digests and posts them; times in seconds, `now` since the epoch.
 
-    `turned` gives what the rules say of a group if they let it pass by now, else "". `silences`
+    `turned` gives what the rules say of a group if they let it pass by now, else "". `changed`
+    gives the last change on the path of groups that have just begun, by their ids; it is asked
+    once a digest at most, with the times of their first flows. `silences`
     reads all that there are.
     """
 
@@ -99,6 +105,7 @@ class Digests:
     quiet: float = 1800.0
     turned: Callable[[Life], str] = field(default=lambda _: "")
     silences: Callable[[], Sequence[Silence]] = field(default=tuple)
+    changed: Changed = field(default=lambda _begun, _groups: {})
 
     def run(self) -> DigestReport:
         """Read what is new, and post the digest that is due, if one is.
@@ -294,13 +301,16 @@ class Digests:
         )
         lives |= grown(due, lives, state.over, digest.id, now)
         about = {name: lives[name].about for name in telling if name in lives}
+        begun = {name: at.began for name, at in about.items() if not at.times}
+        changed = self.changed(begun, due) if begun else {}
+        before = before_groups(begun, changed, state.marks)
         over = {name: last for name, last in state.over.items() if now - last / 1000 < _RECENT}
         return replace(
             state,
             waiting=held,
             others=0,
             told=told,
-            pending=replace(digest, about=about).cut(MAX_SHOWN),
+            pending=replace(digest, about=about, before=before).cut(MAX_SHOWN),
             telling=(*telling, *([_OTHERS] if state.others else [])),
             lives=lives,
             over=over | {at.key.id: at.last for at in ended[:MAX_LIVES]},

@@ -18,6 +18,13 @@ class StateChangedError(NsgflowError):
     """Somebody else wrote the state: the digest is theirs to post."""
 
 
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """Something that a person did, as they call it, at a time in seconds since the epoch."""
+
+    at: float
+    text: str
+
+
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that one run tells the next; times are seconds since the epoch.
 
@@ -30,7 +37,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     digest whose content it refuses is posted with only `shown` groups (-1 is all). `lives` are
     the groups that were told and are not over, `over` says of those that ended lately when their
     last flow was, in milliseconds, and `looked` when it was asked how far logs were read.
-    `held` is what silences hold back, by their ids.
+    `held` is what silences hold back, by their ids. `marks` are in the order of their times.
     """
 
     completed: float = 0.0
@@ -48,6 +55,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     lives: dict[str, Life] = {}
     over: dict[str, int] = {}
     looked: float = 0.0
+    marks: tuple[Mark, ...] = ()
     held: dict[str, Held] = {}
 
     @property

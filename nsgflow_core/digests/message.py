@@ -58,7 +58,8 @@ class Digest(msgspec.Struct, frozen=True):
     told before; a later digest tells them. `about` has the groups that are followed, by their ids.
     `ended` are over, and `more_ended` are not shown of them. `silenced` is what silences that are
     over held back. Scans from the internet, `behind_groups` with `behind_flows`, wait until what is
-    denied inside at the same NSG is over.
+    denied inside at the same NSG is over. `before` says of groups that are new, by their ids,
+    what was done before their first flow: the last change on their path, and mark.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Digest(msgspec.Struct, frozen=True):
     about: dict[str, About] = {}
     ended: tuple[Ended, ...] = ()
     more_ended: int = 0
+    before: dict[str, tuple[str, ...]] = {}
     silenced: tuple[Held, ...] = ()
     behind_groups: int = 0
     behind_flows: int = 0

@@ -117,4 +117,7 @@ def _group(digest: Digest, tally: Tally) -> dict[str, Any]:
         "sources": wording.sources(tally),
         "destinations": wording.targets(tally),
         "times": wording.times(tally),
-    } | ({"now": said} if (said := wording.now(tally)) else {})
+        **({"now": said} if (said := wording.now(tally)) else {}),
+        **({"look": said} if (said := wording.why(tally)) else {}),
+        **({"before": done} if (done := wording.before(digest, tally)) else {}),
+    }

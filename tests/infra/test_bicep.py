@@ -127,10 +127,11 @@ def members(definition: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("path", ENTRY_POINTS, ids=ident)
 def test_secrets_are_secure_all_the_way(path: Path) -> None:
     """A parameter for a secret is secure in each template that has it."""
-    secrets = {"webhookUrl", "webhookSecret", "alertWebhookUrl", "key", "value"}
+    secrets = {"webhookUrl", "webhookSecret", "webhookHeaders", "alertWebhookUrl", "key", "value"}
     for template in nested(bicep.template(path)):
         for name, given in template.get("parameters", {}).items():
-            assert (given.get("type") == "securestring") == (name in secrets), name
+            secure = given.get("type", "").lower() in ("securestring", "secureobject")
+            assert secure == (name in secrets), name
 
 
 @compiled
@@ -184,12 +185,13 @@ def test_the_hooks_know_the_types_of_the_variables() -> None:
         variable = re.findall(r"\w+", given[name]["value"])[0]
         if "allowedValues" in parameter and parameter["type"] == "string":
             choices[variable] = tuple(parameter["allowedValues"])
-        kinds.setdefault(parameter.get("type", "object"), set()).add(variable)
+        kinds.setdefault(parameter.get("type", "object").lower(), set()).add(variable)
 
     assert kinds["bool"] == set(variables.SWITCHES)
     assert kinds["int"] == set(variables.NUMBERS)
     assert kinds["array"] == set(variables.LISTS)
-    assert kinds["object"] == set(variables.OBJECTS)
+    assert kinds["object"] | kinds["secureobject"] == set(variables.OBJECTS)
+    assert kinds["secureobject"] == set(variables.SECRETS)
     assert {at: set(allowed) for at, allowed in choices.items()} == {
         at: set(allowed) for at, allowed in variables.CHOICES.items()
     }

@@ -34,6 +34,7 @@ NUMBERS = (
     "NSGFLOW_TOTAL_RETENTION_IN_DAYS",
     "NSGFLOW_WEBHOOK_INTERVAL_SECONDS",
     "NSGFLOW_WEBHOOK_MAX_AGE_MINUTES",
+    "NSGFLOW_WEBHOOK_QUIET_MINUTES",
     "NSGFLOW_WEBHOOK_REPEAT_MINUTES",
 )
 LISTS = ("NSGFLOW_ALERT_EMAILS", "NSGFLOW_FLOW_LOG_ACCOUNTS", "NSGFLOW_INVENTORY_SCOPES")
@@ -43,11 +44,15 @@ OBJECTS = (
     "NSGFLOW_NAMES",
     "NSGFLOW_PRIVATE_DNS_ZONE_IDS",
     "NSGFLOW_TAGS",
+    "NSGFLOW_WEBHOOK_HEADERS",
 )
+SECRETS = ("NSGFLOW_WEBHOOK_HEADERS",)
 CHOICES = {
+    "NSGFLOW_CHANGES": ("", "resourcegraph", "resourcegraph,names"),
     "NSGFLOW_PYTHON_VERSION": ("3.11", "3.12", "3.13", "3.14"),
     "NSGFLOW_TABLE_PLAN": ("Analytics", "Basic"),
     "NSGFLOW_TRIGGER_SOURCE": ("EventGrid", "Queue"),
+    "NSGFLOW_WEBHOOK_CONTENT_TYPE": ("application/cloudevents+json", "application/json"),
 }
 
 # What Go's strconv.ParseBool takes, which is what azd asks.
@@ -83,7 +88,8 @@ def problems(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, allowed in CHOICES.items():
         text = environ.get(name, allowed[0])
         if text not in allowed:
-            yield f"{name} is {_shown(text)}: {' or '.join(allowed)}", f"{name} {allowed[0]}"
+            wanted = " or ".join(each or "empty" for each in allowed)
+            yield f"{name} is {_shown(text)}: {wanted}", f"{name} {allowed[0] or allowed[1]}"
 
 
 def _json_problems(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -91,8 +97,9 @@ def _json_problems(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         for name in names:
             text = environ.get(name, empty)
             if name != "NSGFLOW_FLOW_LOG_ACCOUNTS" and not _is(text, kind):
+                shown = "it is not shown" if name in SECRETS else _shown(text)
                 yield (
-                    f"{name} is no JSON {what}: {_shown(text)}; a shell may have eaten the quotes",
+                    f"{name} is no JSON {what}: {shown}; a shell may have eaten the quotes",
                     f"{name} '{empty}'",
                 )
 

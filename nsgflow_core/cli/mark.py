@@ -1,0 +1,45 @@
+"""`nsgflow mark`: tells digests what one did, so that they say it beside what begins after it."""
+
+# ruff: noqa: PLC0415 - what the work needs is imported when there is work
+
+from typing import Annotated
+
+import typer
+
+from nsgflow_core.cli.options import Verbose
+from nsgflow_core.cli.session import session
+
+
+def mark(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="What was done; without, show the marks.")
+    ] = "",
+    *,
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at", metavar="TIME", help="When it was done: ISO 8601 (UTC), 14:00, or 5m ago."
+        ),
+    ] = "now",
+    verbose: Verbose = False,
+) -> None:
+    """Mark what you did, such as a deployment.
+
+    Groups of denied flows that begin within a day after it are told with it, in the webhooks for
+    people (slack, teams, pagerduty). Takes the function's own settings (AzureWebJobsStorage,
+    FlowLogs, NSGFLOW_…) from the environment.
+    """
+    with session(verbose=verbose):
+        import os
+        import sys
+        from datetime import UTC, datetime
+
+        from nsgflow_core.cli import marking
+        from nsgflow_core.cli.times import moment
+
+        now = datetime.now(UTC)
+        states = marking.states(os.environ)
+        if text.strip():
+            marking.add(states, text, moment(at, now), now)
+        else:
+            sys.stdout.write(marking.shown(states))
