@@ -35,7 +35,7 @@ def _export(version: int) -> list[Figure]:
         begun = time.process_time()
         with database() as flows:
             with reading(FileLogs([str(log)]), Wanted(), When(), _ALL, NOTHING) as work:
-                flows.load(work.flows())
+                flows.load(work.columns())
             flows.write_parquet(target)
             taken = time.process_time() - begun
             flows.lock()

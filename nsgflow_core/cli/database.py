@@ -6,23 +6,19 @@ of them as JSON. The database is a file that lives as long as the command.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.read import Found
 from nsgflow_core.columns import columns
 from nsgflow_core.errors import BadInputError, NsgflowError
-from nsgflow_core.estate import enrich
-from nsgflow_core.estate.addresses import address_class
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.sinks import rows
 
 if TYPE_CHECKING:
@@ -163,11 +159,18 @@ class Database:
         if len(statements) == 1 and statements[0].type == StatementType.SELECT:
             self._execute(f"EXPLAIN {statements[0].query}")
 
-    def load(self, found: Iterable[Found], knowledge: Knowledge = NOTHING) -> None:
+    def load(self, found: Iterable[Columns], knowledge: Knowledge = NOTHING) -> None:
         """Insert flows."""
-        upcoming = iter(found)
-        while some := list(islice(upcoming, _TOGETHER)):
-            self._insert(*_taken_apart(some, knowledge, self._keys))
+        lines: list[str] = []
+        shared: list[Mapping[str, Any]] = []
+        for flows in found:
+            _take_apart(rows.parts_of(flows, knowledge), flows.times, self._keys, lines, shared)
+            if len(lines) >= _TOGETHER:
+                self._insert(lines, shared)
+                lines.clear()
+                shared.clear()
+        if lines:
+            self._insert(lines, shared)
 
     def _insert(self, lines: Sequence[str], shared: Sequence[Mapping[str, Any]]) -> None:
         self._keys += len(shared)
@@ -198,41 +201,26 @@ class Database:
         self._execute("SET lock_configuration = true")
 
 
-def _taken_apart(
-    found: Sequence[Found], knowledge: Knowledge, first: int
-) -> tuple[list[str], list[Mapping[str, Any]]]:
+def _take_apart(
+    parts: rows.Parts,
+    times: Sequence[int],
+    first: int,
+    lines: list[str],
+    shared: list[Mapping[str, Any]],
+) -> None:
     """Flows as lines of CSV, each begun with the key of what it shares; keys begin at `first`."""
-    lines: list[str] = []
-    shared: list[Mapping[str, Any]] = []
-    encoders: dict[BlobRef, Any] = {}
-    group, alike = None, dict[tuple[Any, ...], int]()
-    for log, flow in found:
-        if flow.group is not group:
-            group, alike = flow.group, {}
-        ends = _ends(flow, knowledge)
-        kind = (flow.decision, flow.detail, flow.direction_code, flow.protocol_code, ends)
-        if (key := alike.get(kind)) is None:
-            key = alike[kind] = first + len(shared)
-            if (encode := encoders.get(log.ref)) is None:
-                encode = encoders[log.ref] = rows.encoder(log.ref, knowledge)
-            shared.append(msgspec.json.decode(encode(flow)) | {"key": key})
-        port = flow.dst_port
-        service = "" if port is None else enrich.service_name(flow.protocol, port)
-        numbers = (flow.packets_sent, flow.bytes_sent, flow.packets_received, flow.bytes_received)
-        counters = ",".join(["" if number is None else str(number) for number in numbers])
-        lines.append(
-            f"{key},{flow.time_ms},{rows.flow_id(log.ref, flow)},{flow.src},{flow.dst},"
-            f"{'' if flow.src_port is None else flow.src_port},"
-            f"{'' if port is None else port},{service},{counters}"
-        )
-    return lines, shared
-
-
-def _ends(flow: Flow, knowledge: Knowledge) -> Any:
-    """What a flow's ends tell, as far as its row depends on them."""
-    if knowledge is NOTHING:
-        return address_class(flow.src if flow.inbound else flow.dst)
-    return enrich.ends(flow, knowledge)
+    alike = (parts.places, parts.outcomes, parts.ends)
+    kinds = list(zip(*(of.keys for of in alike), strict=True))
+    keys: dict[tuple[Hashable, ...], str] = {}
+    for kind in dict.fromkeys(kinds):
+        cells: dict[str, Any] = {"key": first + len(shared)}
+        for of, key in zip(alike, kind, strict=True):
+            cells |= of.cells[key]
+        keys[kind] = str(cells["key"])
+        shared.append(cells)
+    own = [map(str, parts.own[name]) for name in _OWN if name != "FlowTime"]
+    begun = [keys[kind] for kind in kinds]
+    lines += map(",".join, zip(begun, map(str, times), *own, strict=True))
 
 
 def _declared(kinds: Mapping[str, str]) -> str:

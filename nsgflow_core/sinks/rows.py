@@ -7,7 +7,7 @@ for all tuples that share them.
 
 import hashlib
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -34,6 +34,7 @@ MAX_FIELD = 64 * 1024
 """Largest text in bytes that Log Analytics keeps; it would cut longer ones without a word
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
 CUT = "…[cut]"
+_TOGETHER = 512
 _Outcome = tuple[str, str, str, str, str]
 """Decision, direction, protocol as written, state and encryption."""
 _SHARED = frozenset(
@@ -122,6 +123,26 @@ def encoder(
         return encode(of_flows([flow], [place]))[0].encode()
 
     return one
+
+
+def encoded(
+    ref: BlobRef,
+    flows: Sequence[Flow],
+    knowledge: Knowledge = NOTHING,
+    omit: frozenset[str] = frozenset(),
+) -> Iterator[bytes]:
+    """The rows of flows of one blob, made some hundreds at once as they are asked for."""
+    encode = rows_of(knowledge, omit)
+    place = Place(ref, NOWHERE)
+    for at in range(0, len(flows), _TOGETHER):
+        some = flows[at : at + _TOGETHER]
+        places: list[Place] = []
+        for flow in some:
+            if flow.group is not place.group:
+                place = Place(ref, flow.group)
+            places.append(place)
+        for row in encode(of_flows(some, places)):
+            yield row.encode()
 
 
 def rows_of(
