@@ -21,6 +21,7 @@ from benchmarks import (
     rules,
     soak,
     sweeping,
+    terminal,
     throughput,
     update,
     wire,
@@ -45,6 +46,7 @@ _THEMES: dict[str, Callable[[], list[Figure]]] = {
     "throughput": throughput.measure,
     "indexing": indexing.measure,
     "cli": cli.measure,
+    "terminal": terminal.measure,
     "export": export.measure,
 }
 

@@ -23,7 +23,7 @@ from devtools.nic import NSG_CONTAINER
 from nsgflow_core.cli.options import Wanted
 from nsgflow_core.cli.query import Defaults, Query
 from nsgflow_core.cli.read import Download, Log, Reader
-from nsgflow_core.cli.text import Lines
+from nsgflow_core.cli.text import lines
 from nsgflow_core.delivery.parts import Source
 from nsgflow_core.delivery.reading import WINDOW
 from nsgflow_core.logs.blocks import BlockList, FlowLogs
@@ -168,9 +168,8 @@ def _windows(source: _Distant, pool: ThreadPoolExecutor, log: Log) -> Iterator[i
 
 def _query(source: Source, hours: Iterable[Sequence[Log]]) -> int:
     """Read flows as the command line does, and make their lines; how many they are."""
-    lines = Lines()
     with Reader(source, _DENIED, lambda _: None) as reader:
-        made = [lines.line(log.path, flow) for log, flow in reader.flows(hours)]
+        made = [line for flows in reader.columns(hours) for line in lines(flows)]
     if reader.tally.failures:
         raise RuntimeError(reader.tally.failures[0])
     return len(made)

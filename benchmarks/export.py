@@ -35,7 +35,7 @@ def _export(version: int) -> list[Figure]:
         begun = time.process_time()
         with database() as flows:
             with reading(FileLogs([str(log)]), Wanted(), When(), _ALL, NOTHING) as work:
-                flows.load(work.flows())
+                flows.load(work.columns())
             flows.write_parquet(target)
             taken = time.process_time() - begun
             flows.lock()
@@ -64,5 +64,5 @@ def _json_size(log: Path) -> int:
     """Bytes of the same rows as JSON."""
     with redirect_stdout(io.StringIO()) as written:
         with reading(FileLogs([str(log)]), Wanted(), When(), _ALL, NOTHING) as work:
-            write_flows(work.flows(), "json", NOTHING)
+            write_flows(work.columns(), "json", NOTHING)
         return len(written.getvalue().encode())

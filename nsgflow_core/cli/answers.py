@@ -10,8 +10,9 @@ import msgspec
 
 from nsgflow_core.cli.database import Database, database
 from nsgflow_core.cli.exporting import PARQUET
-from nsgflow_core.cli.formats import write_csv, write_json, write_table
+from nsgflow_core.cli.formats import write_csv, write_json
 from nsgflow_core.cli.options import Estate, Sources, Wanted, When
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import BadInputError
 
 _JSON = msgspec.json.Encoder(decimal_format="number")

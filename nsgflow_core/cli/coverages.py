@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.estate.coverage import LOGGED, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
 from nsgflow_core.estate.inventory import Inventory

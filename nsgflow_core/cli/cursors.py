@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 import typer
 
-from nsgflow_core.cli.formats import write_table
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.read import Reader
 from nsgflow_core.cli.session import Status, note
 from nsgflow_core.cli.state import Entry, State
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery import replay
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, Checkpoints

@@ -6,23 +6,19 @@ of them as JSON. The database is a file that lives as long as the command.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.read import Found
 from nsgflow_core.columns import columns
 from nsgflow_core.errors import BadInputError, NsgflowError
-from nsgflow_core.estate import enrich
-from nsgflow_core.estate.addresses import address_class
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.model import BlobRef, Flow
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.sinks import rows
 
 if TYPE_CHECKING:
@@ -48,11 +44,11 @@ _OWN = {
 }
 """What differs from flow to flow, and its type in CSV. None of it needs quotes: numbers, canonical
 addresses, names of IANA's registry."""
-_TIME = "make_timestamptz(1000 * own.FlowTime)"
+_TIME = "make_timestamptz(1000 * FlowTime)"
 _MADE = {
     "TimeGenerated": _TIME,
     "FlowTime": _TIME,
-    "L7Protocol": "coalesce(own.L7Protocol, '')",  # what is empty in CSV is null
+    "L7Protocol": "coalesce(L7Protocol, '')",  # what is empty in CSV is null
 }
 _NO_DUCKDB = (
     "this needs DuckDB, which is not installed: pip install duckdb, or pipx inject nsgflow duckdb "
@@ -96,6 +92,7 @@ def database() -> Iterator["Database"]:
 class Database:
     """The table `flows`: the columns of the row, times in UTC.
 
+    It is a view: what many flows share stands in a table of its own, once.
     DuckDB works in a thread of its own, since it does not listen to interrupts all the time.
     """
 
@@ -104,27 +101,36 @@ class Database:
         self._connection = connection
         self._worker = worker
         self._own, self._shared = folder / "own.csv", folder / "shared.json"
+        self._keys = 0
         kinds = {name: _TYPES[kind] for name, kind in columns().items()}
-        shared = {name: kinds[name] for name in kinds if name not in {*_OWN, *_MADE}}
+        own = {"key": "INTEGER"} | _OWN
+        shared = {"key": "INTEGER"} | {
+            name: kinds[name] for name in kinds if name not in {*_OWN, *_MADE}
+        }
         cells = ", ".join(
-            _MADE.get(name) or (f"own.{name}" if name in _OWN else f"shared.{name}")
-            for name in kinds
+            f"{_MADE[name]} AS {name}" if name in _MADE else name for name in columns()
         )
-        self._inserting = f"""
-            INSERT INTO flows SELECT {cells}
-            FROM read_csv(
-                '{_quoted(self._own)}', columns = {_struct({"key": "INTEGER"} | _OWN)},
+        self._inserting = (
+            f"""
+            INSERT INTO parts.own FROM read_csv(
+                '{_quoted(self._own)}', columns = {_struct(own)},
                 auto_detect = false, header = false, delim = ',', quote = '', escape = ''
-            ) AS own
-            JOIN read_json(
-                '{_quoted(self._shared)}', columns = {_struct({"key": "INTEGER"} | shared)},
+            )""",
+            f"""
+            INSERT INTO parts.shared FROM read_json(
+                '{_quoted(self._shared)}', columns = {_struct(shared)},
                 format = 'newline_delimited', maximum_object_size = {64 * 1024 * 1024}
-            ) AS shared ON own.key = shared.key"""  # noqa: S608 - of names that are ours
-        self._execute("SET TimeZone = 'UTC'")
-        self._execute("SET enable_progress_bar = false")  # it would go among what is written
-        self._execute(
-            f"CREATE TABLE flows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})"
+            )""",
         )
+        for query in (
+            "SET TimeZone = 'UTC'",
+            "SET enable_progress_bar = false",  # it would go among what is written
+            "CREATE SCHEMA parts",
+            f"CREATE TABLE parts.own ({_declared(own)})",
+            f"CREATE TABLE parts.shared ({_declared(shared)})",
+            f"CREATE VIEW flows AS SELECT {cells} FROM parts.own JOIN parts.shared USING (key)",  # noqa: S608 - of names that are ours
+        ):
+            self._execute(query)
 
     def _execute(self, query: str, values: Mapping[str, Any] | None = None) -> None:
         self._worker.submit(self._connection.execute, query, values).result()
@@ -153,18 +159,29 @@ class Database:
         if len(statements) == 1 and statements[0].type == StatementType.SELECT:
             self._execute(f"EXPLAIN {statements[0].query}")
 
-    def load(self, found: Iterable[Found], knowledge: Knowledge = NOTHING) -> None:
+    def load(self, found: Iterable[Columns], knowledge: Knowledge = NOTHING) -> None:
         """Insert flows."""
-        upcoming = iter(found)
-        while some := list(islice(upcoming, _TOGETHER)):
-            lines, shared = _taken_apart(some, knowledge)
-            self._own.write_text("\n".join([*lines, ""]), encoding="utf-8")
-            self._shared.write_bytes(msgspec.json.Encoder().encode_lines(shared))
-            self._execute(self._inserting)
+        lines: list[str] = []
+        shared: list[Mapping[str, Any]] = []
+        for flows in found:
+            _take_apart(rows.parts_of(flows, knowledge), flows.times, self._keys, lines, shared)
+            if len(lines) >= _TOGETHER:
+                self._insert(lines, shared)
+                lines.clear()
+                shared.clear()
+        if lines:
+            self._insert(lines, shared)
+
+    def _insert(self, lines: Sequence[str], shared: Sequence[Mapping[str, Any]]) -> None:
+        self._keys += len(shared)
+        self._own.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        self._shared.write_bytes(msgspec.json.Encoder().encode_lines(shared))
+        for query in self._inserting:
+            self._execute(query)
 
     def load_parquet(self, files: Sequence[Path]) -> None:
         """Take what `export` wrote for the table."""
-        self._execute("DROP TABLE flows")
+        self._execute("DROP VIEW flows")
         self._execute(
             "CREATE TABLE flows AS FROM read_parquet($files, union_by_name = true)",
             {"files": [str(file) for file in files]},
@@ -175,7 +192,7 @@ class Database:
         kept = ", ".join(name for name in columns() if name not in omit)
         self._execute(
             f"COPY (SELECT {kept} FROM flows) TO '{_quoted(path)}' "  # noqa: S608 - names of ours
-            "(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+            "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, USE_TMP_FILE false)"
         )
 
     def lock(self) -> None:
@@ -184,41 +201,30 @@ class Database:
         self._execute("SET lock_configuration = true")
 
 
-def _taken_apart(
-    found: Sequence[Found], knowledge: Knowledge
-) -> tuple[list[str], list[Mapping[str, Any]]]:
-    """Flows as lines of CSV, each begun with the key of what it shares with others."""
-    lines: list[str] = []
-    shared: list[Mapping[str, Any]] = []
-    encoders: dict[BlobRef, Any] = {}
-    group, alike = None, dict[tuple[Any, ...], int]()
-    for log, flow in found:
-        if flow.group is not group:
-            group, alike = flow.group, {}
-        ends = _ends(flow, knowledge)
-        kind = (flow.decision, flow.detail, flow.direction_code, flow.protocol_code, ends)
-        if (key := alike.get(kind)) is None:
-            key = alike[kind] = len(shared)
-            if (encode := encoders.get(log.ref)) is None:
-                encode = encoders[log.ref] = rows.encoder(log.ref, knowledge)
-            shared.append(msgspec.json.decode(encode(flow)) | {"key": key})
-        port = flow.dst_port
-        service = "" if port is None else enrich.service_name(flow.protocol, port)
-        numbers = (flow.packets_sent, flow.bytes_sent, flow.packets_received, flow.bytes_received)
-        counters = ",".join(["" if number is None else str(number) for number in numbers])
-        lines.append(
-            f"{key},{flow.time_ms},{rows.flow_id(log.ref, flow)},{flow.src},{flow.dst},"
-            f"{'' if flow.src_port is None else flow.src_port},"
-            f"{'' if port is None else port},{service},{counters}"
-        )
-    return lines, shared
+def _take_apart(
+    parts: rows.Parts,
+    times: Sequence[int],
+    first: int,
+    lines: list[str],
+    shared: list[Mapping[str, Any]],
+) -> None:
+    """Flows as lines of CSV, each begun with the key of what it shares; keys begin at `first`."""
+    alike = (parts.places, parts.outcomes, parts.ends)
+    kinds = list(zip(*(of.keys for of in alike), strict=True))
+    keys: dict[tuple[Hashable, ...], str] = {}
+    for kind in dict.fromkeys(kinds):
+        cells: dict[str, Any] = {"key": first + len(shared)}
+        for of, key in zip(alike, kind, strict=True):
+            cells |= of.cells[key]
+        keys[kind] = str(cells["key"])
+        shared.append(cells)
+    own = [map(str, parts.own[name]) for name in _OWN if name != "FlowTime"]
+    begun = [keys[kind] for kind in kinds]
+    lines += map(",".join, zip(begun, map(str, times), *own, strict=True))
 
 
-def _ends(flow: Flow, knowledge: Knowledge) -> Any:
-    """What a flow's ends tell, as far as its row depends on them."""
-    if knowledge is NOTHING:
-        return address_class(flow.src if flow.inbound else flow.dst)
-    return enrich.ends(flow, knowledge)
+def _declared(kinds: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in kinds.items())
 
 
 def _struct(kinds: Mapping[str, str]) -> str:

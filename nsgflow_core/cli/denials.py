@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import end_names, labelled, vnet_name
-from nsgflow_core.cli.read import Found
-from nsgflow_core.cli.text import nsg_name
+from nsgflow_core.cli.read import Found, nsg_name
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import explain, scope
 from nsgflow_core.estate.inventory import Inventory

@@ -73,10 +73,10 @@ def denied(  # noqa: PLR0913 - one parameter for each option
 
         from nsgflow_core.cli import denials
         from nsgflow_core.cli.files import FileLogs, opened
-        from nsgflow_core.cli.formats import terminal_width
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
+        from nsgflow_core.cli.tables import terminal_width
         from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.filter import compile_terms

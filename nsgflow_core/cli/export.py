@@ -60,7 +60,7 @@ def export(
             database() as flows,
             reading(accounts, wanted, when, defaults, knowledge) as work,
         ):
-            flows.load(work.flows(), work.knowledge)
+            flows.load(work.columns(), work.knowledge)
             # What could not be read must not empty a file that was there before.
             if work.shown or work.complete:
                 flows.write_parquet(part, left_out)

@@ -53,23 +53,23 @@ def flows(
         from nsgflow_core.cli.formats import write_flows
         from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.query import Defaults
-        from nsgflow_core.cli.read import Found
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.cli.text import Totals
+        from nsgflow_core.logs.columns import Columns
 
         form = one_of("--output", form, _OUTPUTS)
         totals = Totals()
 
-        def counted(found: Iterator[Found]) -> Iterator[Found]:
-            for item in found:
-                totals.add(item.flow)
-                yield item
+        def counted(found: Iterator[Columns]) -> Iterator[Columns]:
+            for some in found:
+                totals.add(some)
+                yield some
 
         accounts = opened(sources, os.environ)
         defaults = Defaults(allowed=display_allowed, direction="in", offers_allowed=True)
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
         with reading(accounts, wanted, when, defaults, knowledge) as work:
-            found = counted(work.flows()) if aggregate else work.flows()
+            found = counted(work.columns()) if aggregate else work.columns()
             write_flows(found, form, work.knowledge, named=bool(estate.inventory))
             if aggregate:
                 # What reads JSON or CSV would trip over other lines.

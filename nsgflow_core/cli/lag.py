@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.state import Entry
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import flow_time

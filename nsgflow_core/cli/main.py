@@ -67,7 +67,7 @@ class Nsgflow(LazyGroup):
         "check": "Check what stands in the way, each with its mend.",
         "dead-letters": "List, show and resend what was put aside.",
         "silence": "Hold back what people are told, for a while.",
-        "mark": "Mark what you did, for the digests to say.",
+        "mark": "Mark what you did, such as a deployment.",
     }
     groups = {  # noqa: RUF012 - read only
         "dead-letters": typer.Typer(

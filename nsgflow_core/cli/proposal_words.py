@@ -25,6 +25,8 @@ _MANAGEMENT = {
 }
 _MOST_SAID = 3
 _MOST_ALSO = 10
+_MOST_TAKEN = 4_000
+"""https://learn.microsoft.com/azure/azure-resource-manager/management/azure-subscription-service-limits#azure-networking-limits"""
 
 
 def warnings(one: Proposal, placeholder: str) -> list[str]:
@@ -37,6 +39,12 @@ def warnings(one: Proposal, placeholder: str) -> list[str]:
         )
     said += _management(one)
     said += one.besides
+    longest = max(len(one.rule.sources), len(one.rule.destinations))
+    if longest > _MOST_TAKEN:
+        said.append(
+            f"it names {longest:,} addresses, and Azure takes {_MOST_TAKEN:,} a side at most: name "
+            "prefixes that hold them"
+        )
     if one.also:
         more = len(one.also) - _MOST_ALSO
         found = [_point(point) for point in one.also[:_MOST_ALSO]]

@@ -15,6 +15,8 @@ from nsgflow_core.model import Flow
 
 _KEY = re.compile(r"!?([A-Za-z]+)=")
 _VERSIONS = (1, 2, 4)
+_ALWAYS = 2**63
+"""Milliseconds that no time reaches."""
 _DIRECTIONS = ("in", "out", "both")
 _PROBE = "168.63.129.16"
 """Where probes of the load balancer come from; who names it wants to see them."""
@@ -42,7 +44,8 @@ class Query:
     """What a flow must be to be shown, and a count of what the command's defaults left out.
 
     `left_out` counts flows by the flag that would show them; `names` are the NSGs of VNet flow
-    logs that were met, where one was asked for by name.
+    logs that were met, where one was asked for by name. `everything_in` is the span of time, in
+    milliseconds, where nothing but the time matters; None where more is asked of a flow.
     """
 
     def __init__(
@@ -83,7 +86,15 @@ class Query:
             hidden["--display-lb"] = "lb=no"
         compiled = compile_terms(" ".join(terms))
         self.asked_names = [*(wanted.nsg_name or ()), *_values(given, "nsg")]
-        tests = [compiled.knowing(knowledge), *_predicates(wanted, span)]
+        asked_more = _predicates(wanted)
+        tests = [compiled.knowing(knowledge), *asked_more]
+        self.everything_in: tuple[int, int] | None = None
+        if span is not None:
+            since, until = span.milliseconds()
+            tests.append(lambda flow: since <= flow.time_ms < until)
+        by_flow = compiled.keys - {"action"} or len(compiled.decisions) == 1
+        if not (by_flow or asked_more or self.asked_names or hidden):
+            self.everything_in = span.milliseconds() if span is not None else (0, _ALWAYS)
         if self.asked_names:
             tests.insert(0, self._name_met)
         shown = [(flag, compile_terms(term).accepts) for flag, term in hidden.items()]
@@ -141,12 +152,9 @@ def _term(flag: str, key: str, value: str) -> str:
     return f"{key}={value}"
 
 
-def _predicates(wanted: Wanted, span: Span | None) -> Sequence[Callable[[Flow], bool]]:
+def _predicates(wanted: Wanted) -> Sequence[Callable[[Flow], bool]]:
     """What the filter terms have no word for."""
     found: list[Callable[[Flow], bool]] = []
-    if span is not None:
-        since, until = span.milliseconds()
-        found.append(lambda flow: since <= flow.time_ms < until)
     if (version := wanted.version) is not None:
         if version not in _VERSIONS:
             raise BadInputError(f"--version {version} is not 1, 2 or 4")

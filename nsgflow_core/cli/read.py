@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from heapq import merge
-from itertools import chain
-from typing import NamedTuple, Self
+from functools import partial
+from operator import itemgetter
+from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -23,17 +23,27 @@ from nsgflow_core.delivery.reading import LARGEST_RECORD
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.filter import Filter
-from nsgflow_core.logs import flows, records
+from nsgflow_core.logs import columns, records
 from nsgflow_core.logs.blocks import BlobChangedError
+from nsgflow_core.logs.columns import Columns, Place, Placed
+from nsgflow_core.logs.flows import Make, Reading, stretch_of
 from nsgflow_core.logs.leftover import is_over, leftover
+from nsgflow_core.logs.lenient import note_bad
 from nsgflow_core.logs.path import LogPath
-from nsgflow_core.model import Bad, BlobRef, Flow
+from nsgflow_core.logs.tuples import TupleList, read_lists
+from nsgflow_core.model import NOWHERE, Bad, BlobRef, Flow, Group
 
 _DOWNLOADS = 8
 _WINDOWS = 32 * 1024 * 1024
 """Bytes that the windows of an hour's logs share."""
 _AHEAD = 2
-_WINDOW = (128 * 1024, 4 * 1024 * 1024)
+_WINDOW = (128 * 1024, 2 * 1024 * 1024)
+_TOGETHER = 1024
+"""Flows that are made columns at once."""
+_NEVER = 2**63
+_Item = TypeVar("_Item")
+Settled = tuple[list[_Item], int]
+"""Items, and the time in milliseconds before which no more will come."""
 _CLOSING = 512
 """Bytes at the end that are fetched at once: half a closing would not fit a log that grew."""
 _HEAD = 64
@@ -98,9 +108,15 @@ class Reader:
         inventory: Inventory | None = None,
         *,
         ordered: bool = True,
+        sieve: tuple[int, int] | None = None,
     ) -> None:
-        """Ready to read; whoever only counts does without the order of time, and saves sorting."""
+        """Ready to read; whoever only counts does without the order of time, and saves sorting.
+
+        A `sieve` is the span of time, in milliseconds, in which every flow is wanted.
+        """
         self.tally = Tally()
+        self._sieve = sieve
+        self._bad: dict[str, list[Bad]] = {}
         self._ordered = ordered
         self._inventory = inventory
         self._source = source
@@ -122,75 +138,123 @@ class Reader:
         Raises:
             NsgflowError: the logs could not be listed. One that cannot be read is skipped.
         """
+        for ready in self._read(hours, self._found, _time_of_found):
+            yield from ready
+
+    def columns(self, hours: Iterable[Sequence[Log]]) -> Iterator[Columns]:
+        """The same flows, some thousands at once, for whoever only shows them.
+
+        Raises:
+            NsgflowError: the logs could not be listed. One that cannot be read is skipped.
+        """
+        for ready in self._read(hours, self._placed, _time_of_placed):
+            for at in range(0, len(ready), _TOGETHER):
+                found = columns.read(ready[at : at + _TOGETHER], self._tell)
+                if found.texts:
+                    yield found
+
+    def _read(
+        self,
+        hours: Iterable[Sequence[Log]],
+        make: Callable[[Log, Sequence[TupleList], list[Bad]], list[_Item]],
+        time: Callable[[_Item], int],
+    ) -> Iterator[list[_Item]]:
         upcoming = iter(hours)
 
-        def open_next() -> list[Iterator[Found]] | None:
+        def open_next() -> list[Iterator[Settled[_Item]]] | None:
             logs = next(upcoming, None)
-            return None if logs is None else self._open(logs)
+            return None if logs is None else self._open(logs, make)
 
         ahead = self._listing.submit(open_next)
         while (streams := ahead.result()) is not None:
             ahead = self._listing.submit(open_next)
-            if len(streams) == 1 or not self._ordered:
-                yield from chain.from_iterable(streams)
+            if self._ordered:
+                yield from in_order(streams, time)
             else:
-                yield from merge(*streams, key=lambda found: found.flow.time_ms)
+                for stream in streams:
+                    for some, _ in stream:
+                        yield some
+            for log, bad in self._bad.items():
+                self.tally.failures.append(Failure(log, unreadable(bad)))
+            self._bad.clear()
 
-    def _open(self, logs: Sequence[Log]) -> list[Iterator[Found]]:
+    def _found(self, log: Log, lists: Sequence[TupleList], bad: list[Bad]) -> list[Found]:
+        found = read_lists(lists, bad, denied_only=self._wanted.denied_only)
+        return [Found(log, flow) for flow in filter(self._wanted.accepts, found)]
+
+    def _placed(self, log: Log, lists: Sequence[TupleList], bad: list[Bad]) -> list[Placed]:
+        if self._sieve is not None:
+            since, until = self._sieve
+            items: list[Placed] = []
+            for each in lists:
+                items += columns.placed(each, place_of(log, each.group), bad)
+            if since == 0:
+                return items
+            return [item for item in items if since <= item[0] < until]
+        found = read_lists(lists, bad, denied_only=self._wanted.denied_only)
+        places = {id(each.group): place_of(log, each.group) for each in lists}
+        return [
+            (flow.time_ms, places[id(flow.group)], flow.ordinal, flow.text)
+            for flow in filter(self._wanted.accepts, found)
+        ]
+
+    def _tell(self, place: Place, piece: Bad) -> None:
+        note_bad(self._bad.setdefault(str(place.ref), []), piece)
+
+    def _open(
+        self,
+        logs: Sequence[Log],
+        make: Callable[[Log, Sequence[TupleList], list[Bad]], list[_Item]],
+    ) -> list[Iterator[Settled[_Item]]]:
         smallest, largest = _WINDOW
         window = min(max(_WINDOWS // max(len(logs), 1), smallest), largest)
         self.tally.logs += len(logs)
         self.tally.resources |= {(log.path.kind, log.path.resource) for log in logs}
         self.tally.bytes_known += sum(log.size for log in logs)
         return [
-            self._stream(log, Download(self._source, self._downloads, log, window)) for log in logs
+            self._stream(log, Download(self._source, self._downloads, log, window), make)
+            for log in logs
         ]
 
-    def _stream(self, log: Log, download: "Download") -> Iterator[Found]:
-        """The wanted flows of one log, in order as far as Azure wrote them within ten minutes."""
-        waiting: list[Flow] = []
+    def _stream(
+        self,
+        log: Log,
+        download: "Download",
+        make: Callable[[Log, Sequence[TupleList], list[Bad]], list[_Item]],
+    ) -> Iterator[Settled[_Item]]:
+        """What is wanted of one log, a window at a time, and how far in time the log is read."""
         bad: list[Bad] = []
-        denied_only, accepts = self._wanted.denied_only, self._wanted.accepts
         try:
-            for stretch in self._stretches(log, download, bad):
-                newest = ""
-                for raw in stretch:
-                    found = flows.read(
-                        raw, log.path, bad, denied_only=denied_only, inventory=self._inventory
-                    )
-                    waiting += filter(accepts, found)
-                    if found:
-                        newest = found[-1].group.record.time
-                if not self._ordered:
-                    yield from [Found(log, flow) for flow in waiting]
-                    waiting.clear()
-                    continue
-                waiting.sort(key=_time)
-                settled = bisect_left(waiting, _settled_before(newest), key=_time)
-                yield from [Found(log, flow) for flow in waiting[:settled]]
-                del waiting[:settled]
+            for stretch in self._stretches(log, download, partial(make, log), bad):
+                yield stretch.flows, _settled_before(stretch.newest)
         except NsgflowError as exc:
             self.tally.failures.append(Failure(str(log.ref), sentence(exc)))
-        if bad:
-            self.tally.failures.append(Failure(str(log.ref), unreadable(bad)))
-        yield from [Found(log, flow) for flow in waiting]
+        for piece in bad:
+            self._tell(Place(log.ref, NOWHERE), piece)
 
     def _stretches(
-        self, log: Log, download: "Download", bad: list[Bad]
-    ) -> Iterator[list[records.RawRecord]]:
-        """The records of a log, as many at a time as came with a window."""
+        self, log: Log, download: "Download", make: Make[_Item], bad: list[Bad]
+    ) -> Iterator[Reading[_Item]]:
+        """What a log holds, as much at a time as came with a window."""
         at = 0
         head = data = b""
         for piece, last in download.pieces():
             self.tally.bytes_read += len(piece)
             data += piece
             head = head or data[:_HEAD]
-            stretch = records.split(data, at, last=last)
+            stretch = stretch_of(
+                data,
+                at,
+                log.path,
+                make,
+                last=last,
+                denied_only=self._wanted.denied_only,
+                inventory=self._inventory,
+            )
             if stretch.end == at and len(data) > LARGEST_RECORD:
-                stretch = records.Stretch(
-                    [], [Bad(at, "no record ends in 64 MiB", b"")], at + len(data)
-                )
-            self.tally.records += len(stretch.records)
+                give_up = [Bad(at, "no record ends in 64 MiB", b"")]
+                stretch = Reading([], give_up, 0, at + len(data))
+            self.tally.records += stretch.records
             self._progress(self.tally)
             bad += stretch.bad
             if last and (
@@ -199,12 +263,42 @@ class Reader:
                 )
             ):
                 bad.append(left)
-            if stretch.records:
-                self.tally.newest = max(self.tally.newest, record_time(stretch.records[-1]))
-            yield stretch.records
+            self.tally.newest = max(self.tally.newest, stretch.newest)
+            yield stretch
             data = data[stretch.end - at :]
             at = stretch.end
             download.widen(unfinished=not stretch.records)
+
+
+def in_order(
+    streams: Sequence[Iterator[Settled[_Item]]], time: Callable[[_Item], int]
+) -> Iterator[list[_Item]]:
+    """The items of streams by time, those of one time in the order of the streams.
+
+    Each stream says with some of its items up to which time it will bring no more. What is
+    before the earliest such time of all is handed out, so no more is held than must be.
+    """
+    held: list[list[_Item]] = [[] for _ in streams]
+    reached: dict[int, int] = dict.fromkeys(range(len(streams)), -1)
+    while reached:
+        behind = min(reached, key=lambda number: reached[number])
+        some = next(streams[behind], None)
+        if some is None:
+            del reached[behind]
+        else:
+            items, until = some
+            held[behind] += items
+            held[behind].sort(key=time)
+            reached[behind] = max(reached[behind], until)
+        bound = min(reached.values(), default=_NEVER)
+        ready: list[_Item] = []
+        for waiting in held:
+            settled = bisect_left(waiting, bound, key=time)
+            ready += waiting[:settled]
+            del waiting[:settled]
+        ready.sort(key=time)
+        if ready:
+            yield ready
 
 
 class Download:
@@ -284,8 +378,23 @@ def record_time(raw: records.RawRecord) -> str:
         return ""
 
 
-def _time(flow: Flow) -> int:
-    return flow.time_ms
+def nsg_name(log: LogPath, group: Group) -> str:
+    """The NSG as a line names it: from the path of its own log, else its name, else the aclID."""
+    if log.kind == "nsg":
+        return log.resource.rpartition("/")[2]
+    return group.acl_name or group.acl_group
+
+
+def place_of(log: Log, group: Group) -> Place:
+    """What the tuples of a group share."""
+    return Place(log.ref, group, nsg_name(log.path, group))
+
+
+def _time_of_found(found: Found) -> int:
+    return found.flow.time_ms
+
+
+_time_of_placed: Callable[[Placed], int] = itemgetter(0)
 
 
 def _settled_before(record_time: str) -> int:

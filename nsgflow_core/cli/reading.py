@@ -25,6 +25,7 @@ from nsgflow_core.delivery.parts import Source
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.columns import Columns
 
 _ALIKE = 3
 """So many failures of one reason are named one by one."""
@@ -91,21 +92,43 @@ class Reading:
         Raises:
             NsgflowError: nothing could be listed at all.
         """
+        with self._reader() as (reader, hours):
+            for found in reader.flows(hours):
+                self.shown += 1
+                yield found
+
+    def columns(self) -> Iterator[Columns]:
+        """The same flows, some thousands at once, for whoever only shows them.
+
+        Raises:
+            NsgflowError: nothing could be listed at all.
+        """
+        with self._reader() as (reader, hours):
+            for found in reader.columns(hours):
+                self.shown += len(found.texts)
+                yield found
+
+    @contextmanager
+    def _reader(self) -> Iterator[tuple[Reader, Iterable[list[Log]]]]:
+        """What reads, and the logs to read by hours."""
         source: Source
         if isinstance(self._logs, FileLogs):
             source = self._logs
         else:
             source = FlowLogs({account.name: account.service for account in self._accounts})
-        inventory = self.knowledge.inventory
-        wanted, ordered = self.query.filter, self._ordered
         with (
             progress() as seen,
-            Reader(source, wanted, seen.reading, inventory, ordered=ordered) as reader,
+            Reader(
+                source,
+                self.query.filter,
+                seen.reading,
+                self.knowledge.inventory,
+                ordered=self._ordered,
+                sieve=self.query.everything_in,
+            ) as reader,
         ):
             self.tally = reader.tally
-            for found in reader.flows(self._hours(seen)):
-                self.shown += 1
-                yield found
+            yield reader, self._hours(seen)
 
     @property
     def complete(self) -> bool:

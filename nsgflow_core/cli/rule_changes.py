@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nsgflow_core.cli.formats import write_table
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.inventories import signed_in
 from nsgflow_core.cli.session import sentence
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.changes import Change, read_changes, since
 from nsgflow_core.estate.inventory import Inventory

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 
-from nsgflow_core.cli.formats import write_json_lines, write_table
+from nsgflow_core.cli.formats import write_json_lines
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import address_name, labelled
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.simulation import CHANGES, Change, Kind, Seen, as_json, totals
 

@@ -71,5 +71,5 @@ def sql(
             database() as flows,
             reading(accounts, wanted, when, defaults, knowledge) as work,
         ):
-            flows.load(work.flows(), work.knowledge)
+            flows.load(work.columns(), work.knowledge)
             answers.write(flows, query, form)

@@ -5,49 +5,64 @@ v2, v4  time NSG rule A|D I|O source protocol port destination port state counte
 """
 
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.logs.path import LogPath
-from nsgflow_core.model import Flow, Group
+from nsgflow_core.logs.columns import Columns
+from nsgflow_core.model import PROTOCOLS
+
+_DECISIONS = {"D": "D"} | dict.fromkeys("ABCE", "A")
+_PROTOCOLS = {str(number): str(number) for number in range(256)} | {
+    code: name.lower() for code, name in PROTOCOLS.items()
+}
 
 
-def nsg_name(log: LogPath, group: Group) -> str:
-    """The NSG as a line names it: from the path of its own log, else its name, else the aclID."""
-    if log.kind == "nsg":
-        return log.resource.rpartition("/")[2]
-    return group.acl_name or group.acl_group
-
-
-class Lines:
-    """Writes flows as lines, fastest when called in their order."""
-
-    def __init__(self) -> None:
-        self._group: Group | None = None
-        self._log: LogPath | None = None
-        self._prefix = ""
-
-    def line(self, log: LogPath, flow: Flow) -> str:
-        """One flow, without the end of the line."""
-        group = flow.group
-        if group is not self._group or log is not self._log:
-            self._group, self._log = group, log
-            fields = (group.record.time, nsg_name(log, group), group.rule)
-            self._prefix = printable(" ".join(fields))
-        ports = "" if flow.src_port is None else flow.src_port, _blank(flow.dst_port)
-        decision = "D" if flow.denied else "A"
-        direction = "I" if flow.inbound else "O"
-        if group.record.version == 1:
-            return (
-                f"{self._prefix} {decision} {direction} {flow.src} {ports[0]} {flow.dst} {ports[1]}"
-            )
-        return (
-            f"{self._prefix} {decision} {direction} "
-            f"{flow.src} {flow.protocol.lower()} {ports[0]} {flow.dst} {ports[1]} {flow.state} "
-            f"src2dst: {_blank(flow.packets_sent)}/{_blank(flow.bytes_sent)} "
-            f"dst2src: {_blank(flow.packets_received)}/{_blank(flow.bytes_received)}"
+def lines(flows: Columns) -> list[str]:
+    """Flows as lines, without the ends of the lines."""
+    fronts = {
+        place: printable(f"{place.group.record.time} {place.nsg} {place.group.rule}")
+        for place in set(flows.places)
+    }
+    found = [
+        f"{fronts[place]} {_DECISIONS[decision]} {direction} {src} {_PROTOCOLS[protocol]} "
+        f"{src_port} {dst} {dst_port} {state} "
+        f"src2dst: {sent}/{sent_bytes} dst2src: {received}/{received_bytes}"
+        for (
+            place, decision, direction, src, protocol, src_port, dst, dst_port, state, sent,
+            sent_bytes, received, received_bytes,
+        ) in zip(
+            flows.places,
+            flows.decision,
+            flows.direction_code,
+            flows.src,
+            flows.protocol_code,
+            flows.src_port,
+            flows.dst,
+            flows.dst_port,
+            flows.states()[0],
+            flows.packets_sent,
+            flows.bytes_sent,
+            flows.packets_received,
+            flows.bytes_received,
+            strict=True,
         )
-
-
-def _blank(number: int | None) -> int | str:
-    return "" if number is None else number
+    ]  # fmt: skip
+    if 1 not in flows.versions:
+        return found
+    short = [
+        f"{fronts[place]} {_DECISIONS[decision]} {direction} {src} {src_port} {dst} {dst_port}"
+        for place, decision, direction, src, src_port, dst, dst_port in zip(
+            flows.places,
+            flows.decision,
+            flows.direction_code,
+            flows.src,
+            flows.src_port,
+            flows.dst,
+            flows.dst_port,
+            strict=True,
+        )
+    ]
+    return [
+        of_v1 if place.group.record.version == 1 else of_others
+        for place, of_v1, of_others in zip(flows.places, short, found, strict=True)
+    ]
 
 
 class Totals:
@@ -56,12 +71,13 @@ class Totals:
     def __init__(self) -> None:
         self._sums = [0, 0, 0, 0]
 
-    def add(self, flow: Flow) -> None:
-        """Count a flow."""
-        self._sums[0] += flow.packets_sent or 0
-        self._sums[1] += flow.bytes_sent or 0
-        self._sums[2] += flow.packets_received or 0
-        self._sums[3] += flow.bytes_received or 0
+    def add(self, flows: Columns) -> None:
+        """Count some flows."""
+        counters = (
+            flows.packets_sent, flows.bytes_sent, flows.packets_received, flows.bytes_received,
+        )  # fmt: skip
+        for at, numbers in enumerate(counters):
+            self._sums[at] += sum(int(number) for number in numbers if number != "")
 
     def lines(self) -> list[str]:
         """The two lines of totals."""

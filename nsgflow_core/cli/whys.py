@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.cli import rule_changes
-from nsgflow_core.cli.formats import write_json, write_table
+from nsgflow_core.cli.formats import write_json
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import labelled, matcher
+from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.acl import Packet

@@ -9,7 +9,7 @@ from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs.blocks import ANCHOR_SIZE, BlockList, digest
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
-from nsgflow_core.model import Block, Position
+from nsgflow_core.model import Block, Flow, Position
 from nsgflow_core.sinks.answers import wait_after
 from nsgflow_core.sinks.sink import Delivery
 
@@ -81,7 +81,12 @@ def has(cursor: Cursor, announced: Announced) -> bool:
 
 
 def after(
-    cursor: Cursor, delivery: Delivery, data: bytes, start: int, blocks: BlockList, reading: Reading
+    cursor: Cursor,
+    delivery: Delivery,
+    data: bytes,
+    start: int,
+    blocks: BlockList,
+    reading: Reading[Flow],
 ) -> Cursor:
     """The cursor at the place that a delivery reached, with the bytes before it remembered."""
     offset, ordinal = delivery.reached.offset, delivery.reached.ordinal

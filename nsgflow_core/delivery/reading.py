@@ -13,7 +13,7 @@ from nsgflow_core.logs.blocks import BlockList, digest
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
 from nsgflow_core.logs.path import LogPath, log_name
-from nsgflow_core.model import Bad
+from nsgflow_core.model import Bad, Flow
 from nsgflow_core.turns import HEAVY_BYTES, turn
 
 WINDOW = 8 * 1024 * 1024
@@ -49,7 +49,9 @@ class Reader:
         self._report.bytes_read += len(data)
         return data
 
-    def window(self, start: int, blocks: BlockList, *, denied_only: bool) -> tuple[bytes, Reading]:
+    def window(
+        self, start: int, blocks: BlockList, *, denied_only: bool
+    ) -> tuple[bytes, Reading[Flow]]:
         """Read from `start` as far as a window goes, further if not one record ends in it."""
         size = WINDOW
         end = blocks.window_end(start, size)
@@ -74,8 +76,8 @@ class Reader:
             data += self._read(begin, end, blocks)
 
     def judge_end(
-        self, data: bytes, start: int, reading: Reading, blocks: BlockList, *, told: bool
-    ) -> Reading:
+        self, data: bytes, start: int, reading: Reading[Flow], blocks: BlockList, *, told: bool
+    ) -> Reading[Flow]:
         """What a blob ends with: nothing more, a record that may go on, or what is no record.
 
         Such a piece is added to the reading, unless it was `told` already.

@@ -247,12 +247,10 @@ class Digests:
 
     def _tell(self, state: State, now: float, reached: Mapping[str, int]) -> State:
         """The state with the digest that is due; silences are asked for where there is one."""
-        made = self._make(state, now, reached)
-        if made.pending is None and not state.held:
-            return made
+        tried = self._make(state, now, reached, trying=True)
+        if tried.pending is None and not state.held:
+            return tried
         silences = active(self.silences(), now)
-        if not silences and not state.held:
-            return made
         kept = hold_back(state, silences)
         over = {name: held for name, held in kept.held.items() if name not in by_id(silences)}
         still = {name: held for name, held in kept.held.items() if name not in over}
@@ -265,10 +263,13 @@ class Digests:
         reached: Mapping[str, int],
         silences: Sequence[Silence] = (),
         silenced: tuple[Held, ...] = (),
+        *,
+        trying: bool = False,
     ) -> State:
         """The state with a digest of all groups that are due or over, if there are any.
 
         What `silences` match is told in none; `silenced` was held back by some that are over.
+        Nobody is asked for anything where that is only `trying`.
         """
         told = {group: at for group, at in state.told.items() if now - at < self.repeat}
         waiting = {tally.key.id: tally for tally in fold(state.waiting, state.lives)}
@@ -302,7 +303,7 @@ class Digests:
         lives |= grown(due, lives, state.over, digest.id, now)
         about = {name: lives[name].about for name in telling if name in lives}
         begun = {name: at.began for name, at in about.items() if not at.times}
-        changed = self.changed(begun, due) if begun else {}
+        changed = self.changed(begun, due) if begun and not trying else {}
         before = before_groups(begun, changed, state.marks)
         over = {name: last for name, last in state.over.items() if now - last / 1000 < _RECENT}
         return replace(

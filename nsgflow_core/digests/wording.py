@@ -32,6 +32,7 @@ _MAGNITUDES = (
 )
 _MAX_NAME = 100
 _NAMES = 4
+_SILENCES = 3
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _BLANK = re.compile(
     "[\N{COMBINING GRAPHEME JOINER}\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}"
@@ -136,6 +137,18 @@ def now(tally: Tally) -> str:
     return plain(tally.now, MAX_NOW)
 
 
+def why(tally: Tally) -> str:
+    """The command that shows what stands in the way of one of the flows; "" where none is known."""
+    if not tally.examples.values or tally.key.cause:
+        return ""
+    src, dst, number = tally.examples.values[0].split(" ")
+    at = f"[{dst}]" if ":" in dst and number else dst
+    target = f"{at}:{number}" if number and number != "0" else dst
+    protocol = tally.key.protocol.lower()
+    kind = "" if protocol == "tcp" else f" --protocol {protocol}"
+    return plain(f"nsgflow why {src} {target}{kind}", 2 * _MAX_NAME)
+
+
 def before(digest: Digest, tally: Tally) -> list[str]:
     """What was done before a group that is new began: the last change on its path, and mark."""
     lines = digest.before.get(tally.key.id, ()) if digest.before else ()
@@ -192,7 +205,10 @@ def remainder(digest: Digest) -> list[str]:
     if digest.more_ended:
         verb = "is" if digest.more_ended == 1 else "are"
         said.append(f"{_some(digest.more_ended, 'more group')} {verb} over.")
-    said += [_silenced(at) for at in digest.silenced]
+    said += [_silenced(at) for at in digest.silenced[:_SILENCES]]
+    if more := digest.silenced[_SILENCES:]:
+        flows = _some(sum(at.flows for at in more), "flow")
+        said.append(f"{_some(len(more), 'more silence')} that held back {flows} are over.")
     if digest.behind_groups:
         said.append(
             f"{_some(digest.behind_groups, 'group')} from the internet with"

@@ -8,6 +8,7 @@ releases, and a filter must not change its meaning with the interpreter.
 import ipaddress
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from socket import AF_INET, inet_pton
@@ -128,6 +129,20 @@ def address_class(address: str) -> str:
         return _V6_CLASSES[bisect_right(_V6_STARTS, value(address)[1]) - 1]
     # As packed bytes addresses compare as their numbers do; a cache would cost as much as this.
     return _V4_CLASSES[bisect_right(_V4_PACKED, inet_pton(AF_INET, address)) - 1]
+
+
+_OF_WHOLE_BLOCKS = {
+    str(first): _V4_CLASSES[bisect_right(_V4_STARTS, first << 24) - 1]
+    for first in range(256)
+    if not any(first << 24 < start < (first + 1) << 24 for start in _V4_STARTS)
+}
+"""Classes of the /8 blocks that are of one class, by their first octets."""
+
+
+def address_classes(found: Iterable[str]) -> list[str]:
+    """The class of each of many canonical addresses; most are told by their first octet."""
+    whole = _OF_WHOLE_BLOCKS.get
+    return [whole(text.split(".", 1)[0]) or address_class(text) for text in found]
 
 
 def within(address: str, network: IPv4Network | IPv6Network) -> bool:

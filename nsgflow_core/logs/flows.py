@@ -4,7 +4,10 @@ Two readers find the same: one for records as Azure writes them, and a lenient o
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -37,17 +40,24 @@ _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
 
 
-class Reading(msgspec.Struct, frozen=True):
+_Made = TypeVar("_Made")
+Make = Callable[[list[TupleList], list[Bad]], list[_Made]]
+"""What reads lists of tuples, in their order, and adds what it cannot read to the bad pieces."""
+
+
+class Reading(msgspec.Struct, Generic[_Made], frozen=True):
     """What a stretch of a blob holds: flows, bad pieces, the number of records; see `Stretch`.
 
-    `read_to` is the time of its last record, in milliseconds; 0 where that is not known.
+    `read_to` is the time of its last record, in milliseconds; 0 where that is not known. `newest`
+    is the same as written, "" where the record has none.
     """
 
-    flows: list[Flow]
+    flows: list[_Made]
     bad: list[Bad]
     records: int
     end: int
     read_to: int = 0
+    newest: str = ""
 
 
 def read_stretch(
@@ -58,17 +68,33 @@ def read_stretch(
     last: bool,
     denied_only: bool,
     inventory: Inventory | None = None,
-) -> Reading:
-    """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster.
+) -> Reading[Flow]:
+    """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster."""
+    make = partial(read_lists, denied_only=denied_only)
+    return stretch_of(data, at, log, make, last=last, denied_only=denied_only, inventory=inventory)
+
+
+def stretch_of(
+    data: bytes,
+    at: int,
+    log: LogPath,
+    make: Make[_Made],
+    *,
+    last: bool,
+    denied_only: bool,
+    inventory: Inventory | None = None,
+) -> Reading[_Made]:
+    """What `make` makes of all tuples in bytes that begin at offset `at`.
 
     Records that `records.alike` knows are decoded once instead of twice. From the first one on
-    that it does not know the rest is read by `split` and `read`. Either way the same is found.
+    that it does not know the rest is split and read one by one. Either way the same is found.
     """
-    flows: list[Flow] = []
+    flows: list[_Made] = []
     bad: list[Bad] = []
     lists: list[TupleList] = []
     count = done = waiting = 0
-    newest: bytes | memoryview = b""
+    newest = ""
+    record: bytes | memoryview = b""
     for begin, end, doc in records.alike(data, RECORD.decode):
         try:
             place = (at + begin, at + end)
@@ -79,18 +105,20 @@ def read_stretch(
         lists += found
         waiting += sum(len(each.texts) for each in found)
         if waiting >= _TOGETHER:
-            flows += read_lists(lists, bad, denied_only=denied_only)
+            flows += make(lists, bad)
             lists, waiting = [], 0
         count += 1
-        done, newest = end, memoryview(data)[begin:end]
-    flows += read_lists(lists, bad, denied_only=denied_only)
+        done, newest, record = end, doc.time, memoryview(data)[begin:end]
+    flows += make(lists, bad)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
-        flows += read(raw, log, bad, denied_only=denied_only, inventory=inventory)
+        found, newest = _lists_of(raw, log, bad, denied_only=denied_only, inventory=inventory)
+        flows += make(found, bad)
     bad = sorted(rest.bad + bad, key=lambda piece: piece.offset)
     if rest.records:
-        newest = bytes(rest.records[-1].data)
-    return Reading(flows, bad, count + len(rest.records), rest.end, written_ms(newest, log.hour))
+        record = bytes(rest.records[-1].data)
+    read_to = written_ms(record, log.hour)
+    return Reading(flows, bad, count + len(rest.records), rest.end, read_to, newest)
 
 
 def written_ms(record: bytes | memoryview, hour: datetime) -> int:
@@ -118,6 +146,19 @@ def read(
     added to `bad`, and the rest of the record is read all the same. An inventory tells which NSG
     the GUID of a v4 log stands for.
     """
+    found, _ = _lists_of(raw, log, bad, denied_only=denied_only, inventory=inventory)
+    return read_lists(found, bad, denied_only=denied_only)
+
+
+def _lists_of(
+    raw: RawRecord,
+    log: LogPath,
+    bad: list[Bad],
+    *,
+    denied_only: bool,
+    inventory: Inventory | None = None,
+) -> tuple[list[TupleList], str]:
+    """The lists of tuples of a record, and its time as written."""
     try:
         doc = RECORD.decode(raw.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -131,8 +172,8 @@ def read(
         found = _lists(doc, lists, place, log, inventory, denied_only=denied_only)
     except (UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
-        return []
-    return read_lists(found, bad, denied_only=denied_only)
+        return [], "" if doc is None else doc.time
+    return found, doc.time
 
 
 def _lists(

@@ -20,7 +20,7 @@ JSON.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from socket import AF_INET, inet_pton
 
@@ -127,8 +127,7 @@ def _whole(lists: Sequence[TupleList]) -> list[Flow] | None:
 def _alike(texts: Sequence[str], *, vnet: bool) -> list[Flow] | None:
     """A flow for each text, not placed yet, if all are of known shapes and possible values."""
     joined = "\0".join(texts).encode()
-    known = _known_vnet_shape if vnet else _known_nsg_shape
-    if not all(map(known, set(joined.translate(None, _DIGITS).split(b"\0")))):
+    if shapes(joined, vnet=vnet) is None:
         return None
     fields = b'[["' + joined.replace(b",", b'","').replace(b"\0", b'"],["') + b'"]]'
     if b",," in joined or b",\0" in joined or joined.endswith(b","):
@@ -147,6 +146,24 @@ def _alike(texts: Sequence[str], *, vnet: bool) -> list[Flow] | None:
     except OSError:
         return _with_canonical_ends(found)
     return found
+
+
+def shapes(joined: bytes, *, vnet: bool) -> set[bytes] | None:
+    """The shapes of texts with zero bytes between them, None where one is not known."""
+    found = set(joined.translate(None, _DIGITS).split(b"\0"))
+    known = _known_vnet_shape if vnet else _known_nsg_shape
+    return found if all(map(known, found)) else None
+
+
+def are_codes(
+    protocols: Iterable[str], decisions: Iterable[str], details: Iterable[str], *, vnet: bool
+) -> bool:
+    """Whether fields of tuples whose shapes are known are what they may be."""
+    if not _PROTOCOL_CODES.issuperset(protocols):
+        return False
+    if vnet:
+        return _V4_STATES.issuperset(decisions)
+    return _DECISIONS.issuperset(decisions) and _NSG_STATES.issuperset(details)
 
 
 @cache_short(1024, _LONGEST_SHAPE)

@@ -212,8 +212,7 @@ def _batches(
     some: list[bytes] = []
     size = 1  # of the body: brackets, and a comma behind every row but the last
     first = 0
-    for number, flow in enumerate(flows):
-        row = encode(flow)
+    for number, row in enumerate(rows.encoded(ref, flows, knowledge, omit)):
         if number > first and size + len(row) + 1 > MAX_BODY:
             packer.add(some)
             yield _closed(flows[first:number], encode, packer, size)

@@ -7,24 +7,36 @@ for all tuples that share them.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
 
 from nsgflow_core.caches import cache_short
 from nsgflow_core.estate import enrich
-from nsgflow_core.estate.addresses import address_class
+from nsgflow_core.estate.addresses import address_classes
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.model import MILLISECONDS, MILLISECONDS_FROM, BlobRef, Flow, Group, second_of
+from nsgflow_core.logs.columns import Columns, Place, Text, of_flows
+from nsgflow_core.model import (
+    MILLISECONDS,
+    NOWHERE,
+    PROTOCOLS,
+    BlobRef,
+    Flow,
+    Group,
+    second_of,
+)
 
 _RECORD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 MAX_FIELD = 64 * 1024
 """Largest text in bytes that Log Analytics keeps; it would cut longer ones without a word
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
 CUT = "…[cut]"
-_MOST_OUTCOMES = 4096
+_TOGETHER = 512
+_Outcome = tuple[str, str, str, str, str]
+"""Decision, direction, protocol as written, state and encryption."""
 _SHARED = frozenset(
     (
         "AclGroup",
@@ -43,12 +55,6 @@ _SHARED = frozenset(
     )
 )
 """Columns that many flows share: their text is made once for all of those."""
-_NO_ENDS = (
-    '"SrcVm":"","DestVm":"","SrcSubnet":"","DestSubnet":"","SrcServiceTags":"","DestServiceTags":""'
-)
-_ENDS_ALONE = {
-    kind: f'"FlowType":"{flow_type}",{_NO_ENDS}' for kind, flow_type in enrich.TYPES_ALONE.items()
-}
 
 
 def flow_id(ref: BlobRef, flow: Flow) -> str:
@@ -92,111 +98,241 @@ def _group_columns(ref: BlobRef, group: Group) -> dict[str, Any]:
     }
 
 
-def _outcome_columns(flow: Flow) -> dict[str, Any]:
+def _outcome_columns(outcome: _Outcome) -> dict[str, Any]:
+    decision, direction, protocol, state, encryption = outcome
     return {
-        "FlowStatus": "Denied" if flow.denied else "Allowed",
-        "FlowDirection": "Inbound" if flow.inbound else "Outbound",
-        "FlowState": flow.state,
-        "FlowEncryption": flow.encryption,
-        "L4Protocol": flow.protocol,
+        "FlowStatus": "Denied" if decision == "D" else "Allowed",
+        "FlowDirection": "Inbound" if direction == "I" else "Outbound",
+        "FlowState": state,
+        "FlowEncryption": encryption,
+        "L4Protocol": PROTOCOLS.get(protocol, protocol),
     }
 
 
 def encoder(
     ref: BlobRef, knowledge: Knowledge = NOTHING, omit: frozenset[str] = frozenset()
 ) -> Callable[[Flow], bytes]:
-    """A function that encodes flows of one blob, fastest when called in their order.
+    """A function that encodes flows of one blob; many at once cost less, see `rows_of`."""
+    encode = rows_of(knowledge, omit)
+    place = Place(ref, NOWHERE)
+
+    def one(flow: Flow) -> bytes:
+        nonlocal place
+        if flow.group is not place.group:
+            place = Place(ref, flow.group)
+        return encode(of_flows([flow], [place]))[0].encode()
+
+    return one
+
+
+def encoded(
+    ref: BlobRef,
+    flows: Sequence[Flow],
+    knowledge: Knowledge = NOTHING,
+    omit: frozenset[str] = frozenset(),
+) -> Iterator[bytes]:
+    """The rows of flows of one blob, made some hundreds at once as they are asked for."""
+    encode = rows_of(knowledge, omit)
+    place = Place(ref, NOWHERE)
+    for at in range(0, len(flows), _TOGETHER):
+        some = flows[at : at + _TOGETHER]
+        places: list[Place] = []
+        for flow in some:
+            if flow.group is not place.group:
+                place = Place(ref, flow.group)
+            places.append(place)
+        for row in encode(of_flows(some, places)):
+            yield row.encode()
+
+
+def rows_of(
+    knowledge: Knowledge = NOTHING, omit: frozenset[str] = frozenset()
+) -> Callable[[Columns], list[str]]:
+    """A function that encodes flows, each as the JSON text of its row.
 
     Columns in `omit` are left out; leaving out those that differ from flow to flow costs time.
     """
-    encode = _encoder(ref, knowledge, omit)
-    if single := omit - _SHARED:
-        return lambda flow: _without(encode(flow), single)
+    single = omit - _SHARED
+    shared = omit & _SHARED
+
+    def encode(flows: Columns) -> list[str]:
+        made = _encoded(parts_of(flows, knowledge), shared)
+        return [_without(row, single) for row in made] if single else made
+
     return encode
 
 
-def _without(row: bytes, omit: frozenset[str]) -> bytes:
+def _without(row: str, omit: frozenset[str]) -> str:
     columns = msgspec.json.decode(row)
-    return msgspec.json.encode({name: columns[name] for name in columns if name not in omit})
+    return msgspec.json.encode(
+        {name: columns[name] for name in columns if name not in omit}
+    ).decode()
 
 
-def _encoder(ref: BlobRef, knowledge: Knowledge, omit: frozenset[str]) -> Callable[[Flow], bytes]:
-    known = knowledge is not NOTHING
-    outcomes: dict[tuple[str, str, str, str], tuple[str, Mapping[int, str]]] = {}
-    last_group: Group | None = None
-    last_second, second = -1, ""
-    rule = group_text = ""
-    record_hash = hashlib.blake2b()
+class Shared(msgspec.Struct, eq=False, frozen=True):
+    """Columns that many rows share: the key of each row, and the cells of each key."""
 
-    def encode(flow: Flow) -> bytes:
-        nonlocal last_group, rule, group_text, record_hash, last_second, second
-        if flow.group is not last_group:
-            last_group = flow.group
-            rule = last_group.rule
-            outcomes.clear()  # versions differ in what the fields mean
-            group_text = _fields(_group_columns(ref, last_group), omit)
-            record_hash = _record_hash(ref, last_group)
-        key = (flow.decision, flow.detail, flow.direction_code, flow.protocol_code)
-        if (outcome := outcomes.get(key)) is None:
-            if len(outcomes) >= _MOST_OUTCOMES:
-                outcomes.clear()
-            services = enrich.service_names(flow.protocol)
-            outcome = outcomes[key] = (_fields(_outcome_columns(flow), omit), services)
-        own = record_hash.copy()
-        own.update(f"\0{flow.ordinal}\0{rule}\0{flow.text}".encode())  # as in flow_id
-        time, milliseconds = flow.time, ".000Z"
-        if time >= MILLISECONDS_FROM:
-            time, rest = divmod(time, 1000)
-            milliseconds = MILLISECONDS[rest]
-        if time != last_second:
-            last_second, second = time, second_of(time)
-        when = second + milliseconds
-        port, to_port = flow.src_port, flow.dst_port
-        sent, sent_bytes = flow.packets_sent, flow.bytes_sent
-        received, received_bytes = flow.packets_received, flow.bytes_received
-        if known:
-            ends = _known_ends(flow, knowledge)
-        else:
-            ends = _ENDS_ALONE[address_class(flow.src if flow.direction_code == "I" else flow.dst)]
-        return (
-            f'{{"TimeGenerated":"{when}","FlowTime":"{when}","FlowId":"{own.hexdigest()}",'
-            f'"SrcIp":"{flow.src}","DestIp":"{flow.dst}",'
-            f'"SrcPort":{"null" if port is None else port},'
-            f'"DestPort":{"null" if to_port is None else to_port},'
-            f'"L7Protocol":"{"" if to_port is None else outcome[1].get(to_port, "")}",'
-            f'"PacketsSrcToDest":{"null" if sent is None else sent},'
-            f'"BytesSrcToDest":{"null" if sent_bytes is None else sent_bytes},'
-            f'"PacketsDestToSrc":{"null" if received is None else received},'
-            f'"BytesDestToSrc":{"null" if received_bytes is None else received_bytes},'
-            f"{ends}{outcome[0]}{group_text}}}"
-        ).encode()
-
-    return encode
+    keys: Sequence[Hashable]
+    cells: Mapping[Hashable, Mapping[str, Any]]
 
 
-def _known_ends(flow: Flow, knowledge: Knowledge) -> str:
-    seen = enrich.ends(flow, knowledge)
-    return (
-        f'"FlowType":"{seen.flow_type}","SrcVm":{_text(seen.src_vm)},'
-        f'"DestVm":{_text(seen.dest_vm)},"SrcSubnet":{_text(seen.src_subnet)},'
-        f'"DestSubnet":{_text(seen.dest_subnet)},"SrcServiceTags":{_text(seen.src_tags)},'
-        f'"DestServiceTags":{_text(seen.dest_tags)}'
+class Parts(msgspec.Struct, frozen=True):
+    """Rows taken apart: columns of their own, and what their places, outcomes and ends tell."""
+
+    own: Mapping[str, Sequence[Text]]
+    places: Shared
+    outcomes: Shared
+    ends: Shared
+
+
+def parts_of(flows: Columns, knowledge: Knowledge) -> Parts:
+    """What stands in the rows of flows."""
+    places = set(flows.places)
+    outcomes = list(
+        zip(flows.decision, flows.direction_code, flows.protocol_code, *flows.states(), strict=True)
+    )
+    kinds = set(outcomes)
+    services = {kind: _services(kind[2]) for kind in kinds}
+    when = times_of(flows)
+    return Parts(
+        {
+            "TimeGenerated": when,
+            "FlowTime": when,
+            "FlowId": _flow_ids(flows, {place: _hashed(place) for place in places}),
+            "SrcIp": flows.src,
+            "DestIp": flows.dst,
+            "SrcPort": flows.src_port,
+            "DestPort": flows.dst_port,
+            "L7Protocol": [
+                services[kind].get(port, "")
+                for kind, port in zip(outcomes, flows.dst_port, strict=True)
+            ],
+            "PacketsSrcToDest": flows.packets_sent,
+            "BytesSrcToDest": flows.bytes_sent,
+            "PacketsDestToSrc": flows.packets_received,
+            "BytesDestToSrc": flows.bytes_received,
+        },
+        Shared(
+            flows.places, {place: _cut(_group_columns(place.ref, place.group)) for place in places}
+        ),
+        Shared(outcomes, {kind: _cut(_outcome_columns(kind)) for kind in kinds}),
+        _ends(flows, knowledge),
     )
 
 
-@cache_short(16_384, 1024)
-def _text(value: str) -> str:
-    return msgspec.json.encode(value).decode()
+def _ends(flows: Columns, knowledge: Knowledge) -> Shared:
+    if knowledge is NOTHING:
+        return Shared(address_classes(flows.far()), _ENDS_ALONE)
+    seen = [enrich.ends(flow, knowledge) for flow in flows.flows()]
+    return Shared(seen, {one: _cut(_ends_columns(one)) for one in set(seen)})
 
 
-def _fields(values: dict[str, Any], omit: frozenset[str]) -> str:
+_Hashed = tuple[hashlib.blake2b, str]
+"""The hash of what the ids of a place begin with, and its rule."""
+
+
+def _hashed(place: Place) -> _Hashed:
+    return _record_hash(place.ref, place.group), place.group.rule
+
+
+def _flow_ids(flows: Columns, hashed: Mapping[Place, _Hashed]) -> list[str]:
+    """The FlowId of each flow, as in `flow_id`."""
+    ids: list[str] = []
+    for place, ordinal, text in zip(flows.places, flows.ordinals, flows.texts, strict=True):
+        begun, rule = hashed[place]
+        own = begun.copy()
+        own.update(f"\0{ordinal}\0{rule}\0{text}".encode())
+        ids.append(own.hexdigest())
+    return ids
+
+
+def times_of(flows: Columns) -> list[str]:
+    """The time of each flow as ISO 8601 in UTC, to the millisecond."""
+    seconds = [time // 1000 for time in flows.times]
+    texts = {second: second_of(second) for second in set(seconds)}
+    return [
+        texts[second] + MILLISECONDS[time % 1000]
+        for second, time in zip(seconds, flows.times, strict=True)
+    ]
+
+
+def _encoded(parts: Parts, omit: frozenset[str]) -> list[str]:
+    own = parts.own
+    places, outcomes, ends = (
+        [texts[key] for key in of.keys]
+        for of in (parts.places, parts.outcomes, parts.ends)
+        for texts in [{key: _fields(cells, omit) for key, cells in of.cells.items()}]
+    )
+    return [
+        f'{{"TimeGenerated":"{when}","FlowTime":"{when}","FlowId":"{flow_id}",'
+        f'"SrcIp":"{src}","DestIp":"{dst}","SrcPort":{src_port},"DestPort":{dst_port},'
+        f'"L7Protocol":"{service}","PacketsSrcToDest":{sent},"BytesSrcToDest":{sent_bytes},'
+        f'"PacketsDestToSrc":{received},"BytesDestToSrc":{received_bytes}'
+        f"{of_ends}{outcome}{place}}}"
+        for (
+            when, flow_id, src, dst, src_port, dst_port, service, sent, sent_bytes, received,
+            received_bytes, of_ends, outcome, place,
+        ) in zip(
+            own["FlowTime"],
+            own["FlowId"],
+            own["SrcIp"],
+            own["DestIp"],
+            *map(_nulls, (own["SrcPort"], own["DestPort"])),
+            own["L7Protocol"],
+            *map(_nulls, (own["PacketsSrcToDest"], own["BytesSrcToDest"])),
+            *map(_nulls, (own["PacketsDestToSrc"], own["BytesDestToSrc"])),
+            ends,
+            outcomes,
+            places,
+            strict=True,
+        )
+    ]  # fmt: skip
+
+
+@cache
+def _services(protocol_code: str) -> Mapping[Text, str]:
+    """The service names of a protocol's ports, as numbers and as texts."""
+    found: dict[Text, str] = {}
+    for port, name in enrich.service_names(PROTOCOLS.get(protocol_code, protocol_code)).items():
+        found[port] = found[str(port)] = name
+    return found
+
+
+def _nulls(numbers: Sequence[Text]) -> Sequence[Text]:
+    """Numbers as JSON has them."""
+    return ["null" if number == "" else number for number in numbers] if "" in numbers else numbers
+
+
+def _ends_columns(ends: enrich.Ends) -> dict[str, Any]:
+    return {
+        "FlowType": ends.flow_type,
+        "SrcVm": ends.src_vm,
+        "DestVm": ends.dest_vm,
+        "SrcSubnet": ends.src_subnet,
+        "DestSubnet": ends.dest_subnet,
+        "SrcServiceTags": ends.src_tags,
+        "DestServiceTags": ends.dest_tags,
+    }
+
+
+_ENDS_ALONE: Mapping[Hashable, Mapping[str, Any]] = {
+    kind: _ends_columns(enrich.Ends(flow_type, "", "", "", "", "", ""))
+    for kind, flow_type in enrich.TYPES_ALONE.items()
+}
+
+
+def _fields(cells: Mapping[str, Any], omit: frozenset[str]) -> str:
     """Columns as JSON without the braces, each with a comma in front."""
-    kept = {key: _cut(value) for key, value in values.items() if key not in omit}
+    kept = {key: value for key, value in cells.items() if key not in omit}
     return f",{msgspec.json.encode(kept)[1:-1].decode()}" if kept else ""
 
 
-def _cut(value: Any) -> Any:
-    """A text no longer than a field may be, marked where it was cut; anything else as it is."""
+def _cut(cells: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Texts no longer than a field may be, marked where they were cut; others as they are."""
+    return {key: _cut_text(value) for key, value in cells.items()}
+
+
+def _cut_text(value: Any) -> Any:
     if not isinstance(value, str) or 4 * len(value) <= MAX_FIELD:
         return value
     data = value.encode()

@@ -129,8 +129,9 @@ def test_flows_name_the_nsg_once_in_any_case(logs: Store) -> None:
     text = f"{int(HOUR.timestamp())}000,192.0.2.1,10.5.16.4,5000,22,6,I,D,NX,0,0,0,0"
     group = Group("UserRule_Deny", (text,))
     logs.log(vnet_path(net, HOUR), [vnet_record(net, HOUR, [group]).data])
-    row = json.loads(logs.output("denied -o json"))
-    assert row["flows"] == 2
+    done = logs.nsgflow("denied -o json")
+    assert json.loads(done.stdout)["flows"] == 2
+    assert "they are counted twice here" in done.stderr
 
 
 def test_a_slow_account_is_named_while_it_is_waited_for(logs: Store, meter: Meter) -> None:

@@ -2,15 +2,18 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from nsgflow_core.digests import digest as digest_module
+from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.silences import Silence
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from tests.functional.digest_world import (
     HOUR,
@@ -488,3 +491,28 @@ def test_where_no_hour_can_be_read_it_is_the_storage() -> None:
     app.table.ledgers = inner  # type: ignore[method-assign]
     app.heal()
     honest(app)
+
+
+@pytest.mark.parametrize("silenced", [True, False])
+def test_what_changed_is_asked_once_for_a_digest(silenced: bool) -> None:
+    """With silences or without; and not where they hold back all of it."""
+    app = App()
+    app.event(app.random(nics(1)[0]))
+    asked: list[int] = []
+
+    def changed(begun: Mapping[str, int], groups: Sequence[Tally]) -> dict[str, str]:
+        asked.append(len(groups))
+        return {}
+
+    silence = Silence("id", "direction=in", app.clock() + 600, app.clock())
+    silences = [silence] if silenced else []
+    report = replace(app.digests(), changed=changed, silences=lambda: silences).run()
+
+    assert report.digest is not None
+    assert asked == [len(report.digest.groups)]
+    every = Silence("id", "direction=in,out", app.clock() + 600, app.clock())
+    app = App()
+    app.event(app.random(nics(1)[0]))
+    report = replace(app.digests(), changed=changed, silences=lambda: [every]).run()
+    assert report.digest is None
+    assert len(asked) == 1

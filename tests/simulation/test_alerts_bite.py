@@ -112,8 +112,8 @@ def test_told_before_it_is_stored() -> None:
     """Who dies between would tell it twice, under two names."""
     make = Digests._make
 
-    def at_once(digests: Digests, state: Any, now: float, reached: Any) -> Any:
-        made = make(digests, state, now, reached)
+    def at_once(digests: Digests, *about: Any, **more: Any) -> Any:
+        made = make(digests, *about, **more)
         if made.pending is not None:
             digests.post(made.pending)
         return made

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
 from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
-from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.sample import COARSE, Sample, sample_of
+from nsgflow_core.digests.silences import Held
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
 from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND, SCOPES
 from nsgflow_core.filter import compile_terms
@@ -77,31 +79,53 @@ def digest(*tallies: Tally, **more: Any) -> Digest:
 
 
 texts = st.sampled_from(HOSTILE) | st.text(max_size=300)
+keys = st.builds(
+    Key,
+    texts,
+    texts,
+    texts,
+    st.booleans(),
+    st.sampled_from(["TCP", "UDP", "ICMP", "47"]) | texts,
+    st.sampled_from([None, MANY_PORTS, 0, 443, 65535]),
+    st.sampled_from(SCOPES),
+    st.just(""),
+    st.just("") | texts,
+)
 tallies = st.builds(
     Tally,
-    st.builds(
-        Key,
-        texts,
-        texts,
-        texts,
-        st.booleans(),
-        st.sampled_from(["TCP", "UDP", "ICMP", "47"]) | texts,
-        st.sampled_from([None, MANY_PORTS, 0, 443, 65535]),
-        st.sampled_from(SCOPES),
-    ),
+    keys,
     st.integers(1, 10**12),
     st.integers(0, 10**13),
     st.integers(0, 10**13),
     st.builds(Sample, st.lists(texts, max_size=12).map(tuple), st.booleans()),
     st.builds(Sample, st.lists(texts, max_size=12).map(tuple), st.booleans()),
     st.dictionaries(st.integers(0, 65535), st.integers(1, 9), max_size=12),
+    texts,
+    st.just(3),
+    texts,
+    st.sampled_from([Sample(), Sample((f"{'f' * 39} {'e' * 39} 65535",))]),
+    interfaces=st.integers(0, 10**6),
 )
+ends = st.builds(
+    Ended,
+    keys,
+    texts,
+    st.sampled_from([QUIET, TURNED, UNKNOWN]),
+    *([st.integers(0, 10**13)] * 2),
+    *([st.integers(0, 10**9)] * 3),
+    incident=st.sampled_from(["", "1f" * 8]),
+    said=texts,
+)
+held = st.builds(Held, texts, texts, st.just(0.0), st.integers(0, 10**9))
 digests = st.builds(
     Digest,
     st.just("0f" * 16),
     st.floats(0, 4e9),
     st.lists(tallies, max_size=MAX_SHOWN).map(tuple),
     *([st.integers(0, 10**9)] * 5),
+    ended=st.lists(ends, max_size=30).map(tuple),
+    silenced=st.lists(held, max_size=10).map(tuple),
+    behind_groups=st.integers(0, 99),
 )
 links = st.sampled_from(
     ["", "https://portal.azure.com/#blade/x/q/abc%252B", "https://p/" + "x" * 2900]
@@ -161,9 +185,16 @@ def check_pagerduty(body: bytes) -> dict[str, Any]:
 
 
 def one_event(made: Digest, link: str) -> bytes:
-    """A digest of groups that nobody follows: they are one incident."""
-    (body,) = pagerduty.events(made, lambda _: link, KEY)
-    return body
+    """A digest of groups that nobody follows: one incident, and what ends is resolved behind it."""
+    silent = msgspec.structs.replace(made, ended=(), silenced=())
+    body, *ended = pagerduty.events(made, lambda _: link, KEY) or one_event_of(silent, link)
+    assert all(json.loads(each)["event_action"] == "resolve" for each in ended)
+    return body if json.loads(body)["event_action"] == "trigger" else one_event(silent, link)
+
+
+def one_event_of(made: Digest, link: str) -> list[bytes]:
+    """The same where there is nothing but what is over."""
+    return pagerduty.events(made, lambda _: link, KEY)
 
 
 FORMATS: list[tuple[Callable[[Digest, str], bytes], Callable[[bytes], dict[str, Any]]]] = [

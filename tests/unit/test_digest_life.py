@@ -1,5 +1,8 @@
 """The life of groups: what is one, when it is told again, and what is evidence of its end."""
 
+import hashlib
+
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -7,6 +10,7 @@ from devtools.estate import Estate, rule
 from nsgflow_core.digests import wording
 from nsgflow_core.digests.groups import MANY_LOGS, MANY_PORTS, Key, Tally, count, shown
 from nsgflow_core.digests.life import Life, begun, end_of, grown, is_due
+from nsgflow_core.digests.memory import State
 from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Digest
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.scans import MAX_ALONE, fold
@@ -144,3 +148,43 @@ def test_rules_that_have_turned() -> None:
     assert turned(told(never), after) == "", "the rules, as they are known, never denied it"
     (wide,) = count([denied(3389, f"10.0.0.{n}") for n in range(4, 9)], before)
     assert turned(told(wide), after) == "", "not all of it can be asked"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "example", "command"),
+    [
+        ("TCP", "10.0.0.4 10.0.1.4 3389", "nsgflow why 10.0.0.4 10.0.1.4:3389"),
+        ("UDP", "fd00::1 fd00::2 53", "nsgflow why fd00::1 [fd00::2]:53 --protocol udp"),
+        ("ICMP", "10.0.0.4 10.0.1.4 0", "nsgflow why 10.0.0.4 10.0.1.4 --protocol icmp"),
+        ("ICMP", "fd00::1 fd00::2 ", "nsgflow why fd00::1 fd00::2 --protocol icmp"),
+    ],
+)
+def test_the_command_that_looks_into_it(protocol: str, example: str, command: str) -> None:
+    """Ready to be pasted, and taken by the command line; none for what no rule denied."""
+    key = replace(tally().key, protocol=protocol)
+    one = Tally(key, 1, AT, AT, examples=Sample((example,)))
+    assert wording.why(one) == command
+    assert wording.why(replace(one, key=replace(key, cause="platform"))) == ""
+    assert wording.why(tally()) == ""
+
+
+OLD_STATE = b"""{"completed":1795421000.0,"waiting":[[
+["/s/web","web","r",true,"TCP",22,"inside",""],
+3,1,2,[["10.0.0.1"],true,""],[["10.0.1.1"],true,""],{},"web",1,"now denied by x"]],
+"told":{"0011223344556677":1795421000.0},"telling":["0011223344556677"],"attempted":1795421000.0,
+"pending":{"id":"d1","made":1795421000.0,"groups":[[["/s/web","web","r",true,"TCP",23,"inside"],
+3,1,2,[["10.0.0.1"],true],[["10.0.1.1"],true],{}]],"more_groups":0,"more_flows":0,"others":0,
+"held_groups":0,"held_flows":0},"trusted":true}"""
+
+
+def test_a_state_of_an_older_release_is_read() -> None:
+    """What waits is told, what may have been posted is posted again, and ids are the same."""
+    state = msgspec.json.decode(OLD_STATE, type=State)
+    assert state.pending is not None
+    assert (state.pending.flows, state.lives, state.held) == (3, {}, {})
+    (waiting,) = state.waiting
+    assert not waiting.examples.complete
+    assert begun(waiting, 0).logs == {MANY_LOGS: 2}, "no log is known: nobody says that it is over"
+    old = [*msgspec.structs.astuple(waiting.key)][:8]
+    made = hashlib.blake2b(msgspec.json.encode(old), digest_size=8).hexdigest()
+    assert waiting.key.id == made

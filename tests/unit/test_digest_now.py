@@ -57,3 +57,4 @@ def test_every_format_shows_it(knowledge: Knowledge) -> None:
         ):
             text = msgspec.json.encode(msgspec.json.decode(body)).decode()
             assert ("now denied by web-nsg" in text) is shown
+            assert "nsgflow why 10.0.0.4 10.0.1.4:3389" in text

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nsgflow_core.logs import flows
+from nsgflow_core.logs.lenient import MAX_BAD
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, Flow
@@ -186,6 +187,17 @@ def test_null_flows_of_one_rule_cost_no_other_rule() -> None:
         ("flows is not a list", {"rule": "x", "flows": None}),
         ("not an object with flows", "no rule"),
     ]
+
+
+def test_a_record_full_of_bad_pieces_is_cut_short_in_words() -> None:
+    """So many are kept, then one that says that there were more; what is good is read."""
+    found, bad = read(nsg([*["x"] * (MAX_BAD + 50), V2]))
+
+    assert [flow.text for flow in found] == [V2]
+    assert len(bad) == MAX_BAD + 1
+    assert [piece.data for piece in bad] == [b"x"] * MAX_BAD + [b""]
+    assert bad[-1].offset == 12
+    assert bad[-1].reason != bad[0].reason
 
 
 def test_a_record_that_is_read_leniently_keeps_whose_it_is() -> None:

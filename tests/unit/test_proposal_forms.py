@@ -188,6 +188,14 @@ def test_terraform_takes_all_of_it() -> None:
     assert named == declared
 
 
+def test_more_addresses_than_azure_takes_are_warned_of() -> None:
+    """They are not cut off, and not widened in silence."""
+    many = [f"10.0.{number // 250}.{number % 250}" for number in range(4_001)]
+    shown = written(Document(propose([group(many)], Judge()), "az"))
+    assert "it names 4,001 addresses, and Azure takes 4,000 a side at most" in shown
+    assert "Azure takes" not in written(Document(propose([group(many[1:])], Judge()), "az"))
+
+
 compiled = pytest.mark.skipif(bicep.find() is None, reason="no Bicep compiler here")
 
 

@@ -32,9 +32,10 @@ def list_(
 
         from nsgflow_core.cli.dead_letters.letters import chosen, letters
         from nsgflow_core.cli.dead_letters.shown import line
-        from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+        from nsgflow_core.cli.formats import write_csv, write_json_lines
         from nsgflow_core.cli.harmless import escaped
         from nsgflow_core.cli.state import settings_of
+        from nsgflow_core.cli.tables import write_table
 
         form = one_of("--output", form, _OUTPUTS)
         kept = letters(settings_of(os.environ))

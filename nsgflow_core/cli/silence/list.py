@@ -17,9 +17,10 @@ def list_(*, form: Annotated[str, output(*_OUTPUTS)] = "table", verbose: Verbose
         import os
         import time
 
-        from nsgflow_core.cli.formats import write_csv, write_json_lines, write_table
+        from nsgflow_core.cli.formats import write_csv, write_json_lines
         from nsgflow_core.cli.harmless import escaped
         from nsgflow_core.cli.silence.silences import opened, row
+        from nsgflow_core.cli.tables import write_table
         from nsgflow_core.digests.silences import active
 
         form = one_of("--output", form, _OUTPUTS)

@@ -1,0 +1,166 @@
+"""Tables of text, as wide as they must be; on a terminal no wider than it is.
+
+What is too wide for a terminal is first wrapped between the words of its cells. Where that does
+not do, each row goes on in further lines, indented, from one column to the next. No word is
+broken.
+"""
+
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+
+from nsgflow_core.cli.harmless import printable
+
+_GAP = "  "
+_INDENT = "    "
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_WIDE = frozenset("WF")
+_NO_WIDTH = frozenset(("Mn", "Me", "Cf"))
+
+
+def terminal_width() -> int:
+    """How wide the terminal is that stdout goes to; 0 where it goes to none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def width_of(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.category(letter) in _NO_WIDTH
+        else 2
+        if unicodedata.east_asian_width(letter) in _WIDE
+        else 1
+        for letter in text
+    )
+
+
+def padded(text: str, width: int) -> str:
+    """A text with spaces behind it, so that it takes `width` columns."""
+    return text + " " * (width - width_of(text))
+
+
+def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a table to stdout; what could steer a terminal or break a line is replaced."""
+    columns = [list(map(printable, column)) for column in zip(*rows, strict=True)]
+    heading, drawn_rows = drawn(titles, columns or [[] for _ in titles], terminal_width())
+    sys.stdout.write(bold(heading))
+    sys.stdout.writelines(drawn_rows)
+
+
+def bold(heading: str) -> str:
+    """The heading of a table, bold on a terminal."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return heading
+    return "".join(f"{_BOLD}{line}{_PLAIN}\n" for line in heading.splitlines())
+
+
+def drawn(
+    titles: Sequence[str], columns: Sequence[Sequence[str]], width: int
+) -> tuple[str, Iterator[str]]:
+    """The lines of a heading, and those of each row; texts are printable. 0 is any width."""
+    widths = [
+        max(width_of(title), _widest(column)) for title, column in zip(titles, columns, strict=True)
+    ]
+    rows = zip(*columns, strict=True)
+    if not width or _total(widths) <= width:
+        return _line(titles, widths), _plain(columns, widths)
+    if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
+        return _wrapped(titles, shrunk), (_wrapped(row, shrunk) for row in rows)
+    blocks = _blocks(widths, width)
+    return _in_blocks(titles, widths, blocks), (_in_blocks(row, widths, blocks) for row in rows)
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _widest(column: Sequence[str]) -> int:
+    if "".join(column).isascii():
+        return max(map(len, column), default=0)
+    return max(map(width_of, column), default=0)
+
+
+def _plain(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
+    rows = zip(*columns, strict=True)
+    if not all("".join(column).isascii() for column in columns):
+        return (_line(row, widths) for row in rows)
+    # The last column needs no padding: without it few lines end in spaces.
+    template = _GAP.join([*(f"%-{width}s" for width in widths[:-1]), "%s"])
+    return (f"{(template % row).rstrip()}\n" for row in rows)
+
+
+def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
+    return _GAP.join(map(padded, cells, widths)).rstrip() + "\n"
+
+
+def _shrunk(
+    titles: Sequence[str], columns: Sequence[Sequence[str]], widths: Sequence[int], width: int
+) -> Sequence[int] | None:
+    """Widths that fit, where wrapping cells between their words is enough for it."""
+    least = [
+        max(_longest_word([title]), _longest_word(column))
+        for title, column in zip(titles, columns, strict=True)
+    ]
+    found = list(widths)
+    while (over := _total(found) - width) > 0:
+        room = [wide - narrow for wide, narrow in zip(found, least, strict=True)]
+        if not any(room):
+            return None
+        at = max(range(len(found)), key=lambda number: found[number] * (room[number] > 0))
+        others = [wide for number, wide in enumerate(found) if number != at and room[number]]
+        step = max(1, found[at] - max(others, default=0))
+        found[at] -= min(over, step, room[at])
+    return found
+
+
+def _longest_word(column: Iterable[str]) -> int:
+    return max((width_of(word) for cell in column for word in cell.split(" ")), default=0)
+
+
+def _wrapped(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [_words(cell, width) for cell, width in zip(row, widths, strict=True)]
+    return "".join(
+        _line((cell[number] if number < len(cell) else "" for cell in cells), widths)
+        for number in range(max(map(len, cells)))
+    )
+
+
+def _words(cell: str, width: int) -> list[str]:
+    """A cell in lines that are as long as its words allow."""
+    if width_of(cell) <= width:
+        return [cell]
+    found = [""]
+    for word in cell.split(" "):
+        longer = f"{found[-1]} {word}" if found[-1] else word
+        if found[-1] and width_of(longer) > width:
+            found.append(word)
+        else:
+            found[-1] = longer
+    return found
+
+
+def _blocks(widths: Sequence[int], width: int) -> list[range]:
+    """Columns that stand in one line each; all lines but the first are indented."""
+    blocks: list[range] = []
+    begin, used = 0, 0
+    for number, wide in enumerate(widths):
+        more = wide + (len(_GAP) if number > begin else len(_INDENT) * bool(blocks))
+        if number > begin and used + more > width:
+            blocks.append(range(begin, number))
+            begin, used = number, len(_INDENT) + wide
+        else:
+            used += more
+    return [*blocks, range(begin, len(widths))]
+
+
+def _in_blocks(row: Sequence[str], widths: Sequence[int], blocks: Sequence[range]) -> str:
+    return "".join(
+        (_INDENT if block.start else "")
+        + _line(row[block.start : block.stop], widths[block.start : block.stop])
+        for block in blocks
+    )

@@ -1,0 +1,123 @@
+"""Columns of tuples hold what flows read one by one hold."""
+
+import json
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.distinct import distinct_log
+from nsgflow_core.cli.text import lines
+from nsgflow_core.logs import columns, flows
+from nsgflow_core.logs.columns import Place, Placed
+from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.tuples import TupleList, read_lists
+from nsgflow_core.model import Bad, BlobRef, Flow, Group, Record
+from nsgflow_core.sinks import rows
+
+REF = BlobRef("account", "container", "path")
+LOG = LogPath("nsg", "/x/NETWORKSECURITYGROUPS/WEB", datetime(2026, 1, 1, tzinfo=UTC), "00")
+PLACES = {
+    version: Place(REF, Group(Record(7, 9, "T", version, "target"), "acl", "WEB", "rule", "mac"))
+    for version in (1, 2, 4)
+}
+GOOD = {
+    1: "1542110402,192.0.2.1,10.5.16.4,1024,22,T,I,D",
+    2: "1542110402,192.0.2.1,10.5.16.4,1024,22,U,O,A,E,5,500,4,4000",
+    4: "1542110402000,192.0.2.1,10.5.16.4,1024,22,6,I,B,NX,0,0,18446744073709551,1",
+}
+FIELDS = [
+    "0", "00", "07", "7", "", "22", "65535", "65536", "9223372036854775807", "9223372036854775808",
+    "1542110402", "1542110402000", "154211040", "01542110402", "253402300799999", "99999999999999",
+    "192.0.2.1", "192.0.2.256", "192.0.02.1", "1..2.3", "1.2.3", "1.2.3.4.5", "2001:DB8::1", "::",
+    "T", "U", "6", "06", "17", "255", "256", "I", "O", "A", "B", "C", "D", "E", "NX", "X_1", "-1",
+    "+1", " 1", "1e3", "\u0661", "\x00", '"', "\\", "null", "1.0",
+]  # fmt: skip
+
+
+@st.composite
+def texts(draw: st.DrawFn, version: int) -> str:
+    """A tuple with some of its fields exchanged, left out, or added."""
+    fields = GOOD[version].split(",")
+    if version == 1 and draw(st.booleans()):
+        fields = GOOD[2].split(",")
+    for _ in range(draw(st.sampled_from((0, 0, 1, 1, 2)))):
+        at = draw(st.integers(0, len(fields) - 1))
+        fields[at : at + 1] = draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=1))
+    return ",".join(fields[: draw(st.sampled_from((13, 13, 13, 12, 8)))])
+
+
+@st.composite
+def lists(draw: st.DrawFn) -> list[TupleList]:
+    """Lists of tuples of any version."""
+    found = []
+    for version in draw(st.lists(st.sampled_from((1, 2, 4)), min_size=1, max_size=3)):
+        made = draw(st.lists(texts(version), min_size=1, max_size=4))
+        found.append(TupleList(PLACES[version].group, range(3, 3 + len(made)), made))
+    return found
+
+
+def placed(found: Sequence[TupleList], bad: list[Bad]) -> list[Placed]:
+    """The tuples of lists, in their order."""
+    return list(
+        chain.from_iterable(
+            columns.placed(each, PLACES[each.group.record.version], bad) for each in found
+        )
+    )
+
+
+def as_read(found: Sequence[Flow]) -> list[Flow]:
+    """Flows with their times in milliseconds, as columns have them."""
+    for flow in found:
+        flow.time = flow.time_ms
+    return list(found)
+
+
+@given(lists())
+@settings(deadline=None, max_examples=600)
+@example([TupleList(PLACES[1].group, (0, 1), (GOOD[1], GOOD[2]))])
+@example([TupleList(PLACES[2].group, (0,), (GOOD[2].replace("192.0.2.1", "::FFFF"),))])
+@example([TupleList(PLACES[v].group, (0,), (GOOD[v],)) for v in (1, 2, 4)])
+def test_finds_what_flows_read_alone_hold(found: list[TupleList]) -> None:
+    """Fields, places and texts are the same, and so is what cannot be read."""
+    expected_bad: list[Bad] = []
+    expected = [
+        flow for each in found for flow in read_lists([each], expected_bad, denied_only=False)
+    ]
+    bad: list[Bad] = []
+    items = placed(found, bad)
+    made = columns.read(items, lambda _, piece: bad.append(piece)).flows() if items else []
+
+    assert sorted(piece.data for piece in bad) == sorted(piece.data for piece in expected_bad)
+    assert as_read(made) == as_read(expected)
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_rows_and_lines_are_those_of_flows(version: Any) -> None:
+    """From a whole log: what columns show is what each flow alone shows."""
+    data = distinct_log(3, 300, 0.3, version)
+    read = flows.read_stretch(data, 0, LOG, last=True, denied_only=False).flows
+    places = {flow.group: Place(REF, flow.group) for flow in read}
+    items = [(flow.time_ms, places[flow.group], flow.ordinal, flow.text) for flow in read]
+    random.Random(1).shuffle(items)
+    by_text = {flow.text: flow for flow in read}
+    made = columns.read(items, lambda _, piece: pytest.fail(piece.reason))
+    encode = rows.encoder(REF)
+
+    ordered = [by_text[item[3]] for item in items]
+    assert rows.rows_of()(made) == [encode(flow).decode() for flow in ordered]
+    assert lines(made) == lines(columns.of_flows(ordered, [places[flow.group] for flow in ordered]))
+    assert [row["FlowId"] for row in map(decoded, rows.rows_of()(made))] == [
+        rows.flow_id(REF, flow) for flow in ordered
+    ]
+
+
+def decoded(row: str) -> dict[str, Any]:
+    """A row as a mapping."""
+    found: dict[str, Any] = json.loads(row)
+    return found
