@@ -33,6 +33,8 @@ COMMANDS = {
     "functionapp list-flexconsumption-locations": ({"output"}, "westeurope"),
     "group delete": ({"yes", "name"}, ""),
     "identity list": ({"resource-group", "query", "output"}, "principal"),
+    "resource delete": ({"ids"}, ""),
+    "resource list": ({"resource-group", "query", "output"}, "/c\n/d"),
     "resource update": ({"api-version", "set", "ids"}, ""),
     "role assignment delete": ({"ids"}, ""),
     "role assignment list": ({"all", "subscription", "assignee", "query", "output"}, "/a\n/b"),
@@ -154,14 +156,23 @@ def test_looking_first_without_azd(folder: Path) -> None:
 
 
 def test_uninstalling_by_hand(folder: Path) -> None:
-    """On macOS too: each role of each subscription goes, one by one."""
-    (script,) = blocks("Uninstall")
+    """On macOS too: each role goes, one by one; of a group that was there, only what is ours."""
+    script, made, there_before = blocks("Uninstall")
     asked = run(folder, script)
     deleted = [" ".join(words[1:4]) for words in asked if "delete" in words]
 
     assert deleted.count("role assignment delete") == 4
-    assert asked[-1][1:] == ["group", "delete", "--yes", "--name", "rg-nsgflow"]
+    assert "group delete" not in script
     assert "xargs" not in script
+    ours = '[?tags."azd-env-name"==`nsgflow`]'
+    assert [option(words, "query") for words in asked[:2]] == [
+        f"{ours}.principalId",
+        f"{ours}.name",
+    ]
+    assert run(folder, made)[-1][1:] == ["group", "delete", "--yes", "--name", "rg-nsgflow"]
+    listed, gone = run(folder, there_before)[-2:]
+    assert option(listed, "query") == f"{ours}.id"
+    assert gone[1:] == ["resource", "delete", "--ids", "/c", "/d"]
     names = {word for words in asked for word in words if word.startswith("func-abc-")}
     assert names == {"func-abc-nsg-FlowLogs", "func-abc-vnet-FlowLogs"}
 
