@@ -63,8 +63,8 @@ of stdout lacks is written as an escape.
 --display-allowed --display-direction both --display-lb` shows. What is on its way lies in the
 folder for temporary files, about 40 bytes a flow. The SQL of `sql` sees the table `flows` alone.
 
-`checkpoints`, `replay`, `run`, `check`, `dead-letters`, `silence` and `mark` take the settings of the
-deployed function from the environment, by the same names;
+`checkpoints`, `replay`, `run`, `check`, `dead-letters`, `silence` and `mark` take the settings of
+the deployed function from the environment, by the same names;
 [configuration.md](configuration.md) has them.
 What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 

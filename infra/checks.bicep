@@ -35,6 +35,10 @@ func accountProblems(accounts flowLogAccount[]) string[] =>
         map(accounts, (account, index) => toLower(connectionName(account, index)))
       )) < length(accounts)
       ? ['flowLogAccounts has a connection twice']
+      : [],
+    // Its settings would be those of host storage, and take their place.
+    contains(map(accounts, (account, index) => toLower(connectionName(account, index))), 'azurewebjobsstorage')
+      ? ['AzureWebJobsStorage is the connection of host storage: choose another name']
       : []
   )
 

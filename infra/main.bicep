@@ -219,7 +219,8 @@ param privateDnsZonesEnabled bool = true
 param flowLogEndpointsEnabled bool = true
 
 var abbreviations = loadJsonContent('./abbreviations.json')
-var token = toLower(uniqueString(subscription().id, environmentName, location))
+// A region has the same name with and without spaces and capitals, and no second app.
+var token = toLower(uniqueString(subscription().id, environmentName, toLower(replace(location, ' ', ''))))
 var stem = empty(namePrefix) ? token : '${toLower(namePrefix)}-${token}'
 var allTags = union(tags, { 'azd-env-name': environmentName })
 var problems = concat(

@@ -18,6 +18,7 @@ SETS = sorted(DEPLOYMENTS.glob("*.bicepparam"))
 REFUSED = {
     "account-twice": "flowLogAccounts has an account twice",
     "connection-twice": "flowLogAccounts has a connection twice",
+    "host-connection": "AzureWebJobsStorage is the connection of host storage",
     "no-account": "This is no resource id of a storage account: /subscriptions/1111",
     "other-subnet": "With endpointSubnetId give appSubnetId too",
     "prefix": "namePrefix is to be letters and digits, with single hyphens between them",
@@ -484,6 +485,16 @@ def test_what_is_written_another_way_means_the_same() -> None:
     assert app["properties"]["virtualNetworkSubnetId"].endswith("/subnets/apps")
     assert made("written-another-way", "Microsoft.Network/privateEndpoints")
     assert made("written-another-way", "Microsoft.Network/virtualNetworks") == []
+
+
+def test_a_region_written_another_way_is_the_same_app() -> None:
+    """`West Europe` is what the portal shows, and makes no second app beside the first."""
+    one, other = (
+        bicep.snapshot(DEPLOYMENTS / f"{name}.bicepparam")["outputs"]["AZURE_FUNCTION_APP_NAME"]
+        for name in ("one-account", "written-another-way")
+    )
+
+    assert one == other
 
 
 def test_empty_values_are_the_defaults() -> None:

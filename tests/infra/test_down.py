@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from nsgflow_hooks import removal
+from nsgflow_hooks.errors import HookError
 
 from tests.infra.azure_world import OTHER, SUBSCRIPTION, World, refusal
 from tests.infra.test_postdeploy import GROUP, subscribe, topic, variables
@@ -79,6 +80,28 @@ def test_what_is_outside_is_noted_and_not_yet_touched(
     ]
     assert {method for method, _ in deployed.asked} == {"GET", "POST"}
     assert "workspace table delete --name NSGFlow_CL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NSGFLOW_INVENTORY_SCOPES", '["/subscriptions/{}/", "/providers/x/managementGroups/y"]'),
+        ("NSGFLOW_INVENTORY_SCOPES", '["{}"]'),
+        ("NSGFLOW_WEBHOOK_VAULT_ID", "/subscriptions/{}/resourceGroups/s/providers/x/vaults/v"),
+        ("NSGFLOW_APPLICATION_INSIGHTS_ID", "/Subscriptions/{}/resourceGroups/l/providers/x/y/z"),
+    ],
+)
+def test_roles_in_further_subscriptions_are_outside_too(
+    deployed: World, tmp_path: Path, name: str, value: str
+) -> None:
+    """Parameters may name a subscription that has no flow logs; its role goes too."""
+    third = "3a3a3a3a-3333-3333-3333-333333333333"
+    has = f"/subscriptions/{third}/{ROLES}/further"
+    deployed.lists[f"/subscriptions/{third}/{ROLES}".lower()] = [{"id": has}]
+    environ = {**ENVIRON, name: value.format(third.upper())}
+
+    assert removal.before(environ, deployed.azure(), tmp_path) == 0
+    assert has in noted(tmp_path)
 
 
 def test_it_is_removed_once_the_group_is_gone(deployed: World, tmp_path: Path) -> None:
@@ -159,6 +182,17 @@ def test_what_could_not_be_looked_at_is_said(
     assert f"the subscriptions of {topic('FlowLogs')}: AuthorizationFailed" in said
     assert f"roles in subscription {OTHER}" in said
     assert f"saved functions and queries of {WORKSPACE}" in said
+
+
+@pytest.mark.parametrize("text", ["", '{"group":', "[]", '{"group": "g", "outside": [{"x": 1}]}'])
+def test_a_note_that_cannot_be_read_is_named(deployed: World, tmp_path: Path, text: str) -> None:
+    """A disk that was full, or an editor: it is said where, and nothing is deleted."""
+    removal.before(ENVIRON, deployed.azure(), tmp_path)
+    (tmp_path / ".azure" / "prod" / "nsgflow-outside.json").write_text(text)
+
+    with pytest.raises(HookError, match=r"nsgflow-outside\.json is not as predown wrote it"):
+        removal.after(ENVIRON, deployed.azure(), tmp_path)
+    assert deleted(deployed) == []
 
 
 def test_before_anything_was_deployed(world: World, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from nsgflow_hooks import events
+from nsgflow_hooks import events, signin
 from nsgflow_hooks.environment import outputs
+from nsgflow_hooks.errors import HookError
+from nsgflow_hooks.start import start
 
 from devtools import bicep, templates
 from tests.infra.azure_world import SUBSCRIPTION, TOKEN, World
@@ -117,7 +119,10 @@ def test_only_azd_is_signed_in(world: World, tools: Path, python: str) -> None:
     assert TOKEN.encode() not in run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("says", [None, "", "not json", "{}", "[1]"])
+@pytest.mark.parametrize(
+    "says",
+    [None, "", "not json", "{}", "[1]", '{"token": null}', '{"token": "a\\nb"}', '{"token": "€"}'],
+)
 def test_az_will_do_where_azd_has_no_token(world: World, tools: Path, says: str | None) -> None:
     """Whatever is the matter with azd."""
     if says is not None:
@@ -127,6 +132,26 @@ def test_az_will_do_where_azd_has_no_token(world: World, tools: Path, says: str 
 
     assert run.returncode == 1
     assert b"NSGFLOW_FLOW_LOG_ACCOUNTS is not set" in run.stderr
+
+
+def test_notices_around_a_token_do_not_matter(world: World, tools: Path) -> None:
+    """Braces in them neither."""
+    sign_in(tools, "azd", f"try {{x}}\n{json.dumps({'token': TOKEN})}\nnew: {{y}}, {{")
+    run = preprovision(world, tools)
+
+    assert b"NSGFLOW_FLOW_LOG_ACCOUNTS is not set" in run.stderr
+    assert asked(tools, "az") == ""
+
+
+def test_who_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch, tools: Path) -> None:
+    """In words, for each that was asked."""
+    for name in ("azd", "az"):
+        (tools / name).write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    monkeypatch.setattr(signin, "_COMMAND_SECONDS", 0.2)
+
+    with pytest.raises(HookError, match=r"(?s)azd: no answer within .* az: no answer within"):
+        signin.SignIn().token("https://management.azure.com")
 
 
 def test_nobody_is_signed_in(world: World, tools: Path) -> None:
@@ -220,6 +245,17 @@ def test_each_hook_starts(tools: Path, name: str, python: str) -> None:
     assert "Traceback" not in run.stderr
     assert run.returncode == (0 if name in {"predown", "postdown"} else 1)
     assert ("is not set" in run.stderr or "not set: " in run.stderr) == bool(run.returncode)
+
+
+def test_a_folder_that_one_may_not_write_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """The system's own words with the path, and no traceback."""
+
+    def hook() -> int:
+        raise PermissionError(13, "Permission denied", "/clone/.azure")
+
+    with pytest.raises(SystemExit, match="1"):
+        start(hook)
+    assert capsys.readouterr().err == "nsgflow: [Errno 13] Permission denied: '/clone/.azure'\n"
 
 
 def test_azd_runs_each_hook() -> None:

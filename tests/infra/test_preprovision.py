@@ -436,6 +436,10 @@ def test_without_any_flow_log(ready: World) -> None:
         ('[{"resourceId":"/subscriptions/1"}]', "is no storage account's"),
         (json.dumps([{"resourceId": ACCOUNT, "connection": "A"}] * 2), "two accounts are named a"),
         (json.dumps([{"resourceId": ACCOUNT, "connection": "1-a"}]), "connection '1-a' is not"),
+        (
+            json.dumps([{"resourceId": ACCOUNT, "connection": "AzureWebJobsstorage"}]),
+            "connection of nsgflow",
+        ),
     ],
 )
 def test_accounts_that_cannot_be_read(ready: World, text: str, wrong: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nsgflow_hooks.errors import HookError
-from nsgflow_hooks.names import Account, account
+from nsgflow_hooks.names import Account, account, parts
 from nsgflow_hooks.variables import is_false, is_true
 from nsgflow_hooks.variables import problems as variable_problems
 
@@ -134,10 +134,28 @@ def _inventory(environ: Mapping[str, str], accounts: list[Account]) -> list[str]
         if is_false(environ.get(name)):
             return []
     named = _strings(environ.get("NSGFLOW_INVENTORY_SCOPES"))
-    found = named or [account.subscription for account in accounts]
-    # As infra/checks.bicep reads them: a subscription by its GUID or by its resource id.
-    subscriptions = {at.lower().removeprefix("/subscriptions/").strip("/") for at in found}
-    return sorted(at for at in subscriptions if "/" not in at)
+    return sorted(_subscriptions(named or [account.subscription for account in accounts]))
+
+
+def _subscriptions(scopes: Iterable[str]) -> set[str]:
+    """As infra/checks.bicep reads them: a subscription by its GUID or by its resource id."""
+    found = {at.lower().removeprefix("/subscriptions/").strip("/") for at in scopes}
+    return {at for at in found if "/" not in at}
+
+
+def elsewhere(environ: Mapping[str, str]) -> set[str]:
+    """Subscriptions, in lower case, of what the app's identity may have roles on by parameters.
+
+    That is the inventory, the Key Vault of its secrets and its Application Insights.
+    """
+    ids = [
+        environ.get(name, "")
+        for name in ("NSGFLOW_WEBHOOK_VAULT_ID", "NSGFLOW_APPLICATION_INSIGHTS_ID")
+    ]
+    found = _subscriptions(_strings(environ.get("NSGFLOW_INVENTORY_SCOPES")))
+    return found | {
+        parts(at)["subscriptions"].lower() for at in ids if "subscriptions" in parts(at)
+    }
 
 
 def _accounts(text: str) -> tuple[list[Account], list[str]]:

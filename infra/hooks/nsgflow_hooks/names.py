@@ -56,6 +56,8 @@ def account(given: object, index: int) -> Account | str:
             f"item {index + 1}: its connection {connection[:60]!r} is not a letter and up to 23 "
             "letters, digits and underscores"
         )
+    if connection.lower() == "azurewebjobsstorage":
+        return f"item {index + 1}: {connection} is the connection of nsgflow's own storage"
     return Account(resource_id, match[1], match[2], match[3], connection, given)
 
 

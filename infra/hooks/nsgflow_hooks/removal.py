@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nsgflow_hooks.arm import Azure
 from nsgflow_hooks.console import complain, item, say
-from nsgflow_hooks.environment import ROOT, Outputs, outputs
+from nsgflow_hooks.environment import ROOT, Outputs, elsewhere, outputs
 from nsgflow_hooks.errors import AzureError, HookError
 from nsgflow_hooks.names import KINDS, parts, subscription_name
 from nsgflow_hooks.signin import SignIn
@@ -95,13 +95,20 @@ def after(
     note = _note(environ, root)
     if not note.exists():
         return 0
+    try:
+        noted = json.loads(note.read_text(encoding="utf-8"))
+        group, outside = str(noted["group"]), [Outside(**values) for values in noted["outside"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise HookError(
+            f"{note} is not as predown wrote it ({type(error).__name__}: {error}). Delete it; what "
+            'is outside the group docs/deployment.md, "Uninstall", has the commands for.'
+        ) from error
     azure = azure or Azure(SignIn(environ.get("AZURE_TENANT_ID", "")))
-    noted = json.loads(note.read_text(encoding="utf-8"))
-    if _stands(azure, str(noted["group"])):
-        say(f"nsgflow: {noted['group']} is still there, so nothing outside it was touched.")
+    if _stands(azure, group):
+        say(f"nsgflow: {group} is still there, so nothing outside it was touched.")
         return 0
     left = []
-    for at in (Outside(**values) for values in noted["outside"]):
+    for at in outside:
         try:
             azure.delete(at.resource_id, at.version)
             say(f"nsgflow: removed {at.what}: {at.resource_id}")
@@ -145,7 +152,7 @@ def _outside(
             yield from _events(azure, deployed, source.topic_id, environ)
         except AzureError as error:
             unknown.append(f"the subscriptions of {source.topic_id}: {error}")
-    yield from _roles(azure, deployed, unknown)
+    yield from _roles(azure, deployed, environ, unknown)
     if deployed.workspace and not _inside(deployed.workspace, deployed):
         try:
             yield from _searches(azure, deployed)
@@ -184,8 +191,10 @@ def _events(
         yield Outside("the event subscription", str(at["id"]), GRID)
 
 
-def _roles(azure: Azure, deployed: Outputs, unknown: list[str]) -> Iterator[Outside]:
-    """What the app's identity may do elsewhere: reading flow logs and names."""
+def _roles(
+    azure: Azure, deployed: Outputs, environ: Mapping[str, str], unknown: list[str]
+) -> Iterator[Outside]:
+    """What the app's identity may do elsewhere: reading flow logs, names and secrets."""
     try:
         principals = [
             str((at.get("properties") or {})["principalId"])
@@ -197,9 +206,9 @@ def _roles(azure: Azure, deployed: Outputs, unknown: list[str]) -> Iterator[Outs
     except (AzureError, KeyError) as error:
         unknown.append(f"the roles of the app's identity: {error}")
         return
-    subscriptions = {deployed.subscription, *(at.subscription for at in deployed.sources)}
     seen = set()
-    for subscription in sorted(subscriptions):
+    subscriptions = {deployed.subscription, *(at.subscription for at in deployed.sources)}
+    for subscription in sorted({at.lower() for at in subscriptions} | elsewhere(environ)):
         for principal in principals:
             try:
                 for at in azure.pages(

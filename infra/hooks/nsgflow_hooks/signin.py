@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -55,13 +56,24 @@ class SignIn:
         for words, tenant_option, name in commands:
             given = [*words, tenant_option, self.tenant] if self.tenant else words
             try:
-                return str(last_json(run(given))[name])
-            except (CommandError, ValueError, KeyError, TypeError) as error:
+                return _token(last_json(run(given)).get(name))
+            except (CommandError, ValueError) as error:
                 reasons.append(f"  {words[0]}: {error}")
         raise HookError(
             "nobody is signed in. Run: azd auth login (in a pipeline: azd auth login --client-id … "
             "--tenant-id … --federated-credential-provider github)\n" + "\n".join(reasons)
         )
+
+
+def _token(value: object) -> str:
+    """A token that a header can have: any other would be told, token and all, when it is sent.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("its answer has no token")
+    return value
 
 
 class CommandError(Exception):
@@ -89,8 +101,10 @@ def run(words: list[str], cwd: str | None = None) -> str:
             timeout=_COMMAND_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandError(type(error).__name__) from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"no answer within {_COMMAND_SECONDS:.0f} seconds") from error
+    except OSError as error:
+        raise CommandError(f"it does not start: {error.strerror}") from error
     if done.returncode:
         said = " ".join(done.stderr.split())
         raise CommandError(said[:300] or f"exit status {done.returncode}")
@@ -98,12 +112,19 @@ def run(words: list[str], cwd: str | None = None) -> str:
 
 
 def last_json(text: str) -> dict[str, object]:
-    """The JSON object at the end of what a command printed; notices may stand before it.
+    """The last JSON object that a command printed; notices may stand before and behind it.
 
     Raises:
         ValueError: there is none.
     """
-    value = json.loads(text[text.find("{") :] if "{" in text else "")
-    if not isinstance(value, dict):
-        raise ValueError("it printed no JSON object")  # noqa: TRY004 - one kind of failure
-    return value
+    found: dict[str, object] | None = None
+    at = text.find("{")
+    while at != -1:
+        try:
+            found, at = json.JSONDecoder().raw_decode(text, at)
+        except ValueError:
+            at += 1
+        at = text.find("{", at)
+    if found is None:
+        raise ValueError("it printed no JSON object")
+    return found

@@ -18,6 +18,9 @@ def start(hook: Callable[[], int]) -> None:
     except (HookError, AzureError) as error:
         complain(hide(str(error)))
         status = 1
+    except OSError as error:  # a disk that is full, a folder that one may not write to
+        complain(str(error))
+        status = 1
     except KeyboardInterrupt:
         complain("interrupted; running it again goes on")
         status = 130

@@ -1,7 +1,7 @@
 using '../../../infra/main.bicep'
 
 param environmentName = 'prod'
-param location = 'westeurope'
+param location = 'West Europe'
 param flowLogAccounts = [
   {
     resourceId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/network/providers/Microsoft.Storage/storageAccounts/flowlogswest'
