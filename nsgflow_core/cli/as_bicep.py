@@ -28,7 +28,7 @@ class Bicep:
 
     def __init__(self, active: Sequence[Proposal]) -> None:
         self._several = len({_scope(one.nsg) for one in active}) > 1
-        self._nsgs = {one.nsg.lower(): one.nsg for one in active}
+        self._nsgs = {_called(one.nsg): one.nsg for one in active}
         self._open = [one for one in active if not one.rule.priority]
         self._scopes = sorted({scope for one in active if (scope := _scope(one.nsg))})
         self._after: dict[str, str] = {}
@@ -67,7 +67,7 @@ class Bicep:
         return "\n".join(lines) + "\n\n" if lines else ""
 
     def _nsg(self, nsg: str) -> list[str]:
-        name, target = resource_identifier("nsg", nsg), nsg_target(nsg)
+        name, target = _called(nsg), nsg_target(nsg)
         lines = [""]
         said = f"the NSG that logs call {escaped(nsg) or 'nothing'}"
         if target is None:
@@ -92,7 +92,7 @@ class Bicep:
         after = self._after.get(name)
         lines = [
             f"resource {name} '{_TYPE}/securityRules@{_VERSION}' = {self._condition(one.nsg)}{{",
-            f"  parent: {resource_identifier('nsg', one.nsg)}",
+            f"  parent: {_called(one.nsg)}",
             f"  name: {_text(rule.name)}",
             "  properties: {",
             f"    priority: {priority}",
@@ -114,9 +114,18 @@ class Bicep:
             return ""
         target = nsg_target(nsg)
         if target is None:
-            group = f"group_{resource_identifier('nsg', nsg)}"
+            group = f"group_{_called(nsg)}"
             return f"if (toLower(resourceGroup().name) == toLower({group})) "
         return f"if ({_here(target.subscription, target.group)}) "
+
+
+def _called(nsg: str) -> str:
+    """What an NSG is called by: one of a name, which is that of the group deployed to.
+
+    Bicep takes no two: https://aka.ms/bicep/core-diagnostics#BCP121
+    """
+    target = nsg_target(nsg)
+    return resource_identifier("nsg", nsg if target is None else f"{_TYPE}/{target.name}")
 
 
 def _here(subscription: str, group: str) -> str:

@@ -248,6 +248,17 @@ def test_no_name_is_more_than_a_name_to_bicep(tmp_path: Path) -> None:
     assert len(template["resources"]) == len(HOSTILE)
 
 
+@compiled
+def test_nsgs_of_one_name_in_two_groups(tmp_path: Path) -> None:
+    """Bicep takes one `existing` resource of a name: it is that of the group deployed to."""
+    name = "resourceGroups/{}/providers/Microsoft.Network/networkSecurityGroups/web"
+    nsgs = [f"/subscriptions/s/{name.format(one)}" for one in ("a", "b")]
+    found = propose([group(["10.1.0.4"], "10.2.0.4", 80, nsg=nsg) for nsg in nsgs], Judge())
+    template = compile_bicep(written(Document(found, "bicep")), tmp_path)
+    conditions = {one["condition"] for one in template["resources"]}
+    assert len(conditions) == len(template["resources"]) == 2
+
+
 def test_rows_have_whole_files_of_their_own() -> None:
     """What is proposed for a group stands by itself, with the words beside it."""
     hub = Hub(DENY_OUT, db_rules=[DENY_IN])
