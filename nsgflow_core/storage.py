@@ -9,6 +9,7 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DeserializationError,
     HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
@@ -73,7 +74,7 @@ def errors_of(what: str) -> Iterator[None]:
     """Turn the SDK's errors into ours, naming what was tried.
 
     Raises:
-        TransientError: the service is busy or out of reach.
+        TransientError: the service is busy or out of reach, or something else answered for it.
         RefusedError: it refused, and will again.
     """
     try:
@@ -92,6 +93,9 @@ def errors_of(what: str) -> Iterator[None]:
         raise TransientError(f"{what}: {exc.message}") from exc
     except AzureError as exc:
         raise RefusedError(f"{what}: {exc.message}") from exc
+    except DeserializationError as exc:  # a page of a proxy or of a network that asks to sign in
+        message = "the answer is not Azure Storage's: does a proxy stand in between?"
+        raise TransientError(f"{what}: {message}") from exc
 
 
 def error_code(exc: HttpResponseError) -> str:

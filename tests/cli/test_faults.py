@@ -122,6 +122,17 @@ def test_refused_sign_in_names_the_mend(store: Store, meter: Meter, code: str, m
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["flows", "denied"])
+def test_a_page_in_place_of_storage_is_named(store: Store, meter: Meter, command: str) -> None:
+    """A proxy, or a network that asks to sign in, answers everything with 200 and HTML."""
+    page = {"Content-Type": "text/html"}
+    meter.blobs.faults = lambda _: Fault(status=200, headers=page, body=b"<html><p>Sign in</html>")
+    done = store.nsgflow(command, through(store, meter))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the answer is not Azure Storage's: does a proxy stand in between?" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_unreachable_account_asks_for_the_name(store: Store) -> None:
     """An account that does not exist has no address."""
     environ = {"PATH": "/usr/bin", "STORAGE_ACCOUNT_KEY": "a2V5"}
