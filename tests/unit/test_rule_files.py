@@ -172,6 +172,17 @@ def test_rules_of_a_plan_belong_to_an_nsg_with_an_id() -> None:
         assert {rule.name for rule in known.rules} == {"AllowWeb", "Old"}
 
 
+def test_a_rule_that_is_deleted_is_gone_from_its_nsg() -> None:
+    """Though the NSG is in the file as well, with the rule."""
+    changes = [
+        {"resourceId": ID, "changeType": "NoChange", "before": nsg(FLAT)},
+        {"resourceId": f"{ID}/securityRules/AllowWeb", "changeType": "Delete", "before": {}},
+    ]
+    known = Files(read({"changes": changes})).find(ID)
+    assert known is not None
+    assert known.rules == ()
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
