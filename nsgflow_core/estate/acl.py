@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.ranges import Network, network
-from nsgflow_core.estate.rules import Rule
+from nsgflow_core.estate.rules import NOT_TOLD, Rule
 
 Verdict = Literal["allowed", "denied", "unknown"]
 
@@ -214,7 +214,9 @@ class Acl:
         if packet.dst_port is None and not _every_port(rule.destination_ports):
             yield f"rule {rule.name!r} asks for the port, which is left open"
         for text in (*rule.source_ports, *rule.destination_ports):
-            if _ports(text) is None:
+            if text == NOT_TOLD:
+                yield f"the file does not tell all ports of rule {rule.name!r}"
+            elif _ports(text) is None:
                 yield f"rule {rule.name!r}: {text!r} is no range of ports that is understood"
 
     def _protocol(self, protocol: str) -> int:

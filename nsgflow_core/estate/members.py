@@ -17,9 +17,8 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from nsgflow_core.estate import addresses
+from nsgflow_core.estate.rules import NOT_TOLD
 
-NOT_TOLD = "?"
-"""Stands for addresses that a rule of an NSG must have, and that a file leaves out."""
 HOST = "168.63.129.16"
 """https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16"""
 _HOST_V6 = "fe80::1234:5678:9abc"

@@ -220,14 +220,18 @@ class Files:
         named = _named(found.rules, key)
         if named is None:
             return None
-        return KnownNsg(key if _is_full(key) else named, found.names[named], found.rules[named])
+        nsg = key if _is_full(key) else named
+        return self.patch(KnownNsg(nsg, found.names[named], found.rules[named]))
 
     def patch(self, nsg: KnownNsg) -> KnownNsg:
-        """An NSG from elsewhere with the rules of it that files have."""
-        named = _named(self._found.patches, nsg.id.lower())
-        if named is None:
-            return nsg
-        return KnownNsg(nsg.id, nsg.name, patched(nsg.rules, self._found.patches[named]))
+        """An NSG with the rules of it that stand by themselves in files.
+
+        A plan has some by the NSG's id and others, which are to be made, by less of it.
+        """
+        rules = nsg.rules
+        for key in reversed(_all_named(self._found.patches, nsg.id.lower())):
+            rules = patched(rules, self._found.patches[key])
+        return KnownNsg(nsg.id, nsg.name, rules)
 
     def with_rules(self, added: Mapping[str, Sequence[Rule]]) -> "Files":
         """The same, with more rules in some NSGs, by lower-case id; a name is that of one rule."""
@@ -238,8 +242,7 @@ class Files:
             if (named := _named(found.rules, nsg)) is not None:
                 found.rules[named] = patched(found.rules[named], changes)
                 continue
-            before = _named(found.patches, nsg)
-            found.patches[nsg] = dict(found.patches[before] if before else {}) | changes
+            found.patches[nsg] = (found.patches.get(nsg) or {}) | changes
         return Files(found)
 
     def named(self, name: str) -> list[KnownNsg]:
@@ -254,10 +257,14 @@ class Files:
 
 def _named(known: Mapping[str, object], nsg: str) -> str | None:
     """How files name an NSG: by its id, or by the end of it."""
-    if nsg in known:
-        return nsg
-    found = [key for key in known if not _is_full(key) and nsg.endswith(key)]
-    return max(found, key=len, default=None)
+    return next(iter(_all_named(known, nsg)), None)
+
+
+def _all_named(known: Mapping[str, object], nsg: str) -> list[str]:
+    """The same, all that there are, the longest first."""
+    ends = (key for key in known if not _is_full(key) and nsg.endswith(key))
+    found = {nsg, *ends} if nsg in known else ends
+    return sorted(found, key=len, reverse=True)
 
 
 def _is_full(nsg: str) -> bool:

@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core.estate.members import NOT_TOLD
-from nsgflow_core.estate.rules import Rule
+from nsgflow_core.estate.rules import NOT_TOLD, Rule
 
 _WORDS = {"allow": "Allow", "deny": "Deny", "alwaysallow": "AlwaysAllow"}
 
@@ -61,20 +60,28 @@ def file_rule(name: str, properties: Mapping[str, Any], *, built_in: bool) -> Ru
     """A rule of an NSG from a file, where values may be missing, or expressions.
 
     Raises:
-        ValueError: access or direction are no words, or the priority no number; names the rule.
+        ValueError: access, direction or protocol are no words, or the priority no number; names
+            the rule.
     """
     found = lower_keys(properties)
     if str(found.get("direction")).lower() not in ("inbound", "outbound"):
         raise ValueError(f"rule {name!r} has the direction {found.get('direction')!r}")
     if str(found.get("access")).lower() not in _WORDS:
         raise ValueError(f"rule {name!r} has the access {found.get('access')!r}")
+    protocol = str(found.get("protocol") or "")
+    if not built_in and (not protocol or protocol.startswith("[")):
+        raise ValueError(f"rule {name!r} has the protocol {found.get('protocol')!r}")
     try:
         rule = rule_of(name, properties, built_in=built_in)
     except ValueError as exc:
         raise ValueError(f"rule {name!r} has the priority {found.get('priority')!r}") from exc
     told = (NOT_TOLD,)
     return msgspec.structs.replace(
-        rule, sources=rule.sources or told, destinations=rule.destinations or told
+        rule,
+        sources=rule.sources or told,
+        source_ports=rule.source_ports or told,
+        destinations=rule.destinations or told,
+        destination_ports=rule.destination_ports or told,
     )
 
 

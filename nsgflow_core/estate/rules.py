@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 FIRST_PRIORITY, LAST_PRIORITY = 100, 4096
+NOT_TOLD = "?"
+"""Stands for addresses or ports that a rule of an NSG must have, and that a file leaves out."""
 
 _PREFIXES = ("UserRule_", "DefaultRule_")
 _CUT_NAME = 65

@@ -158,6 +158,31 @@ def test_rules_by_themselves_patch_what_is_known() -> None:
     assert files.patch(KnownNsg(KEY, "Web", (old,))).rules == (RULE,)
 
 
+def test_rules_of_a_plan_belong_to_an_nsg_with_an_id() -> None:
+    """A plan knows the id of what is there, and of a rule to be made its NSG's name and group."""
+    place = {"network_security_group_name": "Web", "resource_group_name": "Shop"}
+    made = {"type": "azurerm_network_security_rule", "values": TERRAFORM | place}
+    old = TERRAFORM | place | {"name": "Old", "id": f"{ID}/securityRules/Old"}
+    there = {"type": "azurerm_network_security_rule", "values": old}
+    web = {"id": ID, "name": "Web", "resource_group_name": "Shop"}
+    group = {"type": "azurerm_network_security_group", "values": web}
+    for resources in ([group, made, there], [made, there]):
+        files = Files(read({"planned_values": {"root_module": {"resources": resources}}}))
+        known = files.find(ID) or files.patch(KnownNsg(KEY, "Web", ()))
+        assert {rule.name for rule in known.rules} == {"AllowWeb", "Old"}
+
+
+def test_a_rule_that_is_deleted_is_gone_from_its_nsg() -> None:
+    """Though the NSG is in the file as well, with the rule."""
+    changes = [
+        {"resourceId": ID, "changeType": "NoChange", "before": nsg(FLAT)},
+        {"resourceId": f"{ID}/securityRules/AllowWeb", "changeType": "Delete", "before": {}},
+    ]
+    known = Files(read({"changes": changes})).find(ID)
+    assert known is not None
+    assert known.rules == ()
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -176,10 +201,15 @@ def test_what_cannot_be_read_is_said(data: bytes, said: str) -> None:
 
 
 def test_what_a_file_does_not_tell_is_unknown() -> None:
-    """Addresses that are left out, or made by an expression, are no guess at any."""
+    """Addresses and ports that are left out, or made by an expression, are no guess at any."""
     left_out = {key: value for key, value in VALUES.items() if not key.startswith("sourceAddress")}
     made = left_out | {"sourceAddressPrefix": "[parameters('who')]"}
-    for values, said in ((left_out, "does not tell"), (made, "expression")):
+    no_port = VALUES | {"sourceAddressPrefix": "*", "destinationPortRanges": []}
+    for values, said in (
+        (left_out, "does not tell"),
+        (made, "expression"),
+        (no_port, "does not tell all ports of rule 'AllowWeb'"),
+    ):
         known = read([nsg({"name": "AllowWeb", **values})])
         answer = Judge(files=Files(known)).at_nsg(
             ID, Packet("8.8.8.8", "10.0.0.4", "tcp", 1, 443), inbound=True
@@ -187,5 +217,8 @@ def test_what_a_file_does_not_tell_is_unknown() -> None:
         assert (answer.verdict, said in answer.because) == ("unknown", True)
     with pytest.raises(BadInputError, match=r"AllowWeb.*access"):
         read([nsg(FLAT | {"access": "[parameters('a')]"})])
+    for protocol in (None, "[parameters('p')]"):
+        with pytest.raises(BadInputError, match=r"AllowWeb.*protocol"):
+            read([nsg(FLAT | {"protocol": protocol})])
     with pytest.raises(BadInputError, match=r"AllowWeb.*direction"):
         read([nsg(FLAT | {"direction": ""})])
