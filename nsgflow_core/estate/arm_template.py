@@ -160,11 +160,13 @@ def _format(pattern: str, *values: Any) -> str:
 
 
 def _resource_id(*parts: str) -> str:
-    """An id as far as it is told: the subscription and the group are the deployment's."""
+    """An id as far as it is told: else subscription and group are the deployment's."""
     at = next(number for number, part in enumerate(parts) if "/" in part)
     kind, names = parts[at].split("/"), parts[at + 1 :]
     pairs = "".join(f"/{one}/{name}" for one, name in zip(kind[1:], names, strict=True))
-    return f"/providers/{kind[0]}{pairs}"
+    levels = ("subscriptions", "resourceGroups")[2 - at :] if at else ()
+    scope = "".join(f"/{one}/{name}" for one, name in zip(levels, parts[:at], strict=True))
+    return f"{scope}/providers/{kind[0]}{pairs}"
 
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {

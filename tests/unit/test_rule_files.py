@@ -129,6 +129,18 @@ def test_every_form_says_the_same(document: Any) -> None:
     assert (known.id, known.name.lower(), known.rules) == (KEY, "web", (RULE,))
 
 
+def test_a_group_in_a_resource_group_that_is_told() -> None:
+    """As compiled Bicep names an application security group that lies elsewhere."""
+    kind = "Microsoft.Network/applicationSecurityGroups"
+    of = [{"id": f"[resourceId('S1', 'Shop', '{kind}', 'servers')]"}]
+    values = VALUES | {"sourceAddressPrefixes": [], "sourceApplicationSecurityGroups": of}
+    group = ARM_NSG | {"properties": {"securityRules": [{"name": "A", "properties": values}]}}
+    known = Files(read(ARM | {"resources": [group]})).find(ID)
+    assert known is not None
+    expected = f"/subscriptions/S1/resourceGroups/Shop/providers/{kind}/servers"
+    assert known.rules[0].sources == (expected,)
+
+
 def test_guids_and_default_rules() -> None:
     """VNet flow logs name an NSG by its GUID; az lists the defaults too."""
     deny = {"name": "DenyAllInBound", "priority": 65500, "direction": "Inbound", "access": "Deny"}
