@@ -13,7 +13,7 @@ from nsgflow_core.cli.inventories import signed_in
 from nsgflow_core.cli.session import sentence
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import NsgflowError
-from nsgflow_core.estate.changes import Change, read_changes, since
+from nsgflow_core.estate.changes import Change, ends_of, read_changes, since
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.judgement import Judgement
 from nsgflow_core.model import flow_time
@@ -24,13 +24,8 @@ _PROPERTIES = 3
 
 def path_ids(inventory: Inventory, addresses: Iterable[str], now: Judgement) -> set[str]:
     """The resources whose changes may change a verdict: NSGs, interfaces, VNets."""
-    found = {layer.acl for layer in now.layers if layer.layer != "admin"}
-    for address in addresses:
-        for nic in inventory.nics_at(address):
-            subnet = inventory.subnet(nic)
-            found |= {inventory.layout.nics[inventory.number(nic)], subnet.vnet}
-            found |= set(filter(None, inventory.nsgs_of(nic)))
-    return found
+    judged = {layer.acl for layer in now.layers if layer.layer != "admin"}
+    return judged | ends_of(inventory, addresses)
 
 
 def asked(

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.marks import ago
-from nsgflow_core.estate.changes import Change
+from nsgflow_core.estate.changes import Change, ends_of
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.scope import INTERNET
 from nsgflow_core.model import flow_time
@@ -59,13 +59,8 @@ def path(tally: Tally, inventory: Inventory | None) -> set[str]:
         return found
     if (acl := inventory.acl(tally.key.acl)) is not None:
         found.add(acl.id)
-    for example in tally.examples.values:
-        for address in example.split(" ")[:2]:
-            for nic in inventory.nics_at(address):
-                subnet = inventory.subnet(nic)
-                found |= {inventory.layout.nics[inventory.number(nic)], subnet.vnet}
-                found |= set(filter(None, inventory.nsgs_of(nic)))
-    return found - {""}
+    ends = (end for example in tally.examples.values for end in example.split(" ")[:2])
+    return found | ends_of(inventory, dict.fromkeys(ends))
 
 
 def line(change: Change, first: int) -> str:

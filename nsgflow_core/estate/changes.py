@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from nsgflow_core.estate.inventory import Inventory
+
 MOST = 200
 """So many changes are read, the newest; more are not asked for."""
 
@@ -120,6 +122,16 @@ def _time(text: str) -> str:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def ends_of(inventory: Inventory, addresses: Iterable[str]) -> set[str]:
+    """The resources at some addresses whose changes may change a verdict: NICs, NSGs, VNets."""
+    found: set[str] = set()
+    for address in addresses:
+        for nic in inventory.nics_at(address):
+            found |= {inventory.layout.nics[inventory.number(nic)], inventory.subnet(nic).vnet}
+            found |= set(inventory.nsgs_of(nic))
+    return found - {""}
 
 
 def since(found: Sequence[Change], time: str) -> list[Change]:

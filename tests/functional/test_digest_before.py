@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devtools.estate import Estate
 from nsgflow_core.digests.changed import changed, line, path
 from nsgflow_core.digests.digest import Digests
 from nsgflow_core.digests.groups import Key, Tally
@@ -17,9 +18,12 @@ from nsgflow_core.digests.sample import sample_of
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.estate import causes
 from nsgflow_core.estate.changes import Change, Property
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.estate.scope import INSIDE, INTERNET
 from nsgflow_core.model import flow_time
 from tests.functional.digest_world import REPEAT, App, nics
+from tests.unit.test_inventory import Graph as Azure
 
 NSG = "/subscriptions/s/resourcegroups/g/providers/microsoft.network/networksecuritygroups/web"
 FIRST = 1_795_421_000_000
@@ -102,6 +106,15 @@ def test_the_path_without_an_inventory() -> None:
     """Is the NSG alone, where the log names it."""
     assert path(tally(), None) == {NSG}
     assert path(tally("0b1f6471-1bf0-4dda-aec3-111122223333"), None) == set()
+
+
+def test_the_path_with_an_inventory() -> None:
+    """Is all that both ends hang on: interface, VNet, and the NSGs of interface and subnet."""
+    estate = Estate()
+    vnet = estate.vnet("hub", web="10.0.0.0/24")
+    nic = estate.nic(f"{vnet}/subnets/web", "00-0D-3A-00-00-01", "10.0.0.4")
+    book = Inventory(read_inventory(Azure(estate)))
+    assert path(tally(), book) == {NSG, vnet.lower(), nic.lower()}
 
 
 def test_marks() -> None:
