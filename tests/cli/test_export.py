@@ -61,7 +61,7 @@ def run(*words: str | Path, status: int = 0, **more: Any) -> subprocess.Complete
 
 
 def interrupted(wait: Callable[[], object], *words: str | Path) -> tuple[int, str]:
-    """How a command ends that is interrupted after a while, and what it says."""
+    """How a command ends that is interrupted after a while, as a shell has it, and what it says."""
     with subprocess.Popen(
         [sys.executable, "-m", "nsgflow_core", *map(str, words)],
         cwd=ROOT,
@@ -73,7 +73,9 @@ def interrupted(wait: Callable[[], object], *words: str | Path) -> tuple[int, st
         wait()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    return process.returncode, said
+    # CPython ends by the signal itself where it met it inside an `exec`, as imports have some.
+    by_signal = process.returncode == -signal.SIGINT
+    return 128 + signal.SIGINT if by_signal else process.returncode, said
 
 
 def asked(query: str, *words: str | Path) -> list[dict[str, Any]]:
