@@ -64,36 +64,47 @@ def database() -> Iterator["Database"]:
     Raises:
         NsgflowError: DuckDB is not installed, or refuses what it was asked.
     """
+    with (
+        tempfile.TemporaryDirectory(prefix="nsgflow-", ignore_cleanup_errors=True) as folder,
+        ThreadPoolExecutor(1, thread_name_prefix="duckdb") as worker,
+    ):
+        connection = worker.submit(_connected, Path(folder)).result()
+        import duckdb  # noqa: PLC0415 - an extra, which is there now
+
+        try:
+            yield Database(connection, worker, Path(folder))
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
+        except duckdb.Error as exc:
+            raise (BadInputError if _is_of_sql(exc) else NsgflowError)(_said(exc)) from exc
+        finally:
+            worker.submit(connection.close).result()
+
+
+def _connected(folder: Path) -> "DuckDBPyConnection":
     try:
         import duckdb  # noqa: PLC0415 - an extra, and slow to import
     except ImportError:
         raise NsgflowError(_NO_DUCKDB) from None
-    with tempfile.TemporaryDirectory(prefix="nsgflow-", ignore_cleanup_errors=True) as folder:
-        connection = duckdb.connect(
-            Path(folder) / "flows.duckdb",
-            config={
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                "preserve_insertion_order": "false",
-                # No variable of this program's is taken for a table.
-                "python_enable_replacements": "false",
-            },
-        )
-        with connection, ThreadPoolExecutor(1, thread_name_prefix="duckdb") as worker:
-            try:
-                yield Database(connection, worker, Path(folder))
-            except KeyboardInterrupt:
-                connection.interrupt()
-                raise
-            except duckdb.Error as exc:
-                raise (BadInputError if _is_of_sql(exc) else NsgflowError)(_said(exc)) from exc
+    return duckdb.connect(
+        folder / "flows.duckdb",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "preserve_insertion_order": "false",
+            # No variable of this program's is taken for a table.
+            "python_enable_replacements": "false",
+        },
+    )
 
 
 class Database:
     """The table `flows`: the columns of the row, times in UTC.
 
     It is a view: what many flows share stands in a table of its own, once.
-    DuckDB works in a thread of its own, since it does not listen to interrupts all the time.
+    DuckDB works in a thread of its own, since it does not listen to interrupts all the time, and
+    one that meets it while it is imported ends the process.
     """
 
     def __init__(self, connection: "DuckDBPyConnection", worker: Executor, folder: Path) -> None:

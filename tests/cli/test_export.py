@@ -146,6 +146,28 @@ def test_nothing_half_written(logs: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["big.json", "kept.parquet"]
 
 
+def test_duckdb_is_imported_where_no_interrupt_comes(tmp_path: Path) -> None:
+    """One that meets its extension module ends the process, or says that it is not installed."""
+    (tmp_path / "duckdb.py").write_text(
+        "import os, signal, time\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "time.sleep(0.3)\n"
+        "print('imported to its end')\n"
+        "def connect(*_, **__): return open(os.devnull)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "nsgflow_core", "sql", "FROM flows", tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "imported to its end\n", "")
+
+
 def test_what_cannot_be_read_empties_no_file(tmp_path: Path) -> None:
     """A file of before stays; where there is nothing to find there is an empty one."""
     target = tmp_path / "kept.parquet"
