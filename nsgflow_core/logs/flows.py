@@ -83,8 +83,7 @@ def stretch_of(
     records_read = begun = done = waiting = 0
     newest = ""
     groups = Groups(log, inventory, denied_only=denied_only)
-    decode = partial(groups.decode, data, memoryview(data))
-    for begin, end, listed in records.alike(data, decode):
+    for begin, end, listed in records.alike(data, groups.decode):
         try:
             found = groups.lists(listed, (at + begin, at + end))
         except UnreadableError as exc:

@@ -26,11 +26,9 @@ from nsgflow_core.logs.tuples import TupleList, count_tuples, texts_of
 from nsgflow_core.model import Group, Record
 
 _VNET = 4
-_D, _COMMA, _BACKSLASH = b"D,\\"
+_D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
-_SEARCHED = 16 * 1024
-"""Records of fewer bytes are not searched as a whole, but list by list."""
-
+_HALF = 0.5
 _Made = TypeVar("_Made")
 
 Listed = tuple[Document, list[Tuples]]
@@ -40,7 +38,9 @@ Listed = tuple[Document, list[Tuples]]
 class Groups:
     """Finds groups of tuples in the records of one log, and remembers what they share.
 
-    With `denied_only` allowed flows are left out, most of them unread. An inventory tells which
+    With `denied_only` allowed flows are left out, most of them unread. What stands before a denied
+    flow must be counted, though, for its ordinal: where that was most of a record, the tuples of
+    the next one become texts at once. An inventory tells which
     NSG the GUID of a v4 log stands for.
     """
 
@@ -48,30 +48,20 @@ class Groups:
         self._log = log
         self._denied_only = denied_only
         acl = inventory.acl if inventory is not None else _unknown
+        self._as_texts = not denied_only
         self._lower = _Memo(str.lower)
         self._macs = _Memo(canonical_mac)
         self._nsgs = _Memo(_acl)
         self._vnet_acls = _Memo(lambda text: acl(text) or _acl(text))
 
-    def decode(self, data: bytes, view: memoryview, begin: int, end: int) -> Listed:
-        """The record between two offsets of bytes and their view.
-
-        What stands before a denied flow must be counted, for its ordinal. Where that is most of a
-        long record its tuples become texts at once, else they stay bytes.
+    def decode(self, piece: memoryview) -> Listed:
+        """A record, its tuples as bytes or as texts.
 
         Raises:
-            msgspec.DecodeError, UnicodeDecodeError, RecursionError: there is none, or it is odd.
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is none, or it is odd.
         """
-        piece = view[begin:end]
-        if self._denied_only:
-            if end - begin < _SEARCHED:
-                return self.listed(piece)
-            if data.find(_BACKSLASH, begin, end) < 0:
-                last = _last_denied(data, begin, end)
-                if last < 0:
-                    return RECORD.decode(piece), []
-                if 2 * (last - begin) < end - begin:
-                    return self.listed(piece)
+        if not self._as_texts:
+            return self.listed(piece)
         try:
             doc = RECORD_OF_TEXTS.decode(piece)
         except (msgspec.DecodeError, UnicodeDecodeError):  # not all are texts
@@ -98,7 +88,7 @@ class Groups:
         version = version_of(doc)
         record: Record | None = None
         resource = ""
-        ordinal = 0
+        ordinal = behind = 0
         # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
         uncounted: list[bytes] = []
         for acl, rule, mac, tuples in lists:
@@ -114,10 +104,12 @@ class Groups:
                 uncounted.clear()
             ordinals: Sequence[int] = range(ordinal, ordinal + len(texts))
             ordinal += len(texts)
+            behind += len(texts)
             if self._denied_only:
                 ordinals, texts = denied(ordinals, texts)
             if not texts:
                 continue
+            behind = 0
             if record is None:
                 target = doc.targetResourceID
                 resource = target if version == _VNET else doc.resourceId or self._log.resource
@@ -125,6 +117,9 @@ class Groups:
             group_id, name = self._vnet_acls[acl] if version == _VNET else self._nsgs[resource]
             own_mac = self._macs[mac or doc.macAddress] or self._log.mac
             found.append(TupleList(Group(record, group_id, name, rule, own_mac), ordinals, texts))
+        if self._denied_only:
+            passed_over = sum(map(len, uncounted)) / (place[1] - place[0])
+            self._as_texts = max(passed_over, behind / max(ordinal, 1)) < _HALF
         return found
 
 
@@ -135,7 +130,9 @@ def denied(ordinals: Sequence[int], texts: list[str]) -> tuple[Sequence[int], li
     allowed. Where most are denied the others are kept as well: those that make no sense may have
     been denied, too.
     """
-    if texts and ",D" in texts[0] and ",D" in texts[-1]:
+    if "D" not in "".join(texts):
+        return (), []
+    if ",D" in texts[0] and ",D" in texts[-1]:
         return ordinals, texts
     # A search for one character takes a quarter of one for two, and passes over nearly all.
     looked_at = compress(count(), ["D" in text for text in texts])
@@ -143,15 +140,6 @@ def denied(ordinals: Sequence[int], texts: list[str]) -> tuple[Sequence[int], li
     if 2 * len(found) > len(texts):
         return ordinals, texts
     return [ordinals[at] for at in found], [texts[at] for at in found]
-
-
-def _last_denied(data: bytes, begin: int, end: int) -> int:
-    """Where the last `,D` stands, -1 where there is none."""
-    # A search for one byte is many times as fast as one for two.
-    found = data.rfind(_D, begin, end)
-    while found > begin and data[found - 1] != _COMMA:
-        found = data.rfind(_D, begin, found)
-    return found
 
 
 def _unknown(_: str) -> None:

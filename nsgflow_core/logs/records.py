@@ -81,15 +81,15 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 def alike(
-    data: bytes, decode: Callable[[int, int], _Document]
+    data: bytes, decode: Callable[[memoryview], _Document]
 ) -> Iterator[tuple[int, int, _Document]]:
     """Records as Azure writes them, decoded in the same pass: begin, end and document of each.
 
     `split` reads every byte to find where a record ends, and whoever wants its content reads it
     again. But all records of a log begin alike (`{"time":"2026-…`), so a search for the next
-    such beginning cuts the bytes into pieces, and `decode`, given begin and end of one, tells
-    whether it is one whole JSON object. If it is, it is the record that `split` would find: a
-    beginning that stands inside a record, or one that was missed, leaves pieces that do not decode.
+    such beginning cuts the bytes into pieces, and `decode` tells whether a piece is one whole
+    JSON object. If it is, it is the record that `split` would find: a beginning that stands
+    inside a record, or one that was missed, leaves pieces that do not decode.
 
     It ends, for good, before the first piece that does not decode: `split` reads the rest. So it
     yields nothing for records that begin otherwise than the known keys say, and stops at one that
@@ -103,6 +103,7 @@ def alike(
     mark = data[begin : begin + max(start.end() - begin, _MARK)]
     find = data.find
     stop = len(data) - 2 if data.endswith(b"]}") else len(data)
+    view = memoryview(data)
     # Most records are about as long as the one before: begin the search for the end not far from
     # where that one had it. A stride too far shows (two records are not one) and is the last.
     # Where little is searched a search prepares less, so look near by before looking at all.
@@ -117,7 +118,7 @@ def alike(
         else:
             end = _before_separators(data, following if following > 0 else stop)
         try:
-            document = decode(begin, end)
+            document = decode(view[begin:end])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if stride == 1:
                 return
