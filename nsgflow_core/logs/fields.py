@@ -26,8 +26,8 @@ V4_STATES = frozenset("BCED")
 DIRECTIONS = frozenset("IO")
 _END = "\0"
 """Stands between two tuples, as a field of its own."""
-_NO_DIGITS = " \t\n\r-.eE"
-"""What may stand in a JSON list of numbers beside digits and commas."""
+_ODD = " \t\n\r-"
+"""What else a JSON list of whole numbers that are not negative may hold: white space, and -0."""
 _TIMES = msgspec.json.Decoder(list[Time])
 _PORTS = msgspec.json.Decoder(list[Port])
 _COUNTERS = msgspec.json.Decoder(list[Counter])
@@ -58,9 +58,8 @@ def fields_of(texts: Sequence[str], *, vnet: bool) -> Fields | None:
     columns = _columns(texts, vnet=vnet)
     if columns is None:
         return None
-    times, src, dst, src_port, dst_port, *words_and_counters = columns
-    words, counters = words_and_counters[:4], words_and_counters[4:]
-    if not _are_known(*words, vnet=vnet):
+    times, src, dst, src_port, dst_port, protocol, direction, decision, detail, *counters = columns
+    if not _are_known(protocol, direction, decision, detail, vnet=vnet):
         return None
     try:
         src, dst = _canonical(src), _canonical(dst)
@@ -69,7 +68,9 @@ def fields_of(texts: Sequence[str], *, vnet: bool) -> Fields | None:
     except (ValueError, OSError):  # msgspec's are ValueErrors, too
         return None
     written = (src_port, dst_port, *counters)
-    return Fields(times, src, dst, *words, written, (*ports, *numbers))
+    return Fields(
+        times, src, dst, protocol, direction, decision, detail, written, (*ports, *numbers)
+    )
 
 
 def times_of(written: Sequence[str]) -> Sequence[int] | None:
@@ -147,6 +148,6 @@ def _numbers(column: list[str], decoder: msgspec.json.Decoder[list[int]]) -> Num
 
 
 def _whole(text: str, decoder: msgspec.json.Decoder[list[int]]) -> list[int]:
-    if any(mark in text for mark in _NO_DIGITS):
+    if any(mark in text for mark in _ODD):
         raise ValueError
     return decoder.decode(f"[{text}]")

@@ -13,7 +13,7 @@ import msgspec
 
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs import records
-from nsgflow_core.logs.groups import Groups, Listed
+from nsgflow_core.logs.groups import Groups, Listed, of_bytes
 from nsgflow_core.logs.lenient import read_leniently
 from nsgflow_core.logs.log_record import UnreadableError
 from nsgflow_core.logs.path import LogPath
@@ -96,7 +96,7 @@ def stretch_of(
                 flows += make(lists, bad)
                 lists, waiting = [], 0
         records_read += 1
-        begun, done, newest = begin, end, listed[0].time
+        begun, done, newest = begin, end, listed.doc.time
     flows += make(lists, bad)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
@@ -143,11 +143,11 @@ def _lists_of(raw: RawRecord, groups: Groups, bad: list[Bad]) -> tuple[list[Tupl
     listed: Listed | None = None
     try:
         try:
-            listed = groups.listed(raw.data)
+            listed = of_bytes(raw.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            listed = read_leniently(raw, bad)
+            listed = Listed(*read_leniently(raw, bad))
         found = groups.lists(listed, (raw.offset, raw.end))
     except (UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
         found = []
-    return found, "" if listed is None else listed[0].time
+    return found, "" if listed is None else listed.doc.time

@@ -4,9 +4,9 @@ Most tuples are of allowed flows, and most readers want denied ones. So a record
 undecoded text until a `D` is seen among them; that is what makes this faster than decoding JSON.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress, count
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,11 +28,18 @@ from nsgflow_core.model import Group, Record
 _VNET = 4
 _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
-_HALF = 0.5
 _Made = TypeVar("_Made")
 
-Listed = tuple[Document, list[Tuples]]
-"""A record, and of its lists of tuples those that may be worth reading."""
+_Read = tuple[str, str, str, Sequence[int], Sequence[str]]
+"""aclID, rule and MAC of a list, and its tuples: the ordinal and the text of each."""
+
+
+class Listed(NamedTuple):
+    """A record, and its lists of tuples: either as bytes or as texts."""
+
+    doc: Document
+    raw: Sequence[Tuples[msgspec.Raw]] = ()
+    texts: Sequence[Tuples[list[str]]] = ()
 
 
 class Groups:
@@ -61,21 +68,12 @@ class Groups:
             msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is none, or it is odd.
         """
         if not self._as_texts:
-            return self.listed(piece)
+            return of_bytes(piece)
         try:
             doc = RECORD_OF_TEXTS.decode(piece)
         except (msgspec.DecodeError, UnicodeDecodeError):  # not all are texts
-            return self.listed(piece)
-        return doc, tuple_lists(doc)
-
-    def listed(self, data: bytes | memoryview | msgspec.Raw) -> Listed:
-        """A record whose tuples stay bytes.
-
-        Raises:
-            msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is none, or it is odd.
-        """
-        doc = RECORD.decode(data)
-        return doc, tuple_lists(doc)
+            return of_bytes(piece)
+        return Listed(doc, texts=tuple_lists(doc))
 
     def lists(self, listed: Listed, place: tuple[int, int]) -> list[TupleList]:
         """The tuples worth reading of a record that lies between two offsets of the blob.
@@ -83,33 +81,13 @@ class Groups:
         Raises:
             UnreadableError: it is of no version that is known.
         """
-        doc, lists = listed
-        found: list[TupleList] = []
+        doc = listed.doc
         version = version_of(doc)
+        found: list[TupleList] = []
         record: Record | None = None
         resource = ""
-        ordinal = behind = 0
-        # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
-        uncounted: list[bytes] = []
-        for acl, rule, mac, tuples in lists:
-            if isinstance(tuples, list):
-                texts = tuples
-            else:
-                raw = bytes(tuples)
-                if self._denied_only and _D not in raw and _BACKSLASH not in raw:
-                    uncounted.append(raw)
-                    continue
-                texts = texts_of(raw)
-                ordinal += sum(map(count_tuples, uncounted))
-                uncounted.clear()
-            ordinals: Sequence[int] = range(ordinal, ordinal + len(texts))
-            ordinal += len(texts)
-            behind += len(texts)
-            if self._denied_only:
-                ordinals, texts = denied(ordinals, texts)
-            if not texts:
-                continue
-            behind = 0
+        read = self._of_texts(listed.texts) if listed.texts else self._of_bytes(listed.raw)
+        for acl, rule, mac, ordinals, texts in read:
             if record is None:
                 target = doc.targetResourceID
                 resource = target if version == _VNET else doc.resourceId or self._log.resource
@@ -117,10 +95,59 @@ class Groups:
             group_id, name = self._vnet_acls[acl] if version == _VNET else self._nsgs[resource]
             own_mac = self._macs[mac or doc.macAddress] or self._log.mac
             found.append(TupleList(Group(record, group_id, name, rule, own_mac), ordinals, texts))
-        if self._denied_only:
-            passed_over = sum(map(len, uncounted)) / (place[1] - place[0])
-            self._as_texts = max(passed_over, behind / max(ordinal, 1)) < _HALF
         return found
+
+    def _of_texts(self, lists: Sequence[Tuples[list[str]]]) -> Iterator[_Read]:
+        """The lists that have tuples worth reading."""
+        ordinal = reached = 0
+        for acl, rule, mac, tuples in lists:
+            texts = tuples
+            ordinals: Sequence[int] = range(ordinal, ordinal + len(texts))
+            ordinal += len(texts)
+            if self._denied_only:
+                ordinals, texts = denied(ordinals, texts)
+            if texts:
+                reached = ordinal
+                yield acl, rule, mac, ordinals, texts
+        self._as_texts = not self._denied_only or 2 * reached > ordinal
+
+    def _of_bytes(self, lists: Sequence[Tuples[msgspec.Raw]]) -> Iterator[_Read]:
+        """The same; lists behind the last denied tuple are not touched."""
+        joined = b"".join([tuples for _, _, _, tuples in lists])
+        last = len(joined)
+        if self._denied_only and _BACKSLASH not in joined:  # an escape may hide a D
+            last = joined.rfind(_D)
+        ordinal = at = 0
+        # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
+        uncounted: list[bytes] = []
+        for acl, rule, mac, tuples in lists:
+            if at > last:
+                break
+            raw = bytes(tuples)
+            at += len(raw)
+            if self._denied_only and _D not in raw and _BACKSLASH not in raw:
+                uncounted.append(raw)
+                continue
+            texts = texts_of(raw)
+            ordinal += sum(map(count_tuples, uncounted))
+            uncounted.clear()
+            ordinals: Sequence[int] = range(ordinal, ordinal + len(texts))
+            ordinal += len(texts)
+            if self._denied_only:
+                ordinals, texts = denied(ordinals, texts)
+            if texts:
+                yield acl, rule, mac, ordinals, texts
+        self._as_texts = not self._denied_only or 2 * at > len(joined)
+
+
+def of_bytes(data: bytes | memoryview | msgspec.Raw) -> Listed:
+    """A record whose tuples stay bytes.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is none, or it is odd.
+    """
+    doc = RECORD.decode(data)
+    return Listed(doc, tuple_lists(doc))
 
 
 def denied(ordinals: Sequence[int], texts: list[str]) -> tuple[Sequence[int], list[str]]:

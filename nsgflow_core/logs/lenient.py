@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.logs.log_record import (
-    Document,
     FlowRecords,
     LogRecord,
     Properties,
@@ -25,7 +24,9 @@ _ANYTHING = json.JSONDecoder(parse_int=lambda digits: int(digits[:_MAX_DIGITS]))
 """Takes numbers of any length; what they are does not matter where it is used."""
 
 
-def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[Document, list[Tuples]]:
+def read_leniently(
+    raw: RawRecord, bad: list[Bad]
+) -> tuple[LogRecord[msgspec.Raw], list[Tuples[msgspec.Raw]]]:
     """Read a record that has values of other types than it should, or bytes that are no UTF-8.
 
     Whatever makes sense is kept; each piece that does not is bad on its own.
@@ -37,7 +38,7 @@ def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[Document, list[Tuple
     if not isinstance(doc, dict):
         raise UnreadableError("not a JSON object")
     properties, flow_records = doc.get("properties"), doc.get("flowRecords")
-    lists: list[Tuples] = []
+    lists: list[Tuples[msgspec.Raw]] = []
 
     def walk(node: object, keys: tuple[str, ...], found: dict[str, str]) -> None:
         if not isinstance(node, dict):
@@ -52,7 +53,7 @@ def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[Document, list[Tuple
                 walk(child, keys[1:], found)
         else:
             acl, rule, mac = (found.get(key, "") for key in ("aclID", "rule", "mac"))
-            lists.append((acl, rule, mac, json.dumps(inner).encode()))
+            lists.append((acl, rule, mac, msgspec.Raw(json.dumps(inner).encode())))
 
     if isinstance(flow_records, dict):
         walk(flow_records, ("flows", "flowGroups", "flowTuples"), {})
@@ -61,7 +62,9 @@ def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[Document, list[Tuple
     return _record_of(doc, properties, flow_records), lists
 
 
-def _record_of(doc: dict[str, Any], properties: object, flow_records: object) -> Document:
+def _record_of(
+    doc: dict[str, Any], properties: object, flow_records: object
+) -> LogRecord[msgspec.Raw]:
     """A record without its lists of tuples."""
     texts = _texts(doc)
     of_nsg: Properties[msgspec.Raw] | None = None

@@ -69,7 +69,7 @@ class LogRecord(msgspec.Struct, Generic[_List], gc=False):
 
 
 Document = LogRecord[msgspec.Raw] | LogRecord[list[str]]
-Tuples = tuple[str, str, str, bytes | msgspec.Raw | list[str]]
+Tuples = tuple[str, str, str, _List]
 """aclID, rule and MAC, "" where the record has none, and the tuples under them: JSON, or texts."""
 
 RECORD = msgspec.json.Decoder(LogRecord[msgspec.Raw])
@@ -93,7 +93,7 @@ def version_of(doc: Document) -> int:
     return version
 
 
-def tuple_lists(doc: Document) -> list[Tuples]:
+def tuple_lists(doc: LogRecord[_List]) -> list[Tuples[_List]]:
     """The lists of tuples of a record, in its order."""
     if doc.flowRecords is not None:
         return [

@@ -14,7 +14,7 @@ of them is unusual they are read one by one, and each that makes no sense is tol
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import chain, compress, count, groupby, repeat
+from itertools import repeat
 
 import msgspec
 
@@ -51,34 +51,22 @@ class TupleList(msgspec.Struct, frozen=True, gc=False):
     texts: Sequence[str]
 
 
-def denied_of(each: TupleList) -> TupleList:
-    """A list without the tuples that a look shows not to be denied: reading costs ten times that.
-
-    The tuples of a rule are nearly always all denied or all allowed. Where most are denied the
-    others are kept as well: those that make no sense may have been denied, too.
-    """
-    texts = each.texts
-    if ",D" in texts[0] and ",D" in texts[-1]:
-        return each
-    # A search for one character takes a quarter of one for two, and passes over nearly all.
-    looked_at = compress(count(), ["D" in text for text in texts])
-    denied = [at for at in looked_at if ",D" in texts[at]]
-    if 2 * len(denied) > len(texts):
-        return each
-    return TupleList(each.group, [each.ordinals[at] for at in denied], [texts[at] for at in denied])
-
-
 def read_lists(lists: Sequence[TupleList], bad: list[Bad], *, denied_only: bool) -> list[Flow]:
     """The flows of lists of tuples, in their order; what cannot be read is added to `bad`."""
+    kinds = {each.group.record.version == _VNET for each in lists}
+    if len(kinds) > 1:
+        return [flow for each in lists for flow in read_lists([each], bad, denied_only=denied_only)]
+    groups: list[Group] = []
+    ordinals: list[int] = []
+    texts: list[str] = []
+    for each in lists:
+        groups += repeat(each.group, len(each.texts))
+        ordinals += each.ordinals
+        texts += each.texts
     found: list[Flow] = []
-    for vnet, alike in groupby(lists, lambda each: each.group.record.version == _VNET):
-        some = list(alike)
-        groups = list(chain.from_iterable(repeat(each.group, len(each.texts)) for each in some))
-        ordinals = list(chain.from_iterable(each.ordinals for each in some))
-        texts = list(chain.from_iterable(each.texts for each in some))
-        for at in range(0, len(texts), TOGETHER):
-            part = slice(at, at + TOGETHER)
-            found += _read(groups[part], ordinals[part], texts[part], bad, vnet=vnet)
+    for at in range(0, len(texts), TOGETHER):
+        part = slice(at, at + TOGETHER)
+        found += _read(groups[part], ordinals[part], texts[part], bad, vnet=True in kinds)
     return [flow for flow in found if flow.decision == "D"] if denied_only else found
 
 

@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from devtools.flowlogs import large_log
 from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.flows import Reading
+from nsgflow_core.logs.groups import Groups, of_bytes
 from nsgflow_core.logs.lenient import clean
+from nsgflow_core.logs.log_record import UnreadableError
 from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.tuples import TupleList
 from nsgflow_core.model import Bad, Flow
 
 LOG = LogPath(
@@ -189,6 +192,27 @@ def test_finds_what_the_slow_way_finds(data: bytes, at: int, last: bool, denied_
         assert ends[0] == ends[1]
         found = msgspec.structs.replace(found, end=expected.end)
     assert found == expected
+
+
+@given(documents())
+@settings(deadline=None, max_examples=300)
+def test_texts_and_bytes_of_a_record_give_the_same(data: bytes) -> None:
+    """Whether tuples become texts at once or stay bytes changes nothing that is found."""
+    found: list[Any] = []
+    for decode in (of_bytes, Groups(LOG, None, denied_only=False).decode):
+        groups = Groups(LOG, None, denied_only=True)
+        try:
+            lists = groups.lists(decode(memoryview(data)), (7, 9))
+            found.append([(each.group, *kept(each)) for each in lists])
+        except (UnreadableError, msgspec.DecodeError) as exc:
+            found.append(str(exc))
+
+    assert found[0] == found[1]
+
+
+def kept(each: TupleList) -> tuple[list[int], list[str]]:
+    """The ordinals and texts of a list."""
+    return list(each.ordinals), list(each.texts)
 
 
 @given(st.data())
