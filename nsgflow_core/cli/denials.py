@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nsgflow_core.cli.clock import Clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import end_names, labelled, vnet_name
@@ -123,13 +124,15 @@ def write(
     output: str,
     proposed: Proposed | None = None,
     judge: "Judge | None" = None,
+    *,
+    times: Clock = flow_time,
 ) -> None:
-    """Write the groups, and the rules that are proposed for them.
+    """Write the groups, and the rules that are proposed for them; a table with such times.
 
     With a judge a flow of each group is judged by the rules as they are now.
     """
     if output == "table":
-        _write_table(keys, groups)
+        _write_table(keys, groups, times)
         if judge is not None:
             _write_lines(groups, judge)
         for text in proposed.texts() if proposed is not None else ():
@@ -206,7 +209,7 @@ def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
     )
 
 
-def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> None:
+def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]], times: Clock) -> None:
     if not groups:
         return
     nameless = "vnet" not in keys and any(denials.vnets for _, denials in groups)
@@ -218,9 +221,9 @@ def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> 
             for key in keys
         ]
         counts = [row["flows"], row["sources"]]
-        times = [row["first"], row["last"]]
+        ends = [times(denials.first), times(denials.last)]
         vnets = [", ".join(sorted(denials.vnets))] if nameless else []
-        found = (*counts, *shown, *vnets, *times)
+        found = (*counts, *shown, *vnets, *ends)
         cells.append([str(cell) for cell in found])
     extra = ["vnet"] if nameless else []
     write_table(["flows", "sources", *keys, *extra, "first", "last"], cells)
