@@ -34,11 +34,12 @@ from nsgflow_core.estate.resource_graph import read_inventory
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 START = dt.datetime(2026, 11, 23, 8, tzinfo=dt.UTC)
-COLUMNS = 110
+COLUMNS = 128
 
 _NETWORK = ("--inventory", "network.nsgflow")
+_BY = ("--by", "nsg,rule,destination,port")
 _COMMANDS = {
-    "denied.svg": ("denied", "logs", *_NETWORK, "--filter", "!src=internet"),
+    "denied.svg": ("denied", "logs", *_NETWORK, *_BY, "--filter", "!src=internet"),
     "why.svg": ("why", "web1", "sql1:1433", "logs", *_NETWORK),
 }
 _REPORT = ("report", "logs", *_NETWORK, "-o", "denied.html")
