@@ -7,25 +7,26 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.files import FileLogs
-from nsgflow_core.cli.listing import Logs
 from nsgflow_core.cli.nothing_found import age, left_out_by_default, no_flows, no_such_names
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.progress import Unseen, progress
 from nsgflow_core.cli.query import Defaults, Query
 from nsgflow_core.cli.read import Failure, Found, Log, Reader, Tally
 from nsgflow_core.cli.session import Status, note, sentence
-from nsgflow_core.cli.state import inventory_of
 from nsgflow_core.cli.times import HOUR, Span, span
-from nsgflow_core.delivery.parts import Source
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.columns import Columns
+from nsgflow_core.logs.source import Source
+
+if TYPE_CHECKING:
+    from nsgflow_core.cli.listing import Logs
 
 _ALIKE = 3
 """So many failures of one reason are named one by one."""
@@ -87,7 +88,7 @@ class Reading:
             self.query = Query(wanted, defaults, self._span, self.knowledge)
         self._wanted, self._defaults = wanted, defaults
         self._nsgs = wanted.nsg_name or ()
-        self._logs = accounts if isinstance(accounts, FileLogs) else Logs(accounts, self._nsgs)
+        self._logs = accounts if isinstance(accounts, FileLogs) else _logs(accounts, self._nsgs)
         self.tally = Tally()
         self.shown = 0
 
@@ -120,6 +121,8 @@ class Reading:
         if isinstance(self._logs, FileLogs):
             source = self._logs
         else:
+            from nsgflow_core.logs.blocks import FlowLogs  # noqa: PLC0415 - files need no SDK
+
             source = FlowLogs({account.name: account.service for account in self._accounts})
         with progress() as seen:
             hours = self._hours(seen)
@@ -206,6 +209,12 @@ class Reading:
         note(f"there are no flow logs of that time{last}")
 
 
+def _logs(accounts: Sequence[Account], nsgs: Sequence[str]) -> "Logs":
+    from nsgflow_core.cli.listing import Logs  # noqa: PLC0415 - files need no SDK
+
+    return Logs(accounts, nsgs)
+
+
 def summed_up(failures: Sequence[Failure]) -> list[str]:
     """A line for each failure, or for all that have one reason."""
     alike: dict[str, list[Failure]] = {}
@@ -223,6 +232,8 @@ def summed_up(failures: Sequence[Failure]) -> list[str]:
 
 def known(environ: Mapping[str, str]) -> Knowledge:
     """What the deployed function knows of the network; nothing where it cannot be had."""
+    from nsgflow_core.cli.state import inventory_of  # noqa: PLC0415 - files need no SDK
+
     try:
         inventory = inventory_of(environ)
     except NsgflowError as exc:
