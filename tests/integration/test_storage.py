@@ -20,7 +20,8 @@ from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.sweep import Account, Window, sweep
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, FlowLogs
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.source import BlobChangedError, BlobGoneError
 from nsgflow_core.model import Bad, BlobRef, Block, Storage
 from nsgflow_core.storage import blob_service, table
 from tests.functional.logs import records
