@@ -10,7 +10,7 @@ from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import end_names, labelled, vnet_name
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
-from nsgflow_core.logs.columns import Columns, Place, Text
+from nsgflow_core.logs.columns import Columns, Place
 from nsgflow_core.model import PROTOCOLS, flow_time
 from nsgflow_core.sinks.rows import times_of
 
@@ -55,9 +55,9 @@ def _cells(flows: Columns, knowledge: Knowledge, clock: Clock) -> list[Sequence[
         ["in" if direction == "I" else "out" for direction in flows.direction_code],
         [PROTOCOLS.get(code, code) for code in flows.protocol_code],
         src,
-        _texts(flows.src_port),
+        flows.src_port,
         dst,
-        _texts(flows.dst_port),
+        flows.dst_port,
         flows.states()[0],
         _counters(flows.packets_sent, flows.bytes_sent),
         _counters(flows.packets_received, flows.bytes_received),
@@ -93,11 +93,7 @@ def _vnets(flows: Columns, inventory: Inventory | None) -> Sequence[str]:
     return [named[place] for place in flows.places]
 
 
-def _texts(numbers: Sequence[Text]) -> Sequence[str]:
-    return list(map(str, numbers))
-
-
-def _counters(packets: Sequence[Text], sizes: Sequence[Text]) -> list[str]:
+def _counters(packets: Sequence[str], sizes: Sequence[str]) -> list[str]:
     return [
         "" if size == count == "" else f"{count}/{size}"
         for count, size in zip(packets, sizes, strict=True)
@@ -111,5 +107,4 @@ def _write_page(columns: Sequence[Sequence[str]]) -> None:
         titles.pop(at)
         columns = [*columns[:at], *columns[at + 1 :]]
     heading, rows = tables.drawn(titles, columns, tables.terminal_width())
-    sys.stdout.write(tables.bold(heading))
-    sys.stdout.write("".join(rows))
+    sys.stdout.write(tables.bold(heading) + rows)

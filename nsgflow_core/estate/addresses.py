@@ -131,18 +131,21 @@ def address_class(address: str) -> str:
     return _V4_CLASSES[bisect_right(_V4_PACKED, inet_pton(AF_INET, address)) - 1]
 
 
-_OF_WHOLE_BLOCKS = {
-    str(first): _V4_CLASSES[bisect_right(_V4_STARTS, first << 24) - 1]
+_BEGINNING = 4
+_OF_BEGINNINGS = {
+    f"{first}.{rest}"[:_BEGINNING]: _V4_CLASSES[bisect_right(_V4_STARTS, first << 24) - 1]
     for first in range(256)
     if not any(first << 24 < start < (first + 1) << 24 for start in _V4_STARTS)
+    for rest in (*(f"{second}." for second in range(10)), *range(10, 100))
 }
-"""Classes of the /8 blocks that are of one class, by their first octets."""
+"""Classes of the /8 blocks that are of one class, by what their addresses begin with: the first
+octet with its dot, which no IPv6 address has, and what follows."""
 
 
 def address_classes(found: Iterable[str]) -> list[str]:
     """The class of each of many canonical addresses; most are told by their first octet."""
-    whole = _OF_WHOLE_BLOCKS.get
-    return [whole(text.split(".", 1)[0]) or address_class(text) for text in found]
+    known = _OF_BEGINNINGS.get
+    return [known(text[:_BEGINNING]) or address_class(text) for text in found]
 
 
 def within(address: str, network: IPv4Network | IPv6Network) -> bool:
