@@ -103,7 +103,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         with reading(accounts, wanted, when, defaults, knowledge) as work:
             judge = judge_of(rules, work.knowledge) if explain or suggest else None
             twice = Twice()
-            groups = denials.group(twice.beside(work.flows()), keys, work.knowledge)
+            groups = denials.group(twice.beside(work.flows()), keys, work.knowledge, scoped=suggest)
             proposed = None
             if suggest and judge is not None:
                 from nsgflow_core.cli import proposals

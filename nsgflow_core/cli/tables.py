@@ -48,8 +48,16 @@ def padded(text: str, width: int) -> str:
 
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table to stdout; what could steer a terminal or break a line is replaced."""
-    columns = [list(map(printable, column)) for column in zip(*rows, strict=True)]
-    heading, drawn_rows = drawn(titles, columns or [[] for _ in titles], terminal_width())
+    write_columns(titles, list(zip(*rows, strict=True)) or [()] * len(titles))
+
+
+def write_columns(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
+    """Write a table as `write_table` does, by its columns."""
+    texts = [
+        column if "".join(column).isprintable() else list(map(printable, column))
+        for column in columns
+    ]
+    heading, drawn_rows = drawn(titles, texts, terminal_width())
     sys.stdout.write(bold(heading) + drawn_rows)
 
 

@@ -14,7 +14,7 @@ class Twice:
     """Looks on as flows go by, until it has seen one in logs of both kinds."""
 
     def __init__(self) -> None:
-        self._kinds: dict[tuple[object, ...], bool] = {}
+        self._kinds: dict[int, bool] = {}
         self.seen = False
 
     def beside(self, flows: Iterable[Found]) -> Iterator[Found]:
@@ -27,10 +27,10 @@ class Twice:
     def _look(self, found: Found) -> None:
         flow = found.flow
         # NSG flow logs have whole seconds.
-        key = (
-            flow.time_ms // 1000, flow.group.mac, flow.inbound, flow.protocol,
+        key = hash((
+            flow.time_ms // 1000, flow.group.mac, flow.direction_code, flow.protocol,
             flow.src, flow.src_port, flow.dst, flow.dst_port,
-        )  # fmt: skip
+        ))  # fmt: skip
         in_vnet_log = flow.group.record.version == _VNET_LOG
         self.seen = self._kinds.setdefault(key, in_vnet_log) != in_vnet_log
 

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from socket import AF_INET, inet_pton
 
@@ -132,19 +132,25 @@ def address_class(address: str) -> str:
 
 
 _BEGINNING = 4
-_OF_BEGINNINGS = {
-    f"{first}.{rest}"[:_BEGINNING]: _V4_CLASSES[bisect_right(_V4_STARTS, first << 24) - 1]
-    for first in range(256)
-    if not any(first << 24 < start < (first + 1) << 24 for start in _V4_STARTS)
-    for rest in (*(f"{second}." for second in range(10)), *range(10, 100))
-}
-"""Classes of the /8 blocks that are of one class, by what their addresses begin with: the first
-octet with its dot, which no IPv6 address has, and what follows."""
+
+
+@cache
+def _classes_by_beginning() -> dict[str, str]:
+    """Classes of the /8 blocks that are of one class, by what their addresses begin with.
+
+    That is the first octet with its dot, which no IPv6 address has, and what follows.
+    """
+    return {
+        f"{first}.{rest}"[:_BEGINNING]: _V4_CLASSES[bisect_right(_V4_STARTS, first << 24) - 1]
+        for first in range(256)
+        if not any(first << 24 < start < (first + 1) << 24 for start in _V4_STARTS)
+        for rest in (*(f"{second}." for second in range(10)), *range(10, 100))
+    }
 
 
 def address_classes(found: Iterable[str]) -> list[str]:
     """The class of each of many canonical addresses; most are told by their first octet."""
-    known = _OF_BEGINNINGS.get
+    known = _classes_by_beginning().get
     return [known(text[:_BEGINNING]) or address_class(text) for text in found]
 
 

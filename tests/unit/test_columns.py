@@ -128,7 +128,7 @@ def line(found: Flow, place: Place) -> str:
     sent, sent_bytes, received, received_bytes = (
         "" if counter is None else counter for counter in found.counters
     )
-    words = [record.time, place.nsg, group.rule, "D" if found.denied else "A"]
+    words: list[object] = [record.time, place.nsg, group.rule, "D" if found.denied else "A"]
     words += [found.direction_code, found.src, protocol, found.src_port, found.dst, found.dst_port]
     words += [found.state, f"src2dst: {sent}/{sent_bytes}", f"dst2src: {received}/{received_bytes}"]
     if record.version == 1:
