@@ -127,7 +127,8 @@ DELETED: list[Any] = [
     {"changes": [{"resourceId": ID, "changeType": "Delete", "before": nsg(FLAT)}]},
     {"properties": {"changes": [
         {"resourceId": ID, "changeType": "Delete", "before": None},
-        {"resourceId": f"{ID}-2", "changeType": "Create", "after": nsg(FLAT, resourceGuid="G-2")}]}},
+        {"resourceId": f"{ID}-2", "changeType": "Create",
+            "after": nsg(FLAT, resourceGuid="G-2")}]}},
     {"planned_values": {"root_module": {}}, "resource_changes": [
         {"type": "azurerm_network_security_group", "change": {"actions": ["delete"],
             "before": {"id": ID, "name": "Web"}, "after": None}}]},
