@@ -44,8 +44,18 @@ account is named.
 An option that adds up may be repeated: `--filter`, `--ip` and `--port` add a condition each,
 `--nsg-name` and `--account-name` one more to read. Any other option given twice is an error.
 
-Times are UTC: `2026-11-23T08:00`, `14:00` (the last one), `yesterday`, `now`, `90s`, `1h30m`, `3d`
-ago, or seconds since the epoch.
+Times are given as people write them: `14:00` (the last one), `yesterday 22:30`,
+`2026-11-23 08:00`, `90s`, `1h30m` or `3d` ago, seconds since the epoch. What names no zone (`Z`,
+`+02:00`) is local time, or UTC with `--utc`; where clocks are put back, a span has both of the
+hours that come twice. Times shown are local on a terminal and UTC in files, pipes and with
+`--utc`; each says its offset. The lines of `flows` have the record's time, as get_nsg_logs has.
+
+Where no time is asked for, the last sixty minutes are; `flows` reads the newest hourly log of each
+NSG, as get_nsg_logs does, and files are read whole. Where an account has no logs of the last sixty
+minutes, the newest of each NSG are shown and stderr says how old they are. What the defaults
+leave out (probes of the load balancer; with `flows` outbound flows) is counted on stderr, with the
+flag that shows it. Naming an address, a port, a rule or an NSG shows all of it; in `flows` with a
+flag that get_nsg_logs has not.
 
 With an inventory (`--inventory`, or the deployed function's where its `AzureWebJobsStorage` is in
 the environment) NSGs have names where logs have GUIDs, also in `--nsg-name`, and VMs (`group/name`)

@@ -1,17 +1,18 @@
 """The parts of the docs that are made from the code: `python -m devtools.docs [--check]`.
 
 docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, docs/cli.md from
-the command line's own --help, docs/parameters.md from infra/main.bicep where its compiler is, and
-the table of costs in docs/deployment.md from devtools/cost.py.
+the command line's own --help, docs/parameters.md from infra/main.bicep where its compiler is, the
+table of costs in docs/deployment.md from devtools/cost.py, and docs/pictures from the demo's data.
 """
 
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
 
-from devtools import bicep, cost
+from devtools import bicep, cost, pictures
 from devtools.cli_docs import cli
 from devtools.parameter_docs import parameters
 
@@ -43,6 +44,10 @@ def deployment() -> str:
     return between.sub(lambda at: f"{at[1]}\n{cost.table()}\n\n{at[2]}", text)
 
 
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
 def main() -> int:
     """Write what is made from the code, or with --check say whether it is current."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -52,9 +57,13 @@ def main() -> int:
     made = {"columns.md": columns(), "cli.md": cli(), "deployment.md": deployment()}
     if bicep.find() is not None:  # without the compiler it stays as it is
         made["parameters.md"] = parameters()
+    if hasattr(os, "openpty"):  # not on Windows
+        made |= pictures.current()
     for name, text in made.items():
         path = ROOT / "docs" / name
-        if check and (not path.exists() or path.read_text() != text):
+        if path.name == pictures.DIGEST and not check and not _is(path, text):
+            pictures.photograph_report()
+        if check and not _is(path, text):
             stale.append(name)
         elif not check:
             path.write_text(text)

@@ -19,7 +19,8 @@ def checkpoints(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="From this hour on: ISO 8601 (UTC), or 30m, 2h, 3d ago.  [default: 2h]",
+            help="From this hour on: ISO 8601 (local unless it names a zone, such as Z), or 30m, "
+            "2h, 3d ago.  [default: 2h]",
         ),
     ] = None,
     until: Annotated[

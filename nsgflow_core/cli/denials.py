@@ -3,20 +3,22 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from nsgflow_core.cli.clock import Clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import end_names, labelled, vnet_name
 from nsgflow_core.cli.read import Found, nsg_name
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import explain, scope
+from nsgflow_core.estate import scope
 from nsgflow_core.estate.inventory import Inventory
-from nsgflow_core.estate.judgement import denial_line
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.estate.verdict import Judge
 from nsgflow_core.model import Flow, flow_time
+
+if TYPE_CHECKING:
+    from nsgflow_core.estate.verdict import Judge
 
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
 
@@ -121,14 +123,16 @@ def write(
     groups: Sequence[tuple[Key, Denials]],
     output: str,
     proposed: Proposed | None = None,
-    judge: Judge | None = None,
+    judge: "Judge | None" = None,
+    *,
+    times: Clock = flow_time,
 ) -> None:
-    """Write the groups, and the rules that are proposed for them.
+    """Write the groups, and the rules that are proposed for them; a table with such times.
 
     With a judge a flow of each group is judged by the rules as they are now.
     """
     if output == "table":
-        _write_table(keys, groups)
+        _write_table(keys, groups, times)
         if judge is not None:
             _write_lines(groups, judge)
         for text in proposed.texts() if proposed is not None else ():
@@ -154,8 +158,10 @@ def write(
         write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
 
 
-def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: Judge) -> None:
+def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: "Judge") -> None:
     """A line for each group: one of its flows, and what the rules say of it now."""
+    from nsgflow_core.estate import explain  # noqa: PLC0415 - only with rules to judge by
+
     sys.stdout.write("\n" * bool(groups))
     for number, (_, denials) in enumerate(groups, 1):
         flow = denials.example
@@ -168,11 +174,14 @@ def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: Judge) -> None:
 def _explain(
     rows: Sequence[dict[str, Any]],
     groups: Sequence[tuple[Key, Denials]],
-    judge: Judge,
+    judge: "Judge",
     *,
     whole: bool,
 ) -> None:
     """Put into each row what the rules say now, as a whole or in one line."""
+    from nsgflow_core.estate import explain  # noqa: PLC0415 - only with rules to judge by
+    from nsgflow_core.estate.judgement import denial_line  # noqa: PLC0415
+
     for row, (_, denials) in zip(rows, groups, strict=True):
         now = explain.judged(judge, denials.example)
         row["now"] = now.to_json() if whole else denial_line(now)
@@ -200,7 +209,7 @@ def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
     )
 
 
-def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> None:
+def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]], times: Clock) -> None:
     if not groups:
         return
     nameless = "vnet" not in keys and any(denials.vnets for _, denials in groups)
@@ -212,9 +221,9 @@ def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> 
             for key in keys
         ]
         counts = [row["flows"], row["sources"]]
-        times = [row["first"], row["last"]]
+        ends = [times(denials.first), times(denials.last)]
         vnets = [", ".join(sorted(denials.vnets))] if nameless else []
-        found = (*counts, *shown, *vnets, *times)
+        found = (*counts, *shown, *vnets, *ends)
         cells.append([str(cell) for cell in found])
     extra = ["vnet"] if nameless else []
     write_table(["flows", "sources", *keys, *extra, "first", "last"], cells)

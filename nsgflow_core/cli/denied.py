@@ -65,13 +65,14 @@ def denied(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Show which NSG, rule and port deny the most.
 
-    The denied flows of the newest hour, if nothing else is asked for, in groups, the busiest on
-    top: how many, from how many sources, when first and last.
+    The denied flows of the last sixty minutes, if nothing else is asked for, in groups, the
+    busiest on top: how many, from how many sources, when first and last.
     """
     with session(verbose=verbose):
         import os
 
         from nsgflow_core.cli import denials
+        from nsgflow_core.cli.clock import clock
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.query import Defaults
@@ -105,5 +106,12 @@ def denied(  # noqa: PLR0913 - one parameter for each option
             if alone and proposed is not None:
                 proposed.write()
             else:
-                denials.write(keys, groups, form, proposed, judge if explain else None)
+                denials.write(
+                    keys,
+                    groups,
+                    form,
+                    proposed,
+                    judge if explain else None,
+                    times=clock(utc=when.utc),
+                )
             twice.tell()

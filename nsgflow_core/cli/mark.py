@@ -18,7 +18,9 @@ def mark(
     at: Annotated[
         str,
         typer.Option(
-            "--at", metavar="TIME", help="When it was done: ISO 8601 (UTC), 14:00, or 5m ago."
+            "--at",
+            metavar="TIME",
+            help="When it was done: 14:00, ISO 8601 (local unless it names a zone), or 5m ago.",
         ),
     ] = "now",
     verbose: Verbose = False,

@@ -31,6 +31,13 @@ Interval = Annotated[
     typer.Option("--interval", metavar="SECONDS", min=1, help="Look for new flows so often."),
 ]
 
+Utc = Annotated[
+    bool,
+    typer.Option(
+        "--utc", help="Times are of UTC: those given without a zone, and those on a terminal."
+    ),
+]
+
 Rules = Annotated[
     list[str] | None,
     typer.Option(
@@ -191,14 +198,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """The logs of which time: the newest `display_hours` of each NSG, or those of a span."""
+    """The flows of which time: of a span, or the newest `display_hours` logs of each NSG."""
 
     display_hours: Annotated[
         int | None,
         typer.Option(
             "--display-hours",
             metavar="N",
-            help="Read the newest N hourly logs of each NSG.  [default: 1]",
+            help="Read the newest N hourly logs of each NSG.  [default for flows: 1]",
         ),
     ] = None
     since: Annotated[
@@ -206,14 +213,20 @@ class When:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Flows from then on: ISO 8601 or 14:00 (UTC), 30m, 1h30m or 3d ago, yesterday, "
-            "now, or seconds since the epoch.",
+            help="Flows from then on: 14:00, 'yesterday 22:30', ISO 8601 (local unless it names "
+            "a zone), 30m, 1h30m or 3d ago, or seconds since the epoch.  [default: 1h, but for "
+            "flows]",
         ),
     ] = None
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Flows before then, given like --since."),
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="Flows before then, given like --since; alone, of the hour before then.",
+        ),
     ] = None
+    utc: Utc = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +238,8 @@ class Letters:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Written since then: ISO 8601 (UTC), or 30m, 2h, 3d ago.",
+            help="Written since then: 14:00, ISO 8601 (local unless it names a zone), or 30m, 2h, "
+            "3d ago.",
         ),
     ] = ""
     nsg: Annotated[

@@ -17,7 +17,8 @@ def replay(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="From this hour on: ISO 8601 (UTC), or 30m, 2h, 3d ago.",
+            help="From this hour on: ISO 8601 (local unless it names a zone, such as Z), or 30m, "
+            "2h, 3d ago.",
         ),
     ],
     until: Annotated[

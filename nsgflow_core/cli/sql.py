@@ -42,10 +42,10 @@ def sql(
 ) -> None:
     """Ask flows in SQL.
 
-    The table flows has every flow of the newest hour, allowed ones and probes too, if nothing
-    else is asked for; of files all. Its columns are those of docs/columns.md. A source may also
-    be what 'nsgflow export' wrote. The SQL reaches no other file, no network and no extension.
-    Needs DuckDB (pip install duckdb).
+    The table flows has every flow of the last sixty minutes, allowed ones and probes too, if
+    nothing else is asked for; of files all. Its columns are those of docs/columns.md. A source
+    may also be what 'nsgflow export' wrote. The SQL reaches no other file, no network and no
+    extension. Needs DuckDB (pip install duckdb).
     """
     with session(verbose=verbose):
         import os

@@ -10,6 +10,7 @@ from nsgflow_core.cli.options import (
     Estate,
     Rules,
     Sources,
+    Utc,
     Verbose,
     Wanted,
     When,
@@ -49,13 +50,12 @@ def why(  # noqa: PLR0913 - one parameter for each option
     ] = "",
     since: Annotated[
         str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="Look at logs from then on.  [default: the newest hour]"
-        ),
+        typer.Option("--since", metavar="TIME", help="Look at logs from then on.  [default: 1h]"),
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Look at logs before then.")
     ] = None,
+    utc: Utc = False,
     who: Annotated[
         bool,
         typer.Option("--who", help="With --inventory azure: who made the changes."),
@@ -117,7 +117,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
         if accounts is None:
             tell()
             return
-        when = When(since=since, until=until)
+        when = When(since=since, until=until, utc=utc)
         defaults = Defaults(allowed=True, probes=True)
         with reading(accounts, wanted, when, defaults, knowledge) as work:
             for found in work.flows():

@@ -24,9 +24,9 @@ from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.swept import Place, SweepState, behind
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing
-from nsgflow_core.logs.blocks import LogRefusedError
 from nsgflow_core.logs.listing import ListedBlob
 from nsgflow_core.logs.path import possible, resource_prefix
+from nsgflow_core.logs.source import LogRefusedError
 from nsgflow_core.logs.walk import Walk
 from nsgflow_core.model import BlobRef
 

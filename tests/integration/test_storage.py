@@ -22,7 +22,8 @@ from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.digests.reach import Swept
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, FlowLogs
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.source import BlobChangedError, BlobGoneError
 from nsgflow_core.model import Bad, BlobRef, Block, Storage
 from nsgflow_core.storage import blob_service, table
 from tests.functional.logs import records

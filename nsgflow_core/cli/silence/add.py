@@ -22,7 +22,9 @@ def add(
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Until when: ISO 8601 (UTC)."),
+        typer.Option(
+            "--until", metavar="TIME", help="Until when: ISO 8601 (local unless it names a zone)."
+        ),
     ] = None,
     why: Annotated[
         str, typer.Option("--why", metavar="TEXT", help="The reason, told when it is over.")
