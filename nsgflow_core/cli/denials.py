@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
 
 _Value = str | int | None
-_KEYS: dict[str, Callable[[Found, Inventory | None], _Value]] = {
+KEYS: dict[str, Callable[[Found, Inventory | None], _Value]] = {
     "nsg": lambda found, _: nsg_name(found.log.path, found.flow.group),
     "rule": lambda found, _: found.flow.group.rule,
     "direction": lambda found, _: "in" if found.flow.inbound else "out",
@@ -86,10 +86,10 @@ def parse_by(by: str) -> list[str]:
         BadInputError: names one that there is not, or none.
     """
     keys = [key.strip().lower() for key in by.split(",") if key.strip()]
-    unknown = [key for key in keys if key not in _KEYS]
+    unknown = [key for key in keys if key not in KEYS]
     if unknown or not keys:
         wrong = unknown[0] if unknown else ""
-        raise BadInputError(f"--by {wrong!r} is not one of {', '.join(_KEYS)}")
+        raise BadInputError(f"--by {wrong!r} is not one of {', '.join(KEYS)}")
     return list(dict.fromkeys(keys))
 
 
@@ -98,7 +98,7 @@ def group(
 ) -> list[tuple[Key, Denials]]:
     """Denied flows by these keys, the busiest group first."""
     inventory = knowledge.inventory
-    getters = [_KEYS[key] for key in keys]
+    getters = [KEYS[key] for key in keys]
     at = keys.index("nsg") if "nsg" in keys else None
     groups: dict[Key, tuple[Key, Denials]] = {}
     for item in found:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import (
     Estate,
     Explain,
@@ -20,6 +21,11 @@ from nsgflow_core.cli.options import (
 )
 from nsgflow_core.cli.session import session
 
+BY = (
+    *("nsg", "rule", "direction", "protocol", "source", "destination", "port", "mac", "account"),
+    "vnet",
+)
+"""What flows can be grouped by, as `denials` knows it, which help must not import."""
 _OUTPUTS = ("table", "json", "csv")
 _FORMS = ("az", "bicep", "terraform")
 
@@ -33,9 +39,9 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         typer.Option(
             "--by",
             metavar="KEYS",
-            help="Group by these, separated by commas: nsg, rule, direction, protocol, source, "
-            "destination, port, mac, account, vnet.  "
+            help=f"Group by these, separated by commas: {', '.join(BY)}.  "
             "[default: nsg,rule,direction,protocol,destination,port]",
+            autocompletion=several(BY),
         ),
     ] = "",
     suggest: Annotated[
