@@ -1,7 +1,7 @@
 """The options that several commands share, with their help.
 
 A command takes all options of a kind by taking the kind: `@takes_options` puts the fields of
-`Sources`, `Wanted`, `When` and `Letters` in the place of a parameter of that type.
+`Sources`, `Wanted`, `When`, `Grouped` and `Letters` in the place of a parameter of that type.
 """
 
 import inspect
@@ -227,6 +227,54 @@ class When:
         ),
     ] = None
     utc: Utc = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """How flows are grouped, which of them, and what is shown of the groups."""
+
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="KEYS",
+            help="Group by these, separated by commas: nsg, rule, direction, action, protocol, "
+            "source, sport, destination, port, mac, account, vnet, vm, subnet, state, version, "
+            "service, type, or a column of docs/columns.md but times, counters and ids of flows.  "
+            "[default: nsg,rule,direction,protocol,destination,port]",
+        ),
+    ] = ""
+    top: Annotated[
+        int | None,
+        typer.Option("--top", metavar="N", min=1, help="Only the first N groups, and their sum."),
+    ] = None
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            metavar="KEY",
+            help="By flows, sources, packets, bytes or last, the most on top; by first or one of "
+            "--by, the least on top.  [default: flows]",
+        ),
+    ] = "flows"
+    action: Annotated[
+        str,
+        typer.Option(
+            "--action",
+            metavar="denied|allowed|both",
+            help="Which flows; allowed ones with their packets and bytes, of both ways.  "
+            "[default: denied]",
+        ),
+    ] = ""
+    every: Annotated[
+        str,
+        typer.Option(
+            "--every",
+            metavar="LENGTH",
+            help="When each group began and ended: small bars of its flows, one for each 5m, "
+            "30s, 1h …",
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
