@@ -11,6 +11,7 @@ _COMMANDS = (
     *("tail", "checkpoints", "replay", "inventory", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
     *("silence", "silence add", "silence list", "silence end", "mark"),
+    *("help", "help filter", "completion"),
 )
 _INTRODUCTION = """\
 # The command line
@@ -102,9 +103,10 @@ def cli() -> str:
 
 
 def _help(arguments: list[str]) -> str:
-    """What --help says on a terminal of 80 columns."""
+    """What --help, or `help` with a topic, says on a terminal of 80 columns."""
+    topic = arguments[:1] == ["help"] and len(arguments) > 1
     done = subprocess.run(
-        [sys.executable, "-m", "nsgflow_core", *arguments, "--help"],
+        [sys.executable, "-m", "nsgflow_core", *arguments, *([] if topic else ["--help"])],
         env=shell.without(os.environ) | {"COLUMNS": "80", "NO_COLOR": "1"},
         check=True,
         capture_output=True,

@@ -68,6 +68,8 @@ class Nsgflow(LazyGroup):
         "dead-letters": "List, show and resend what was put aside.",
         "silence": "Hold back what people are told, for a while.",
         "mark": "Mark what you did, such as a deployment.",
+        "help": "Show the help of a command, or of filter terms.",
+        "completion": "Print what a shell needs to complete commands.",
     }
     groups = {  # noqa: RUF012 - read only
         "dead-letters": typer.Typer(

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nsgflow_core.cli.completing import several
 from nsgflow_core.errors import BadInputError
 
 Verbose = Annotated[
@@ -229,6 +230,15 @@ class When:
     utc: Utc = False
 
 
+BY = (
+    *("nsg", "rule", "direction", "action", "protocol", "source", "sport", "destination", "port"),
+    *("mac", "account", "vnet", "vm", "subnet", "state", "encryption", "version", "service"),
+    *("type", "SrcVm", "DestVm", "SrcSubnet", "DestSubnet", "SrcServiceTags", "DestServiceTags"),
+    *("AclGroup", "TargetResourceId", "RecordTime", "SourceBlob"),
+)
+"""What flows can be grouped by, as `groupings` knows it, which help must not import."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grouped:
     """How flows are grouped, which of them, and what is shown of the groups."""
@@ -238,10 +248,9 @@ class Grouped:
         typer.Option(
             "--by",
             metavar="KEYS",
-            help="Group by these, separated by commas: nsg, rule, direction, action, protocol, "
-            "source, sport, destination, port, mac, account, vnet, vm, subnet, state, version, "
-            "service, type, or a column of docs/columns.md but times, counters and ids of flows.  "
-            "[default: nsg,rule,direction,protocol,destination,port]",
+            help=f"Group by these, separated by commas: {', '.join(BY)}, or another name of these "
+            "(src, AclName …).  [default: nsg,rule,direction,protocol,destination,port]",
+            autocompletion=several(BY),
         ),
     ] = ""
     top: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import (
     Estate,
     Rules,
@@ -21,6 +22,7 @@ from nsgflow_core.cli.options import (
 from nsgflow_core.cli.session import session
 
 _OUTPUTS = ("table", "json", "markdown")
+_CHANGES = ("newly-denied", "newly-allowed", "unknown")
 
 
 @takes_options
@@ -35,7 +37,8 @@ def simulate(
             "--fail-on",
             metavar="CHANGES",
             help="End with status 4 where one of these is there, separated by commas: "
-            "newly-denied, newly-allowed, unknown.",
+            f"{', '.join(_CHANGES)}.",
+            autocompletion=several(_CHANGES),
         ),
     ] = "",
     wanted: Wanted,
@@ -60,11 +63,11 @@ def simulate(
         from nsgflow_core.cli.session import Status, note
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.estate.knowledge import NOTHING
-        from nsgflow_core.estate.simulation import CHANGES, Simulation, totals
+        from nsgflow_core.estate.simulation import Simulation, totals
 
         form = one_of("--output", form, _OUTPUTS)
         refused = [
-            one_of("--fail-on", word.strip(), CHANGES[1:])
+            one_of("--fail-on", word.strip(), _CHANGES)
             for word in fail_on.split(",")
             if word.strip()
         ]
