@@ -8,6 +8,7 @@ import typer
 
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Explain,
     Rules,
@@ -67,6 +68,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
     wanted: Wanted,
     when: When,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show which NSG, rule and port deny the most.
@@ -74,7 +76,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
     The denied flows of the last sixty minutes, if nothing else is asked for, in groups, the
     busiest on top: how many, from how many sources, when first and last.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
 
         from nsgflow_core.cli import denials
