@@ -22,14 +22,15 @@ def list_(
         import os
         import time
 
+        from nsgflow_core.cli.digest_states import states_of
         from nsgflow_core.cli.formats import write_csv, write_json_lines
         from nsgflow_core.cli.harmless import escaped
-        from nsgflow_core.cli.silence.silences import opened, row
+        from nsgflow_core.cli.silence.silences import known, row
         from nsgflow_core.cli.tables import write_table
         from nsgflow_core.digests.silences import active
 
         form = one_of("--output", form, _OUTPUTS)
-        rows = [row(at) for at in active(opened(os.environ).read(), time.time())]
+        rows = [row(at) for at in active(known(states_of(os.environ)), time.time())]
         if form == "json":
             write_json_lines(rows)
         elif form == "csv":
