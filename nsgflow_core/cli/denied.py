@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Explain,
     Grouped,
@@ -53,6 +54,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
     wanted: Wanted,
     when: When,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show which NSG, rule and port deny the most.
@@ -61,7 +63,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
     busiest on top: how many, from how many sources, when first and last. A flow counts as often
     as it is logged: an allowed one when it begins, goes on and ends.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
 
         from nsgflow_core.cli import denials, denied_forms

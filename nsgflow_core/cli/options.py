@@ -18,6 +18,15 @@ from nsgflow_core.errors import BadInputError
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Tell more, on stderr: what was read, causes of errors.")
 ]
+Color = Annotated[
+    str,
+    typer.Option(
+        "--color",
+        metavar="auto|always|never",
+        help="Colours: on a terminal if NO_COLOR is not set (auto), in files and pipes too, or "
+        "never.",
+    ),
+]
 LogName = Annotated[
     str,
     typer.Option(
