@@ -36,6 +36,7 @@ def digests_of(
             quiet=webhook.quiet_minutes * 60,
             turned=lambda life: turned(life, knowledge()),
             changed=changed,
+            scope=f"{state.account_name}/{state.container_name}/{webhook.name}",
         )
         for webhook in settings.webhooks
         if webhook.name in ledgers

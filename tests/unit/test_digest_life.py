@@ -160,6 +160,17 @@ def test_a_group_that_comes_again_does_not_begin_before_its_last_end() -> None:
     assert begun(one, AT + 1000).began == AT + 600_000
 
 
+def test_what_two_webhooks_or_deployments_tell_is_an_incident_each() -> None:
+    """Neither ends what the other may still see; what was begun keeps its incident."""
+    one = tally()
+    (first,) = grown([one], {}, {}, "d", NOW, "logs/state/webhook").values()
+    (second,) = grown([one], {}, {}, "d", NOW, "logs/state/webhook_2").values()
+    assert len({first.incident, second.incident, one.key.id, "d"}) == 4
+    older = {one.key.id: replace(first, incident=one.key.id)}
+    (again,) = grown([one], older, {}, "d", NOW, "logs/state/webhook").values()
+    assert again.incident == one.key.id
+
+
 def test_interfaces_are_counted_once() -> None:
     """Whichever logs tell of them."""
     one = Tally(tally().key, 1, AT, AT, seen_in={"A:1": AT, "A:2": AT, "B:1": AT})
