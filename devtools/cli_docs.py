@@ -89,7 +89,8 @@ What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 | 130 | interrupted |
 | 141 | the reader of the pipe went away |
 
-Progress bars and colours are for terminals only; `NO_COLOR` switches colours off.
+Progress bars are for terminals only, and so are colours; `NO_COLOR` switches these off. What is
+typed comes before both: `--color always` (for `| less -R`) and `--color never`.
 """
 
 

@@ -15,7 +15,7 @@ with --account-name, else whoever is signed in here (az login, managed identity)
 
 Exit status: 0 done; 1 failed; 2 wrong usage or settings; 3 something could not be read and was
 skipped; 4 what --fail-on names is there; 130 interrupted; 141 the reader of the pipe went away.
-NO_COLOR switches colours off."""
+NO_COLOR switches colours off, --color always or never comes before it."""
 
 
 class DeadLetters(LazyGroup):

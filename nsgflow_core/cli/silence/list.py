@@ -4,16 +4,21 @@
 
 from typing import Annotated
 
-from nsgflow_core.cli.options import Verbose, one_of, output
+from nsgflow_core.cli.options import Color, Verbose, one_of, output
 from nsgflow_core.cli.session import note, session
 
 _OUTPUTS = ("table", "json", "csv")
 _COLUMNS = ("id", "until", "made", "terms", "why")
 
 
-def list_(*, form: Annotated[str, output(*_OUTPUTS)] = "table", verbose: Verbose = False) -> None:
+def list_(
+    *,
+    form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
+    verbose: Verbose = False,
+) -> None:
     """Show the silences that hold."""
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import time
 
