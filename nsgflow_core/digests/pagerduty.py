@@ -124,6 +124,6 @@ def _group(digest: Digest, tally: Tally) -> dict[str, Any]:
         "destinations": wording.targets(tally),
         "times": wording.times(tally),
         **({"now": said} if (said := wording.now(tally)) else {}),
-        **({"look": said} if (said := wording.why(tally)) else {}),
+        **({"look": said} if (said := wording.why(digest, tally)) else {}),
         **({"before": done} if (done := wording.before(digest, tally)) else {}),
     }

@@ -302,6 +302,36 @@ def test_totals_alone(
     assert "9 denied flows" in said
 
 
+@pytest.mark.parametrize(("render", "check"), FORMATS, ids=NAMES)
+def test_a_new_group_says_all_that_helps(render: Any, check: Any) -> None:
+    """Verdict, names, the port's service, first and last time, link, and the command to paste."""
+    group = msgspec.structs.replace(
+        tally(port=1433),
+        targets=Sample(("shop-rg/db1",)),
+        now="now denied by prod-web-nsg rule DenySql",
+        examples=Sample(("10.0.0.1 10.1.0.1 1433",)),
+    )
+    made = digest(
+        group,
+        about={group.key.id: About(0, AT, group.flows, "i" * 16)},
+        before={group.key.id: ("5 min before web-nsg changed", "3 min before: deploy 4711")},
+        look=("mylogs", "--inventory"),
+    )
+    said = "\n".join(strings(check(render(made, "https://portal.azure.com/#x"))))
+    for words in (
+        "now denied by prod-web-nsg rule DenySql",
+        "shop-rg/db1",
+        "TCP 1433 (ms-sql-s)",
+        wording.times(group),
+        "https://portal.azure.com/#x",
+        "nsgflow why 10.0.0.1 10.1.0.1:1433 mylogs --inventory",
+        "5 min before web-nsg changed",
+        "3 min before: deploy 4711",
+        "New",
+    ):
+        assert words.lower() in said.lower()
+
+
 def test_severity_follows_what_matters_most() -> None:
     """What is denied inside is worth a page; what the internet tries is not."""
     severities = [
