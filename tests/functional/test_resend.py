@@ -125,7 +125,7 @@ def test_records_that_are_understood_now_are_as_if_never_lost(blobs: Blobs, term
     assert not blobs.requests  # the kept bytes tell all
 
 
-@pytest.mark.parametrize("damage", [b"\xff", b"<", b"\x00"])
+@pytest.mark.parametrize("damage", [b"\xff", b"<", b"\x00"], ids=["no text", "text", "nul"])
 def test_a_log_that_is_mended_is_delivered_in_all(damage: bytes) -> None:
     """What the function put aside and what it delivered add up to the whole log."""
     texts = [*RECORDS]
