@@ -15,8 +15,6 @@ from nsgflow_core.estate.flow_logs import FlowLog
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.model import flow_time
 
-FAILURES = ("not-logged", "in-part", "twice", "filtered", "nsg-logs")
-"""What --fail-on and --only take."""
 _WORDS = {
     "not-logged": "not logged",
     "in-part": "in part",

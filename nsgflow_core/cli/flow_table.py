@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from nsgflow_core.cli import tables
+from nsgflow_core.cli.clock import Clock
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import end_names, labelled, vnet_name
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs.columns import Columns, Place, Text
-from nsgflow_core.model import PROTOCOLS
+from nsgflow_core.model import PROTOCOLS, flow_time
 from nsgflow_core.sinks.rows import times_of
 
 _PAGE = 500
@@ -34,19 +35,19 @@ _TITLES = (
 _VNET = 4
 
 
-def write(flows: Columns, knowledge: Knowledge) -> None:
+def write(flows: Columns, knowledge: Knowledge, clock: Clock = flow_time) -> None:
     """Write some flows to stdout, page by page, each under a heading of its own."""
-    cells = _cells(flows, knowledge)
+    cells = _cells(flows, knowledge, clock)
     for at in range(0, len(flows.texts), _PAGE):
         _write_page([column[at : at + _PAGE] for column in cells])
 
 
-def _cells(flows: Columns, knowledge: Knowledge) -> list[Sequence[str]]:
+def _cells(flows: Columns, knowledge: Knowledge, clock: Clock) -> list[Sequence[str]]:
     src, dst = _ends(flows, knowledge)
     names = {place: printable(place.nsg) for place in set(flows.places)}
     rules = {place: printable(place.group.rule) for place in names}
     return [
-        times_of(flows),
+        times_of(flows) if clock is flow_time else list(map(clock, flows.times)),
         [names[place] for place in flows.places],
         _vnets(flows, knowledge.inventory),
         [rules[place] for place in flows.places],

@@ -18,7 +18,9 @@ def mark(
     at: Annotated[
         str,
         typer.Option(
-            "--at", metavar="TIME", help="When it was done: ISO 8601 (UTC), 14:00, or 5m ago."
+            "--at",
+            metavar="TIME",
+            help="When it was done: 14:00, ISO 8601 (local unless it names a zone), or 5m ago.",
         ),
     ] = "now",
     verbose: Verbose = False,
@@ -35,10 +37,11 @@ def mark(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import marking
+        from nsgflow_core.cli.digest_states import states_of
         from nsgflow_core.cli.times import moment
 
         now = datetime.now(UTC)
-        states = marking.states(os.environ)
+        states = states_of(os.environ)
         if text.strip():
             marking.add(states, text, moment(at, now), now)
         else:

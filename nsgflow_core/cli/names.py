@@ -38,10 +38,8 @@ def matcher(names: Iterable[str]) -> Callable[[str, str], bool]:
 
 
 def vnet_name(flow: Flow, inventory: Inventory | None) -> str:
-    """The VNet that a VNet flow log is of: as its record says, else by the inventory; else ""."""
+    """The VNet of a flow's near end: as a VNet flow log says, else by the inventory; else ""."""
     group = flow.group
-    if group.record.version != 4:  # noqa: PLR2004 - the VNet format
-        return ""
     target = group.record.target
     if inventory is not None and not _VNET.fullmatch(target):
         near = flow.dst if flow.inbound else flow.src

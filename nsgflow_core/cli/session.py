@@ -12,6 +12,8 @@ from enum import IntEnum
 
 import typer
 
+from nsgflow_core.cli import colour
+from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.errors import BadInputError, NsgflowError
 
@@ -76,7 +78,7 @@ def _reached(found: re.Match[str]) -> str:
 
 
 @contextmanager
-def session(*, verbose: bool) -> Iterator[None]:
+def session(*, verbose: bool, color: str = colour.AUTO) -> Iterator[None]:
     """Run a command: whatever ends it becomes an exit status and at most a sentence.
 
     Raises:
@@ -98,7 +100,8 @@ def session(*, verbose: bool) -> Iterator[None]:
     for name in ("azure", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        yield
+        with colour.asked(one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))):
+            yield
         sys.stdout.flush()
     except KeyboardInterrupt:
         raise typer.Exit(Status.INTERRUPTED) from None

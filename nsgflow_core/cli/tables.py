@@ -5,12 +5,12 @@ not do, each row goes on in further lines, indented, from one column to the next
 broken.
 """
 
-import os
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
+from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import printable
 
 _GAP = "  "
@@ -53,8 +53,8 @@ def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def bold(heading: str) -> str:
-    """The heading of a table, bold on a terminal."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    """The heading of a table, bold where colours are."""
+    if not coloured():
         return heading
     return "".join(f"{_BOLD}{line}{_PLAIN}\n" for line in heading.splitlines())
 

@@ -4,6 +4,8 @@ v1      time NSG rule A|D I|O source port destination port
 v2, v4  time NSG rule A|D I|O source protocol port destination port state counters
 """
 
+from collections.abc import Sequence
+
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import PROTOCOLS
@@ -14,10 +16,14 @@ _PROTOCOLS = {str(number): str(number) for number in range(256)} | {
 }
 
 
-def lines(flows: Columns) -> list[str]:
-    """Flows as lines, without the ends of the lines."""
+def lines(flows: Columns, times: Sequence[str] = ()) -> list[str]:
+    """Flows as lines, without the ends of the lines; with these times in the place of records'."""
     fronts = {
-        place: printable(f"{place.group.record.time} {place.nsg} {place.group.rule}")
+        place: printable(
+            f"{place.nsg} {place.group.rule}"
+            if times
+            else f"{place.group.record.time} {place.nsg} {place.group.rule}"
+        )
         for place in set(flows.places)
     }
     found = [
@@ -45,7 +51,7 @@ def lines(flows: Columns) -> list[str]:
         )
     ]  # fmt: skip
     if 1 not in flows.versions:
-        return found
+        return _at(times, found)
     short = [
         f"{fronts[place]} {_DECISIONS[decision]} {direction} {src} {src_port} {dst} {dst_port}"
         for place, decision, direction, src, src_port, dst, dst_port in zip(
@@ -59,10 +65,16 @@ def lines(flows: Columns) -> list[str]:
             strict=True,
         )
     ]
-    return [
+    mixed = [
         of_v1 if place.group.record.version == 1 else of_others
         for place, of_v1, of_others in zip(flows.places, short, found, strict=True)
     ]
+    return _at(times, mixed)
+
+
+def _at(times: Sequence[str], found: list[str]) -> list[str]:
+    """Lines with times before them, where there are any."""
+    return [f"{time} {line}" for time, line in zip(times, found, strict=True)] if times else found
 
 
 class Totals:

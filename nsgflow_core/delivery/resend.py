@@ -14,15 +14,20 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nsgflow_core.delivery.dead_letters import INPUT, Entry, Letter, entry_of
-from nsgflow_core.delivery.parts import DeadLetterStore, Source
-from nsgflow_core.delivery.reading import LARGEST_RECORD
+from nsgflow_core.delivery.parts import DeadLetterStore
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs import flows, records
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.leftover import CUT_OFF, HEAD_BYTES, leftover
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.logs.records import RawRecord
+from nsgflow_core.logs.source import (
+    LARGEST_RECORD,
+    BlobChangedError,
+    BlobGoneError,
+    BlockList,
+    Source,
+)
 from nsgflow_core.model import Bad, Flow, Position
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item, Refusal, Sink

@@ -9,7 +9,6 @@ from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.digests import portal
 from nsgflow_core.digests.digest import Changed, Digests
 from nsgflow_core.digests.message import Digest
-from nsgflow_core.digests.silence_blob import Silences
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.digests.turned import turned
 from nsgflow_core.estate.knowledge import Knowing
@@ -37,7 +36,6 @@ def digests_of(
             quiet=webhook.quiet_minutes * 60,
             turned=lambda life: turned(life, knowledge()),
             changed=changed,
-            silences=Silences(state).read,
         )
         for webhook in settings.webhooks
         if webhook.name in ledgers

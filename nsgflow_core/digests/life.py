@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import MANY_LOGS, Key, Tally, few, interfaces_of, newest
 from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Ended
+from nsgflow_core.digests.reach import WentOn
 from nsgflow_core.digests.sample import Sample
 
 MAX_LIVES = 2000
@@ -156,18 +157,16 @@ def is_quiet(life: Life, quiet: float, now: float) -> bool:
     return now - life.last / 1000 >= quiet
 
 
-def end_of(
-    life: Life, reached: Mapping[str, int], turned: str, quiet: float, now: float
-) -> tuple[str, str]:
+def end_of(life: Life, went_on: WentOn, turned: str, quiet: float, now: float) -> tuple[str, str]:
     """Why a group is followed no longer, and how that is known; "" while it is.
 
-    `reached` says how far each log was read, in milliseconds, and was known before what was
-    counted in them was read. `turned` is what the rules say if they let it pass by now.
+    `went_on` says which logs did, and was known before what was counted in them was read. `turned`
+    is what the rules say if they let it pass by now.
     """
     if turned and is_quiet(life, _SETTLED, now):
         return TURNED, turned
     if is_quiet(life, quiet, now) and all(
-        reached.get(name, 0) >= last + quiet * 1000 for name, last in life.logs.items()
+        went_on(name, last, last + round(quiet * 1000)) for name, last in life.logs.items()
     ):
         return QUIET, f"nothing of it for {quiet / 60:g} minutes while its logs went on"
     if now - max(life.last / 1000, life.told) >= LOST_SECONDS + quiet:

@@ -17,7 +17,7 @@ from nsgflow_core.errors import (
     RefusedError,
     TransientError,
 )
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
+from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience

@@ -1,5 +1,6 @@
 """The rows of state: what is asked of the table, and what becomes of odd rows."""
 
+import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,9 +11,10 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from msgspec.structs import replace
 
-from nsgflow_core.delivery.checkpoint import Away, Checkpoint, Checkpoints, SweepState
+from nsgflow_core.delivery.checkpoint import Away, Checkpoint, Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import ClaimLostError
+from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs.path import hour_name
@@ -21,7 +23,8 @@ from nsgflow_core.webhooks import NAMES
 from tests.simulation.storage import Entity, Table, Wire
 
 HOUR = datetime(2026, 11, 23, 8, tzinfo=UTC)
-WHERE = re.compile(r"PartitionKey (eq|lt) @(\w+)( and Alerts(_\d)? gt '')?")
+CONDITION = re.compile(r"PartitionKey (eq|lt|le|ge) @(\w+)|(Alerts(?:_\d)?) gt ''")
+COMPARE = {"eq": operator.eq, "lt": operator.lt, "le": operator.le, "ge": operator.ge}
 
 
 @dataclass
@@ -33,16 +36,26 @@ class Rows(Table):
     def query_entities(
         self, where: str, parameters: dict[str, str], **options: Any
     ) -> Iterator[Entity]:
-        """The rows, with the columns asked for."""
-        found = WHERE.fullmatch(where)
-        assert found is not None
-        assert [found[2]] == list(parameters)
+        """The rows for which all of it holds, with the columns asked for."""
+        self.wire.request()
+        conditions = [CONDITION.fullmatch(one) for one in where.split(" and ")]
+        named = [found[2] for found in conditions if found is not None and found[2]]
+        assert None not in conditions
+        assert named == list(parameters)
         self.asked.append(options.get("select"))
-        for row in super().query_entities(where, parameters):
-            kept = options.get("select") or list(row)
-            entity = Entity({key: value for key, value in row.items() if key in kept})
-            entity.metadata = row.metadata
-            yield entity
+        for (partition, row), (columns, _) in sorted(self.rows.items()):
+            if all(
+                columns.get(found[3])
+                if found[3]
+                else COMPARE[found[1]](partition, parameters[found[2]])
+                for found in conditions
+                if found is not None
+            ):
+                kept = options.get("select") or list(columns)
+                whole = self._entity((partition, row))
+                entity = Entity({key: value for key, value in whole.items() if key in kept})
+                entity.metadata = whole.metadata
+                yield entity
 
 
 @pytest.fixture

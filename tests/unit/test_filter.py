@@ -349,8 +349,8 @@ def test_ports_that_cannot_be_are_told_as_they_were_given(value: str) -> None:
 
 _TYPES = "IntraVNet, InterVNet, S2S, P2S, AzurePublic, ExternalPublic, UnknownPrivate, Unknown"
 _KEYS = (
-    "action, direction, ip, src, dst, port, sport, proto, rule, state, mac, lb, nonzero, nsg, "
-    "type, vm, subnet, vnet, tag"
+    "action, direction, ip, src, dst, port, sport, proto, nsg, rule, state, mac, type, "
+    "vm, subnet, vnet, tag, lb, nonzero"
 )
 
 

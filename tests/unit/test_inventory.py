@@ -1,5 +1,7 @@
 """The inventory: what Resource Graph's rows become, and where addresses are found in it."""
 
+import contextlib
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +36,19 @@ class Graph:
 def read(estate: Estate) -> Inventory:
     """Read and loaded."""
     return Inventory(read_inventory(Graph(estate)))
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_damaged_one_is_refused_or_loads(estate: Estate, seed: int) -> None:
+    """Whatever a disk or a transfer made of its bytes: no error but the one that is told."""
+    rng = random.Random(seed)
+    damaged = bytearray(read_inventory(Graph(estate)))
+    for _ in range(3):
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+    with contextlib.suppress(BadInputError):
+        Inventory(bytes(damaged))
+    with contextlib.suppress(BadInputError):
+        Inventory(bytes(damaged[: rng.randrange(len(damaged))]))
 
 
 @pytest.fixture(scope="module")

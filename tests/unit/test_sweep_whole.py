@@ -10,13 +10,14 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from nsgflow_core.delivery import sweep as module
-from nsgflow_core.delivery.checkpoint import Away, Checkpoint, Checkpoints, SweepState
+from nsgflow_core.delivery.checkpoint import Away, Checkpoint, Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Swept, Window, sweep
+from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.errors import RefusedError, TransientError
-from nsgflow_core.logs.blocks import LogRefusedError
 from nsgflow_core.logs.path import hour_prefix, parse_path, resource_prefix
+from nsgflow_core.logs.source import LogRefusedError
 from nsgflow_core.model import BlobRef
 from tests.functional.world import Inline
 from tests.simulation.storage import Wire

@@ -1,0 +1,166 @@
+"""Groups of flows as a table, JSON or CSV, with what is proposed for them and when they were."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nsgflow_core.cli.bars import Bars
+from nsgflow_core.cli.clock import Clock
+from nsgflow_core.cli.denials import Denials, Groups, Key, together
+from nsgflow_core.cli.formats import write_csv, write_json_lines
+from nsgflow_core.cli.harmless import printable
+from nsgflow_core.cli.names import labelled
+from nsgflow_core.cli.nothing_found import counted
+from nsgflow_core.cli.tables import write_table
+from nsgflow_core.model import flow_time
+
+if TYPE_CHECKING:
+    from nsgflow_core.estate.verdict import Judge
+
+_COUNTERS = ("packets", "bytes")
+
+
+class Proposed(Protocol):
+    """Rules that would let groups through; `proposals.Document` is the real one."""
+
+    def texts(self) -> Iterable[str]:
+        """Each proposal, to be shown below the table."""
+
+    def into_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Put into the row of each group what is proposed for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of groups, and how.
+
+    `keys` are what they are grouped by, `times` writes the times of a table. `others` are the
+    groups that are only counted; `counters` shows packets and bytes, `bars` when flows were. With
+    a `judge` a flow of each group is judged by the rules as they are now.
+    """
+
+    keys: Sequence[str]
+    times: Clock = flow_time
+    others: Groups = ()
+    counters: bool = False
+    bars: Bars | None = None
+    judge: "Judge | None" = None
+
+
+def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None = None) -> None:
+    """Write the groups, and the rules that are proposed for them.
+
+    Below a table of several groups stands what all of them are together.
+    """
+    if output == "table":
+        _write_table(groups, shown)
+        if shown.judge is not None:
+            _write_lines(groups, shown.judge)
+        for text in proposed.texts() if proposed is not None else ():
+            sys.stdout.write(f"\n{text}")
+        return
+    found_rows = [_row(*entry, shown) for entry in groups]
+    if shown.judge is not None:
+        _explain(found_rows, groups, shown.judge, whole=output == "json")
+    if proposed is not None:
+        proposed.into_rows(found_rows)
+    if output == "json":
+        write_json_lines(found_rows)
+        return
+    columns = [*shown.keys, *(_names(shown.keys, groups[0][1]) if groups else ())]
+    columns += ["flows", "sources", *(_COUNTERS if shown.counters else ()), "first", "last"]
+    columns += ["every", "begin", "counts"] if shown.bars is not None else []
+    columns += ["now"] * (shown.judge is not None) + ["proposal"] * (proposed is not None)
+    for row in found_rows if shown.bars is not None else ():
+        row["counts"] = " ".join(map(str, row["counts"]))
+    write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
+
+
+def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: "Judge") -> None:
+    """A line for each group: one of its flows, and what the rules say of it now."""
+    from nsgflow_core.estate import explain  # noqa: PLC0415 - only with rules to judge by
+
+    sys.stdout.write("\n" * bool(groups))
+    for number, (_, denials) in enumerate(groups, 1):
+        flow = denials.example
+        names = denials.names or ("", "")
+        ends = f"{labelled(flow.src, names[0])} to {labelled(flow.dst, names[1])}"
+        said = f"{number}. {ends}: {explain.line(judge, flow)}"
+        sys.stdout.write(printable(said) + "\n")
+
+
+def _explain(
+    rows: Sequence[dict[str, Any]],
+    groups: Sequence[tuple[Key, Denials]],
+    judge: "Judge",
+    *,
+    whole: bool,
+) -> None:
+    """Put into each row what the rules say now, as a whole or in one line."""
+    from nsgflow_core.estate import explain  # noqa: PLC0415 - only with rules to judge by
+    from nsgflow_core.estate.judgement import denial_line  # noqa: PLC0415
+
+    for row, (_, denials) in zip(rows, groups, strict=True):
+        now = explain.judged(judge, denials.example)
+        row["now"] = now.to_json() if whole else denial_line(now)
+
+
+def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:
+    """What the ends that a group is of are called, by `sourceName` and `destinationName`."""
+    if denials.names is None:
+        return {}
+    ends = zip(("source", "destination"), denials.names, strict=True)
+    return {f"{key}Name": name for key, name in ends if key in keys}
+
+
+def _row(values: Key, denials: Denials, shown: Shown) -> dict[str, Any]:
+    row: dict[str, Any] = dict(zip(shown.keys, values, strict=True))
+    row |= _names(shown.keys, denials)
+    row |= {"flows": denials.flows, "sources": len(denials.sources)}
+    if shown.counters:
+        row |= {name: getattr(denials, name) for name in _COUNTERS}
+    row |= {"first": flow_time(denials.first), "last": flow_time(denials.last)}
+    if (bars := shown.bars) is not None:
+        row |= {"every": bars.seconds, "begin": flow_time(bars.begin * 1000)}
+        row["counts"] = bars.counts(denials.seconds)
+    return row
+
+
+def _write_table(groups: Groups, shown: Shown) -> None:
+    if not groups:
+        return
+    keys, bars = shown.keys, shown.bars
+    nameless = "vnet" not in keys and any(denials.vnets for _, denials in groups)
+    cells = []
+    for values, denials in groups:
+        names = _names(keys, denials)
+        of_keys = [
+            labelled("" if value is None else str(value), names.get(f"{key}Name", ""))
+            for key, value in zip(keys, values, strict=True)
+        ]
+        vnets = [", ".join(sorted(denials.vnets))] if nameless else []
+        cells.append(_cells(denials, [*of_keys, *vnets], shown))
+    blank = [""] * (len(keys) - 1 + nameless)
+    if shown.others:
+        more = counted(len(shown.others), "more group")
+        cells.append(_cells(together(shown.others), [more, *blank], shown))
+    if every := [*groups, *shown.others][1:]:
+        all_of_them = f"all {len(every) + 1} groups"
+        cells.append(_cells(together([groups[0], *every]), [all_of_them, *blank], shown))
+    titles = ["flows", "sources", *(_COUNTERS if shown.counters else ()), *keys]
+    titles += ["vnet"] * nameless + ["first", "last"]
+    titles += [f"every {bars.length}"] if bars is not None else []
+    write_table(titles, cells)
+    if bars is not None:
+        sys.stdout.write(f"{bars.legend(shown.times)}\n")
+
+
+def _cells(denials: Denials, names: Sequence[str], shown: Shown) -> list[str]:
+    """A row of the table: numbers, names, times, bars."""
+    numbers = [denials.flows, len(denials.sources)]
+    if shown.counters:
+        numbers += [denials.packets, denials.bytes]
+    times = [shown.times(denials.first), shown.times(denials.last)]
+    drawn = [shown.bars.drawn(denials.seconds)] if shown.bars is not None else []
+    return [*map(str, numbers), *names, *times, *drawn]
