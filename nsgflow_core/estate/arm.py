@@ -80,9 +80,7 @@ class _Retries(RetryPolicy[HttpRequest, HttpResponse]):
         super().__init__(retry_total=5, timeout=120)
         self._deadline = deadline
 
-    def increment(
-        self, settings: dict[str, Any], response: Any = None, error: Any = None
-    ) -> bool:
+    def increment(self, settings: dict[str, Any], response: Any = None, error: Any = None) -> bool:
         """Whether there is another try; `response` is the request where there is an error."""
         more = super().increment(settings, response, error)
         wait = (self.get_retry_after(response) if error is None else None) or (
