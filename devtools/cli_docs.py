@@ -10,6 +10,7 @@ from devtools.man_page import EXIT_STATUSES, SIGN_IN
 
 _COMMANDS = (
     *("", "flows", "denied", "why", "simulate", "coverage", "report", "export", "sql"),
+    "logs",
     *("tail", "checkpoints", "replay", "inventory", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
     *("silence", "silence add", "silence list", "silence end", "mark"),
@@ -26,7 +27,8 @@ uvx --from '.[cli]' nsgflow --help   # without installing anything
 pip install '.[cli]'                 # then nsgflow …, or python -m nsgflow_core …
 ```
 
-`flows`, `denied`, `why`, `simulate`, `report`, `export`, `sql` and `tail` need nothing deployed.
+`flows`, `denied`, `why`, `simulate`, `logs`, `report`, `export`, `sql` and `tail` need nothing
+deployed.
 All but `tail` read files, folders (as `azcopy` keeps them) and `-`, compressed with gzip or not,
 and open no socket then. Of the storage account that the flow logs are sent to they read what is
 asked for, and sign in with the first of these that is there.

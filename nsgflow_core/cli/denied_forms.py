@@ -153,7 +153,7 @@ def _write_table(groups: Groups, shown: Shown) -> None:
     titles += [f"every {bars.length}"] if bars is not None else []
     write_table(titles, cells)
     if bars is not None:
-        write_text(bars.legend(shown.times))
+        write_text(*bars.legend(shown.times).splitlines())
 
 
 def _cells(denials: Denials, names: Sequence[str], shown: Shown) -> list[str]:

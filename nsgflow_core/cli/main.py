@@ -59,6 +59,7 @@ class Nsgflow(LazyGroup):
         "report": "Write what was denied as one HTML file.",
         "export": "Write flows to a Parquet file.",
         "sql": "Ask flows in SQL.",
+        "logs": "Show which flow logs there are to read.",
         "tail": "Follow denied flows as they are written.",
         "checkpoints": "Show how far the deployed function got, by log.",
         "replay": "Have the deployed function send hours again.",

@@ -21,7 +21,7 @@ _PROPERTIES = 3
 
 
 def path_ids(inventory: Inventory, addresses: Iterable[str], now: Judgement) -> set[str]:
-    """The resources whose changes may change a verdict: NSGs, interfaces, VNets."""
+    """The resources whose changes may change a verdict; see `ends_of`."""
     judged = {layer.acl for layer in now.layers if layer.layer != "admin"}
     return judged | ends_of(inventory, addresses)
 

@@ -1,6 +1,7 @@
 """What a digest says, in plain words; each format escapes them its own way."""
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable
 
@@ -136,16 +137,19 @@ def now(tally: Tally) -> str:
     return plain(tally.now, MAX_NOW)
 
 
-def why(tally: Tally) -> str:
-    """The command that shows what stands in the way of one of the flows; "" where none is known."""
+def why(digest: Digest, tally: Tally) -> str:
+    """The command that shows what stands in the way of one of the flows; "" where none is known.
+
+    It may be pasted into a shell, whatever the log said.
+    """
     if not tally.examples.values or tally.key.cause:
         return ""
     src, dst, number = tally.examples.values[0].split(" ")
     at = f"[{dst}]" if ":" in dst and number else dst
     target = f"{at}:{number}" if number and number != "0" else dst
-    protocol = tally.key.protocol.lower()
-    kind = "" if protocol == "tcp" else f" --protocol {protocol}"
-    return plain(f"nsgflow why {src} {target}{kind}", 2 * _MAX_NAME)
+    protocol = plain(tally.key.protocol, 40).lower()
+    kind = [] if protocol == "tcp" else ["--protocol", protocol]
+    return shlex.join(["nsgflow", "why", plain(src), plain(target), *digest.look, *kind])
 
 
 def before(digest: Digest, tally: Tally) -> list[str]:

@@ -25,7 +25,7 @@ from nsgflow_core.digests.silences import Silence
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import NOWHERE, BlobRef, Flow
 from tests.cli.conftest import at
-from tests.cli.terminal import on_terminal
+from tests.cli.terminal import answer_on_terminal, on_terminal
 
 GOLDEN = Path(__file__).with_name("golden") / "widths"
 WIDTHS = (60, 80, 120, 200)
@@ -79,7 +79,7 @@ def commands(folder: str) -> dict[str, list[str]]:
 
 def asked(words: list[str], width: int) -> str:
     """What a command shows on a terminal of this width, whose clock is UTC."""
-    return on_terminal(words, width, notes=False, TZ="UTC")
+    return answer_on_terminal(words, width, TZ="UTC")
 
 
 def checkpoints() -> None:
