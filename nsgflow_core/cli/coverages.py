@@ -109,7 +109,9 @@ def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made:
     if form == "csv":
         write_csv(_CSV, map(_flat, found))
         return
-    cells = [_cells(row) for row in found]
+    interfaces = _told_apart([(row["nic"], _interfaces(row)) for row in found])
+    vnets = _told_apart([(vnet := _vnet(row), [vnet.rpartition("/")[2], vnet]) for row in found])
+    cells = [_cells(*each) for each in zip(found, interfaces, vnets, strict=True)]
     if form == "text":
         write_text(*map(_line, cells))
     elif cells:
@@ -176,16 +178,43 @@ def _flat(row: Row) -> Row:
     }
 
 
-def _cells(row: Row) -> list[str]:
-    names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
+def _told_apart(named: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """For each thing the shortest of its names that no other thing has; else the last of them."""
+    holders: dict[str, set[str]] = {}
+    for thing, names in named:
+        for name in names:
+            holders.setdefault(name, set()).add(thing)
+    return [
+        next((name for name in names if len(holders[name]) == 1), names[-1]) for _, names in named
+    ]
+
+
+def _interfaces(row: Row) -> list[str]:
+    """What a network interface may be called: by VM and own name, with its group, by its id."""
     vm, nic = (row[key].rpartition("/")[2] for key in ("vm", "nic"))
+    group = row["nic"].partition("/resourcegroups/")[2].partition("/")[0]
+    name = f"{vm} ({nic})" if vm else nic
+    return [
+        name,
+        f"{group}/{name}" if group else name,
+        f"{vm} ({row['nic']})" if vm else row["nic"],
+    ]
+
+
+def _vnet(row: Row) -> str:
+    """`group/vnet` of an interface's subnet."""
+    return str(row["subnet"]).rpartition("/")[0]
+
+
+def _cells(row: Row, interface: str, vnet: str) -> list[str]:
+    names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
     newest = row["newest"] or ""
     if row["newestBecause"] not in ("", NOT_NAMED):
         newest = "unknown"
     return [
         _WORDS[row["logged"]],
-        f"{vm} ({nic})" if vm else nic,
-        row["subnet"].partition("/")[2],
+        interface,
+        f"{vnet}/{row['subnet'].rpartition('/')[2]}",
         ", ".join(names),
         newest,
         "; ".join(_remarks(row)),
