@@ -1,15 +1,13 @@
 """How coverage is shown: rows for programs, a table or lines for people, and totals."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.formats import write_csv, write_json_lines
-from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
-from nsgflow_core.cli.tables import write_table
+from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.coverage import LOGGED, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
 from nsgflow_core.estate.inventory import Inventory
@@ -115,14 +113,13 @@ def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made:
     vnets = _told_apart([(vnet := _vnet(row), [vnet.rpartition("/")[2], vnet]) for row in found])
     cells = [_cells(*each) for each in zip(found, interfaces, vnets, strict=True)]
     if form == "text":
-        for row in cells:
-            sys.stdout.write(printable(_line(row)) + "\n")
+        write_text(*map(_line, cells))
     elif cells:
         shown = [
             at for at in range(len(_COLUMNS)) if at != _NEWEST or any(row[at] for row in cells)
         ]
         write_table([_COLUMNS[at] for at in shown], [[row[at] for at in shown] for row in cells])
-    sys.stdout.write(summary(all_of_them, made) + "\n")
+    write_text(summary(all_of_them, made))
 
 
 def summary(found: Mapping[str, int], made: float) -> str:
