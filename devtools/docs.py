@@ -1,9 +1,9 @@
 """The parts of the docs that are made from the code: `python -m devtools.docs [--check]`.
 
-docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, docs/cli.md from
-the command line's own --help, docs/parameters.md from infra/main.bicep where its compiler is, the
-table of costs in docs/deployment.md from devtools/cost.py, the filter terms in
-docs/configuration.md from nsgflow_core/terms.py, and docs/pictures from the demo's data.
+docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, docs/cli.md and
+docs/nsgflow.1 from the command line's own definitions, docs/parameters.md from infra/main.bicep
+where its compiler is, the table of costs in docs/deployment.md from devtools/cost.py, the filter
+terms in docs/configuration.md from nsgflow_core/terms.py, and docs/pictures from the demo's data.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from devtools import bicep, cost, pictures
 from devtools.cli_docs import cli
+from devtools.man_page import man_page
 from devtools.parameter_docs import parameters
 from nsgflow_core import terms
 
@@ -83,7 +84,7 @@ def main() -> int:
     check = parser.parse_args().check
     stale = []
     made = {"columns.md": columns(), "cli.md": cli(), "deployment.md": deployment()}
-    made["configuration.md"] = configuration()
+    made |= {"configuration.md": configuration(), "nsgflow.1": man_page()}
     if bicep.find() is not None:  # without the compiler it stays as it is
         made["parameters.md"] = parameters()
     if hasattr(os, "openpty"):  # not on Windows

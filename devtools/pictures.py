@@ -38,13 +38,14 @@ COLUMNS = 128
 
 _NETWORK = ("--inventory", "network.nsgflow")
 _BY = ("--by", "nsg,rule,destination,port")
+_INSIDE = ("--filter", "!src=internet")
 _COMMANDS = {
-    "denied.svg": ("denied", "logs", *_NETWORK, *_BY, "--filter", "!src=internet"),
+    "denied.svg": ("denied", "logs", *_NETWORK, *_BY, *_INSIDE),
     "why.svg": ("why", "web1", "sql1:1433", "logs", *_NETWORK),
 }
-_REPORT = ("report", "logs", *_NETWORK, "-o", "denied.html")
+_REPORT = ("report", "logs", *_NETWORK, *_INSIDE, "-o", "denied.html")
 DIGEST = "report.sha256"
-_SIZE = "1200,1000"
+_SIZE = "1200,1150"
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

@@ -74,7 +74,7 @@ class Service:
         self._checkpoints = Checkpoints(rows)
         self._telemetry = Telemetry()
         self._ledgers = {
-            webhook.name: Ledgers(rows, webhook.name)
+            webhook.name: Ledgers(rows, webhook.name, settings.connections)
             for webhook in settings.webhooks
             if webhook.digest_schedule
         }

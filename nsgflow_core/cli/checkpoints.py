@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import LogName, Verbose, one_of, output
+from nsgflow_core.cli.options import Color, LogName, Verbose, one_of, output
 from nsgflow_core.cli.session import note, session
 
 _OUTPUTS = ("table", "json", "csv")
@@ -32,6 +32,7 @@ def checkpoints(
         bool, typer.Option("--stale", help="Only where a sink is behind its log.")
     ] = False,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show how far the deployed function got, by log.
@@ -40,7 +41,7 @@ def checkpoints(
     settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment. Logs without any
     checkpoint are shown without a sink.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import time
         from datetime import UTC, datetime

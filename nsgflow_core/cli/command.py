@@ -68,16 +68,27 @@ class Command(TyperCommand):
         arguments = [param for param in self.params if param.param_type_name == "argument"]
         return ["[OPTIONS]", *map(_as_typed, arguments)]
 
+    def argument_records(self, ctx: Any) -> list[tuple[str, str]]:
+        """Each argument, and what it is for."""
+        arguments = [param for param in self.get_params(ctx) if param.param_type_name == "argument"]
+        found = ((_as_typed(param), param.get_help_record(ctx)) for param in arguments)
+        return [(name, record[1]) for name, record in found if record is not None]
+
+    def option_records(self, ctx: Any) -> list[tuple[str, str]]:
+        """Each option with its words, and what it does."""
+        options = [param for param in self.get_params(ctx) if param.param_type_name == "option"]
+        found = (param.get_help_record(ctx) for param in options)
+        return [record for record in found if record is not None]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments and options with what each is for, and not with the types of Python."""
-        for kind in ("argument", "option"):
-            records = []
-            for param in self.get_params(ctx):
-                record: Any = param.get_help_record(ctx)
-                if record is not None and param.param_type_name == kind:
-                    records.append((_as_typed(param), record[1]) if kind == "argument" else record)
+        sections = {
+            "Arguments": self.argument_records(ctx),
+            "Options": self.option_records(ctx),
+        }
+        for title, records in sections.items():
             if records:
-                with formatter.section(f"{kind.capitalize()}s"):
+                with formatter.section(title):
                     formatter.write_dl(records)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:

@@ -10,6 +10,7 @@ import typer
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import (
     AccountNames,
+    Color,
     Estate,
     Sources,
     Verbose,
@@ -58,6 +59,7 @@ def coverage(
         ),
     ] = "",
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show which flow logs record each network interface.
@@ -67,7 +69,7 @@ def coverage(
     the storage accounts that are named. Interfaces and flow logs are Azure's (--inventory azure),
     or those of 'nsgflow inventory --export'. For pipelines: --fail-on.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import sys
 

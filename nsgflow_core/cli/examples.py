@@ -81,6 +81,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             'nsgflow sql "SELECT AclRule, count(*) FROM flows GROUP BY 1" day.parquet',
         ),
     ),
+    "logs": (
+        ("What there is to read, and how old the newest record is", "nsgflow logs mylogs"),
+        ("Which interface has gone silent, of a week", "nsgflow logs mylogs --since 7d --nics"),
+    ),
     "tail": (
         ("All that is denied from now on", "nsgflow tail mylogs"),
         (

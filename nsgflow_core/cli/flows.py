@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Sources,
     Verbose,
@@ -22,7 +23,7 @@ _OUTPUTS = ("text", "table", "json", "csv")
 
 
 @takes_options
-def flows(
+def flows(  # noqa: PLR0913 - one parameter for each option
     *,
     sources: Sources,
     estate: Estate,
@@ -35,6 +36,7 @@ def flows(
         bool, typer.Option("--aggregate", help="Add up packets and bytes at the end.")
     ] = False,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show flows of the newest logs, or of a span of time.
@@ -47,7 +49,7 @@ def flows(
     flag that get_nsg_logs has not, naming an address, a port, a rule or an NSG shows both
     directions, and probes.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import sys
         from collections.abc import Iterator

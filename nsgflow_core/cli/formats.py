@@ -1,7 +1,6 @@
 """Flows as text, a table, JSON or CSV; and tables of anything."""
 
 import csv
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ import msgspec
 
 from nsgflow_core.cli import flow_csv, flow_table
 from nsgflow_core.cli.clock import Clock, clock
+from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import inert, json_text, printable
 from nsgflow_core.cli.names import remark
 from nsgflow_core.cli.read import Found, place_of
@@ -67,13 +67,13 @@ def flow_writer(
     named: bool = False,
     times: Clock = flow_time,
 ) -> Callable[[Sequence[Found]], None]:
-    """Writes flows to stdout as text, coloured on a terminal, or as json; at once.
+    """Writes flows to stdout as text, coloured where colours are, or as json; at once.
 
     A line begins with the flow's own time, as `times` writes it. With `explained` what it says of
     a flow stands in a line below the flow's, as text; with `named` what both ends are called
     stands behind it.
     """
-    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colours = coloured()
     json_lines = rows.lines_of(knowledge)
 
     def write(found: Sequence[Found]) -> None:

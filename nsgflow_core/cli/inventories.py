@@ -143,7 +143,7 @@ def read_file(name: str) -> Kept:
         raise BadInputError(f"{name} is no inventory: 'nsgflow inventory --export' writes one")
     try:
         return msgspec.msgpack.decode(data[len(MAGIC) :], type=Kept)
-    except msgspec.DecodeError as exc:
+    except ValueError as exc:  # which msgspec's errors and those of encodings are
         raise BadInputError(f"{name} is no inventory: {exc}") from exc
 
 

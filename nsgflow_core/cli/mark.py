@@ -37,10 +37,11 @@ def mark(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import marking
+        from nsgflow_core.cli.digest_states import states_of
         from nsgflow_core.cli.times import moment
 
         now = datetime.now(UTC)
-        states = marking.states(os.environ)
+        states = states_of(os.environ)
         if text.strip():
             marking.add(states, text, moment(at, now), now)
         else:

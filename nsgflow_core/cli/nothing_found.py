@@ -77,8 +77,13 @@ def age(newest: str, now: datetime | None = None) -> str:
         return "no record in them"
     if written.tzinfo is None:
         written = written.replace(tzinfo=UTC)
-    seconds = max(((now or datetime.now(UTC)) - written).total_seconds(), 0)
+    return f"the newest record is {since(written, now or datetime.now(UTC))} old"
+
+
+def since(then: datetime, now: datetime) -> str:
+    """How long ago a moment was, in the unit that a person would say."""
+    seconds = max((now - then).total_seconds(), 0)
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
-            return f"the newest record is {seconds // size:.0f} {unit} old"
-    return f"the newest record is {seconds:.0f} s old"
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,7 +1,7 @@
 """The options that several commands share, with their help.
 
 A command takes all options of a kind by taking the kind: `@takes_options` puts the fields of
-`Sources`, `Wanted`, `When` and `Letters` in the place of a parameter of that type.
+`Sources`, `Wanted`, `When`, `Grouped` and `Letters` in the place of a parameter of that type.
 """
 
 import inspect
@@ -12,10 +12,20 @@ from typing import Annotated, Any
 
 import typer
 
+from nsgflow_core.cli.completing import several
 from nsgflow_core.errors import BadInputError
 
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Tell more, on stderr: what was read, causes of errors.")
+]
+Color = Annotated[
+    str,
+    typer.Option(
+        "--color",
+        metavar="auto|always|never",
+        help="Colours: on a terminal if NO_COLOR is not set (auto), in files and pipes too, or "
+        "never.",
+    ),
 ]
 LogName = Annotated[
     str,
@@ -227,6 +237,62 @@ class When:
         ),
     ] = None
     utc: Utc = False
+
+
+BY = (
+    *("nsg", "rule", "direction", "action", "protocol", "source", "sport", "destination", "port"),
+    *("mac", "account", "vnet", "vm", "subnet", "state", "encryption", "version", "service"),
+    *("type", "SrcVm", "DestVm", "SrcSubnet", "DestSubnet", "SrcServiceTags", "DestServiceTags"),
+    *("AclGroup", "TargetResourceId", "RecordTime", "SourceBlob"),
+)
+"""What flows can be grouped by, as `groupings` knows it, which help must not import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """How flows are grouped, which of them, and what is shown of the groups."""
+
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="KEYS",
+            help=f"Group by these, separated by commas: {', '.join(BY)}, or another name of these "
+            "(src, AclName …).  [default: nsg,rule,direction,protocol,destination,port]",
+            autocompletion=several(BY),
+        ),
+    ] = ""
+    top: Annotated[
+        int | None,
+        typer.Option("--top", metavar="N", min=1, help="Only the first N groups, and their sum."),
+    ] = None
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            metavar="KEY",
+            help="By flows, sources, packets, bytes or last, the most on top; by first or one of "
+            "--by, the least on top.  [default: flows]",
+        ),
+    ] = "flows"
+    action: Annotated[
+        str,
+        typer.Option(
+            "--action",
+            metavar="denied|allowed|both",
+            help="Which flows; allowed ones with their packets and bytes, of both ways.  "
+            "[default: denied]",
+        ),
+    ] = ""
+    every: Annotated[
+        str,
+        typer.Option(
+            "--every",
+            metavar="LENGTH",
+            help="When each group began and ended: small bars of its flows, one for each 5m, "
+            "30s, 1h …",
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)

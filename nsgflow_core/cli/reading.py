@@ -138,6 +138,11 @@ class Reading:
                 yield reader, hours
 
     @property
+    def span(self) -> Span | None:
+        """The span of time that is read; None for the newest logs, and for all of a file."""
+        return self._span
+
+    @property
     def complete(self) -> bool:
         """Whether everything was read so far that there is to read."""
         return not self._logs.failures and not self.tally.failures

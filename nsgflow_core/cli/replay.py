@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import LogName, Verbose, one_of
+from nsgflow_core.cli.options import Color, LogName, Verbose, one_of
 from nsgflow_core.cli.session import note, session
 
 
@@ -33,6 +33,7 @@ def replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be sent.")
     ] = False,
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Have the deployed function send hours again.
@@ -41,7 +42,7 @@ def replay(
     function's own settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment, and
     is safe while it runs.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         from datetime import UTC, datetime
 

@@ -208,7 +208,7 @@ def _groups(groups: Groups, judge: Judge | None, most: int) -> Table:
 
 
 def _more(there: int, shown: int) -> str:
-    return f"{there - shown:,} more are left out." if there > shown else ""
+    return f"The first {shown:,} of {there:,} are here." if there > shown else ""
 
 
 def _time(milliseconds: int) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Rules,
     Sources,
@@ -26,7 +27,7 @@ _CHANGES = ("newly-denied", "newly-allowed", "unknown")
 
 
 @takes_options
-def simulate(
+def simulate(  # noqa: PLR0913 - one parameter for each option
     *,
     sources: Sources,
     estate: Estate,
@@ -44,6 +45,7 @@ def simulate(
     wanted: Wanted,
     when: When,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Judge flows that were seen by changed rules.
@@ -52,7 +54,7 @@ def simulate(
     the inventory's: newly denied, newly allowed, unchanged, or unknown and why. For reviews, and
     for pipelines (--fail-on, -o markdown).
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
 
         from nsgflow_core.cli import simulations

@@ -5,13 +5,14 @@ not do, each row goes on in further lines, indented, from one column to the next
 broken.
 """
 
-import os
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 
+from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.logs.weave import woven
 
@@ -61,9 +62,17 @@ def write_columns(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> No
     sys.stdout.write(bold(heading) + drawn_rows)
 
 
+def write_text(*paragraphs: str) -> None:
+    """Write sentences to stdout, each paragraph on a line; on a terminal none breaks a word."""
+    width = terminal_width()
+    for paragraph in map(printable, paragraphs):
+        for line in wrapped(paragraph, width) if width else [paragraph]:
+            sys.stdout.write(f"{line}\n")
+
+
 def bold(heading: str) -> str:
-    """The heading of a table, bold on a terminal."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    """The heading of a table, bold where colours are."""
+    if not coloured():
         return heading
     return "".join(f"{_BOLD}{line}{_PLAIN}\n" for line in heading.splitlines())
 
@@ -79,6 +88,7 @@ def drawn(titles: Sequence[str], columns: Sequence[Sequence[str]], width: int) -
     if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
         return _wrapped(titles, shrunk), "".join(_wrapped(row, shrunk) for row in rows)
     blocks = _blocks(widths, width)
+    widths = [min(wide, width - len(_INDENT)) for wide in widths]
     lines = "".join(_in_blocks(row, widths, blocks) for row in rows)
     return _in_blocks(titles, widths, blocks), lines
 
@@ -139,14 +149,14 @@ def _longest_word(column: Iterable[str]) -> int:
 
 
 def _wrapped(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [_words(cell, width) for cell, width in zip(row, widths, strict=True)]
+    cells = [wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
     return "".join(
         _line((cell[number] if number < len(cell) else "" for cell in cells), widths)
         for number in range(max(map(len, cells)))
     )
 
 
-def _words(cell: str, width: int) -> list[str]:
+def wrapped(cell: str, width: int) -> list[str]:
     """A cell in lines that are as long as its words allow."""
     if width_of(cell) <= width:
         return [cell]
@@ -176,7 +186,10 @@ def _blocks(widths: Sequence[int], width: int) -> list[range]:
 
 def _in_blocks(row: Sequence[str], widths: Sequence[int], blocks: Sequence[range]) -> str:
     return "".join(
-        (_INDENT if block.start else "")
-        + _line(row[block.start : block.stop], widths[block.start : block.stop])
+        textwrap.indent(
+            _wrapped(row[block.start : block.stop], widths[block.start : block.stop]),
+            _INDENT if block.start else "",
+        )
         for block in blocks
+        if any(row[block.start : block.stop])
     )

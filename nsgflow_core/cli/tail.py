@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Explain,
     Interval,
@@ -44,6 +45,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
     utc: Utc = False,
     interval: Interval = 10,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Follow denied flows as they are written.
@@ -54,7 +56,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
     denied ones. Azure writes a record a minute; logs of a new NSG, and of the
     next hour, are found within 30 s.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import time
         from datetime import UTC, datetime

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Rules,
     Sources,
@@ -61,6 +62,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
         typer.Option("--who", help="With --inventory azure: who made the changes."),
     ] = False,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show what stands in the way of a flow.
@@ -71,7 +73,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
     --inventory of Azure also what changed on its path since it was last recorded, of up to 14
     days.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
 
         from nsgflow_core.cli import rule_changes, whys

@@ -17,10 +17,11 @@ from typing import Any
 
 from azure.storage.blob import ContainerClient
 
-from nsgflow_core.delivery.checkpoint import Asked, Checkpoints, SweepState
+from nsgflow_core.delivery.checkpoint import Asked, Checkpoints
 from nsgflow_core.delivery.owed import Owed, owed
-from nsgflow_core.delivery.places import Place, Places
+from nsgflow_core.delivery.places import Places
 from nsgflow_core.delivery.report import Report
+from nsgflow_core.delivery.swept import Place, SweepState, behind
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing
 from nsgflow_core.logs.listing import ListedBlob
@@ -326,7 +327,7 @@ class _Sweep:
             table.keep_open(name, hour)
         for away, still in self._places.changes(self._first, complete=complete):
             (table.put_away if still else table.back)(name, away)
-        table.write_sweep(name, SweepState(window.now))
+        table.write_sweep(name, behind(window.now, unlisted, self._places.away()))
         for hour in sorted(set(asked) - unlisted):
             table.answered(name, asked[hour], still_open=hour in still_open)
 

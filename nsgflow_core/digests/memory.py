@@ -10,7 +10,8 @@ from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.ledger import Ledger, Seen
 from nsgflow_core.digests.life import Life
 from nsgflow_core.digests.message import Digest
-from nsgflow_core.digests.silences import Held
+from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.silences import Held, Silence
 from nsgflow_core.errors import NsgflowError
 
 
@@ -35,9 +36,9 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     tells in `telling`. `attempted` is when a digest was last posted; none is before `not_before`.
     `trusted` says that the receiver took something since it last refused everything; then a
     digest whose content it refuses is posted with only `shown` groups (-1 is all). `lives` are
-    the groups that were told and are not over, `over` says of those that ended lately when their
-    last flow was, in milliseconds, and `looked` when it was asked how far logs were read.
-    `held` is what silences hold back, by their ids. `marks` are in the order of their times.
+    the groups that were told and are not over, and `over` says of those that ended lately when
+    their last flow was, in milliseconds. `silences` are all that were made and may hold, and
+    `held` is what they hold back, by their ids. `marks` are in the order of their times.
     """
 
     completed: float = 0.0
@@ -54,9 +55,9 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     unread: tuple[str, ...] = ()
     lives: dict[str, Life] = {}
     over: dict[str, int] = {}
-    looked: float = 0.0
     marks: tuple[Mark, ...] = ()
     held: dict[str, Held] = {}
+    silences: tuple[Silence, ...] = ()
 
     @property
     def to_post(self) -> Digest | None:
@@ -72,6 +73,27 @@ class Watched(msgspec.Struct, frozen=True):
     hour: datetime
     until: float
     etag: str
+
+
+class Marks(msgspec.Struct, frozen=True):
+    """What others left for the digests: hours to look at, and what sweeps have seen to."""
+
+    watched: tuple[Watched, ...] = ()
+    swept: Swept = Swept()
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One blob: the beginning of its row's key, and what was counted in it.
+
+    Where all rows of an hour were asked for, it has the name of its log, how far that was read, in
+    milliseconds, and whether it is `whole`: nothing is known to be left in it.
+    """
+
+    key: str
+    ledger: Ledger | None
+    log: str = ""
+    read_to: int = 0
+    whole: bool = False
 
 
 class StateStore(Protocol):
@@ -91,7 +113,6 @@ class StateStore(Protocol):
 class Ledgers(Protocol):
     """Where ledgers are; `ledgers.Ledgers` is the real one and documents the methods."""
 
-    def ledgers(self, hour: datetime) -> Iterable[tuple[str, Ledger]]: ...  # noqa: D102
-    def reached(self, hour: datetime) -> Iterable[tuple[str, int]]: ...  # noqa: D102
-    def watched(self) -> Iterable[Watched]: ...  # noqa: D102
+    def rows(self, hour: datetime, *, everything: bool = False) -> Iterable[Row]: ...  # noqa: D102
+    def marks(self) -> Marks: ...  # noqa: D102
     def unwatch(self, watched: Watched) -> None: ...  # noqa: D102

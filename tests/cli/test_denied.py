@@ -60,6 +60,7 @@ def test_groups_are_counted_with_the_busiest_on_top(logs: Store) -> None:
         f"3 2 WEB-NSG UserRule_Deny in TCP 10.5.16.4 3389 {one} {nine}",
         f"1 1 WEB-NSG UserRule_Deny in TCP 10.5.16.4 22 {three} {three}",
         f"1 1 {NET.acl} Block out TCP 203.0.113.9 1433 {NET.vnet} {seven} {seven}",
+        f"5 3 all 3 groups {seven} {nine}",
     ]
 
 

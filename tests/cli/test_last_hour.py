@@ -116,9 +116,10 @@ def test_what_is_asked_for_by_name_is_not_hidden(
 
 
 DENIED = """\
-flows  sources  source     first                      last
-1      1        10.5.16.4  2026-03-04 06:00:00+01:00  2026-03-04 06:00:00+01:00
-1      1        192.0.2.7  2026-03-04 06:00:01+01:00  2026-03-04 06:00:01+01:00
+flows  sources  source        first                      last
+1      1        10.5.16.4     2026-03-04 06:00:00+01:00  2026-03-04 06:00:00+01:00
+1      1        192.0.2.7     2026-03-04 06:00:01+01:00  2026-03-04 06:00:01+01:00
+2      2        all 2 groups  2026-03-04 06:00:00+01:00  2026-03-04 06:00:01+01:00
 """
 TABLE = """\
 time                           NSG      rule           action  direction  protocol

@@ -69,4 +69,4 @@ def test_what_is_no_silence(store: Store, command: str, reason: str) -> None:
 def test_where_alerts_go_to_a_program_there_is_nothing_to_silence(store: Store) -> None:
     """It is said, and not kept in vain."""
     said = run(store, "nsg=x --for 1h", 2, NSGFLOW_WEBHOOK_FORMAT="cloudevents")[1]
-    assert "silences hold for digests" in said
+    assert "no webhook is for people" in said

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsgflow_core.delivery.checkpoint import Away, Checkpoint, SweepState
+from nsgflow_core.delivery.checkpoint import Away, Checkpoint
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.owed import Owed, owed
 from nsgflow_core.delivery.places import Places
 from nsgflow_core.delivery.sweep import Window, hours_to_list
+from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.logs.listing import ListedBlob
 from nsgflow_core.model import BlobRef
 from nsgflow_core.service import DEADLINE_SECONDS, Service
