@@ -16,8 +16,8 @@ from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import StateTable, etag_of, hour_of
 from nsgflow_core.delivery.swept import SWEEP, SweepState, sweep_state
 from nsgflow_core.digests.ledger import Ledger, decode, encode
-from nsgflow_core.digests.memory import Marks, Row, Watched
 from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks, Row, Watched
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.logs.path import hour_name, log_name, parse_path, resource_prefix
 from nsgflow_core.model import BlobRef
