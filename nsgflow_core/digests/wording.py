@@ -10,7 +10,7 @@ from nsgflow_core.digests.message import MAX_ENDED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.now import MAX_NOW
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.silences import Held
-from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM, protocol_name
+from nsgflow_core.estate.causes import NO_REASON, dropper, protocol_name
 from nsgflow_core.estate.enrich import service_name
 from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND
 from nsgflow_core.model import flow_time
@@ -21,7 +21,6 @@ SCOPES = {
     INTERNET: "from the internet",
 }
 
-_DROPPERS = {ENCRYPTION: "VNet encryption", PLATFORM: "Azure's platform"}
 _TWICE = " (in NSG and VNet flow logs: the same flow may count twice)"
 _MAGNITUDES = (
     (1_000_000, "millions of"),
@@ -115,13 +114,13 @@ def port(tally: Tally) -> str:
 def nsg(tally: Tally) -> str:
     """The NSG's name, or what the log has in place of it; what else dropped the flows."""
     if tally.key.cause:
-        return _DROPPERS.get(tally.key.cause, "Azure")
+        return dropper(tally.key.cause)
     return plain(tally.name or tally.key.name or tally.key.acl) or "unknown NSG"
 
 
 def rule(tally: Tally) -> str:
     """The rule that denied, or the reason where none did."""
-    return plain(tally.key.rule) or ("no reason given" if tally.key.cause else "unknown rule")
+    return plain(tally.key.rule) or (NO_REASON if tally.key.cause else "unknown rule")
 
 
 def denied_by(tally: Tally) -> tuple[str, str, str, str]:
