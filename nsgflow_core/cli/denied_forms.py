@@ -9,10 +9,10 @@ from nsgflow_core.cli.bars import Bars
 from nsgflow_core.cli.clock import Clock
 from nsgflow_core.cli.denials import Denials, Groups, Key, together
 from nsgflow_core.cli.formats import write_csv, write_json_lines
-from nsgflow_core.cli.harmless import printable
+from nsgflow_core.cli.groupings import in_words
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.nothing_found import counted
-from nsgflow_core.cli.tables import write_table
+from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.model import flow_time
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: "Judge") -> None:
         names = denials.names or ("", "")
         ends = f"{labelled(flow.src, names[0])} to {labelled(flow.dst, names[1])}"
         said = f"{number}. {ends}: {explain.line(judge, flow)}"
-        sys.stdout.write(printable(said) + "\n")
+        write_text(said)
 
 
 def _explain(
@@ -136,7 +136,7 @@ def _write_table(groups: Groups, shown: Shown) -> None:
     for values, denials in groups:
         names = _names(keys, denials)
         of_keys = [
-            labelled("" if value is None else str(value), names.get(f"{key}Name", ""))
+            labelled(in_words(key, value, denials.example), names.get(f"{key}Name", ""))
             for key, value in zip(keys, values, strict=True)
         ]
         vnets = [", ".join(sorted(denials.vnets))] if nameless else []
@@ -153,7 +153,7 @@ def _write_table(groups: Groups, shown: Shown) -> None:
     titles += [f"every {bars.length}"] if bars is not None else []
     write_table(titles, cells)
     if bars is not None:
-        sys.stdout.write(f"{bars.legend(shown.times)}\n")
+        write_text(*bars.legend(shown.times).splitlines())
 
 
 def _cells(denials: Denials, names: Sequence[str], shown: Shown) -> list[str]:

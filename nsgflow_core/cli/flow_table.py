@@ -1,13 +1,14 @@
 """The table of flows. Whatever many flows share is padded once for all of them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from nsgflow_core.cli import tables
 from nsgflow_core.cli.clock import Clock
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import end_names, labelled, vnet_name
+from nsgflow_core.estate import causes
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs.columns import Columns, Place, Text
@@ -44,20 +45,28 @@ def write(flows: Columns, knowledge: Knowledge, clock: Clock = flow_time) -> Non
 
 def _cells(flows: Columns, knowledge: Knowledge, clock: Clock) -> list[Sequence[str]]:
     src, dst = _ends(flows, knowledge)
-    names = {place: printable(place.nsg) for place in set(flows.places)}
-    rules = {place: printable(place.group.rule) for place in names}
+    kinds = {
+        place: causes.cause(place.group.acl_group, place.group.rule) for place in set(flows.places)
+    }
+    names = {
+        place: causes.dropper(kind) if kind else printable(place.nsg)
+        for place, kind in kinds.items()
+    }
+    protocols = {
+        code: causes.protocol_name(PROTOCOLS.get(code, code)) for code in set(flows.protocol_code)
+    }
     return [
         times_of(flows) if clock is flow_time else list(map(clock, flows.times)),
         [names[place] for place in flows.places],
         _vnets(flows, knowledge.inventory),
-        [rules[place] for place in flows.places],
+        _rules(flows, kinds),
         ["denied" if decision == "D" else "allowed" for decision in flows.decision],
         ["in" if direction == "I" else "out" for direction in flows.direction_code],
-        [PROTOCOLS.get(code, code) for code in flows.protocol_code],
+        [protocols[code] for code in flows.protocol_code],
         src,
-        _texts(flows.src_port),
+        _ports(flows.src_port, flows.protocol_code),
         dst,
-        _texts(flows.dst_port),
+        _ports(flows.dst_port, flows.protocol_code),
         flows.states()[0],
         _counters(flows.packets_sent, flows.bytes_sent),
         _counters(flows.packets_received, flows.bytes_received),
@@ -93,8 +102,28 @@ def _vnets(flows: Columns, inventory: Inventory | None) -> Sequence[str]:
     return [named[place] for place in flows.places]
 
 
-def _texts(numbers: Sequence[Text]) -> Sequence[str]:
-    return list(map(str, numbers))
+def _rules(flows: Columns, kinds: Mapping[Place, str]) -> Sequence[str]:
+    """The rule of each flow; where none denied the reason, which a tuple may have for itself."""
+    if not any(kinds.values()):
+        rules = {place: printable(place.group.rule) for place in kinds}
+        return [rules[place] for place in flows.places]
+    return [
+        printable(causes.reason(flow) or causes.NO_REASON)
+        if kinds[place]
+        else printable(place.group.rule)
+        for flow, place in zip(flows.flows(), flows.places, strict=True)
+    ]
+
+
+def _ports(numbers: Sequence[Text], codes: Sequence[str]) -> Sequence[str]:
+    """Ports, of protocols that have some; the others are logged with 0."""
+    without = {code for code in set(codes) if not causes.has_ports(PROTOCOLS.get(code, code))}
+    if not without:
+        return list(map(str, numbers))
+    return [
+        "" if number in ("0", 0) and code in without else str(number)
+        for number, code in zip(numbers, codes, strict=True)
+    ]
 
 
 def _counters(packets: Sequence[Text], sizes: Sequence[Text]) -> list[str]:

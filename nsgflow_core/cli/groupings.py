@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from nsgflow_core.cli.names import vnet_name
 from nsgflow_core.cli.read import Found, nsg_name
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import enrich
+from nsgflow_core.estate import causes, enrich
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.model import Flow
 from nsgflow_core.sinks.rows import record_time
@@ -74,6 +74,20 @@ _ALSO = _COLUMNS | {"src": "source", "dst": "destination", "proto": "protocol"}
 _FOLDED = {key.lower(): key for key in KEYS} | {word.lower(): key for word, key in _ALSO.items()}
 _OF_INVENTORY = frozenset(("vm", "subnet", "SrcVm", "DestVm", "SrcSubnet", "DestSubnet"))
 _OF_TAGS = frozenset(("SrcServiceTags", "DestServiceTags"))
+
+
+def in_words(key: str, value: Value, flow: Flow) -> str:
+    """A value for a person, as digests word it; `flow` is one of those that have it."""
+    kind = causes.cause(flow.group.acl_group, flow.group.rule)
+    if key == "nsg" and kind != causes.RULE:
+        return causes.dropper(kind)
+    if key == "rule" and kind != causes.RULE:
+        return causes.reason(flow) or causes.NO_REASON
+    if key == "protocol":
+        return causes.protocol_name(flow.protocol)
+    if key in ("port", "sport") and not value and not causes.has_ports(flow.protocol):
+        return ""
+    return "" if value is None else str(value)
 
 
 def parse_by(by: str) -> list[str]:

@@ -46,6 +46,10 @@ _UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, err
 """What writing to a full disk, a file that is too large or a lost terminal ends with."""
 
 
+_WIDTH = 80
+"""Columns of a terminal that does not tell."""
+
+
 class Status(IntEnum):
     """Exit statuses."""
 
@@ -61,7 +65,17 @@ def note(message: str) -> None:
     """Say something to the person and not to the pipe."""
     if sys.stderr is not None:
         with suppress(OSError):
-            sys.stderr.write(f"nsgflow: {redacted(message)}\n")
+            sys.stderr.write(f"{_in_lines(f'nsgflow: {redacted(message)}')}\n")
+
+
+def _in_lines(message: str) -> str:
+    """A sentence as it fits stderr, where that is a terminal: no word of it is broken."""
+    if not sys.stderr.isatty():
+        return message
+    import textwrap  # noqa: PLC0415 - only terminals pay for it
+
+    width = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
+    return textwrap.fill(message, width, break_long_words=False, break_on_hyphens=False)
 
 
 def sentence(error: NsgflowError) -> str:

@@ -7,6 +7,7 @@ broken.
 
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -52,6 +53,14 @@ def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     sys.stdout.writelines(drawn_rows)
 
 
+def write_text(*paragraphs: str) -> None:
+    """Write sentences to stdout, each paragraph on a line; on a terminal none breaks a word."""
+    width = terminal_width()
+    for paragraph in map(printable, paragraphs):
+        for line in wrapped(paragraph, width) if width else [paragraph]:
+            sys.stdout.write(f"{line}\n")
+
+
 def bold(heading: str) -> str:
     """The heading of a table, bold where colours are."""
     if not coloured():
@@ -72,6 +81,7 @@ def drawn(
     if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
         return _wrapped(titles, shrunk), (_wrapped(row, shrunk) for row in rows)
     blocks = _blocks(widths, width)
+    widths = [min(wide, width - len(_INDENT)) for wide in widths]
     return _in_blocks(titles, widths, blocks), (_in_blocks(row, widths, blocks) for row in rows)
 
 
@@ -123,14 +133,14 @@ def _longest_word(column: Iterable[str]) -> int:
 
 
 def _wrapped(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [_words(cell, width) for cell, width in zip(row, widths, strict=True)]
+    cells = [wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
     return "".join(
         _line((cell[number] if number < len(cell) else "" for cell in cells), widths)
         for number in range(max(map(len, cells)))
     )
 
 
-def _words(cell: str, width: int) -> list[str]:
+def wrapped(cell: str, width: int) -> list[str]:
     """A cell in lines that are as long as its words allow."""
     if width_of(cell) <= width:
         return [cell]
@@ -160,7 +170,10 @@ def _blocks(widths: Sequence[int], width: int) -> list[range]:
 
 def _in_blocks(row: Sequence[str], widths: Sequence[int], blocks: Sequence[range]) -> str:
     return "".join(
-        (_INDENT if block.start else "")
-        + _line(row[block.start : block.stop], widths[block.start : block.stop])
+        textwrap.indent(
+            _wrapped(row[block.start : block.stop], widths[block.start : block.stop]),
+            _INDENT if block.start else "",
+        )
         for block in blocks
+        if any(row[block.start : block.stop])
     )

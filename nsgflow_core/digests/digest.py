@@ -76,7 +76,8 @@ class Digests:
 
     `turned` gives what the rules say of a group if they let it pass by now, else "". `changed`
     gives the last change on the path of groups that have just begun, by their ids; it is asked
-    once a digest at most, with the times of their first flows.
+    once a digest at most, with the times of their first flows. `scope` tells these digests from
+    others that may tell of the same groups: each ends only what it began. `look` is as in `Digest`.
     """
 
     store: StateStore
@@ -92,6 +93,8 @@ class Digests:
     turned: Callable[[Life], str] = field(default=lambda _: "")
     changed: Changed = field(default=lambda _begun, _groups: {})
     looks: Looks = field(default_factory=Looks)
+    scope: str = ""
+    look: tuple[str, ...] = ()
 
     def run(self) -> DigestReport:
         """Read what is new, and post the digest that is due, if one is.
@@ -196,8 +199,9 @@ class Digests:
             silenced=silenced,
             behind_groups=len(behind),
             behind_flows=sum(at.flows for at in held if id(at) in behind),
+            look=self.look,
         )
-        lives |= grown(due, lives, state.over, digest.id, now)
+        lives |= grown(due, lives, state.over, digest.id, now, self.scope)
         about = {name: lives[name].about for name in telling if name in lives}
         begun = {name: at.began for name, at in about.items() if not at.times}
         changed = self.changed(begun, due) if begun else {}

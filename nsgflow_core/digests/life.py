@@ -5,6 +5,7 @@ came of it for a while in which each log that had it went on, or when the rules 
 all that was denied. Of a log that has stopped nobody knows.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -118,10 +119,12 @@ def grown(
     over: Mapping[str, int],
     digest: str,
     now: float,
+    scope: str = "",
 ) -> dict[str, Life]:
     """The lives of groups that a digest tells, as far as there is room; `over` as in `begun`.
 
-    The first ones are incidents of their own, the others are one, by the id of the digest.
+    The first ones are incidents of their own, the others are one, by the id of the digest. What
+    has another `scope` tells of the same group as an incident of its own.
     """
     made: dict[str, Life] = {}
     room = MAX_ALL_LOGS - sum(len(life.logs) for life in lives.values())
@@ -131,13 +134,21 @@ def grown(
         if known is None and len(lives) + len(made) >= MAX_LIVES:
             continue
         life = known.with_more(tally) if known else begun(tally, over.get(name, 0))
-        if known is None and place >= MAX_INCIDENTS:
-            life = replace(life, incident=digest)
+        if known is None:
+            own = incident_of(name, scope)
+            life = replace(life, incident=own if place < MAX_INCIDENTS else digest)
         room -= len(life.logs) - (len(known.logs) if known else 0)
         if room < 0:
             life = replace(life, logs={MANY_LOGS: life.last})
         made[name] = replace(life, times=life.times + 1, told=now)
     return made
+
+
+def incident_of(name: str, scope: str) -> str:
+    """What a group is told as by who has this scope."""
+    if not scope:
+        return name
+    return hashlib.blake2b(f"{scope}\0{name}".encode(), digest_size=16).hexdigest()
 
 
 def only_source(tally: Tally) -> str:

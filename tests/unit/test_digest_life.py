@@ -1,6 +1,7 @@
 """The life of groups: what is one, when it is told again, and what is evidence of its end."""
 
 import hashlib
+import subprocess
 from datetime import UTC, datetime
 
 import msgspec
@@ -160,6 +161,17 @@ def test_a_group_that_comes_again_does_not_begin_before_its_last_end() -> None:
     assert begun(one, AT + 1000).began == AT + 600_000
 
 
+def test_what_two_webhooks_or_deployments_tell_is_an_incident_each() -> None:
+    """Neither ends what the other may still see; what was begun keeps its incident."""
+    one = tally()
+    (first,) = grown([one], {}, {}, "d", NOW, "logs/state/webhook").values()
+    (second,) = grown([one], {}, {}, "d", NOW, "logs/state/webhook_2").values()
+    assert len({first.incident, second.incident, one.key.id, "d"}) == 4
+    older = {one.key.id: replace(first, incident=one.key.id)}
+    (again,) = grown([one], older, {}, "d", NOW, "logs/state/webhook").values()
+    assert again.incident == one.key.id
+
+
 def test_interfaces_are_counted_once() -> None:
     """Whichever logs tell of them."""
     one = Tally(tally().key, 1, AT, AT, seen_in={"A:1": AT, "A:2": AT, "B:1": AT})
@@ -215,7 +227,7 @@ def test_rules_that_have_turned() -> None:
     ("protocol", "example", "command"),
     [
         ("TCP", "10.0.0.4 10.0.1.4 3389", "nsgflow why 10.0.0.4 10.0.1.4:3389"),
-        ("UDP", "fd00::1 fd00::2 53", "nsgflow why fd00::1 [fd00::2]:53 --protocol udp"),
+        ("UDP", "fd00::1 fd00::2 53", "nsgflow why fd00::1 '[fd00::2]:53' --protocol udp"),
         ("ICMP", "10.0.0.4 10.0.1.4 0", "nsgflow why 10.0.0.4 10.0.1.4 --protocol icmp"),
         ("ICMP", "fd00::1 fd00::2 ", "nsgflow why fd00::1 fd00::2 --protocol icmp"),
     ],
@@ -224,9 +236,29 @@ def test_the_command_that_looks_into_it(protocol: str, example: str, command: st
     """Ready to be pasted, and taken by the command line; none for what no rule denied."""
     key = replace(tally().key, protocol=protocol)
     one = Tally(key, 1, AT, AT, examples=Sample((example,)))
-    assert wording.why(one) == command
-    assert wording.why(replace(one, key=replace(key, cause="platform"))) == ""
-    assert wording.why(tally()) == ""
+    made = Digest("d1", NOW, (one,))
+    assert wording.why(made, one) == command
+    assert wording.why(made, replace(one, key=replace(key, cause="platform"))) == ""
+    assert wording.why(made, tally()) == ""
+    look = replace(made, look=("mylogs", "--inventory"))
+    src, dst = command.split(" ")[2:4]
+    assert wording.why(look, one).startswith(f"nsgflow why {src} {dst} mylogs --inventory")
+
+
+def test_the_command_is_pasted_as_it_is() -> None:
+    """A shell takes nothing in it for its own, whatever a log has for a protocol."""
+    hostile = "$(touch x) `id`; 'rm' \"-rf\" & *\n"
+    one = Tally(replace(tally().key, protocol=hostile), 1, AT, AT, examples=Sample(("::1 ::2 53",)))
+    said = wording.why(Digest("d1", NOW, (one,), look=("mylogs",)), one)
+    words = subprocess.run(
+        ["bash", "-c", f"nsgflow() {{ printf '%s\\n' \"$@\"; }}; {said}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert words[:4] == ["why", "::1", "[::2]:53", "mylogs"]
+    assert words[4] == "--protocol"
+    assert words[5:] == ["$(touch x) `id`; 'rm' \"-rf\" & *"]
 
 
 OLD_STATE = b"""{"completed":1795421000.0,"waiting":[[

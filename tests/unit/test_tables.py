@@ -55,7 +55,7 @@ def test_sentences_are_wrapped_in_their_column() -> None:
 
 @given(
     st.lists(
-        st.tuples(*[st.text(st.sampled_from("ab资 "), max_size=30)] * 4).map(
+        st.tuples(*[st.text(st.sampled_from("ab资 "), max_size=90)] * 4).map(
             lambda row: tuple(" ".join(cell.split()) for cell in row)
         ),
         min_size=1,
@@ -64,14 +64,29 @@ def test_sentences_are_wrapped_in_their_column() -> None:
     st.integers(60, 200),
 )
 def test_fits_and_breaks_no_word(rows: list[tuple[str, ...]], width: int) -> None:
-    """No line is wider than the terminal unless one cell is; every word stands whole."""
+    """No line is wider than the terminal unless a word is; every word stands whole."""
     lines = drawn(TITLES, rows, width)
-    widest = max(tables.width_of(cell) for row in rows for cell in row)
-    assert max(map(tables.width_of, lines)) <= max(width, widest + 4)
+    longest = max(tables.width_of(word) for row in rows for cell in row for word in cell.split(" "))
+    assert max(map(tables.width_of, lines)) <= max(width, longest + 4)
     words = " ".join(lines).split()
     assert sorted(words) == sorted(
         " ".join(cell for row in (TITLES, *rows) for cell in row).split()
     )
+
+
+def test_a_cell_wider_than_the_terminal_is_wrapped() -> None:
+    """Where each column has lines of its own, too."""
+    long = "the rules of this NSG are not known, nor those of any other here"
+    assert drawn(TITLES, [("WEB-NSG", long, "198.51.100.7", "3389")], 30) == [
+        "NSG",
+        "    rule",
+        "    source        port",
+        "WEB-NSG",
+        "    the rules of this NSG are",
+        "    not known, nor those of",
+        "    any other here",
+        "    198.51.100.7  3389",
+    ]
 
 
 def test_nothing_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
