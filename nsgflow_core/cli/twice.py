@@ -37,7 +37,8 @@ class Twice:
                 return
             group = place.group
             key = (
-                time // 1000, group.mac, direction, protocols[protocol], src, src_port, dst, dst_port,
+                time // 1000, group.mac, direction, protocols[protocol],
+                src, src_port, dst, dst_port,
             )  # fmt: skip
             self._meet(key, in_vnet_log=group.record.version == _VNET_LOG)
 
