@@ -20,14 +20,15 @@ from devtools.azurite import ACCOUNT, Azurite, azurite
 from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
 from devtools.meter import Meter, metered
 from devtools.nic import NSG_CONTAINER
+from nsgflow_core.cli.download import Download
 from nsgflow_core.cli.options import Wanted
 from nsgflow_core.cli.query import Defaults, Query
-from nsgflow_core.cli.read import Download, Log, Reader
+from nsgflow_core.cli.read import Log, Reader
 from nsgflow_core.cli.text import lines
-from nsgflow_core.delivery.parts import Source
 from nsgflow_core.delivery.reading import WINDOW
-from nsgflow_core.logs.blocks import BlockList, FlowLogs
+from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import parse_path
+from nsgflow_core.logs.source import BlockList, Source
 from nsgflow_core.model import BlobRef
 
 _NSGS = 20
@@ -163,7 +164,8 @@ class _Distant:
 
 def _windows(source: _Distant, pool: ThreadPoolExecutor, log: Log) -> Iterator[int]:
     """Download a log as a query does, and leave it at that; the sizes of its windows."""
-    return (len(piece) for piece, _ in Download(source, pool, log, WINDOW).pieces())
+    download = Download(source, pool, log.ref, log.size, log.etag, WINDOW)
+    return (len(piece) for piece, _ in download.pieces())
 
 
 def _query(source: Source, hours: Iterable[Sequence[Log]]) -> int:

@@ -23,7 +23,7 @@ from devtools.flowlogs import BlobWriter, Nic, nsg_path, random_record
 from devtools.functions_host import FunctionsHost
 from nsgflow_core.telemetry import quiet_sdks
 
-_UPDATES = int(os.environ.get("BENCH_SOAK", "20000"))
+_UPDATES = int(os.environ.get("BENCH_SOAK", "60000"))
 _NICS = 30
 _AN_HOUR = 60
 """Updates of one blob; then the next hour begins, as it does on Azure."""

@@ -3,14 +3,18 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from devtools import shell
+from devtools.man_page import EXIT_STATUSES, SIGN_IN
 
 _COMMANDS = (
     *("", "flows", "denied", "why", "simulate", "coverage", "report", "export", "sql"),
+    "logs",
     *("tail", "checkpoints", "replay", "inventory", "run", "check"),
     *("dead-letters", "dead-letters list", "dead-letters show", "dead-letters resend"),
     *("silence", "silence add", "silence list", "silence end", "mark"),
+    *("help", "help filter", "completion"),
 )
 _INTRODUCTION = """\
 # The command line
@@ -23,18 +27,13 @@ uvx --from '.[cli]' nsgflow --help   # without installing anything
 pip install '.[cli]'                 # then nsgflow …, or python -m nsgflow_core …
 ```
 
-`flows`, `denied`, `why`, `simulate`, `report`, `export`, `sql` and `tail` need nothing deployed.
+`flows`, `denied`, `why`, `simulate`, `logs`, `report`, `export`, `sql` and `tail` need nothing
+deployed.
 All but `tail` read files, folders (as `azcopy` keeps them) and `-`, compressed with gzip or not,
 and open no socket then. Of the storage account that the flow logs are sent to they read what is
 asked for, and sign in with the first of these that is there.
 
-| | |
-|---|---|
-| a SAS behind `?` of the URL that `--account-name` takes | for that account alone |
-| `AZURE_STORAGE_CONNECTION_STRING` | for the account that it is of; also how to read Azurite |
-| `STORAGE_ACCOUNT_KEY` | as with get_nsg_logs |
-| `AZURE_STORAGE_KEY`, `AZURE_STORAGE_SAS_TOKEN` | as with az, for `AZURE_STORAGE_ACCOUNT` |
-| none of them | who is signed in (`az login`, managed identity), as Storage Blob Data Reader |
+{sign_in}
 
 `--account-name` takes the name of an account, its resource id, or the URL of its blob service, also
 in clouds other than the public one; it may be given several times. What is typed comes before what
@@ -44,8 +43,18 @@ account is named.
 An option that adds up may be repeated: `--filter`, `--ip` and `--port` add a condition each,
 `--nsg-name` and `--account-name` one more to read. Any other option given twice is an error.
 
-Times are UTC: `2026-11-23T08:00`, `14:00` (the last one), `yesterday`, `now`, `90s`, `1h30m`, `3d`
-ago, or seconds since the epoch.
+Times are given as people write them: `14:00` (the last one), `yesterday 22:30`,
+`2026-11-23 08:00`, `90s`, `1h30m` or `3d` ago, seconds since the epoch. What names no zone (`Z`,
+`+02:00`) is local time, or UTC with `--utc`; where clocks are put back, a span has both of the
+hours that come twice. Times shown are local on a terminal and UTC in files, pipes and with
+`--utc`; each says its offset. The lines of `flows` have the record's time, as get_nsg_logs has.
+
+Where no time is asked for, the last sixty minutes are; `flows` reads the newest hourly log of each
+NSG, as get_nsg_logs does, and files are read whole. Where an account has no logs of the last sixty
+minutes, the newest of each NSG are shown and stderr says how old they are. What the defaults
+leave out (probes of the load balancer; with `flows` outbound flows) is counted on stderr, with the
+flag that shows it. Naming an address, a port, a rule or an NSG shows all of it; in `flows` with a
+flag that get_nsg_logs has not.
 
 With an inventory (`--inventory`, or the deployed function's where its `AzureWebJobsStorage` is in
 the environment) NSGs have names where logs have GUIDs, also in `--nsg-name`, and VMs (`group/name`)
@@ -68,17 +77,10 @@ the deployed function from the environment, by the same names;
 [configuration.md](configuration.md) has them.
 What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 
-| exit status | |
-|---|---|
-| 0 | done |
-| 1 | failed, or `check` found something missing or wrong; the reason and its mend are on stderr |
-| 2 | wrong usage or settings |
-| 3 | something could not be read, or was being worked on: it is named on stderr, the rest shown |
-| 4 | `simulate`: a change that `--fail-on` names is there |
-| 130 | interrupted |
-| 141 | the reader of the pipe went away |
+{statuses}
 
-Progress bars and colours are for terminals only; `NO_COLOR` switches colours off.
+Progress bars are for terminals only, and so are colours; `NO_COLOR` switches these off. What is
+typed comes before both: `--color always` (for `| less -R`) and `--color never`.
 """
 
 
@@ -88,13 +90,21 @@ def cli() -> str:
         f"## {f'nsgflow {command}'.strip()}\n\n```\n{_help(command.split())}```\n"
         for command in _COMMANDS
     )
-    return f"{_INTRODUCTION}\n{helps}"
+    introduction = _INTRODUCTION.replace("{sign_in}", _table("| | |", SIGN_IN)).replace(
+        "{statuses}", _table("| exit status | |", EXIT_STATUSES)
+    )
+    return f"{introduction}\n{helps}"
+
+
+def _table(heading: str, rows: Sequence[tuple[str, str]]) -> str:
+    return "\n".join([heading, "|---|---|", *(f"| {name} | {told} |" for name, told in rows)])
 
 
 def _help(arguments: list[str]) -> str:
-    """What --help says on a terminal of 80 columns."""
+    """What --help, or `help` with a topic, says on a terminal of 80 columns."""
+    topic = arguments[:1] == ["help"] and len(arguments) > 1
     done = subprocess.run(
-        [sys.executable, "-m", "nsgflow_core", *arguments, "--help"],
+        [sys.executable, "-m", "nsgflow_core", *arguments, *([] if topic else ["--help"])],
         env=shell.without(os.environ) | {"COLUMNS": "80", "NO_COLOR": "1"},
         check=True,
         capture_output=True,

@@ -2,8 +2,9 @@
 
 Starts Azurite and the local stand-ins, points the app's settings at them, imports function_app.py
 in a small Functions host, and writes flow logs block by block as Azure does. The totals at the end
-compare what was written with what was delivered, flow by flow; nothing in them is assumed. The
-exit status is 0 only if every denied flow was delivered exactly once to both sinks.
+compare what was written with what was delivered, flow by flow; nothing in them is assumed. Before
+them stand the digest that people got, and what the command line says of the same logs. The exit
+status is 0 only if every denied flow was delivered exactly once to both sinks.
 """
 
 import argparse
@@ -18,14 +19,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from azure.storage.blob import BlobServiceClient
 from rich.console import Console
 from rich.table import Table
 
-from devtools import shell
+from devtools import demo_asked, demo_estate, shell
 from devtools.azurite import AzuriteError, azurite
+from devtools.chat import chat
 from devtools.demo_logs import NoFlowLogError, Written, write_file, write_hours
 from devtools.demo_view import View, place_of
 from devtools.functions_host import FunctionsHost
@@ -33,9 +37,11 @@ from devtools.identity import identity
 from devtools.ingestion import Ingestion, ingestion
 from devtools.meter import Meter, metered
 from devtools.nic import NSG_CONTAINER, VNET_CONTAINER
+from devtools.resource_manager import RESOURCE, resource_manager
 from devtools.tls import make_certificate
 from devtools.truth import Comparison, compare, compare_alerts, row_key
 from devtools.webhook import Webhook, webhook
+from nsgflow_core.estate import arm
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,6 +51,8 @@ DRAIN_SECONDS = 60.0
 MAX_SWEEPS = 3
 FLOWS_SHOWN = 200
 PROBLEMS_SHOWN = 5
+# Of a log from elsewhere nobody here knows the network.
+_OF_THE_ESTATE = {"NSGFLOW_INVENTORY": "resourcegraph", "NSGFLOW_WEBHOOK_2_FILTER": "!src=internet"}
 _TERMINAL = ("TERM", "COLUMNS", "LINES")
 
 
@@ -97,6 +105,12 @@ def _run(console: Console, log: Path | None, seconds: float, trigger: str) -> in
         logs = stack.enter_context(ingestion(schema, tokens, certificate))
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         hook = stack.enter_context(webhook(secret))
+        people = stack.enter_context(chat("slack"))
+        if log is None:
+            azure = stack.enter_context(resource_manager(tokens, certificate))
+            azure.tables = demo_estate.tables()
+            # As a name server would that calls the stand-in by Azure's name.
+            arm.CLOUDS["AZURE_PUBLIC_CLOUD"] = arm.Cloud(azure.endpoint, RESOURCE, "westeurope")
         _set_environment(
             {
                 "FlowLogs": meter.connection_string,
@@ -107,6 +121,9 @@ def _run(console: Console, log: Path | None, seconds: float, trigger: str) -> in
                 "NSGFLOW_LOGS_OMIT": "none",  # what was delivered is told by its blob
                 "NSGFLOW_WEBHOOK_URL": hook.url,
                 "NSGFLOW_WEBHOOK_SECRET": secret,
+                "NSGFLOW_WEBHOOK_2_URL": people.url,
+                "NSGFLOW_WEBHOOK_2_FORMAT": people.kind,
+                **({} if log is not None else _OF_THE_ESTATE),
                 "REQUESTS_CA_BUNDLE": str(certificate.bundle),
                 **tokens.environment(),
             }
@@ -124,19 +141,31 @@ def _run(console: Console, log: Path | None, seconds: float, trigger: str) -> in
                 write_hours(service, written, host.blob_created, view.tick, seconds)
             else:
                 write_file(service, written, host.blob_created, view.tick, log)
-            view.phase = "finishing"
-            _drain(host, view)
-            view.phase = "sweeping"
-            for _ in range(MAX_SWEEPS):
-                if logs.accepted >= len(written.denied) and _alerted(hook) >= len(written.denied):
-                    break
-                host.fire_timer("sweep")
-                _drain(host, view)
-            view.phase = "done"
-            view.tick(force=True)
+            _finish(host, view)
         if log is not None:
             _print_flows(console, logs)
-        return _report(console, written, meter, logs, hook, host, time.monotonic() - started)
+        for message in people.messages:
+            demo_asked.show_message(console, message)
+        answered = log is not None or _ask(console, storage.connection_string)
+        seconds_in_all = time.monotonic() - started
+        proven = _report(console, written, meter, logs, hook, host, seconds_in_all)
+        return 0 if proven and answered else 1
+
+
+def _finish(host: FunctionsHost, view: View) -> None:
+    """Let what events brought be delivered, then what they missed, and people be told."""
+    view.phase = "finishing"
+    _drain(host, view)
+    view.phase = "sweeping"
+    wanted = len(view.written.denied)
+    for _ in range(MAX_SWEEPS):
+        host.fire_timer("sweep")
+        _drain(host, view)
+        if view.logs.accepted >= wanted and _alerted(view.hook) >= wanted:
+            break
+    host.fire_timer("digest_2")
+    view.phase = "done"
+    view.tick(force=True)
 
 
 def _set_environment(settings: dict[str, str]) -> None:
@@ -159,17 +188,28 @@ def _drain(host: FunctionsHost, view: View) -> None:
     view.tick(force=True)
 
 
+def _ask(console: Console, connection_string: str) -> bool:
+    """Ask at the command line, which reads logs and inventory itself; whether it answered."""
+    names = ("AZURE_STORAGE_CONNECTION_STRING", "AzureWebJobsStorage")
+    settings = dict.fromkeys(names, connection_string)
+    denied = ("denied", "--since", "3h", "--filter", "!src=internet")
+    why = ("why", "web1", "sql1:1433", "--since", "3h")
+    return all(demo_asked.ask(console, settings, *words) == 0 for words in (denied, why))
+
+
 def _alerted(hook: Webhook) -> int:
     return sum(alert["data"]["flows"] for alert in hook.unique)
 
 
 def _print_flows(console: Console, logs: Ingestion) -> None:
-    console.print(f"{len(logs.rows)} denied flows", style="bold", highlight=False)
+    console.print(
+        f"{len(logs.rows)} denied flow{'s' * (len(logs.rows) != 1)}", style="bold", highlight=False
+    )
     for row in logs.rows[:FLOWS_SHOWN]:
-        name, rule, direction, port = place_of(row)
-        protocol = port.partition(" ")[0]
+        name, rule, _, _ = place_of(row)
         ends = f"{row['SrcIp']} → {row['DestIp']}:{row['DestPort']}"
-        line = f"  {row['FlowTime']} {name} {rule} {direction} {protocol} {ends}"
+        how = f"{row['FlowDirection']} {row['L4Protocol']}"
+        line = f"  {row['FlowTime']} {name} {rule} {how} {ends}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if len(logs.rows) > FLOWS_SHOWN:
         console.print(f"  and {len(logs.rows) - FLOWS_SHOWN} more")
@@ -183,15 +223,16 @@ def _report(
     hook: Webhook,
     host: FunctionsHost,
     seconds: float,
-) -> int:
-    """Print the totals; returns the exit status."""
-    rows = compare(written.denied, logs.rows)
+) -> bool:
+    """Print the totals; returns whether all came exactly once."""
+    rows = compare(written.denied, [_named(row) for row in logs.rows])
     alerts = compare_alerts(written.denied, hook.alerts)
     read = sum(
         count
         for name, count in meter.downloaded.items()
         if name.startswith((NSG_CONTAINER, VNET_CONTAINER))
     )
+    console.print()
     table = Table(title="totals", title_justify="left", show_header=False)
     table.add_row("flows written", f"{written.flows}, of them {len(written.denied)} denied")
     table.add_row("updates", f"{written.updates} to {len(written.sizes)} blobs")
@@ -220,7 +261,12 @@ def _report(
     good = f"each of {len(written.denied)} denied flows was delivered exactly once to both sinks"
     verdict = good if proven else "NOT every denied flow was delivered exactly once to both sinks"
     console.print(verdict, style="bold green" if proven else "bold red")
-    return 0 if proven else 1
+    return proven
+
+
+def _named(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row with the NSG's id for its GUID, as the first rows may still have it."""
+    return {**row, "AclGroup": demo_estate.NSG_IDS.get(row["AclGroup"], row["AclGroup"])}
 
 
 def _verdict(comparison: Comparison) -> str:

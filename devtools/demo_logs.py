@@ -7,16 +7,15 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import BlobServiceClient
 
-from devtools.flowlogs import BlobWriter, random_record
-from devtools.nic import NSG_CONTAINER, VNET_CONTAINER, Nic, nsg_path, vnet_path
+from devtools.demo_estate import NSG_IDS, PROXY, SQL
+from devtools.demo_traffic import MINUTES, SEED, logs_of, minutes_of
+from devtools.flowlogs import BlobWriter
+from devtools.nic import NSG_CONTAINER, VNET_CONTAINER
 from devtools.truth import FlowKey, TrueFlow, flow_key, flows_of_log
-
-MINUTES = 60
-SEED = 20260801
 
 # Share of events that never come, besides those of two blobs' last updates.
 WITHHELD = 0.03
@@ -41,7 +40,7 @@ class Written:
         updates: commits so far.
         withheld: commits whose event was not delivered.
         flows: tuples written, denied or not.
-        denied: keys of the denied ones.
+        denied: keys of the denied ones, with ids of NSGs where logs have GUIDs.
         sizes: bytes of each blob, by container/path.
         announced: time.monotonic() just after the commit of each record whose event was
             delivered, by the first two parts of its flows' keys.
@@ -65,28 +64,13 @@ class Written:
         self.updates += 1
         self.flows += len(flows)
         self.sizes[source_blob] = size
-        keys = [flow_key(flow, source_blob) for flow in flows if flow.denied]
+        named = (dataclasses.replace(at, acl=NSG_IDS.get(at.acl, at.acl)) for at in flows)
+        keys = [flow_key(flow, source_blob) for flow in named if flow.denied]
         self.denied += keys
         if announced:
             self.announced |= dict.fromkeys((key[:2] for key in keys), time.monotonic())
         else:
             self.withheld += 1
-
-
-@dataclasses.dataclass(frozen=True)
-class _Log:
-    """One NIC's log of one hour."""
-
-    nic: Nic
-    version: Literal[2, 4]
-    container: str
-    hour: dt.datetime
-    writer: BlobWriter
-    last_event_comes: bool
-
-    @property
-    def source_blob(self) -> str:
-        return f"{self.container}/{self.writer.path}"
 
 
 def write_hours(
@@ -96,29 +80,38 @@ def write_hours(
     tick: Callable[[], None],
     seconds: float,
 ) -> None:
-    """Write the previous and the current hour of five NICs, an update a minute each.
+    """Write the last two hours of five NICs, an update a minute each.
 
     Args:
         service: where to write.
         written: is kept up to date with what was written.
-        announce: called for each commit, but for some whose event never comes; in two blobs that
-            is the last one, so that nothing but the sweep can find it.
+        announce: called for each commit, but for some whose event never comes; in two logs that
+            is the last one of each hour that is over, so that nothing but the sweep can find it.
         tick: called after each commit.
         seconds: over which the 600 updates are spread, if the machine keeps up.
     """
-    rng = random.Random(SEED)
-    now = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    losses = random.Random(SEED)
+    now = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
     containers = {name: service.create_container(name) for name in (NSG_CONTAINER, VNET_CONTAINER)}
-    hours = [_logs_of(hour, containers) for hour in (now - dt.timedelta(hours=1), now)]
-    written.planned = sum(len(logs) for logs in hours) * MINUTES
-    start = time.monotonic()
-    for logs in hours:
-        for minute in range(MINUTES):
-            for log in logs:
-                due = start + seconds * written.updates / written.planned
-                time.sleep(max(0.0, due - time.monotonic()))
-                _write_minute(log, minute, written, announce, rng)
-                tick()
+    writers: dict[str, BlobWriter] = {}
+    written.planned = len(logs_of(now)) * MINUTES
+    begun = time.monotonic()
+    for log, record in minutes_of(now - dt.timedelta(minutes=MINUTES)):
+        due = begun + seconds * written.updates / written.planned
+        time.sleep(max(0.0, due - time.monotonic()))
+        writer = writers.get(log.path)
+        if writer is None:
+            writer = BlobWriter(containers[log.container], log.path, SEED + len(writers))
+            writers[log.path] = writer
+        writer.append(record.data)
+        lost = losses.random() < WITHHELD
+        if record.time[14:16] == "59":
+            lost = log.nic in (SQL, PROXY) and record.time[:13] != f"{now:%Y-%m-%dT%H}"
+        source_blob = f"{log.container}/{log.path}"
+        written.add(source_blob, writer.size, list(record.flows), announced=not lost)
+        if not lost:
+            announce(log.container, log.path)
+        tick()
 
 
 def write_file(
@@ -194,53 +187,6 @@ def _check_record(record: object, number: int) -> None:
     for name in ("time", "resourceId" if is_nsg else "flowLogResourceID"):
         if not isinstance(record.get(name), str):
             raise NoFlowLogError(f"record {number} has no {name}, of which the log's path is made")
-
-
-def _logs_of(hour: dt.datetime, containers: dict[str, ContainerClient]) -> list[_Log]:
-    """The five logs of an hour; of the previous hour's, two lose their last event."""
-    web = Nic("000D3AF87856", "10.5.16.4", "PROD-WEB-NSG")
-    sql = Nic("000D3AF8801A", "10.5.17.5", "PROD-SQL-NSG")
-    jump = Nic("002248814162", "10.5.18.6", "JUMPBOX-NSG")
-    app = Nic("6045BDBA5272", "10.6.0.4", "AKS-NODES-NSG", vnet="apps-vnet")
-    gateway = Nic("00224871C205", "10.6.1.5", "GATEWAY-NSG", vnet="apps-vnet")
-    # Azure writes either the NSG's resource id or a GUID as aclID.
-    app = dataclasses.replace(app, acl_id=app.nsg_id)
-    forms: dict[str, Literal["id", "short"]] = {app.mac: "id", gateway.mac: "short"}
-    plan: list[tuple[Nic, Literal[2, 4], str, str]] = [
-        *((nic, 2, NSG_CONTAINER, nsg_path(nic, hour)) for nic in (web, sql, jump)),
-        *((nic, 4, VNET_CONTAINER, vnet_path(nic, hour, forms[nic.mac])) for nic in (app, gateway)),
-    ]
-    current = hour + dt.timedelta(hours=1) > dt.datetime.now(dt.UTC)
-    return [
-        _Log(
-            nic,
-            version,
-            container,
-            hour,
-            BlobWriter(containers[container], path, SEED + number),
-            last_event_comes=current or nic not in {sql, gateway},
-        )
-        for number, (nic, version, container, path) in enumerate(plan)
-    ]
-
-
-def _write_minute(
-    log: _Log, minute: int, written: Written, announce: Announce, rng: random.Random
-) -> None:
-    record = random_record(
-        log.nic,
-        log.hour + dt.timedelta(minutes=minute, seconds=59, milliseconds=rng.randrange(1000)),
-        rng,
-        version=log.version,
-        tuples=rng.randrange(5, 40),
-        denied_share=rng.choice((0.0, 0.05, 0.1, 0.3)),
-        index=minute,
-    )
-    log.writer.append(record.data)
-    comes = log.last_event_comes if minute == MINUTES - 1 else rng.random() >= WITHHELD
-    written.add(log.source_blob, log.writer.size, list(record.flows), announced=comes)
-    if comes:
-        announce(log.container, log.writer.path)
 
 
 def _place(record: dict[str, Any], flows: list[TrueFlow]) -> tuple[str, str]:

@@ -20,10 +20,10 @@ from devtools.webhook import Webhook
 # Between two refreshes of the table, and between two plain lines, in seconds.
 LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 2.0
-ROWS_SHOWN = 14
+ROWS_SHOWN = 16
 
 Place = tuple[str, str, str, str]
-"""NSG, rule, direction, protocol and port of a denied flow."""
+"""NSG, rule, protocol and port, and from whom to whom."""
 
 
 @dataclasses.dataclass
@@ -74,8 +74,7 @@ class View:
             return
         self.console.print(self._line(), highlight=False, soft_wrap=True)
         for place in new:
-            name, rule, direction, port = place
-            text = f"  denied: {name} {rule} {direction} {port}"
+            text = f"  denied: {' '.join(place)}"
             self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _take_rows(self) -> list[Place]:
@@ -98,8 +97,8 @@ class View:
         )
 
     def _picture(self) -> Group:
-        table = Table(title="denied flows as found", title_justify="left", expand=False)
-        for heading in ("NSG", "rule", "direction", "port"):
+        table = Table(title="denied flows as found", title_justify="left", box=None)
+        for heading in ("NSG", "rule", "port", "who to whom"):
             table.add_column(heading)
         table.add_column("flows", justify="right")
         for place, count in self.found.most_common(ROWS_SHOWN):
@@ -113,7 +112,19 @@ class View:
 def place_of(row: Mapping[str, Any]) -> Place:
     """Where a denied flow was dropped, as a reader would say it."""
     name = row["AclName"] or row["AclGroup"]
-    return name, row["AclRule"], row["FlowDirection"], f"{row['L4Protocol']} {row['DestPort']}"
+    return name, row["AclRule"], f"{row['L4Protocol']} {row['DestPort']}", _ends_of(row)
+
+
+def _ends_of(row: Mapping[str, Any]) -> str:
+    """From whom to whom by the inventory's names; without one the direction alone."""
+    source, target = (
+        row[vm].rpartition("/")[2] or row[subnet].rpartition("/")[2]
+        for vm, subnet in (("SrcVm", "SrcSubnet"), ("DestVm", "DestSubnet"))
+    )
+    if not source and not target:
+        return str(row["FlowDirection"])
+    far = "internet" if row["FlowType"] == "ExternalPublic" else str(row["FlowType"])
+    return f"{source or far} → {target or far}"
 
 
 def size(count: int) -> str:

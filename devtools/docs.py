@@ -1,19 +1,23 @@
 """The parts of the docs that are made from the code: `python -m devtools.docs [--check]`.
 
-docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, docs/cli.md from
-the command line's own --help, docs/parameters.md from infra/main.bicep where its compiler is, and
-the table of costs in docs/deployment.md from devtools/cost.py.
+docs/columns.md comes from nsgflow_core/schema.json, the one source of the columns, docs/cli.md and
+docs/nsgflow.1 from the command line's own definitions, docs/parameters.md from infra/main.bicep
+where its compiler is, the table of costs in docs/deployment.md from devtools/cost.py, the filter
+terms in docs/configuration.md from nsgflow_core/terms.py, and docs/pictures from the demo's data.
 """
 
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
 
-from devtools import bicep, cost
+from devtools import bicep, cost, pictures
 from devtools.cli_docs import cli
+from devtools.man_page import man_page
 from devtools.parameter_docs import parameters
+from nsgflow_core import terms
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,8 +43,38 @@ def columns() -> str:
 def deployment() -> str:
     """docs/deployment.md with the table of costs between its marks."""
     text = (ROOT / "docs" / "deployment.md").read_text()
-    between = re.compile(r"(<!-- cost: .*? -->\n).*(<!-- /cost -->)", re.DOTALL)
-    return between.sub(lambda at: f"{at[1]}\n{cost.table()}\n\n{at[2]}", text)
+    return _between(text, "cost", cost.table())
+
+
+def _between(text: str, mark: str, made: str) -> str:
+    """A text with this between two of its marks."""
+    between = re.compile(rf"(<!-- {mark}: .*? -->\n).*(<!-- /{mark} -->)", re.DOTALL)
+    return between.sub(lambda at: f"{at[1]}\n{made}\n\n{at[2]}", text)
+
+
+def configuration() -> str:
+    """docs/configuration.md with filter terms between its marks."""
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    lines = [
+        *(f"- {sentence}" for sentence in terms.GRAMMAR),
+        "",
+        "| key | values | example | matches |",
+        "|---|---|---|---|",
+        *(
+            f"| `{key}` | {told.values} | `{told.example}` | {told.matches} |"
+            for key, told in terms.KEYS.items()
+        ),
+    ]
+    examples = [
+        "| filter | what passes |",
+        "|---|---|",
+        *(f"| `{example}` | {passes} |" for example, passes in terms.EXAMPLES),
+    ]
+    return _between(_between(text, "terms", "\n".join(lines)), "examples", "\n".join(examples))
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
 
 
 def main() -> int:
@@ -50,11 +84,16 @@ def main() -> int:
     check = parser.parse_args().check
     stale = []
     made = {"columns.md": columns(), "cli.md": cli(), "deployment.md": deployment()}
+    made |= {"configuration.md": configuration(), "nsgflow.1": man_page()}
     if bicep.find() is not None:  # without the compiler it stays as it is
         made["parameters.md"] = parameters()
+    if hasattr(os, "openpty"):  # not on Windows
+        made |= pictures.current()
     for name, text in made.items():
         path = ROOT / "docs" / name
-        if check and (not path.exists() or path.read_text() != text):
+        if path.name == pictures.DIGEST and not check and not _is(path, text):
+            pictures.photograph_report()
+        if check and not _is(path, text):
             stale.append(name)
         elif not check:
             path.write_text(text)

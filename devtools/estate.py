@@ -267,6 +267,7 @@ def rule(
     direction: str = "Inbound",
     protocol: str = "Tcp",
     source: str = "*",
+    target: str = "*",
     port: str = "*",
 ) -> Row:
     """The properties of an NSG's rule."""
@@ -277,7 +278,7 @@ def rule(
         "protocol": protocol,
         "sourceAddressPrefix": source,
         "sourcePortRange": "*",
-        "destinationAddressPrefix": "*",
+        "destinationAddressPrefix": target,
         "destinationPortRange": port,
     }
 

@@ -345,12 +345,12 @@ def _random_groups(
         protocol = "U" if port in {53, 123} else "T"
         ends = f"{source},{target},{rng.randrange(1024, 65536)},{port}"
         milliseconds = last - rng.randrange(60_000)
-        text = _tuple_text(version, milliseconds, ends, protocol, direction, is_denied, rng)
+        text = tuple_text(version, milliseconds, ends, protocol, direction, is_denied, rng)
         texts.setdefault(rule, []).append(text)
     return [Group(rule, tuple(group)) for rule, group in texts.items()]
 
 
-def _tuple_text(
+def tuple_text(
     version: int,
     milliseconds: int,
     ends: str,
@@ -359,6 +359,7 @@ def _tuple_text(
     denied: bool,  # noqa: FBT001  # positional like the fields of the tuple it writes
     rng: random.Random,
 ) -> str:
+    """A tuple whose ends are "source,target,source port,port"; state and counters are random."""
     state = "B" if denied else rng.choice("BBCE")
     counters = (
         f"{rng.randrange(1, 90)},{rng.randrange(60, 99_000)},"

@@ -19,7 +19,7 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.filter import compile_terms
-from nsgflow_core.logs.blocks import BlobChangedError, BlockList
+from nsgflow_core.logs.source import BlobChangedError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position
 from nsgflow_core.sinks.lane import Lane
 from nsgflow_core.sinks.patience import Patience

@@ -41,9 +41,14 @@ class Nic:
         ).upper()
 
     @property
+    def nsg_guid(self) -> str:
+        """The NSG's resourceGuid, which v4 records may name instead of its id."""
+        return guid(self.nsg)
+
+    @property
     def acl(self) -> str:
         """The aclID of its v4 records."""
-        return self.acl_id or guid(self.nsg)
+        return self.acl_id or self.nsg_guid
 
     @property
     def flow_log_id(self) -> str:

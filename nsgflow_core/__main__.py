@@ -1,5 +1,6 @@
 """`nsgflow`, or `python -m nsgflow_core`: the command line."""
 
+import os
 import sys
 
 
@@ -11,6 +12,11 @@ def main() -> None:
         import typer as _  # noqa: PLC0415, F401 - only to see that it is there
     except ModuleNotFoundError:
         sys.exit("nsgflow: the command line is an extra, install it: pip install 'nsgflow[cli]'")
+    if "_NSGFLOW_COMPLETE" in os.environ:
+        # A shell asks what may follow; this lets typer know the shells that there are.
+        from typer.completion import get_completion_inspect_parameters  # noqa: PLC0415
+
+        get_completion_inspect_parameters()
     from nsgflow_core.cli.main import app  # noqa: PLC0415
 
     try:

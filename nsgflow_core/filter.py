@@ -2,7 +2,7 @@
 
 Terms are separated by spaces and all must hold; the values of a term are separated by commas
 and any may hold; `!` in front negates the term. A flow that lacks the value a term asks for
-matches no positive term. `KEYS` has the keys.
+matches no positive term. `terms.KEYS` has the keys.
 """
 
 import ipaddress
@@ -15,6 +15,7 @@ from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses, enrich, scope, young
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.model import Flow
+from nsgflow_core.terms import KEYS
 
 Predicate = Callable[[Flow], bool]
 Judge = Callable[[Knowledge], Predicate]
@@ -359,5 +360,3 @@ _KEYS: dict[str, Callable[[list[str]], Predicate]] = {
     "lb": _load_balancer,
     "nonzero": _nonzero,
 }
-KEYS = (*_KEYS, "nsg", "type", *_NAMED)
-"""Every key of a term."""

@@ -5,13 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
-
-from azure.storage.blob import BlobServiceClient
 
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.model import Storage, account_of
-from nsgflow_core.storage import blob_service
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
 
 _NAME = re.compile(r"[a-z0-9]{3,24}")
 _ID = re.compile(r"/subscriptions/.+/storageaccounts/([^/]+)/?", re.IGNORECASE)
@@ -25,7 +26,7 @@ class Account:
     """A storage account with flow logs."""
 
     name: str
-    service: BlobServiceClient
+    service: "BlobServiceClient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ def _storage(named: _Named, env: Mapping[str, str]) -> Storage:
 
 
 def _open(storage: Storage, what: str) -> Account:
+    from nsgflow_core.storage import blob_service  # noqa: PLC0415 - files need no SDK
+
     try:
         service = blob_service(storage)
     except ValueError as exc:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import LogName, Verbose, one_of, output
+from nsgflow_core.cli.options import Color, LogName, Verbose, one_of, output
 from nsgflow_core.cli.session import note, session
 
 _OUTPUTS = ("table", "json", "csv")
@@ -19,7 +19,8 @@ def checkpoints(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="From this hour on: ISO 8601 (UTC), or 30m, 2h, 3d ago.  [default: 2h]",
+            help="From this hour on: ISO 8601 (local unless it names a zone, such as Z), or 30m, "
+            "2h, 3d ago.  [default: 2h]",
         ),
     ] = None,
     until: Annotated[
@@ -31,6 +32,7 @@ def checkpoints(
         bool, typer.Option("--stale", help="Only where a sink is behind its log.")
     ] = False,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show how far the deployed function got, by log.
@@ -39,7 +41,7 @@ def checkpoints(
     settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment. Logs without any
     checkpoint are shown without a sink.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import time
         from datetime import UTC, datetime

@@ -5,16 +5,13 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from nsgflow_core.cli.examples import write_examples
 from nsgflow_core.cli.options import MAGIC
+from nsgflow_core.terms import KEYS
 
-FILTER_KEYS = (
-    *("action", "direction", "ip", "src", "dst", "port", "sport", "proto", "nsg", "rule", "state"),
-    *("mac", "lb", "nonzero", "type", "vm", "subnet", "vnet", "tag"),
-)
-"""The keys of filter terms. They stand here as well because help must not import the filter."""
-_TERMS = f"""Keys of --filter: {", ".join(FILTER_KEYS)}. Terms are separated by spaces and all must
+_TERMS = f"""Keys of --filter: {", ".join(KEYS)}. Terms are separated by spaces and all must
 hold, values by commas and any may; ! in front negates. Names take *, ports ranges, addresses CIDR
-and the words private and internet."""
+and the words private and internet. More: nsgflow help filter."""
 _ELSEWHERE = {
     "--display-minutes": "say --since, for example --since 3m",
     "--protocol": "say --filter proto=tcp",
@@ -52,17 +49,54 @@ def _is_inventory(word: str) -> bool:
         return False
 
 
+def _as_typed(argument: Any) -> str:
+    """How an argument is typed: in brackets where it may be left out."""
+    name: str = argument.metavar or argument.name.upper()
+    if not argument.required and not name.startswith("["):
+        name = f"[{name}]"
+    return name if argument.nargs == 1 or name.endswith("...") else f"{name}..."
+
+
 class Command(TyperCommand):
     """A command whose options count once, unless they add up.
 
     Where an option that takes one value is given twice, the first would be lost.
     """
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 - how typer calls it
+        """Options and arguments in the line of usage, each in brackets that may be left out."""
+        arguments = [param for param in self.params if param.param_type_name == "argument"]
+        return ["[OPTIONS]", *map(_as_typed, arguments)]
+
+    def argument_records(self, ctx: Any) -> list[tuple[str, str]]:
+        """Each argument, and what it is for."""
+        arguments = [param for param in self.get_params(ctx) if param.param_type_name == "argument"]
+        found = ((_as_typed(param), param.get_help_record(ctx)) for param in arguments)
+        return [(name, record[1]) for name, record in found if record is not None]
+
+    def option_records(self, ctx: Any) -> list[tuple[str, str]]:
+        """Each option with its words, and what it does."""
+        options = [param for param in self.get_params(ctx) if param.param_type_name == "option"]
+        found = (param.get_help_record(ctx) for param in options)
+        return [record for record in found if record is not None]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments and options with what each is for, and not with the types of Python."""
+        sections = {
+            "Arguments": self.argument_records(ctx),
+            "Options": self.option_records(ctx),
+        }
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Below the help of what takes filter terms: their grammar."""
         if any("--filter" in param.opts for param in self.params):
             self.epilog = _TERMS
         super().format_epilog(ctx, formatter)
+        write_examples(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words of a command line apart; wrong ones are a usage error."""
@@ -89,4 +123,4 @@ class Command(TyperCommand):
         if "--filter" not in known:
             return ""
         key = flag.removeprefix("--")
-        return f"say --filter {key}=…" if key in FILTER_KEYS else _ELSEWHERE.get(flag, "")
+        return f"say --filter {key}=…" if key in KEYS else _ELSEWHERE.get(flag, "")

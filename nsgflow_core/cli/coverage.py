@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import (
     AccountNames,
+    Color,
     Estate,
     Sources,
     Verbose,
@@ -18,6 +20,8 @@ from nsgflow_core.cli.options import (
 )
 from nsgflow_core.cli.session import session
 
+FAILURES = ("not-logged", "in-part", "twice", "filtered", "nsg-logs")
+"""What can be wrong with how an interface is logged; `coverages.totals` counts them."""
 _OUTPUTS = ("table", "text", "json", "csv")
 
 
@@ -40,7 +44,8 @@ def coverage(
             "--fail-on",
             metavar="WHAT",
             help="End with status 4 where one of these is there, separated by commas: "
-            "not-logged, in-part, twice, filtered, nsg-logs.",
+            f"{', '.join(FAILURES)}.",
+            autocompletion=several(FAILURES),
         ),
     ] = "",
     only: Annotated[
@@ -50,9 +55,11 @@ def coverage(
             metavar="WHAT",
             help="Show only interfaces of which one of these is true, the same words; totals are "
             "of all.",
+            autocompletion=several(FAILURES),
         ),
     ] = "",
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show which flow logs record each network interface.
@@ -62,7 +69,7 @@ def coverage(
     the storage accounts that are named. Interfaces and flow logs are Azure's (--inventory azure),
     or those of 'nsgflow inventory --export'. For pipelines: --fail-on.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import sys
 
@@ -75,8 +82,8 @@ def coverage(
         from nsgflow_core.estate.inventory import Inventory
 
         form = one_of("--output", form, _OUTPUTS)
-        refused = _words("--fail-on", fail_on, coverages.FAILURES)
-        shown = _words("--only", only, coverages.FAILURES)
+        refused = _words("--fail-on", fail_on, FAILURES)
+        shown = _words("--only", only, FAILURES)
         sources = Sources(accounts, account_name)
         read = opened(sources, os.environ) if are_named(sources, os.environ) else ()
         if isinstance(read, FileLogs):

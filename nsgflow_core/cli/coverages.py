@@ -1,22 +1,18 @@
 """How coverage is shown: rows for programs, a table or lines for people, and totals."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.formats import write_csv, write_json_lines
-from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
-from nsgflow_core.cli.tables import write_table
+from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.coverage import LOGGED, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.model import flow_time
 
-FAILURES = ("not-logged", "in-part", "twice", "filtered", "nsg-logs")
-"""What --fail-on and --only take."""
 _WORDS = {
     "not-logged": "not logged",
     "in-part": "in part",
@@ -113,16 +109,17 @@ def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made:
     if form == "csv":
         write_csv(_CSV, map(_flat, found))
         return
-    cells = [_cells(row) for row in found]
+    interfaces = _told_apart([(row["nic"], _interfaces(row)) for row in found])
+    vnets = _told_apart([(vnet := _vnet(row), [vnet.rpartition("/")[2], vnet]) for row in found])
+    cells = [_cells(*each) for each in zip(found, interfaces, vnets, strict=True)]
     if form == "text":
-        for row in cells:
-            sys.stdout.write(printable(_line(row)) + "\n")
+        write_text(*map(_line, cells))
     elif cells:
         shown = [
             at for at in range(len(_COLUMNS)) if at != _NEWEST or any(row[at] for row in cells)
         ]
         write_table([_COLUMNS[at] for at in shown], [[row[at] for at in shown] for row in cells])
-    sys.stdout.write(summary(all_of_them, made) + "\n")
+    write_text(summary(all_of_them, made))
 
 
 def summary(found: Mapping[str, int], made: float) -> str:
@@ -181,16 +178,43 @@ def _flat(row: Row) -> Row:
     }
 
 
-def _cells(row: Row) -> list[str]:
-    names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
+def _told_apart(named: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """For each thing the shortest of its names that no other thing has; else the last of them."""
+    holders: dict[str, set[str]] = {}
+    for thing, names in named:
+        for name in names:
+            holders.setdefault(name, set()).add(thing)
+    return [
+        next((name for name in names if len(holders[name]) == 1), names[-1]) for _, names in named
+    ]
+
+
+def _interfaces(row: Row) -> list[str]:
+    """What a network interface may be called: by VM and own name, with its group, by its id."""
     vm, nic = (row[key].rpartition("/")[2] for key in ("vm", "nic"))
+    group = row["nic"].partition("/resourcegroups/")[2].partition("/")[0]
+    name = f"{vm} ({nic})" if vm else nic
+    return [
+        name,
+        f"{group}/{name}" if group else name,
+        f"{vm} ({row['nic']})" if vm else row["nic"],
+    ]
+
+
+def _vnet(row: Row) -> str:
+    """`group/vnet` of an interface's subnet."""
+    return str(row["subnet"]).rpartition("/")[0]
+
+
+def _cells(row: Row, interface: str, vnet: str) -> list[str]:
+    names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
     newest = row["newest"] or ""
     if row["newestBecause"] not in ("", NOT_NAMED):
         newest = "unknown"
     return [
         _WORDS[row["logged"]],
-        f"{vm} ({nic})" if vm else nic,
-        row["subnet"].partition("/")[2],
+        interface,
+        f"{vnet}/{row['subnet'].rpartition('/')[2]}",
         ", ".join(names),
         newest,
         "; ".join(_remarks(row)),

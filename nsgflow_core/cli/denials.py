@@ -1,49 +1,30 @@
-"""Denied flows in groups: what the flows of each have in common, and how they are shown."""
+"""Flows in groups: what the flows of each have in common."""
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
 
-from nsgflow_core.cli.formats import write_csv, write_json_lines
-from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.names import end_names, labelled, vnet_name
-from nsgflow_core.cli.read import Found, nsg_name
-from nsgflow_core.cli.tables import write_table
-from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import explain, scope
-from nsgflow_core.estate.inventory import Inventory
-from nsgflow_core.estate.judgement import denial_line
+import msgspec
+
+from nsgflow_core.cli.groupings import KEYS, Value
+from nsgflow_core.cli.names import end_names, vnet_name
+from nsgflow_core.cli.read import Found
+from nsgflow_core.estate import scope
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.estate.verdict import Judge
-from nsgflow_core.model import Flow, flow_time
+from nsgflow_core.model import Flow
 
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
+SORTS = ("flows", "sources", "packets", "bytes", "first", "last")
+"""What groups are put in order by, besides their keys."""
 
-_Value = str | int | None
-_KEYS: dict[str, Callable[[Found, Inventory | None], _Value]] = {
-    "nsg": lambda found, _: nsg_name(found.log.path, found.flow.group),
-    "rule": lambda found, _: found.flow.group.rule,
-    "direction": lambda found, _: "in" if found.flow.inbound else "out",
-    "protocol": lambda found, _: found.flow.protocol,
-    "source": lambda found, _: found.flow.src,
-    "destination": lambda found, _: found.flow.dst,
-    "port": lambda found, _: found.flow.dst_port,
-    "mac": lambda found, _: found.flow.group.mac,
-    "account": lambda found, _: found.log.ref.account,
-    "vnet": lambda found, inventory: vnet_name(found.flow, inventory),
-}
-
-Key = tuple[_Value, ...]
+Key = tuple[Value, ...]
 
 
-@dataclass(slots=True)
-class Denials:
-    """What the denied flows of one group have in common; times in milliseconds.
+class Denials(msgspec.Struct, eq=False, gc=False):
+    """What the flows of one group have in common; times in milliseconds.
 
-    `internet` has the sources that are on the internet, `vnets` the VNets of NSGs that VNet flow
-    logs name by a GUID alone; `names` says what source and destination of the first flow are
-    called, where there is an inventory.
+    `sources` says of each whether it is on the internet, where that was asked for; `vnets` are the
+    VNets of NSGs that VNet flow logs name by a GUID alone; `names` says what source and destination
+    of the first flow are called, where there is an inventory. `packets` and `bytes` are of both
+    ways, `seconds` has the number of flows by the second: both only where they are asked for.
     """
 
     acl_group: str
@@ -51,170 +32,99 @@ class Denials:
     last: int
     example: Flow
     flows: int = 0
-    sources: set[str] = field(default_factory=set)
-    internet: set[str] = field(default_factory=set)
-    vnets: set[str] = field(default_factory=set)
+    sources: dict[str, bool] = {}
+    vnets: frozenset[str] = frozenset()
     names: tuple[str, str] | None = None
+    packets: int = 0
+    bytes: int = 0
+    seconds: dict[int, int] = {}
 
-    def add(self, found: Found, knowledge: Knowledge) -> None:
-        """Count a flow."""
-        self.flows += 1
-        if found.flow.src not in self.sources:
-            self.sources.add(found.flow.src)
-            if scope.on_internet(found.flow, knowledge)[0]:
-                self.internet.add(found.flow.src)
-        self.first = min(self.first, found.flow.time_ms)
-        self.last = max(self.last, found.flow.time_ms)
+    @property
+    def internet(self) -> frozenset[str]:
+        """The sources that are on the internet."""
+        return frozenset(source for source, outside in self.sources.items() if outside)
 
-
-class Proposed(Protocol):
-    """Rules that would let groups through; `proposals.Document` is the real one."""
-
-    def texts(self) -> Iterable[str]:
-        """Each proposal, to be shown below the table."""
-
-    def into_rows(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Put into the row of each group what is proposed for it."""
+    def measure(self, flow: Flow) -> None:
+        """Count what a flow carried, and when it was."""
+        self.packets += (flow.packets_sent or 0) + (flow.packets_received or 0)
+        self.bytes += (flow.bytes_sent or 0) + (flow.bytes_received or 0)
+        second = flow.time_ms // 1000
+        self.seconds[second] = self.seconds.get(second, 0) + 1
 
 
-def parse_by(by: str) -> list[str]:
-    """The keys to group by.
-
-    Raises:
-        BadInputError: names one that there is not, or none.
-    """
-    keys = [key.strip().lower() for key in by.split(",") if key.strip()]
-    unknown = [key for key in keys if key not in _KEYS]
-    if unknown or not keys:
-        wrong = unknown[0] if unknown else ""
-        raise BadInputError(f"--by {wrong!r} is not one of {', '.join(_KEYS)}")
-    return list(dict.fromkeys(keys))
+Groups = Sequence[tuple[Key, Denials]]
 
 
 def group(
-    found: Iterable[Found], keys: Sequence[str], knowledge: Knowledge = NOTHING
+    found: Iterable[Found],
+    keys: Sequence[str],
+    knowledge: Knowledge = NOTHING,
+    *,
+    measured: bool = False,
+    scoped: bool = True,
 ) -> list[tuple[Key, Denials]]:
-    """Denied flows by these keys, the busiest group first."""
+    """Flows by these keys, the busiest group first.
+
+    `measured` counts packets and seconds too; `scoped` tells which sources are on the internet.
+    """
     inventory = knowledge.inventory
-    getters = [_KEYS[key] for key in keys]
+    getters = [KEYS[key] for key in keys]
     at = keys.index("nsg") if "nsg" in keys else None
     groups: dict[Key, tuple[Key, Denials]] = {}
     for item in found:
-        values = tuple(get(item, inventory) for get in getters)
-        acl = item.flow.group.acl_group if at is not None else ""
+        flow = item.flow
+        when = flow.time_ms
+        values = tuple([get(item, knowledge) for get in getters])
+        acl = flow.group.acl_group if at is not None else ""
         # An NSG is told by its id: in different resource groups NSGs may have one name, and its
         # own logs write it in capitals, those of the VNet as it was made.
         key = values if at is None else (*values[:at], acl, *values[at + 1 :])
         if (entry := groups.get(key)) is None:
-            when = item.flow.time_ms
-            entry = groups[key] = (values, Denials(acl, when, when, item.flow))
+            entry = groups[key] = (values, Denials(acl, when, when, flow))
             if inventory is not None:
-                entry[1].names = end_names(item.flow, knowledge)
-        entry[1].add(item, knowledge)
-        if acl and not acl.startswith("/") and (vnet := vnet_name(item.flow, inventory)):
-            entry[1].vnets.add(vnet)
-    return sorted(groups.values(), key=lambda entry: (-entry[1].flows, list(map(str, entry[0]))))
+                entry[1].names = end_names(flow, knowledge)
+        denials = entry[1]
+        denials.flows += 1
+        denials.first = min(denials.first, when)
+        denials.last = max(denials.last, when)
+        if flow.src not in denials.sources:
+            denials.sources[flow.src] = scoped and scope.on_internet(flow, knowledge)[0]
+        if measured:
+            denials.measure(flow)
+        if acl and not acl.startswith("/") and (vnet := vnet_name(flow, inventory)):
+            denials.vnets |= {vnet}
+    # Sorted twice, since texts are compared at a tenth of the price of pairs of a number and texts.
+    ranked = sorted(groups.values(), key=lambda entry: "\0".join(map(str, entry[0])))
+    return sorted(ranked, key=lambda entry: entry[1].flows, reverse=True)
 
 
-def write(
-    keys: Sequence[str],
-    groups: Sequence[tuple[Key, Denials]],
-    output: str,
-    proposed: Proposed | None = None,
-    judge: Judge | None = None,
-) -> None:
-    """Write the groups, and the rules that are proposed for them.
-
-    With a judge a flow of each group is judged by the rules as they are now.
-    """
-    if output == "table":
-        _write_table(keys, groups)
-        if judge is not None:
-            _write_lines(groups, judge)
-        for text in proposed.texts() if proposed is not None else ():
-            sys.stdout.write(f"\n{text}")
-        return
-    found_rows = [_row(keys, *entry) for entry in groups]
-    if judge is not None:
-        _explain(found_rows, groups, judge, whole=output == "json")
-    if proposed is not None:
-        proposed.into_rows(found_rows)
-    if output == "json":
-        write_json_lines(found_rows)
-    else:
-        columns = [
-            *keys,
-            *(_names(keys, groups[0][1]) if groups else ()),
-            "flows",
-            "sources",
-            "first",
-            "last",
-        ]
-        columns += ["now"] * (judge is not None) + ["proposal"] * (proposed is not None)
-        write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
+def in_order(groups: Groups, keys: Sequence[str], by: str) -> list[tuple[Key, Denials]]:
+    """Groups by one of `SORTS`, the most or latest on top, by `first` or a key the least."""
+    if by in keys:
+        at = keys.index(by)
+        return sorted(groups, key=lambda entry: _least_first(entry[0][at]))
+    if by == "sources":
+        return sorted(groups, key=lambda entry: len(entry[1].sources), reverse=True)
+    return sorted(groups, key=lambda entry: getattr(entry[1], by), reverse=by != "first")
 
 
-def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: Judge) -> None:
-    """A line for each group: one of its flows, and what the rules say of it now."""
-    sys.stdout.write("\n" * bool(groups))
-    for number, (_, denials) in enumerate(groups, 1):
-        flow = denials.example
-        names = denials.names or ("", "")
-        ends = f"{labelled(flow.src, names[0])} to {labelled(flow.dst, names[1])}"
-        said = f"{number}. {ends}: {explain.line(judge, flow)}"
-        sys.stdout.write(printable(said) + "\n")
+def _least_first(value: Value) -> tuple[bool, int, str]:
+    """Numbers by their size, names by their letters, what is not known at the end."""
+    if isinstance(value, int):
+        return False, value, ""
+    return not value, 0, (value or "").casefold()
 
 
-def _explain(
-    rows: Sequence[dict[str, Any]],
-    groups: Sequence[tuple[Key, Denials]],
-    judge: Judge,
-    *,
-    whole: bool,
-) -> None:
-    """Put into each row what the rules say now, as a whole or in one line."""
-    for row, (_, denials) in zip(rows, groups, strict=True):
-        now = explain.judged(judge, denials.example)
-        row["now"] = now.to_json() if whole else denial_line(now)
-
-
-def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:
-    """What the ends that a group is of are called, by `sourceName` and `destinationName`."""
-    if denials.names is None:
-        return {}
-    ends = zip(("source", "destination"), denials.names, strict=True)
-    return {f"{key}Name": name for key, name in ends if key in keys}
-
-
-def _row(keys: Sequence[str], values: Key, denials: Denials) -> dict[str, Any]:
-    group = dict(zip(keys, values, strict=True))
-    return (
-        group
-        | _names(keys, denials)
-        | {
-            "flows": denials.flows,
-            "sources": len(denials.sources),
-            "first": flow_time(denials.first),
-            "last": flow_time(denials.last),
-        }
-    )
-
-
-def _write_table(keys: Sequence[str], groups: Sequence[tuple[Key, Denials]]) -> None:
-    if not groups:
-        return
-    nameless = "vnet" not in keys and any(denials.vnets for _, denials in groups)
-    cells = []
-    for values, denials in groups:
-        row = _row(keys, values, denials)
-        shown = [
-            labelled("" if row[key] is None else str(row[key]), row.get(f"{key}Name", ""))
-            for key in keys
-        ]
-        counts = [row["flows"], row["sources"]]
-        times = [row["first"], row["last"]]
-        vnets = [", ".join(sorted(denials.vnets))] if nameless else []
-        found = (*counts, *shown, *vnets, *times)
-        cells.append([str(cell) for cell in found])
-    extra = ["vnet"] if nameless else []
-    write_table(["flows", "sources", *keys, *extra, "first", "last"], cells)
+def together(groups: Groups) -> Denials:
+    """What some groups are together, as if they were one."""
+    first = groups[0][1]
+    found = Denials("", first.first, first.last, first.example)
+    for _, one in groups:
+        found.flows += one.flows
+        found.sources |= one.sources
+        found.packets += one.packets
+        found.bytes += one.bytes
+        found.first, found.last = min(found.first, one.first), max(found.last, one.last)
+        for second, count in one.seconds.items():
+            found.seconds[second] = found.seconds.get(second, 0) + count
+    return found

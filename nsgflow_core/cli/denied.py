@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Explain,
+    Grouped,
     Rules,
     Sources,
     Verbose,
@@ -28,16 +30,7 @@ _FORMS = ("az", "bicep", "terraform")
 def denied(  # noqa: PLR0913 - one parameter for each option
     *,
     sources: Sources,
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            metavar="KEYS",
-            help="Group by these, separated by commas: nsg, rule, direction, protocol, source, "
-            "destination, port, mac, account, vnet.  "
-            "[default: nsg,rule,direction,protocol,destination,port]",
-        ),
-    ] = "",
+    grouped: Grouped,
     suggest: Annotated[
         bool,
         typer.Option(
@@ -61,42 +54,53 @@ def denied(  # noqa: PLR0913 - one parameter for each option
     wanted: Wanted,
     when: When,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show which NSG, rule and port deny the most.
 
-    The denied flows of the newest hour, if nothing else is asked for, in groups, the busiest on
-    top: how many, from how many sources, when first and last.
+    The denied flows of the last sixty minutes, if nothing else is asked for, in groups, the
+    busiest on top: how many, from how many sources, when first and last. A flow counts as often
+    as it is logged: an allowed one when it begins, goes on and ends.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
 
-        from nsgflow_core.cli import denials
+        from nsgflow_core.cli import denials, denied_forms
+        from nsgflow_core.cli import grouped as asking
+        from nsgflow_core.cli.clock import clock
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.inventories import estate_of, judge_of
-        from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.cli.tables import terminal_width
         from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
-        from nsgflow_core.filter import compile_terms
 
         form = one_of("--output", form, _OUTPUTS)
-        keys = denials.parse_by(by or denials.DEFAULT_BY)
+        asked = asking.parse(grouped, wanted)
         alone = bool(written_as) and form == "table"
         suggest = suggest or bool(written_as)
         written_as = one_of("--as", written_as or _FORMS[0], _FORMS)
-        if suggest and sorted(keys) != sorted(denials.DEFAULT_BY.split(",")):
+        if suggest and sorted(asked.keys) != sorted(denials.DEFAULT_BY.split(",")):
             raise BadInputError("--suggest needs the default grouping: leave out --by")
-        if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
-            raise BadInputError("denied shows denied flows: 'nsgflow flows' shows allowed ones")
+        if suggest and not asked.denied:
+            raise BadInputError("--suggest is for denied flows: leave out --action")
         accounts = opened(sources, os.environ)
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
-        defaults = Defaults(always_denied=True)
-        with reading(accounts, wanted, when, defaults, knowledge) as work:
+        with reading(accounts, asked.wanted, when, asked.defaults, knowledge) as work:
+            asked.check(work.knowledge)
             judge = judge_of(rules, work.knowledge) if explain or suggest else None
             twice = Twice()
-            groups = denials.group(twice.beside(work.flows()), keys, work.knowledge)
+            groups = asked.groups(twice.beside(work.flows()), work.knowledge, scoped=suggest)
+            shown = denied_forms.Shown(
+                asked.keys,
+                clock(utc=when.utc),
+                groups[len(groups[: grouped.top]) :],
+                counters=not asked.denied,
+                bars=asked.bars(groups, work.span, table=form == "table"),
+                judge=judge if explain else None,
+            )
+            groups = groups[: grouped.top]
             proposed = None
             if suggest and judge is not None:
                 from nsgflow_core.cli import proposals
@@ -105,5 +109,5 @@ def denied(  # noqa: PLR0913 - one parameter for each option
             if alone and proposed is not None:
                 proposed.write()
             else:
-                denials.write(keys, groups, form, proposed, judge if explain else None)
+                denied_forms.write(groups, form, shown, proposed)
             twice.tell()

@@ -36,10 +36,10 @@ def export(
 ) -> None:
     """Write flows to a Parquet file.
 
-    Every flow of the newest hour, allowed ones and probes too, if nothing else is asked for; of
-    files all. The columns are those of the table (docs/columns.md), times with their time zone.
-    Whole or not at all: a file of that name is replaced when everything is written. Needs DuckDB
-    (pip install duckdb).
+    Every flow of the last sixty minutes, allowed ones and probes too, if nothing else is asked
+    for; of files all. The columns are those of the table (docs/columns.md), times with their time
+    zone. Whole or not at all: a file of that name is replaced when everything is written. Needs
+    DuckDB (pip install duckdb).
     """
     with session(verbose=verbose):
         import os

@@ -23,8 +23,8 @@ from nsgflow_core.cli.options import Sources
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.times import floor
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.logs.blocks import BlockList
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, LogPath, parse_path
+from nsgflow_core.logs.source import BlockList
 from nsgflow_core.model import BlobRef
 
 STDIN = "-"

@@ -1,16 +1,18 @@
 """The table of flows. Whatever many flows share is padded once for all of them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from nsgflow_core.cli import tables
+from nsgflow_core.cli.clock import Clock
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import end_names, labelled, vnet_name
+from nsgflow_core.estate import causes
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
-from nsgflow_core.logs.columns import Columns, Place, Text
-from nsgflow_core.model import PROTOCOLS
+from nsgflow_core.logs.columns import Columns, Place
+from nsgflow_core.model import PROTOCOLS, flow_time
 from nsgflow_core.sinks.rows import times_of
 
 _PAGE = 500
@@ -34,29 +36,37 @@ _TITLES = (
 _VNET = 4
 
 
-def write(flows: Columns, knowledge: Knowledge) -> None:
+def write(flows: Columns, knowledge: Knowledge, clock: Clock = flow_time) -> None:
     """Write some flows to stdout, page by page, each under a heading of its own."""
-    cells = _cells(flows, knowledge)
+    cells = _cells(flows, knowledge, clock)
     for at in range(0, len(flows.texts), _PAGE):
         _write_page([column[at : at + _PAGE] for column in cells])
 
 
-def _cells(flows: Columns, knowledge: Knowledge) -> list[Sequence[str]]:
+def _cells(flows: Columns, knowledge: Knowledge, clock: Clock) -> list[Sequence[str]]:
     src, dst = _ends(flows, knowledge)
-    names = {place: printable(place.nsg) for place in set(flows.places)}
-    rules = {place: printable(place.group.rule) for place in names}
+    kinds = {
+        place: causes.cause(place.group.acl_group, place.group.rule) for place in set(flows.places)
+    }
+    names = {
+        place: causes.dropper(kind) if kind else printable(place.nsg)
+        for place, kind in kinds.items()
+    }
+    protocols = {
+        code: causes.protocol_name(PROTOCOLS.get(code, code)) for code in set(flows.protocol_code)
+    }
     return [
-        times_of(flows),
+        times_of(flows) if clock is flow_time else list(map(clock, flows.times)),
         [names[place] for place in flows.places],
         _vnets(flows, knowledge.inventory),
-        [rules[place] for place in flows.places],
+        _rules(flows, kinds),
         ["denied" if decision == "D" else "allowed" for decision in flows.decision],
         ["in" if direction == "I" else "out" for direction in flows.direction_code],
-        [PROTOCOLS.get(code, code) for code in flows.protocol_code],
+        [protocols[code] for code in flows.protocol_code],
         src,
-        _texts(flows.src_port),
+        _ports(flows.src_port, flows.protocol_code),
         dst,
-        _texts(flows.dst_port),
+        _ports(flows.dst_port, flows.protocol_code),
         flows.states()[0],
         _counters(flows.packets_sent, flows.bytes_sent),
         _counters(flows.packets_received, flows.bytes_received),
@@ -92,11 +102,31 @@ def _vnets(flows: Columns, inventory: Inventory | None) -> Sequence[str]:
     return [named[place] for place in flows.places]
 
 
-def _texts(numbers: Sequence[Text]) -> Sequence[str]:
-    return list(map(str, numbers))
+def _rules(flows: Columns, kinds: Mapping[Place, str]) -> Sequence[str]:
+    """The rule of each flow; where none denied the reason, which a tuple may have for itself."""
+    if not any(kinds.values()):
+        rules = {place: printable(place.group.rule) for place in kinds}
+        return [rules[place] for place in flows.places]
+    return [
+        printable(causes.reason(flow) or causes.NO_REASON)
+        if kinds[place]
+        else printable(place.group.rule)
+        for flow, place in zip(flows.flows(), flows.places, strict=True)
+    ]
 
 
-def _counters(packets: Sequence[Text], sizes: Sequence[Text]) -> list[str]:
+def _ports(numbers: Sequence[str], codes: Sequence[str]) -> Sequence[str]:
+    """Ports, of protocols that have some; the others are logged with 0."""
+    without = {code for code in set(codes) if not causes.has_ports(PROTOCOLS.get(code, code))}
+    if not without:
+        return numbers
+    return [
+        "" if number == "0" and code in without else number
+        for number, code in zip(numbers, codes, strict=True)
+    ]
+
+
+def _counters(packets: Sequence[str], sizes: Sequence[str]) -> list[str]:
     return [
         "" if size == count == "" else f"{count}/{size}"
         for count, size in zip(packets, sizes, strict=True)
@@ -110,5 +140,4 @@ def _write_page(columns: Sequence[Sequence[str]]) -> None:
         titles.pop(at)
         columns = [*columns[:at], *columns[at + 1 :]]
     heading, rows = tables.drawn(titles, columns, tables.terminal_width())
-    sys.stdout.write(tables.bold(heading))
-    sys.stdout.write("".join(rows))
+    sys.stdout.write(tables.bold(heading) + rows)

@@ -22,9 +22,10 @@ from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.filter import Filter
 from nsgflow_core.logs import flows, records
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, FlowLogs
+from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.leftover import is_over, leftover
 from nsgflow_core.logs.path import VNET_CONTAINER
+from nsgflow_core.logs.source import BlobChangedError, BlobGoneError
 from nsgflow_core.model import Bad, BlobRef, Flow
 
 _WORKERS = 8

@@ -1,7 +1,6 @@
 """Flows as text, a table, JSON or CSV; and tables of anything."""
 
 import csv
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,46 +8,55 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.cli import flow_csv, flow_table
+from nsgflow_core.cli.clock import Clock, clock
+from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import inert, json_text, printable
 from nsgflow_core.cli.names import remark
 from nsgflow_core.cli.read import Found, place_of
-from nsgflow_core.cli.text import lines
+from nsgflow_core.cli.text import lines, text_of
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns, of_flows
-from nsgflow_core.model import Flow
+from nsgflow_core.model import Flow, flow_time
 from nsgflow_core.sinks import rows
 
 _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
 
 def write_flows(
-    found: Iterable[Columns], output: str, knowledge: Knowledge = NOTHING, *, named: bool = False
+    found: Iterable[Columns],
+    output: str,
+    knowledge: Knowledge = NOTHING,
+    *,
+    named: bool = False,
+    utc: bool = False,
 ) -> None:
     """Write flows to stdout as text, table, json or csv, as they come.
 
-    With `named` the lines of text, too, tell what both ends are called.
+    With `named` the lines of text, too, tell what both ends are called. A table on a terminal has
+    local times, unless they are to be of `utc`.
     """
+    table_clock = clock(utc=utc, milliseconds=True)
     if output == "csv":
         sys.stdout.write(flow_csv.header())
-    csv_lines, json_rows = flow_csv.writer(knowledge), rows.rows_of(knowledge)
+    csv_lines, json_lines = flow_csv.writer(knowledge), rows.lines_of(knowledge)
     for flows in found:
         match output:
             case "json":
-                write_json_texts(json_rows(flows))
+                _write_json_lines(json_lines(flows))
             case "csv":
                 sys.stdout.write(csv_lines(flows))
             case "table":
-                flow_table.write(flows, knowledge)
+                flow_table.write(flows, knowledge, table_clock)
+            case _ if named:
+                sys.stdout.writelines(line + "\n" for line in _remarked(flows, knowledge))
             case _:
-                sys.stdout.write("\n".join([*_lines(flows, knowledge, named=named), ""]))
+                sys.stdout.write(text_of(flows))
 
 
-def _lines(flows: Columns, knowledge: Knowledge, *, named: bool) -> list[str]:
-    found = lines(flows)
-    if not named:
-        return found
+def _remarked(flows: Columns, knowledge: Knowledge, times: Sequence[str] = ()) -> list[str]:
+    """Lines that tell what both ends are called."""
     remarks = (printable(remark(flow, knowledge)) for flow in flows.flows())
-    return [line + said for line, said in zip(found, remarks, strict=True)]
+    return [line + said for line, said in zip(lines(flows, times), remarks, strict=True)]
 
 
 def flow_writer(
@@ -57,14 +65,16 @@ def flow_writer(
     explained: Callable[[Flow], str] | None = None,
     *,
     named: bool = False,
+    times: Clock = flow_time,
 ) -> Callable[[Sequence[Found]], None]:
-    """Writes flows to stdout as text, coloured on a terminal, or as json; at once.
+    """Writes flows to stdout as text, coloured where colours are, or as json; at once.
 
-    With `explained` what it says of a flow stands in a line below the flow's, as text; with
-    `named` what both ends are called stands behind it.
+    A line begins with the flow's own time, as `times` writes it. With `explained` what it says of
+    a flow stands in a line below the flow's, as text; with `named` what both ends are called
+    stands behind it.
     """
-    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    json_rows = rows.rows_of(knowledge)
+    colours = coloured()
+    json_lines = rows.lines_of(knowledge)
 
     def write(found: Sequence[Found]) -> None:
         if not found:
@@ -72,9 +82,11 @@ def flow_writer(
         flows = [flow for _, flow in found]
         shown = of_flows(flows, [place_of(log, flow.group) for log, flow in found])
         if output == "json":
-            write_json_texts(json_rows(shown))
+            _write_json_lines(json_lines(shown))
         else:
-            for flow, line in zip(flows, _lines(shown, knowledge, named=named), strict=True):
+            own = [times(flow.time_ms) for flow in flows]
+            texts = _remarked(shown, knowledge, own) if named else lines(shown, own)
+            for flow, line in zip(flows, texts, strict=True):
                 if colours:
                     line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"  # noqa: PLW2901
                 sys.stdout.write(line + "\n")
@@ -106,13 +118,12 @@ def write_json_lines(found: Iterable[Mapping[str, Any]]) -> None:
 
 def write_json(encoded: bytes) -> None:
     """Write one JSON value as a line of stdout; what could steer a terminal becomes an escape."""
-    write_json_texts([encoded.decode()])
+    _write_json_lines(f"{encoded.decode()}\n")
 
 
-def write_json_texts(texts: Sequence[str]) -> None:
-    """Write JSON values to stdout, one a line, as `write_json` does."""
-    written = "\n".join([*texts, ""])
-    if not written.isascii() or "\x7f" in written:
+def _write_json_lines(text: str) -> None:
+    """Write lines of JSON to stdout, as `write_json` does."""
+    if not text.isascii() or "\x7f" in text:
         encoding = sys.stdout.encoding or "utf-8"
-        written = "\n".join([*(json_text(text, encoding) for text in texts), ""])
-    sys.stdout.write(written)
+        text = "\n".join([json_text(line, encoding) for line in text.split("\n")])
+    sys.stdout.write(text)

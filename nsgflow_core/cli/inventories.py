@@ -16,17 +16,15 @@ import msgspec
 
 from nsgflow_core.cli.options import MAGIC, Estate
 from nsgflow_core.cli.session import note, sentence
-from nsgflow_core.cli.state import packed_inventory_of
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.flow_logs import FlowLog, read_flow_logs
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.estate.rule_files import Files, RuleFiles
 from nsgflow_core.estate.service_tags import ServiceTags, compile_tags
-from nsgflow_core.estate.verdict import Judge
 
 if TYPE_CHECKING:
     from nsgflow_core.estate.arm import ResourceManager
+    from nsgflow_core.estate.verdict import Judge
 
 AZURE, APP = "azure", "app"
 _DAY = 24 * 3600.0
@@ -58,12 +56,15 @@ class Kept(msgspec.Struct, frozen=True):
         return Knowledge(tags, Inventory(self.inventory))
 
 
-def judge_of(rules: Sequence[str] | None, knowledge: Knowledge) -> Judge:
+def judge_of(rules: Sequence[str] | None, knowledge: Knowledge) -> "Judge":
     """The rules that a command is given, on top of what is known.
 
     Raises:
         BadInputError: a file cannot be read.
     """
+    from nsgflow_core.estate.rule_files import Files, RuleFiles  # noqa: PLC0415 - only judges do
+    from nsgflow_core.estate.verdict import Judge  # noqa: PLC0415
+
     files = RuleFiles()
     for name in rules or ():
         files.add(_bytes_of(name), name)
@@ -123,6 +124,8 @@ def packed_of_app(environ: Mapping[str, str]) -> bytes:
     Raises:
         NsgflowError: there is none, or it cannot be read.
     """
+    from nsgflow_core.cli.state import packed_inventory_of  # noqa: PLC0415 - dear to import
+
     packed = packed_inventory_of(environ)
     if packed is None:
         raise BadInputError(_NO_APP)
@@ -140,7 +143,7 @@ def read_file(name: str) -> Kept:
         raise BadInputError(f"{name} is no inventory: 'nsgflow inventory --export' writes one")
     try:
         return msgspec.msgpack.decode(data[len(MAGIC) :], type=Kept)
-    except msgspec.DecodeError as exc:
+    except ValueError as exc:  # which msgspec's errors and those of encodings are
         raise BadInputError(f"{name} is no inventory: {exc}") from exc
 
 

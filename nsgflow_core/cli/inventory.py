@@ -44,10 +44,10 @@ def inventory(
     """
     with session(verbose=verbose):
         import os
-        import sys
         from pathlib import Path
 
         from nsgflow_core.cli import inventories
+        from nsgflow_core.cli.tables import write_text
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.model import flow_time
 
@@ -67,9 +67,9 @@ def inventory(
             f"{known.tags.prefixes} prefixes of service tags" if known.tags else "no service tags"
         )
         logs = "" if kept.flow_logs is None else f"{len(kept.flow_logs)} flow logs, "
-        sys.stdout.write(
+        write_text(
             f"{len(known.inventory)} network interfaces, {len(layout.vnets)} VNets, "
             f"{len(known.inventory.nsg_ids())} NSGs, {len(layout.groups)} application security "
             f"groups, {len(layout.admin)} security admin configurations, {logs}{tags}; "
-            f"of {flow_time(round(kept.made * 1000))}\n"
+            f"of {flow_time(round(kept.made * 1000))}"
         )

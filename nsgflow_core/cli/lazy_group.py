@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
-from nsgflow_core.cli.command import Command
+from nsgflow_core.cli.examples import write_examples
 from nsgflow_core.cli.secrets import redacted
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -57,14 +57,24 @@ class LazyGroup(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl(list(self.helps.items()))
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """What stands below the commands: what they share, then examples."""
+        super().format_epilog(ctx, formatter)
+        write_examples(ctx, formatter)
+
     def _load(self, name: str) -> Any:
         if name in self.groups:
             group = typer.main.get_group(self.groups[name])
             group.name = name
             return group
+        # What the list of commands needs not.
+        from nsgflow_core.cli.command import Command  # noqa: PLC0415
+        from nsgflow_core.cli.completing import complete_options  # noqa: PLC0415
+
         own = name.replace("-", "_")
         module = importlib.import_module(f"{self.package}.{own}")
         function = getattr(module, own, None) or getattr(module, f"{own}_")
+        complete_options(function)
         app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
         app.command(name, cls=Command)(function)
         return typer.main.get_command(app)

@@ -47,6 +47,16 @@ class Resource:
     prefix: str
 
     @property
+    def kind(self) -> str:
+        """What has the logs: `nsg` or `vnet`."""
+        return "vnet" if self.container.container_name == VNET_CONTAINER else "nsg"
+
+    @property
+    def id(self) -> str:
+        """The NSG or VNet flow log as its path has it."""
+        return self.prefix.partition("=")[2].rstrip("/")
+
+    @property
     def name(self) -> str:
         """The NSG or VNet flow log as its path names it."""
         return self.prefix.rstrip("/").rpartition("/")[2]
@@ -170,7 +180,7 @@ class Logs:
     def _wanted(self, at: Resource) -> bool:
         if at.container.container_name == VNET_CONTAINER:
             return True
-        return self._accepts(at.name, at.prefix.partition("=")[2].rstrip("/"))
+        return self._accepts(at.name, at.id)
 
     def newest(self, hours: int, now: datetime, told: Told = unheard) -> Iterator[list[Log]]:
         """The newest hourly logs of each NSG, as many as asked for, the newest hour first."""
@@ -214,6 +224,14 @@ class Logs:
             yield [
                 log for at in walks for log in (answered[at] if at in answered else at.logs(hour))
             ]
+
+    def newest_of(self, resources: Iterable[Resource], now: datetime) -> Iterator[Log]:
+        """The newest hourly logs of some resources, however old."""
+        with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
+            for found in pool.map(
+                lambda at: self.listed(at, lambda one: _newest(one, 1, now)), resources
+            ):
+                yield from found
 
     def of_walk(self, hour: datetime, walk: Hours) -> list[Log]:
         """The logs of an hour; none, and a failure kept, where they cannot be listed."""

@@ -15,7 +15,7 @@ with --account-name, else whoever is signed in here (az login, managed identity)
 
 Exit status: 0 done; 1 failed; 2 wrong usage or settings; 3 something could not be read and was
 skipped; 4 what --fail-on names is there; 130 interrupted; 141 the reader of the pipe went away.
-NO_COLOR switches colours off."""
+NO_COLOR switches colours off, --color always or never comes before it."""
 
 
 class DeadLetters(LazyGroup):
@@ -59,6 +59,7 @@ class Nsgflow(LazyGroup):
         "report": "Write what was denied as one HTML file.",
         "export": "Write flows to a Parquet file.",
         "sql": "Ask flows in SQL.",
+        "logs": "Show which flow logs there are to read.",
         "tail": "Follow denied flows as they are written.",
         "checkpoints": "Show how far the deployed function got, by log.",
         "replay": "Have the deployed function send hours again.",
@@ -68,6 +69,8 @@ class Nsgflow(LazyGroup):
         "dead-letters": "List, show and resend what was put aside.",
         "silence": "Hold back what people are told, for a while.",
         "mark": "Mark what you did, such as a deployment.",
+        "help": "Show the help of a command, or of filter terms.",
+        "completion": "Print what a shell needs to complete commands.",
     }
     groups = {  # noqa: RUF012 - read only
         "dead-letters": typer.Typer(

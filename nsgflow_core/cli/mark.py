@@ -18,7 +18,9 @@ def mark(
     at: Annotated[
         str,
         typer.Option(
-            "--at", metavar="TIME", help="When it was done: ISO 8601 (UTC), 14:00, or 5m ago."
+            "--at",
+            metavar="TIME",
+            help="When it was done: 14:00, ISO 8601 (local unless it names a zone), or 5m ago.",
         ),
     ] = "now",
     verbose: Verbose = False,
@@ -35,11 +37,15 @@ def mark(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import marking
+        from nsgflow_core.cli.digest_states import states_of
         from nsgflow_core.cli.times import moment
+        from nsgflow_core.errors import BadInputError
 
         now = datetime.now(UTC)
-        states = marking.states(os.environ)
+        states = states_of(os.environ)
         if text.strip():
             marking.add(states, text, moment(at, now), now)
+        elif at != "now":
+            raise BadInputError("say what was done, and not only when")
         else:
             sys.stdout.write(marking.shown(states))

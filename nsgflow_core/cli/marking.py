@@ -1,38 +1,16 @@
 """Marks in the states of the deployed function's digests: one for each webhook for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.session import note
-from nsgflow_core.cli.state import settings_of
 from nsgflow_core.digests.marks import KEPT_SECONDS, MAX_TEXT, with_mark
-from nsgflow_core.digests.memory import Mark, StateChangedError
+from nsgflow_core.digests.memory import Mark
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.storage import blob_service
-
-_TRIES = 10
-
-
-def states(environ: Mapping[str, str]) -> Sequence[DigestState]:
-    """The states of the digests that the settings switch on.
-
-    Raises:
-        BadInputError: there are none.
-    """
-    settings = settings_of(environ)
-    names = [webhook.name for webhook in settings.webhooks if webhook.digest_schedule]
-    if not names:
-        raise BadInputError(
-            "no webhook is for people: set NSGFLOW_WEBHOOK_URL and NSGFLOW_WEBHOOK_FORMAT (slack, "
-            "teams or pagerduty) as the function has them"
-        )
-    host = blob_service(settings.host_storage)
-    container = host.get_container_client(settings.state_container)
-    return [DigestState(container, name) for name in names]
 
 
 def add(states: Sequence[DigestState], text: str, at: datetime, now: datetime) -> None:
@@ -49,21 +27,10 @@ def add(states: Sequence[DigestState], text: str, at: datetime, now: datetime) -
         raise BadInputError(f"{at:%Y-%m-%dT%H:%M:%SZ} is still to come")
     if (now - at).total_seconds() > KEPT_SECONDS:
         raise BadInputError(f"{at:%Y-%m-%dT%H:%M:%SZ} is longer ago than marks are kept (14 days)")
+    mark = Mark(at.timestamp(), given)
     for state in states:
-        _put(state, Mark(at.timestamp(), given), now.timestamp())
+        state.change(lambda read: replace(read, marks=with_mark(read.marks, mark, now.timestamp())))
     note(f"marked at {at:%Y-%m-%d %H:%M:%S} UTC: {given}")
-
-
-def _put(state: DigestState, mark: Mark, now: float) -> None:
-    for left in reversed(range(_TRIES)):
-        read, etag = state.read()
-        try:
-            state.write(replace(read, marks=with_mark(read.marks, mark, now)), etag)
-        except StateChangedError:  # by the function, which has more to say
-            if not left:
-                raise
-        else:
-            return
 
 
 def shown(states: Sequence[DigestState]) -> str:

@@ -38,10 +38,8 @@ def matcher(names: Iterable[str]) -> Callable[[str, str], bool]:
 
 
 def vnet_name(flow: Flow, inventory: Inventory | None) -> str:
-    """The VNet that a VNet flow log is of: as its record says, else by the inventory; else ""."""
+    """The VNet of a flow's near end: as a VNet flow log says, else by the inventory; else ""."""
     group = flow.group
-    if group.record.version != 4:  # noqa: PLR2004 - the VNet format
-        return ""
     target = group.record.target
     if inventory is not None and not _VNET.fullmatch(target):
         near = flow.dst if flow.inbound else flow.src
@@ -49,6 +47,23 @@ def vnet_name(flow: Flow, inventory: Inventory | None) -> str:
         target = place.vnet if place is not None else ""
     found = _VNET.fullmatch(target)
     return found[1] if found else ""
+
+
+def vnet_of_interface(mac: str, target: str, inventory: Inventory | None) -> str:
+    """The VNet of a network interface, by what a VNet flow log is of or by the inventory."""
+    if found := _VNET.fullmatch(target):
+        return found[1]
+    nic = inventory.nic(mac) if inventory is not None else None
+    if nic is None or inventory is None:
+        return ""
+    return inventory.subnet(nic).vnet.rpartition("/")[2]
+
+
+def acl_shown(acl_id: str, inventory: Inventory | None) -> str:
+    """An NSG as flows have it, by its v4 aclID: its name where it is known, else the aclID."""
+    if inventory is not None and (known := inventory.acl(acl_id)) is not None:
+        return known.name
+    return enrich.acl_name(acl_id) or acl_id
 
 
 def end_names(flow: Flow, knowledge: Knowledge) -> tuple[str, str]:

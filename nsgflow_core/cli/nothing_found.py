@@ -9,8 +9,8 @@ from nsgflow_core.cli.query import Query
 from nsgflow_core.cli.read import Tally
 
 _HINTS = {
-    "--display-direction both": "outbound flows",
-    "--display-lb": "probes of the load balancer",
+    "--display-direction both": ("outbound flow", "outbound flows"),
+    "--display-lb": ("probe of the load balancer", "probes of the load balancer"),
 }
 _SHOWN = 5
 """Names that are shown where none is near."""
@@ -20,14 +20,21 @@ def no_flows(query: Query, tally: Tally, span: str, *, offers_allowed: bool) -> 
     """Why no flow was shown: what was read, and what the command's defaults left out."""
     of = counted(len(tally.resources), "NSG or VNet", "NSGs or VNets")
     said = [f"read {counted(tally.logs, 'log')} of {of}{span}, {age(tally.newest)}"]
-    left_out = [
-        f"{count} {_HINTS[flag]} ({flag})" for flag, count in query.left_out.items() if count
-    ]
+    left_out = left_out_by_default(query)
     if query.only_denied and offers_allowed:
         left_out.append("allowed flows (--display-allowed)")
     if left_out:
         said.append(f"left out by default: {', '.join(left_out)}")
     return "; ".join(said)
+
+
+def left_out_by_default(query: Query) -> list[str]:
+    """How many flows of which kind a command's defaults left out, and the flag that shows them."""
+    return [
+        f"{counted(count, *_HINTS[flag])} ({flag})"
+        for flag, count in query.left_out.items()
+        if count
+    ]
 
 
 def no_such_names(asked: Iterable[str], there: Iterable[str], *, vnets: bool) -> list[str]:
@@ -70,8 +77,13 @@ def age(newest: str, now: datetime | None = None) -> str:
         return "no record in them"
     if written.tzinfo is None:
         written = written.replace(tzinfo=UTC)
-    seconds = max(((now or datetime.now(UTC)) - written).total_seconds(), 0)
+    return f"the newest record is {since(written, now or datetime.now(UTC))} old"
+
+
+def since(then: datetime, now: datetime) -> str:
+    """How long ago a moment was, in the unit that a person would say."""
+    seconds = max((now - then).total_seconds(), 0)
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
-            return f"the newest record is {seconds // size:.0f} {unit} old"
-    return f"the newest record is {seconds:.0f} s old"
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,7 +1,7 @@
 """The options that several commands share, with their help.
 
 A command takes all options of a kind by taking the kind: `@takes_options` puts the fields of
-`Sources`, `Wanted`, `When` and `Letters` in the place of a parameter of that type.
+`Sources`, `Wanted`, `When`, `Grouped` and `Letters` in the place of a parameter of that type.
 """
 
 import inspect
@@ -12,10 +12,20 @@ from typing import Annotated, Any
 
 import typer
 
+from nsgflow_core.cli.completing import several
 from nsgflow_core.errors import BadInputError
 
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Tell more, on stderr: what was read, causes of errors.")
+]
+Color = Annotated[
+    str,
+    typer.Option(
+        "--color",
+        metavar="auto|always|never",
+        help="Colours: on a terminal if NO_COLOR is not set (auto), in files and pipes too, or "
+        "never.",
+    ),
 ]
 LogName = Annotated[
     str,
@@ -29,6 +39,13 @@ LogName = Annotated[
 Interval = Annotated[
     float,
     typer.Option("--interval", metavar="SECONDS", min=1, help="Look for new flows so often."),
+]
+
+Utc = Annotated[
+    bool,
+    typer.Option(
+        "--utc", help="Times are of UTC: those given without a zone, and those on a terminal."
+    ),
 ]
 
 Rules = Annotated[
@@ -191,14 +208,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """The logs of which time: the newest `display_hours` of each NSG, or those of a span."""
+    """The flows of which time: of a span, or the newest `display_hours` logs of each NSG."""
 
     display_hours: Annotated[
         int | None,
         typer.Option(
             "--display-hours",
             metavar="N",
-            help="Read the newest N hourly logs of each NSG.  [default: 1]",
+            help="Read the newest N hourly logs of each NSG.  [default for flows: 1]",
         ),
     ] = None
     since: Annotated[
@@ -206,14 +223,76 @@ class When:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Flows from then on: ISO 8601 or 14:00 (UTC), 30m, 1h30m or 3d ago, yesterday, "
-            "now, or seconds since the epoch.",
+            help="Flows from then on: 14:00, 'yesterday 22:30', ISO 8601 (local unless it names "
+            "a zone), 30m, 1h30m or 3d ago, or seconds since the epoch.  [default: 1h, but for "
+            "flows]",
         ),
     ] = None
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Flows before then, given like --since."),
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="Flows before then, given like --since; alone, of the hour before then.",
+        ),
     ] = None
+    utc: Utc = False
+
+
+BY = (
+    *("nsg", "rule", "direction", "action", "protocol", "source", "sport", "destination", "port"),
+    *("mac", "account", "vnet", "vm", "subnet", "state", "encryption", "version", "service"),
+    *("type", "SrcVm", "DestVm", "SrcSubnet", "DestSubnet", "SrcServiceTags", "DestServiceTags"),
+    *("AclGroup", "TargetResourceId", "RecordTime", "SourceBlob"),
+)
+"""What flows can be grouped by, as `groupings` knows it, which help must not import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """How flows are grouped, which of them, and what is shown of the groups."""
+
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="KEYS",
+            help=f"Group by these, separated by commas: {', '.join(BY)}, or another name of these "
+            "(src, AclName …).  [default: nsg,rule,direction,protocol,destination,port]",
+            autocompletion=several(BY),
+        ),
+    ] = ""
+    top: Annotated[
+        int | None,
+        typer.Option("--top", metavar="N", min=1, help="Only the first N groups, and their sum."),
+    ] = None
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            metavar="KEY",
+            help="By flows, sources, packets, bytes or last, the most on top; by first or one of "
+            "--by, the least on top.  [default: flows]",
+        ),
+    ] = "flows"
+    action: Annotated[
+        str,
+        typer.Option(
+            "--action",
+            metavar="denied|allowed|both",
+            help="Which flows; allowed ones with their packets and bytes, of both ways.  "
+            "[default: denied]",
+        ),
+    ] = ""
+    every: Annotated[
+        str,
+        typer.Option(
+            "--every",
+            metavar="LENGTH",
+            help="When each group began and ended: small bars of its flows, one for each 5m, "
+            "30s, 1h …",
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +304,8 @@ class Letters:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Written since then: ISO 8601 (UTC), or 30m, 2h, 3d ago.",
+            help="Written since then: 14:00, ISO 8601 (local unless it names a zone), or 30m, 2h, "
+            "3d ago.",
         ),
     ] = ""
     nsg: Annotated[

@@ -83,7 +83,8 @@ def progress() -> Iterator[Unseen]:
     try:
         yield _Bar(bar)
     finally:
-        bar.stop()
+        if bar.live.is_started:  # what never showed would leave an empty line on some terminals
+            bar.stop()
 
 
 @contextmanager

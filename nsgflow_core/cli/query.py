@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.options import Wanted
@@ -18,6 +18,10 @@ _VERSIONS = (1, 2, 4)
 _ALWAYS = 2**63
 """Milliseconds that no time reaches."""
 _DIRECTIONS = ("in", "out", "both")
+_BY_NAME = frozenset(
+    ("ip", "src", "dst", "port", "sport", "nsg", "rule", "mac", "vm", "subnet", "vnet", "tag")
+)
+"""Keys of filters by which flows are asked for that no default may hide."""
 _PROBE = "168.63.129.16"
 """Where probes of the load balancer come from; who names it wants to see them."""
 
@@ -27,9 +31,11 @@ class Defaults:
     """What a command shows where nothing else is asked for.
 
     `direction` is in, or "" for both. A filter that names the action, the direction or `lb`
-    itself takes the place of the default for it. `offers_allowed` says that the command has
-    --display-allowed, `always_denied` that a filter cannot ask it for others. What only counts
-    need not be `ordered` by time.
+    itself takes the place of the default for it; where the defaults may be `lifted`, naming an
+    end of flows, a port, a rule or an NSG lifts those for direction and probes. `offers_allowed`
+    says that the command has --display-allowed, `always_denied` that a filter cannot ask it for
+    others. `hourly` ones are of the newest hourly logs, else of the last sixty minutes. What only
+    counts need not be `ordered` by time.
     """
 
     allowed: bool = False
@@ -38,6 +44,8 @@ class Defaults:
     offers_allowed: bool = False
     always_denied: bool = False
     ordered: bool = True
+    hourly: bool = False
+    lifted: bool = True
 
 
 class Query:
@@ -73,6 +81,7 @@ class Query:
             ("--ip", "ip", wanted.ip or []),
         ):
             terms += [_term(flag, key, value) for value in values]
+        defaults = _of_what_is_named(defaults, wanted, given)
         hidden = dict[str, str]()
         if wanted.display_direction is not None:
             direction = wanted.display_direction.lower()
@@ -130,6 +139,14 @@ class Query:
     def _name_met(self, flow: Flow) -> bool:
         self.names.add(flow.group.acl_name or flow.group.acl_group)
         return True
+
+
+def _of_what_is_named(defaults: Defaults, wanted: Wanted, terms: str) -> Defaults:
+    """The defaults, less those that would hide what is asked for by its name."""
+    named = any(term.partition("=")[0].lower() in _BY_NAME for term in terms.split())
+    if defaults.lifted and (named or wanted.ip or wanted.port or wanted.nsg_name):
+        return replace(defaults, direction="", probes=True)
+    return defaults
 
 
 def _values(terms: str, key: str) -> list[str]:

@@ -6,9 +6,8 @@ what is held is a window of each log of two hours, however long the logs are.
 """
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -17,26 +16,24 @@ from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 
+from nsgflow_core.cli.download import Download
 from nsgflow_core.cli.session import sentence
-from nsgflow_core.delivery.parts import Source
-from nsgflow_core.delivery.reading import LARGEST_RECORD
-from nsgflow_core.errors import BadInputError, NsgflowError
+from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.filter import Filter
 from nsgflow_core.logs import columns, records
-from nsgflow_core.logs.blocks import BlobChangedError
 from nsgflow_core.logs.columns import Columns, Place, Placed
 from nsgflow_core.logs.flows import Make, Reading, stretch_of
 from nsgflow_core.logs.leftover import is_over, leftover
 from nsgflow_core.logs.lenient import note_bad
 from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.source import LARGEST_RECORD, Source
 from nsgflow_core.logs.tuples import TupleList, read_lists
 from nsgflow_core.model import NOWHERE, Bad, BlobRef, Flow, Group
 
 _DOWNLOADS = 8
 _WINDOWS = 32 * 1024 * 1024
 """Bytes that the windows of an hour's logs share."""
-_AHEAD = 2
 _WINDOW = (128 * 1024, 2 * 1024 * 1024)
 _TOGETHER = 1024
 """Flows that are made columns at once."""
@@ -44,8 +41,6 @@ _NEVER = 2**63
 _Item = TypeVar("_Item")
 Settled = tuple[list[_Item], int]
 """Items, and the time in milliseconds before which no more will come."""
-_CLOSING = 512
-"""Bytes at the end that are fetched at once: half a closing would not fit a log that grew."""
 _HEAD = 64
 """Bytes at the beginning that tell a log by its opening."""
 _LATE_MS = 10 * 60 * 1000
@@ -211,15 +206,18 @@ class Reader:
         self.tally.logs += len(logs)
         self.tally.resources |= {(log.path.kind, log.path.resource) for log in logs}
         self.tally.bytes_known += sum(log.size for log in logs)
-        return [
-            self._stream(log, Download(self._source, self._downloads, log, window), make)
+        downloads = [
+            Download(self._source, self._downloads, log.ref, log.size, log.etag, window)
             for log in logs
+        ]
+        return [
+            self._stream(log, download, make) for log, download in zip(logs, downloads, strict=True)
         ]
 
     def _stream(
         self,
         log: Log,
-        download: "Download",
+        download: Download,
         make: Callable[[Log, Sequence[TupleList], list[Bad]], list[_Item]],
     ) -> Iterator[Settled[_Item]]:
         """What is wanted of one log, a window at a time, and how far in time the log is read."""
@@ -233,7 +231,7 @@ class Reader:
             self._tell(Place(log.ref, NOWHERE), piece)
 
     def _stretches(
-        self, log: Log, download: "Download", make: Make[_Item], bad: list[Bad]
+        self, log: Log, download: Download, make: Make[_Item], bad: list[Bad]
     ) -> Iterator[Reading[_Item]]:
         """What a log holds, as much at a time as came with a window."""
         at = 0
@@ -278,7 +276,7 @@ def in_order(
     Each stream says with some of its items up to which time it will bring no more. What is
     before the earliest such time of all is handed out, so no more is held than must be.
     """
-    held: list[list[_Item]] = [[] for _ in streams]
+    held: list[list[list[_Item]]] = [[] for _ in streams]  # runs in order of each stream
     reached: dict[int, int] = dict.fromkeys(range(len(streams)), -1)
     while reached:
         behind = min(reached, key=lambda number: reached[number])
@@ -287,72 +285,19 @@ def in_order(
             del reached[behind]
         else:
             items, until = some
-            held[behind] += items
-            held[behind].sort(key=time)
+            held[behind].append(sorted(items, key=time))
             reached[behind] = max(reached[behind], until)
         bound = min(reached.values(), default=_NEVER)
         ready: list[_Item] = []
-        for waiting in held:
-            settled = bisect_left(waiting, bound, key=time)
-            ready += waiting[:settled]
-            del waiting[:settled]
+        for runs in held:
+            for run in runs:
+                settled = bisect_left(run, bound, key=time)
+                ready += run[:settled]
+                del run[:settled]
+            runs[:] = filter(None, runs)
         ready.sort(key=time)
         if ready:
             yield ready
-
-
-class Download:
-    """One log on its way: the next windows are fetched while the one before is parsed."""
-
-    def __init__(self, source: Source, pool: Executor, log: Log, window: int) -> None:
-        self._source = source
-        self._pool = pool
-        self._ref = log.ref
-        self._window = window
-        self._size, self._etag = log.size, log.etag
-        self._at = self._asked = 0
-        self._ahead: deque[Future[bytes]] = deque()
-        self._fetch()
-
-    def _fetch(self) -> None:
-        while self._asked < self._size and len(self._ahead) < _AHEAD:
-            end = self._asked + self._window
-            if end > self._size - _CLOSING:
-                end = self._size
-            read = self._source.read
-            self._ahead.append(self._pool.submit(read, self._ref, self._asked, end, self._etag))
-            self._asked = end
-
-    def widen(self, *, unfinished: bool) -> None:
-        """Fetch more at once when a window holds no whole record."""
-        if unfinished:
-            self._window = min(self._window * 4, LARGEST_RECORD)
-
-    def pieces(self) -> Iterator[tuple[bytes, bool]]:
-        """The bytes in order, and whether they are the last.
-
-        Raises:
-            NsgflowError: the rest cannot be read.
-        """
-        while self._ahead:
-            try:
-                piece = self._ahead.popleft().result()
-            except BlobChangedError:
-                self._list_again()
-                continue
-            self._at += len(piece)
-            self._fetch()
-            yield piece, not self._ahead
-
-    def _list_again(self) -> None:
-        """The log has grown: what was read stands, since Azure inserts before the closer."""
-        listed = self._source.list_blocks(self._ref)
-        if listed.size < self._at:
-            raise BadInputError(f"{self._ref} was rewritten while it was read")
-        self._size, self._etag = listed.size, listed.etag
-        self._ahead.clear()
-        self._asked = self._at
-        self._fetch()
 
 
 def unreadable(bad: Sequence[Bad]) -> str:

@@ -7,25 +7,26 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.files import FileLogs
-from nsgflow_core.cli.listing import Logs
-from nsgflow_core.cli.nothing_found import no_flows, no_such_names
+from nsgflow_core.cli.nothing_found import age, left_out_by_default, no_flows, no_such_names
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.progress import Unseen, progress
 from nsgflow_core.cli.query import Defaults, Query
 from nsgflow_core.cli.read import Failure, Found, Log, Reader, Tally
 from nsgflow_core.cli.session import Status, note, sentence
-from nsgflow_core.cli.state import inventory_of
-from nsgflow_core.cli.times import Span, span
-from nsgflow_core.delivery.parts import Source
+from nsgflow_core.cli.times import HOUR, Span, span
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.columns import Columns
+from nsgflow_core.logs.source import Source
+
+if TYPE_CHECKING:
+    from nsgflow_core.cli.listing import Logs
 
 _ALIKE = 3
 """So many failures of one reason are named one by one."""
@@ -45,7 +46,7 @@ def when_span(when: When, now: datetime) -> Span | None:
         return None
     if when.since and when.display_hours is not None:
         raise BadInputError("give either --display-hours or --since")
-    return span(when.since, when.until, hours, now)
+    return span(when.since, when.until, hours, now, utc=when.utc)
 
 
 class Reading:
@@ -72,6 +73,12 @@ class Reading:
         self._accounts = () if isinstance(accounts, FileLogs) else accounts
         self._when = when
         self._span = when_span(when, self._now)
+        # Files are read whole: who names them says what is wanted.
+        self._last_hour = not (
+            self._span or when.display_hours or defaults.hourly or isinstance(accounts, FileLogs)
+        )
+        if self._last_hour:
+            self._span = Span(self._now - HOUR, self._now)
         self.query = Query(wanted, defaults, self._span)  # wrong words are told before a request
         files = isinstance(accounts, FileLogs)
         if knowledge is None:  # files are read where there is no network
@@ -79,10 +86,9 @@ class Reading:
         self.knowledge = knowledge
         if self.knowledge is not NOTHING:
             self.query = Query(wanted, defaults, self._span, self.knowledge)
+        self._wanted, self._defaults = wanted, defaults
         self._nsgs = wanted.nsg_name or ()
-        self._logs = accounts if isinstance(accounts, FileLogs) else Logs(accounts, self._nsgs)
-        self._offers_allowed = defaults.offers_allowed
-        self._ordered = defaults.ordered
+        self._logs = accounts if isinstance(accounts, FileLogs) else _logs(accounts, self._nsgs)
         self.tally = Tally()
         self.shown = 0
 
@@ -115,20 +121,26 @@ class Reading:
         if isinstance(self._logs, FileLogs):
             source = self._logs
         else:
+            from nsgflow_core.logs.blocks import FlowLogs  # noqa: PLC0415 - files need no SDK
+
             source = FlowLogs({account.name: account.service for account in self._accounts})
-        with (
-            progress() as seen,
-            Reader(
+        with progress() as seen:
+            hours = self._hours(seen)
+            with Reader(
                 source,
                 self.query.filter,
                 seen.reading,
                 self.knowledge.inventory,
-                ordered=self._ordered,
+                ordered=self._defaults.ordered,
                 sieve=self.query.everything_in,
-            ) as reader,
-        ):
-            self.tally = reader.tally
-            yield reader, self._hours(seen)
+            ) as reader:
+                self.tally = reader.tally
+                yield reader, hours
+
+    @property
+    def span(self) -> Span | None:
+        """The span of time that is read; None for the newest logs, and for all of a file."""
+        return self._span
 
     @property
     def complete(self) -> bool:
@@ -142,7 +154,15 @@ class Reading:
             return self._logs.hours(self._nsgs, self._when.display_hours, span)
         if span is None:
             return self._logs.newest(self._when.display_hours or 1, self._now, seen.listing)
-        return self._logs.of_hours(span, seen.listing)
+        if not self._last_hour:
+            return self._logs.of_hours(span, seen.listing)
+        of_span = list(self._logs.of_hours(span, seen.listing))
+        if any(of_span):
+            return of_span
+        # Logs that ended long ago are better shown than nothing; it is said at the end.
+        self._span = None
+        self.query = Query(self._wanted, self._defaults, None, self.knowledge)
+        return self._logs.newest(1, self._now, seen.listing)
 
     def finish(self) -> None:
         """Tell what could not be read, and why nothing was found.
@@ -158,8 +178,16 @@ class Reading:
         failures = [*self._logs.failures.values(), *summed_up(tally.failures)]
         for failure in failures:
             note(f"skipped: {failure}")
+        old = self._last_hour and self._span is None and bool(tally.logs)
+        if old:
+            note(
+                "there are no logs of the last sixty minutes: these are the newest of each NSG, "
+                f"and {age(tally.newest)}"
+            )
         if not self.shown:
             self._nothing()
+        elif left_out := left_out_by_default(self.query):
+            note(f"left out by default: {', '.join(left_out)}")
         if failures:
             nothing_read = tally.logs and len(tally.failures) == tally.logs and not tally.bytes_read
             raise typer.Exit(Status.FAILED if nothing_read else Status.INCOMPLETE)
@@ -174,7 +202,9 @@ class Reading:
             span = f" from {self._span.since:%Y-%m-%dT%H:%MZ} on" if self._span else ""
             if self._span and self._when.until:
                 span = f"{span} to {self._span.until:%Y-%m-%dT%H:%MZ}"
-            why = no_flows(self.query, self.tally, span, offers_allowed=self._offers_allowed)
+            why = no_flows(
+                self.query, self.tally, span, offers_allowed=self._defaults.offers_allowed
+            )
             note(f"no flows match: {why}")
             return
         if missing:
@@ -182,6 +212,12 @@ class Reading:
         newest = self._logs.newest_hour() if self._span else None
         last = f": the newest is of {newest:%Y-%m-%dT%HZ}" if newest else ""
         note(f"there are no flow logs of that time{last}")
+
+
+def _logs(accounts: Sequence[Account], nsgs: Sequence[str]) -> "Logs":
+    from nsgflow_core.cli.listing import Logs  # noqa: PLC0415 - files need no SDK
+
+    return Logs(accounts, nsgs)
 
 
 def summed_up(failures: Sequence[Failure]) -> list[str]:
@@ -201,6 +237,8 @@ def summed_up(failures: Sequence[Failure]) -> list[str]:
 
 def known(environ: Mapping[str, str]) -> Knowledge:
     """What the deployed function knows of the network; nothing where it cannot be had."""
+    from nsgflow_core.cli.state import inventory_of  # noqa: PLC0415 - files need no SDK
+
     try:
         inventory = inventory_of(environ)
     except NsgflowError as exc:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import LogName, Verbose, one_of
+from nsgflow_core.cli.options import Color, LogName, Verbose, one_of
 from nsgflow_core.cli.session import note, session
 
 
@@ -17,7 +17,8 @@ def replay(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="From this hour on: ISO 8601 (UTC), or 30m, 2h, 3d ago.",
+            help="From this hour on: ISO 8601 (local unless it names a zone, such as Z), or 30m, "
+            "2h, 3d ago.",
         ),
     ],
     until: Annotated[
@@ -32,6 +33,7 @@ def replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be sent.")
     ] = False,
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Have the deployed function send hours again.
@@ -40,7 +42,7 @@ def replay(
     function's own settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment, and
     is safe while it runs.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         from datetime import UTC, datetime
 

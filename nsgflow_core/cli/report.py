@@ -28,9 +28,10 @@ def report(
 ) -> None:
     """Write what was denied as one HTML file.
 
-    The denied flows of the newest hour, if nothing else is asked for: when, which rules, who to
-    whom, what the rules say now (with --inventory or --rules), and the rules that would let them
-    through, to be reviewed. The file opens offline, fetches nothing, and is at most 1.5 MB.
+    The denied flows of the last sixty minutes, if nothing else is asked for: when, which rules,
+    who to whom, what the rules say now (with --inventory or --rules), and the rules that would
+    let them through, to be reviewed. The file opens offline, fetches nothing, and is at most 1.5
+    MB.
     """
     with session(verbose=verbose):
         import os

@@ -77,7 +77,7 @@ def written(page: Page) -> str:
     )
     sections = [
         ("time", "Time line", _timeline(page.timeline)),
-        *((table.id, table.title, _table(table, labelled_by=table.id)) for table in page.tables),
+        *((table.id, table.title, _table(table)) for table in page.tables),
         ("proposals", "Proposals", _proposals(page)),
     ]
     links = "".join(
@@ -133,7 +133,7 @@ def _timeline(line: Timeline) -> str:
     ]
     columns = [("from (UTC)", "whole"), ("inbound", "number"), ("outbound", "number")]
     about = f"Denied flows by time, {_width(line.seconds)} a row; times without any are left out."
-    table = _table(Table("numbers", "", about, columns, rows), labelled_by="time")
+    table = _table(Table("numbers", "", about, columns, rows))
     return (
         f'<figure><div id="chart" role="img" aria-label="{_plain(told)}"></div>'
         '<figcaption><span class="key in"></span>inbound'
@@ -155,8 +155,11 @@ def _minute(seconds: int) -> str:
     return f"{second_of(seconds)[:-3].replace('T', ' ')}"
 
 
-def _table(table: Table, *, labelled_by: str) -> str:
-    """A table that scrolls by itself, from the keyboard too."""
+def _table(table: Table) -> str:
+    """A table that scrolls by itself, from the keyboard too.
+
+    The region has its caption for a name, since landmarks of one name cannot be told apart.
+    """
     if not table.rows:
         return f"<p>{_plain(table.about)}</p><p>There are none.</p>"
     heads = "".join(
@@ -173,8 +176,8 @@ def _table(table: Table, *, labelled_by: str) -> str:
     )
     more = f'<p class="dim">{_plain(table.more)}</p>' if table.more else ""
     return (
-        f'<div class="wide" role="region" tabindex="0" aria-labelledby="{labelled_by}">'
-        f'<table class="sorted"><caption>{_plain(table.about)}</caption>'
+        f'<div class="wide" role="region" tabindex="0" aria-labelledby="{table.id}-about">'
+        f'<table class="sorted"><caption id="{table.id}-about">{_plain(table.about)}</caption>'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table></div>{more}"
     )
 

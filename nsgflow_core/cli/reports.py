@@ -138,7 +138,7 @@ def _rules(groups: Groups, most: int) -> Table:
         made: tuple[list[int], set[str], set[str]] = ([0], set(), set())
         counted, sources, destinations = rules.setdefault(key, made)
         counted[0] += denials.flows
-        sources |= denials.sources
+        sources.update(denials.sources)
         destinations.add(str(destination))
     busiest = sorted(rules.items(), key=lambda each: (-each[1][0][0], each[0]))
     rows = [
@@ -208,7 +208,7 @@ def _groups(groups: Groups, judge: Judge | None, most: int) -> Table:
 
 
 def _more(there: int, shown: int) -> str:
-    return f"{there - shown:,} more are left out." if there > shown else ""
+    return f"The first {shown:,} of {there:,} are here." if there > shown else ""
 
 
 def _time(milliseconds: int) -> str:

@@ -4,14 +4,12 @@ A change is told as Resource Graph has it. That one of them is the reason is nev
 it is of the rule that decides now, or newer than the rules that were judged.
 """
 
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.inventories import signed_in
 from nsgflow_core.cli.session import sentence
-from nsgflow_core.cli.tables import write_table
+from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.changes import Change, ends_of, read_changes, since
 from nsgflow_core.estate.inventory import Inventory
@@ -23,7 +21,7 @@ _PROPERTIES = 3
 
 
 def path_ids(inventory: Inventory, addresses: Iterable[str], now: Judgement) -> set[str]:
-    """The resources whose changes may change a verdict: NSGs, interfaces, VNets."""
+    """The resources whose changes may change a verdict; see `ends_of`."""
     judged = {layer.acl for layer in now.layers if layer.layer != "admin"}
     return judged | ends_of(inventory, addresses)
 
@@ -98,12 +96,12 @@ def write(told: Mapping[str, Any]) -> None:
     found = told["found"]
     when = "since then" if told["since"] else "in the last 14 days"
     if told["because"]:
-        sys.stdout.write(printable(f"What changed could not be asked: {told['because']}.") + "\n")
+        write_text(f"What changed could not be asked: {told['because']}.")
         return
     if not found:
-        sys.stdout.write(f"\nNothing changed on its path {when}, as far as Azure has it.\n")
+        write_text("", f"Nothing changed on its path {when}, as far as Azure has it.")
         return
-    sys.stdout.write(f"\nChanged on its path {when}, the newest first:\n")
+    write_text("", f"Changed on its path {when}, the newest first:")
     columns = ["time", "resource", "change"] + ["by"] * any("by" in one for one in found)
     cells = [
         [one["time"], one["resource"].rpartition("/")[2], _told(one), one.get("by", "")]
@@ -111,9 +109,9 @@ def write(told: Mapping[str, Any]) -> None:
     ]
     write_table(columns, [row[: len(columns)] for row in cells])
     if len(found) > _SHOWN:
-        sys.stdout.write(f"{len(found) - _SHOWN} more are not shown; -o json has all.\n")
+        write_text(f"{len(found) - _SHOWN} more are not shown; -o json has all.")
     if any(one["newerThanRules"] for one in found):
-        sys.stdout.write("The rules that were judged are older than some of these: --refresh.\n")
+        write_text("The rules that were judged are older than some of these: --refresh.")
 
 
 def _told(one: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from enum import IntEnum
 
 import typer
 
+from nsgflow_core.cli import colour
+from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.errors import BadInputError, NsgflowError
 
@@ -44,6 +46,10 @@ _UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, err
 """What writing to a full disk, a file that is too large or a lost terminal ends with."""
 
 
+_WIDTH = 80
+"""Columns of a terminal that does not tell."""
+
+
 class Status(IntEnum):
     """Exit statuses."""
 
@@ -59,7 +65,17 @@ def note(message: str) -> None:
     """Say something to the person and not to the pipe."""
     if sys.stderr is not None:
         with suppress(OSError):
-            sys.stderr.write(f"nsgflow: {redacted(message)}\n")
+            sys.stderr.write(f"{_in_lines(f'nsgflow: {redacted(message)}')}\n")
+
+
+def _in_lines(message: str) -> str:
+    """A sentence as it fits stderr, where that is a terminal: no word of it is broken."""
+    if not sys.stderr.isatty():
+        return message
+    import textwrap  # noqa: PLC0415 - only terminals pay for it
+
+    width = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
+    return textwrap.fill(message, width, break_long_words=False, break_on_hyphens=False)
 
 
 def sentence(error: NsgflowError) -> str:
@@ -76,7 +92,7 @@ def _reached(found: re.Match[str]) -> str:
 
 
 @contextmanager
-def session(*, verbose: bool) -> Iterator[None]:
+def session(*, verbose: bool, color: str = colour.AUTO) -> Iterator[None]:
     """Run a command: whatever ends it becomes an exit status and at most a sentence.
 
     Raises:
@@ -96,9 +112,10 @@ def session(*, verbose: bool) -> Iterator[None]:
     )
     # They log every request, answer and connection; what matters of it is in our own errors.
     for name in ("azure", "urllib3"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with colour.asked(one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))):
+            yield
         sys.stdout.flush()
     except KeyboardInterrupt:
         raise typer.Exit(Status.INTERRUPTED) from None

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Rules,
     Sources,
@@ -21,10 +23,11 @@ from nsgflow_core.cli.options import (
 from nsgflow_core.cli.session import session
 
 _OUTPUTS = ("table", "json", "markdown")
+_CHANGES = ("newly-denied", "newly-allowed", "unknown")
 
 
 @takes_options
-def simulate(
+def simulate(  # noqa: PLR0913 - one parameter for each option
     *,
     sources: Sources,
     estate: Estate,
@@ -35,12 +38,14 @@ def simulate(
             "--fail-on",
             metavar="CHANGES",
             help="End with status 4 where one of these is there, separated by commas: "
-            "newly-denied, newly-allowed, unknown.",
+            f"{', '.join(_CHANGES)}.",
+            autocompletion=several(_CHANGES),
         ),
     ] = "",
     wanted: Wanted,
     when: When,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Judge flows that were seen by changed rules.
@@ -49,7 +54,7 @@ def simulate(
     the inventory's: newly denied, newly allowed, unchanged, or unknown and why. For reviews, and
     for pipelines (--fail-on, -o markdown).
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
 
         from nsgflow_core.cli import simulations
@@ -60,11 +65,11 @@ def simulate(
         from nsgflow_core.cli.session import Status, note
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.estate.knowledge import NOTHING
-        from nsgflow_core.estate.simulation import CHANGES, Simulation, totals
+        from nsgflow_core.estate.simulation import Simulation, totals
 
         form = one_of("--output", form, _OUTPUTS)
         refused = [
-            one_of("--fail-on", word.strip(), CHANGES[1:])
+            one_of("--fail-on", word.strip(), _CHANGES)
             for word in fail_on.split(",")
             if word.strip()
         ]

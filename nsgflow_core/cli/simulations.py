@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from nsgflow_core.cli.formats import write_json_lines
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import address_name, labelled
-from nsgflow_core.cli.tables import write_table
+from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.simulation import CHANGES, Change, Kind, Seen, as_json, totals
 
@@ -37,7 +37,7 @@ def write(
         return
     if kinds:
         write_table(_COLUMNS, [_cells(*entry, inventory) for entry in by_change])
-    sys.stdout.write(_summary(kinds) + "\n")
+    write_text(_summary(kinds))
 
 
 def _summary(kinds: Sequence[tuple[Kind, Seen]]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Sources,
     Verbose,
@@ -38,16 +39,17 @@ def sql(
     wanted: Wanted,
     when: When,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Ask flows in SQL.
 
-    The table flows has every flow of the newest hour, allowed ones and probes too, if nothing
-    else is asked for; of files all. Its columns are those of docs/columns.md. A source may also
-    be what 'nsgflow export' wrote. The SQL reaches no other file, no network and no extension.
-    Needs DuckDB (pip install duckdb).
+    The table flows has every flow of the last sixty minutes, allowed ones and probes too, if
+    nothing else is asked for; of files all. Its columns are those of docs/columns.md. A source
+    may also be what 'nsgflow export' wrote. The SQL reaches no other file, no network and no
+    extension. Needs DuckDB (pip install duckdb).
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
 
         from nsgflow_core.cli import answers

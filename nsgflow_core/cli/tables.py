@@ -5,13 +5,16 @@ not do, each row goes on in further lines, indented, from one column to the next
 broken.
 """
 
-import os
 import shutil
 import sys
+import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
+from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import printable
+from nsgflow_core.logs.weave import woven
 
 _GAP = "  "
 _INDENT = "    "
@@ -46,23 +49,36 @@ def padded(text: str, width: int) -> str:
 
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table to stdout; what could steer a terminal or break a line is replaced."""
-    columns = [list(map(printable, column)) for column in zip(*rows, strict=True)]
-    heading, drawn_rows = drawn(titles, columns or [[] for _ in titles], terminal_width())
-    sys.stdout.write(bold(heading))
-    sys.stdout.writelines(drawn_rows)
+    write_columns(titles, list(zip(*rows, strict=True)) or [()] * len(titles))
+
+
+def write_columns(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
+    """Write a table as `write_table` does, by its columns."""
+    texts = [
+        column if "".join(column).isprintable() else list(map(printable, column))
+        for column in columns
+    ]
+    heading, drawn_rows = drawn(titles, texts, terminal_width())
+    sys.stdout.write(bold(heading) + drawn_rows)
+
+
+def write_text(*paragraphs: str) -> None:
+    """Write sentences to stdout, each paragraph on a line; on a terminal none breaks a word."""
+    width = terminal_width()
+    for paragraph in map(printable, paragraphs):
+        for line in wrapped(paragraph, width) if width else [paragraph]:
+            sys.stdout.write(f"{line}\n")
 
 
 def bold(heading: str) -> str:
-    """The heading of a table, bold on a terminal."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    """The heading of a table, bold where colours are."""
+    if not coloured():
         return heading
     return "".join(f"{_BOLD}{line}{_PLAIN}\n" for line in heading.splitlines())
 
 
-def drawn(
-    titles: Sequence[str], columns: Sequence[Sequence[str]], width: int
-) -> tuple[str, Iterator[str]]:
-    """The lines of a heading, and those of each row; texts are printable. 0 is any width."""
+def drawn(titles: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> tuple[str, str]:
+    """The lines of a heading, and those of all rows; texts are printable. 0 is any width."""
     widths = [
         max(width_of(title), _widest(column)) for title, column in zip(titles, columns, strict=True)
     ]
@@ -70,9 +86,11 @@ def drawn(
     if not width or _total(widths) <= width:
         return _line(titles, widths), _plain(columns, widths)
     if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
-        return _wrapped(titles, shrunk), (_wrapped(row, shrunk) for row in rows)
+        return _wrapped(titles, shrunk), "".join(_wrapped(row, shrunk) for row in rows)
     blocks = _blocks(widths, width)
-    return _in_blocks(titles, widths, blocks), (_in_blocks(row, widths, blocks) for row in rows)
+    widths = [min(wide, width - len(_INDENT)) for wide in widths]
+    lines = "".join(_in_blocks(row, widths, blocks) for row in rows)
+    return _in_blocks(titles, widths, blocks), lines
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -85,13 +103,21 @@ def _widest(column: Sequence[str]) -> int:
     return max(map(width_of, column), default=0)
 
 
-def _plain(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
-    rows = zip(*columns, strict=True)
-    if not all("".join(column).isascii() for column in columns):
-        return (_line(row, widths) for row in rows)
+def _plain(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    *others, last = columns
     # The last column needs no padding: without it few lines end in spaces.
-    template = _GAP.join([*(f"%-{width}s" for width in widths[:-1]), "%s"])
-    return (f"{(template % row).rstrip()}\n" for row in rows)
+    filled = [
+        _filled(column, width + len(_GAP)) for column, width in zip(others, widths, strict=False)
+    ]
+    drawn_rows = woven([*filled, last, "\n"], len(last))
+    if " \n" not in drawn_rows:
+        return drawn_rows
+    return "\n".join([line.rstrip() for line in drawn_rows.split("\n")])
+
+
+def _filled(column: Sequence[str], width: int) -> Sequence[str]:
+    fill = str.ljust if "".join(column).isascii() else padded
+    return list(map(fill, column, repeat(width)))
 
 
 def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
@@ -123,14 +149,14 @@ def _longest_word(column: Iterable[str]) -> int:
 
 
 def _wrapped(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [_words(cell, width) for cell, width in zip(row, widths, strict=True)]
+    cells = [wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
     return "".join(
         _line((cell[number] if number < len(cell) else "" for cell in cells), widths)
         for number in range(max(map(len, cells)))
     )
 
 
-def _words(cell: str, width: int) -> list[str]:
+def wrapped(cell: str, width: int) -> list[str]:
     """A cell in lines that are as long as its words allow."""
     if width_of(cell) <= width:
         return [cell]
@@ -160,7 +186,10 @@ def _blocks(widths: Sequence[int], width: int) -> list[range]:
 
 def _in_blocks(row: Sequence[str], widths: Sequence[int], blocks: Sequence[range]) -> str:
     return "".join(
-        (_INDENT if block.start else "")
-        + _line(row[block.start : block.stop], widths[block.start : block.stop])
+        textwrap.indent(
+            _wrapped(row[block.start : block.stop], widths[block.start : block.stop]),
+            _INDENT if block.start else "",
+        )
         for block in blocks
+        if any(row[block.start : block.stop])
     )

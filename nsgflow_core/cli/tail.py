@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Explain,
     Interval,
     Rules,
     Sources,
+    Utc,
     Verbose,
     Wanted,
     one_of,
@@ -36,26 +38,31 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Begin with flows from then on: ISO 8601 (UTC), or 30m, 2h ago.  [default: now]",
+            help="Begin with flows from then on: 14:00, ISO 8601 (local unless it names a zone), "
+            "or 30m, 2h ago.  [default: now]",
         ),
     ] = "",
+    utc: Utc = False,
     interval: Interval = 10,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Follow denied flows as they are written.
 
-    All NSGs of the accounts, until Ctrl-C; on a terminal denied flows are red, allowed ones
-    green, and the last line says how old the newest record is. A --filter that names action
-    shows others than denied ones. Azure writes a record a minute; logs of a new NSG, and of the
+    All NSGs of the accounts, until Ctrl-C: the lines of 'nsgflow flows', with each flow's own
+    time. On a terminal that is local, denied flows are red, allowed ones green, and the last
+    line says how old the newest record is. A --filter that names action shows others than
+    denied ones. Azure writes a record a minute; logs of a new NSG, and of the
     next hour, are found within 30 s.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import time
         from datetime import UTC, datetime
         from itertools import count
 
+        from nsgflow_core.cli.clock import clock
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.following import Tailing
         from nsgflow_core.cli.formats import flow_writer
@@ -70,7 +77,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
 
         form = one_of("--output", form, _OUTPUTS)
         now = datetime.now(UTC)
-        begin = moment(since, now) if since else None
+        begin = moment(since, now, utc=utc) if since else None
         if begin is not None and begin > now:
             raise BadInputError(f"--since {since!r} has not come yet: it is {now:%Y-%m-%dT%H:%MZ}")
         span = Span(begin, datetime.max.replace(tzinfo=UTC)) if begin else None
@@ -82,13 +89,18 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         if explain and form == "json":
             raise BadInputError("--explain is for text: 'nsgflow denied --explain' has it as JSON")
         query = Query(wanted, Defaults(probes=True), span, knowledge)
-        nsgs = wanted.nsg_name or ()
-        tailing = Tailing(accounts, query.filter, begin, nsgs, knowledge.inventory)
+        tailing = Tailing(accounts, query.filter, begin, wanted.nsg_name or (), knowledge.inventory)
         explained = None
         if explain:
             judge = judge_of(rules, knowledge)
             explained = lambda flow: line(judge, flow)  # noqa: E731 - said once
-        write = flow_writer(form, knowledge, explained, named=bool(estate.inventory))
+        write = flow_writer(
+            form,
+            knowledge,
+            explained,
+            named=bool(estate.inventory),
+            times=clock(utc=utc, milliseconds=True),
+        )
         told: dict[str, str] = {}
         with foot() as show:
             for rounds in count():

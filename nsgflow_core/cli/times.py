@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from nsgflow_core.errors import BadInputError
 
@@ -10,7 +10,8 @@ HOUR = timedelta(hours=1)
 _AGO = re.compile(r"-?(?:\d{1,6}(?:\.\d{1,6})?[smhdw])+(?: ago)?", re.IGNORECASE | re.ASCII)
 _PIECE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.IGNORECASE | re.ASCII)
 _EPOCH = re.compile(r"\d{9,10}|\d{12,13}", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,2}:\d\d(?::\d\d)?)Z?", re.IGNORECASE | re.ASCII)
+_CLOCK = re.compile(r"(\d{1,2}:\d\d(?::\d\d)?)(Z?)", re.IGNORECASE | re.ASCII)
+_DAY = re.compile(r"(today|yesterday|\d{4}-\d\d-\d\d)(?:[ ,T]+(.+))?", re.IGNORECASE | re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MARGIN = timedelta(minutes=2)
 """Azure writes a tuple up to a minute or so after its time, so it may lie in a neighbour hour."""
@@ -43,12 +44,15 @@ def floor(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def moment(text: str, now: datetime) -> datetime:
+def moment(text: str, now: datetime, *, utc: bool = False, late: bool = False) -> datetime:
     """A time in UTC.
 
     ISO 8601; how long ago (`90s`, `30m`, `1h30m`, `1.5h`, `3d`, `1w`, with - before it or not);
-    a time of the last 24 hours (`14:00`); `now`, `today`, `yesterday`; or seconds or milliseconds
-    since the epoch.
+    a time of the last 24 hours (`14:00`), or of a day (`yesterday 22:30`, `2026-11-25 9:00`);
+    `now`, `today`, `yesterday`; or seconds or milliseconds since the epoch.
+
+    What names no zone is local, or of UTC. Where clocks are put back, an hour comes twice: the
+    first is meant, or the second where the time is `late`, so that a span has both.
 
     Raises:
         BadInputError: it is none of these.
@@ -65,20 +69,44 @@ def moment(text: str, now: datetime) -> datetime:
             return datetime.fromtimestamp(float(given) / (1000 if len(given) > 11 else 1), UTC)  # noqa: PLR2004 - seconds have 10 digits
     except (OverflowError, OSError, ValueError) as exc:
         raise BadInputError(f"{text!r} is too long ago") from exc
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    words = {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}
-    if given.lower() in words:
-        return words[given.lower()]
-    if found := _CLOCK.fullmatch(given):
-        return _clock(found[1], text, now)
+    if given.lower() == "now":
+        return now
+    today = (now if utc else now.astimezone()).date()
     try:
-        read = datetime.fromisoformat(given)
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        if found := _CLOCK.fullmatch(given):
+            utc = utc or bool(found[2])
+            if utc:
+                today = now.date()
+            at = _in_utc(_of_day(found[1], today), utc=utc, late=late)
+            if at <= now:
+                return at
+            return _in_utc(_of_day(found[1], today - timedelta(days=1)), utc=utc, late=late)
+        if found := _DAY.fullmatch(given):
+            words = {"today": today, "yesterday": today - timedelta(days=1)}
+            day = words.get(found[1].lower()) or date.fromisoformat(found[1])
+            given = f"{day}T{_padded(found[2] or '00:00')}"
+        return _in_utc(datetime.fromisoformat(given), utc=utc, late=late)
     except (ValueError, OverflowError) as exc:
         raise BadInputError(
-            f"{text!r} is no time: give one such as 2026-11-23T08:00 or 14:00 (UTC), or how long "
-            "ago, such as 2h or 1h30m"
+            f"{text!r} is no time: give one such as 14:00, 'yesterday 22:30' or 2026-11-23T08:00 "
+            "(with Z behind it for UTC), or how long ago, such as 2h or 1h30m"
         ) from exc
+
+
+def _of_day(clock: str, day: date) -> datetime:
+    """A time of day; of 24 hours without seconds or with them."""
+    return datetime.combine(day, time.fromisoformat(_padded(clock)))
+
+
+def _padded(clock: str) -> str:
+    return f"0{clock}" if clock[1:2] == ":" else clock
+
+
+def _in_utc(read: datetime, *, utc: bool, late: bool) -> datetime:
+    """A time as read, in UTC; the zone that it does not name is the machine's, or UTC."""
+    if read.tzinfo is None:
+        read = read.replace(tzinfo=UTC) if utc else read.replace(fold=int(late))
+    return read.astimezone(UTC)
 
 
 def duration(text: str) -> timedelta:
@@ -93,24 +121,16 @@ def duration(text: str) -> timedelta:
     return now - moment(text, now)
 
 
-def _clock(clock: str, text: str, now: datetime) -> datetime:
-    """The last time that it was so late, in UTC."""
-    try:
-        of_day = time.fromisoformat(clock.zfill(5))
-    except ValueError as exc:
-        raise BadInputError(f"{text!r} is no time of day") from exc
-    found = datetime.combine(now.date(), of_day, UTC)
-    return found if found <= now else found - timedelta(days=1)
-
-
-def span(since: str | None, until: str | None, hours: int, now: datetime) -> Span:
+def span(
+    since: str | None, until: str | None, hours: int, now: datetime, *, utc: bool = False
+) -> Span:
     """The time asked for; `hours` long where only its end is given.
 
     Raises:
         BadInputError: it is empty, or an end of it is no time.
     """
-    end = moment(until, now) if until else now
-    start = moment(since, now) if since else end - hours * HOUR
+    end = moment(until, now, utc=utc, late=True) if until else now
+    start = moment(since, now, utc=utc) if since else end - hours * HOUR
     if start >= end:
         raise BadInputError(
             f"the time range is empty: it would begin at {start:%Y-%m-%dT%H:%M:%SZ} and end at "

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    Color,
     Estate,
     Rules,
     Sources,
+    Utc,
     Verbose,
     Wanted,
     When,
@@ -49,18 +51,18 @@ def why(  # noqa: PLR0913 - one parameter for each option
     ] = "",
     since: Annotated[
         str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="Look at logs from then on.  [default: the newest hour]"
-        ),
+        typer.Option("--since", metavar="TIME", help="Look at logs from then on.  [default: 1h]"),
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Look at logs before then.")
     ] = None,
+    utc: Utc = False,
     who: Annotated[
         bool,
         typer.Option("--who", help="With --inventory azure: who made the changes."),
     ] = False,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show what stands in the way of a flow.
@@ -71,7 +73,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
     --inventory of Azure also what changed on its path since it was last recorded, of up to 14
     days.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
 
         from nsgflow_core.cli import rule_changes, whys
@@ -117,7 +119,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
         if accounts is None:
             tell()
             return
-        when = When(since=since, until=until)
+        when = When(since=since, until=until, utc=utc)
         defaults = Defaults(allowed=True, probes=True)
         with reading(accounts, wanted, when, defaults, knowledge) as work:
             for found in work.flows():

@@ -1,7 +1,6 @@
 """One flow asked about: its ends, what was recorded, what rules say, and how that is shown."""
 
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,10 @@ import msgspec
 
 from nsgflow_core.cli import rule_changes
 from nsgflow_core.cli.formats import write_json
-from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.names import labelled, matcher
-from nsgflow_core.cli.tables import write_table
+from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import addresses
+from nsgflow_core.estate import addresses, causes
 from nsgflow_core.estate.acl import Packet
 from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.judgement import Judgement
@@ -232,25 +230,23 @@ def write(
     if form == "json":
         write_json(msgspec.json.encode(found))
         return
-    for line in _lines(found, names):
-        sys.stdout.write(printable(line) + "\n")
+    write_text(*_lines(found, names), "")
     if found["recorded"]:
-        sys.stdout.write("\nRecorded, the newest first:\n")
+        write_text("Recorded, the newest first:")
         columns = ("flows", "NSG", "rule", "direction", "outcome", "first", "last")
         cells = [
             [
                 str(row["flows"]),
-                row["nsg"].rpartition("/")[2],
+                _nsg(row["nsg"], row["rule"]),
                 *(row[key] for key in ("rule", "direction", "outcome", "first", "last")),
             ]
             for row in found["recorded"]
         ]
         write_table(columns, cells)
     else:
-        sys.stdout.write(NOTHING_RECORDED if logs else NOTHING_READ)
-        sys.stdout.writelines(printable(line) + "\n" for line in logged)
+        write_text(NOTHING_RECORDED if logs else NOTHING_READ, *logged)
     now = found["now"]
-    sys.stdout.write("\nThe rules now, in the order in which they are asked:\n")
+    write_text("", "The rules now, in the order in which they are asked:")
     columns = ("end", "layer", "name", "rule", "priority", "access", "verdict")
     cells = [
         [
@@ -266,22 +262,25 @@ def write(
     ]
     if cells:
         write_table(columns, cells)
-    for reason in now["unknown"]:
-        sys.stdout.write(printable(f"not known: {reason}") + "\n")
+    write_text(*(f"not known: {reason}" for reason in now["unknown"]))
     if "changes" in found:
         rule_changes.write(found["changes"])
 
 
-NOTHING_RECORDED = """
-Nothing was recorded of it in the logs that were read. That can mean that no flow log covers the
-network interfaces of either end, or that it is filtered; that the flow is older or newer than what
-was read; that routing sends it elsewhere, or the host at the source drops it before Azure sees it.
-"""
+def _nsg(acl_group: str, rule: str) -> str:
+    """What denied or allowed a flow, in words."""
+    kind = causes.cause(acl_group, rule)
+    return causes.dropper(kind) if kind else acl_group.rpartition("/")[2]
 
+
+NOTHING_RECORDED = (
+    "Nothing was recorded of it in the logs that were read. That can mean that no flow log covers "
+    "the network interfaces of either end, or that it is filtered; that the flow is older or newer "
+    "than what was read; that routing sends it elsewhere, or the host at the source drops it "
+    "before Azure sees it."
+)
+NOTHING_READ = "No logs were read: name files or accounts to see what was recorded of it."
 _UNKNOWN = "The rules changed since; when is not known here."
-NOTHING_READ = """
-No logs were read: name files or accounts to see what was recorded of it.
-"""
 
 
 def _lines(found: dict[str, Any], names: Mapping[str, str]) -> Iterable[str]:

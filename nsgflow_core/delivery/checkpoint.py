@@ -8,7 +8,7 @@ claim finds its commit refused, and no cursor is ever moved on old knowledge.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from azure.data.tables import TableClient
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.ledgers import columns_of, ledgers_of
 from nsgflow_core.delivery.state_table import ClaimLostError, StateTable, etag_of, hour_of
+from nsgflow_core.delivery.swept import SWEEP, SweepState, sweep_state
 from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.logs.path import hour_name
 from nsgflow_core.model import BlobRef
@@ -91,19 +92,9 @@ class Away(msgspec.Struct, frozen=True):
     not_before: float
 
 
-class SweepState(msgspec.Struct, frozen=True):
-    """When the last completed sweep of a connection began; None before the first."""
-
-    completed: datetime | None = None
-
-
 _CURSORS = msgspec.json.Decoder(dict[str, Cursor])
 _AWAY = msgspec.json.Decoder(Away)
-_STATE = msgspec.json.Decoder(SweepState)
-_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
-_SWEEP = "~sweep"
-"""Partition with a row for each connection; these names sort behind every hour."""
 _ASKED = "~asked."
 _AWAY_FROM = "~away."
 
@@ -151,18 +142,13 @@ class Checkpoints:
 
     def read_sweep(self, connection: str) -> SweepState:
         """What the last completed sweep of a connection left behind."""
-        entity = self._rows.get(_SWEEP, connection)
-        if entity is None:
-            return SweepState()
-        try:
-            return _STATE.decode(entity["State"])
-        except (KeyError, TypeError, msgspec.MsgspecError):
-            return SweepState(_LONG_AGO)  # rather too much is looked at than too little
+        entity = self._rows.get(SWEEP, connection)
+        return SweepState() if entity is None else sweep_state(entity)
 
     def write_sweep(self, connection: str, state: SweepState) -> None:
         """Leave something behind for the next sweep of a connection."""
         text = msgspec.json.encode(state).decode()
-        self._rows.put([{"PartitionKey": _SWEEP, "RowKey": connection, "State": text}])
+        self._rows.put([{"PartitionKey": SWEEP, "RowKey": connection, "State": text}])
 
     def ask_sweep(self, connection: str, hours: Iterable[datetime]) -> None:
         """Let the next sweep list hours that it would not look at by itself any more."""

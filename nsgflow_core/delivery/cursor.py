@@ -1,17 +1,21 @@
 """A cursor: how far one sink got in one blob, and how it moves. Pure."""
 
+import hashlib
 from collections.abc import Mapping
 
 import msgspec
 from msgspec.structs import replace
 
 from nsgflow_core.errors import NsgflowError
-from nsgflow_core.logs.blocks import ANCHOR_SIZE, BlockList, digest
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
+from nsgflow_core.logs.source import BlockList
 from nsgflow_core.model import Block, Flow, Position
 from nsgflow_core.sinks.answers import wait_after
 from nsgflow_core.sinks.sink import Delivery
+
+ANCHOR_SIZE = 4096
+"""How many bytes before a cursor are remembered, as a digest, to see whether they changed."""
 
 
 class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,3 +122,8 @@ def after(
 def put_off(cursor: Cursor, error: NsgflowError, failures: int, now: float) -> Cursor:
     """The cursor of a sink that failed so many times in a row: left alone for a while."""
     return replace(cursor, failures=failures, not_before=now + wait_after(failures, error))
+
+
+def digest(data: bytes) -> str:
+    """What a checkpoint remembers of the bytes before a cursor."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

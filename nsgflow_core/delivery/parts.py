@@ -8,23 +8,10 @@ from typing import Protocol
 
 from nsgflow_core.delivery.checkpoint import Checkpoint
 from nsgflow_core.estate.knowledge import Knowing, nothing
-from nsgflow_core.logs.blocks import BlockList
+from nsgflow_core.logs.source import GrowingSource
 from nsgflow_core.model import Bad, BlobRef
 from nsgflow_core.sinks.lane import Lane
 from nsgflow_core.sinks.sink import Refusal
-
-
-class Source(Protocol):
-    """Where blobs are read; `blocks.FlowLogs` is the real one and documents the errors."""
-
-    def list_blocks(self, ref: BlobRef) -> BlockList: ...  # noqa: D102
-    def read(self, ref: BlobRef, start: int, end: int, etag: str) -> bytes: ...  # noqa: D102
-
-
-class GrowingSource(Source, Protocol):
-    """One whose blobs are written while they are read."""
-
-    def changed(self, ref: BlobRef, etag: str) -> bool: ...  # noqa: D102
 
 
 class CheckpointStore(Protocol):

@@ -23,9 +23,9 @@ from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.digests import ledger
 from nsgflow_core.estate.young import is_young
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.path import LogPath, parse_path
+from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks.lane import Begun
 from nsgflow_core.sinks.patience import FLOOR, HANG_GRACE, LONGEST, SINK_SECONDS

@@ -11,13 +11,11 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from nsgflow_core.delivery.checkpoint import Away
+from nsgflow_core.delivery.swept import Place
 
 _SHORTEST_WAIT = 4 * 60.0
 _LONGEST_WAIT = 59 * 60.0
 """Waits are a little shorter than the sweep's timer makes them, so that its jitter adds none."""
-
-Place = tuple[str, str]
-"""A container, and the prefix of a resource in it, "" for the whole."""
 
 
 class Places:
@@ -32,6 +30,11 @@ class Places:
         """Whether a place is left alone: put off by earlier sweeps, or failed in this one."""
         known = self._away.get(place)
         return place in self._failed or (known is not None and known.not_before > self._now)
+
+    def left(self, *, complete: bool) -> set[Place]:
+        """The places of which something may not have been looked at, in a sweep that is over."""
+        known = {*self._away, *self._failed}
+        return {place for place in known if self.closed(place) or not complete}
 
     def since(self, place: Place) -> datetime | None:
         """The first hour that was missed at a place that can be looked at, if any was."""

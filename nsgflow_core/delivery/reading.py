@@ -4,23 +4,20 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.cursor import Cursor, digest
 from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs import flows
-from nsgflow_core.logs.blocks import BlockList, digest
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
 from nsgflow_core.logs.path import LogPath, log_name
+from nsgflow_core.logs.source import LARGEST_RECORD, BlockList
 from nsgflow_core.model import Bad, Flow
 from nsgflow_core.turns import HEAVY_BYTES, turn
 
 WINDOW = 8 * 1024 * 1024
 """Bytes read at once; progress is committed after each."""
-
-LARGEST_RECORD = 64 * 1024 * 1024
-"""A record that does not end within this many bytes is given up as bad."""
 
 
 class Reader:

@@ -14,15 +14,20 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nsgflow_core.delivery.dead_letters import INPUT, Entry, Letter, entry_of
-from nsgflow_core.delivery.parts import DeadLetterStore, Source
-from nsgflow_core.delivery.reading import LARGEST_RECORD
+from nsgflow_core.delivery.parts import DeadLetterStore
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs import flows, records
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
-from nsgflow_core.logs.leftover import CUT_OFF, HEAD_BYTES, ending
+from nsgflow_core.logs.leftover import CUT_OFF, HEAD_BYTES, leftover
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.logs.records import RawRecord
+from nsgflow_core.logs.source import (
+    LARGEST_RECORD,
+    BlobChangedError,
+    BlobGoneError,
+    BlockList,
+    Source,
+)
 from nsgflow_core.model import Bad, Flow, Position
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item, Refusal, Sink
@@ -215,10 +220,11 @@ class _Rereading:
         self._plan.keep(entry, what)
 
     def _read(self, entry: Entry) -> None:
-        content = entry.content
-        if len(content) < entry.size:
-            content = self._bytes(entry.offset, entry.offset + entry.size)
-        stretch = records.split(content, entry.offset, last=True)
+        kept = entry.content if len(entry.content) == entry.size else b""
+        stretch = records.split(kept, entry.offset, last=True)
+        if not stretch.records:  # the log may tell more: of what was clipped, or mended since
+            now = self._bytes(entry.offset, entry.offset + entry.size)
+            stretch = records.split(now, entry.offset, last=True)
         if not stretch.records:
             if not self._goes_on(entry):
                 self._read_record(entry)
@@ -230,12 +236,13 @@ class _Rereading:
             self._plan.keep(entry_of(piece), piece.reason)
 
     def _goes_on(self, entry: Entry) -> bool:
-        """Whether a log that was cut off has its end now, and no record at that place."""
+        """Whether a log that was cut off goes on now, with no record at just that place."""
         if not entry.reason.startswith(CUT_OFF):
             return False
         rest = self._bytes(entry.offset, entry.offset + _FIRST_READ)
         head = self._bytes(0, HEAD_BYTES)
-        return ending(head, rest, entry.offset, over=True).state == "whole"
+        bad = leftover(head, rest, entry.offset, over=True)
+        return bad is None or bad.reason != entry.reason
 
     def _read_record(self, entry: Entry) -> None:
         """Read the piece of a record: its flows need what stands around it."""

@@ -9,11 +9,12 @@ from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.digests import portal
 from nsgflow_core.digests.digest import Changed, Digests
 from nsgflow_core.digests.message import Digest
-from nsgflow_core.digests.silence_blob import Silences
 from nsgflow_core.digests.state import DigestState
 from nsgflow_core.digests.turned import turned
 from nsgflow_core.estate.knowledge import Knowing
 from nsgflow_core.sinks.digest import Poster
+
+_MOST_ACCOUNTS = 3
 
 
 def digests_of(
@@ -37,7 +38,8 @@ def digests_of(
             quiet=webhook.quiet_minutes * 60,
             turned=lambda life: turned(life, knowledge()),
             changed=changed,
-            silences=Silences(state).read,
+            look=look_of(settings),
+            scope=f"{state.account_name}/{state.container_name}/{webhook.name}",
         )
         for webhook in settings.webhooks
         if webhook.name in ledgers
@@ -49,3 +51,10 @@ def link_to(settings: Settings) -> Callable[[Digest], str]:
     host_url = portal.portal(settings.logs.endpoint if settings.logs else "")
     table_name = (settings.logs.stream if settings.logs else "NSGFlow_CL").removeprefix("Custom-")
     return lambda digest: portal.link(digest, settings.workspace_id, table_name, host_url)
+
+
+def look_of(settings: Settings) -> tuple[str, ...]:
+    """What `nsgflow why` is to read, as words of a command: the accounts, where they are few."""
+    accounts = sorted({at.account for at in settings.connections.values()})
+    few = accounts if len(accounts) <= _MOST_ACCOUNTS else []
+    return (*few, *(["--inventory"] if settings.inventory else []))

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.marks import ago
-from nsgflow_core.estate.changes import Change, ends_of
+from nsgflow_core.estate.changes import Change, by_weight, ends_of
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.scope import INTERNET
 from nsgflow_core.model import flow_time
@@ -39,7 +39,7 @@ def changed(
         if tally.key.id in begun and not tally.key.cause and tally.key.scope != INTERNET
     }
     asked = dict(list(paths.items())[:_GROUPS])
-    ids = list(dict.fromkeys(one for name in asked for one in sorted(asked[name])))[:_IDS]
+    ids = by_weight({one for found in asked.values() for one in found})[:_IDS]
     if not ids:
         return {}
     history = ask(ids)
@@ -53,7 +53,7 @@ def changed(
 
 
 def path(tally: Tally, inventory: Inventory | None) -> set[str]:
-    """The resources whose changes may have denied a group: NSGs, interfaces, VNets."""
+    """The resources whose changes may have denied a group; see `ends_of`."""
     found = {tally.key.acl} if tally.key.acl.startswith("/subscriptions/") else set()
     if inventory is None:
         return found

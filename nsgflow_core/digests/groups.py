@@ -183,16 +183,14 @@ def count(flows: Iterable[Flow], knowledge: Knowledge = NOTHING) -> list[Tally]:
 
 def _key(flow: Flow, knowledge: Knowledge) -> Key:
     group = flow.group
-    where, cause = scope(flow, knowledge), causes.cause(flow)
+    where, cause = scope(flow, knowledge), causes.cause(group.acl_group, group.rule)
     port = flow.dst_port if causes.has_ports(flow.protocol) else None
     if where == INTERNET and port is not None:
         port = MANY_PORTS
-    # Encryption is logged as no rule: what there is of a reason stands in the tuple.
-    rule = flow.encryption if cause == causes.ENCRYPTION else group.rule
     return Key(
         group.acl_group[:_MAX_NAME].lower(),
         _name(flow)[:_MAX_NAME].lower(),
-        rule[:_MAX_NAME],
+        causes.reason(flow)[:_MAX_NAME],
         flow.inbound,
         flow.protocol,
         port,

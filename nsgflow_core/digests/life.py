@@ -5,6 +5,7 @@ came of it for a while in which each log that had it went on, or when the rules 
 all that was denied. Of a log that has stopped nobody knows.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import MANY_LOGS, Key, Tally, few, interfaces_of, newest
 from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Ended
+from nsgflow_core.digests.reach import WentOn
 from nsgflow_core.digests.sample import Sample
 
 MAX_LIVES = 2000
@@ -117,10 +119,12 @@ def grown(
     over: Mapping[str, int],
     digest: str,
     now: float,
+    scope: str = "",
 ) -> dict[str, Life]:
     """The lives of groups that a digest tells, as far as there is room; `over` as in `begun`.
 
-    The first ones are incidents of their own, the others are one, by the id of the digest.
+    The first ones are incidents of their own, the others are one, by the id of the digest. What
+    has another `scope` tells of the same group as an incident of its own.
     """
     made: dict[str, Life] = {}
     room = MAX_ALL_LOGS - sum(len(life.logs) for life in lives.values())
@@ -130,13 +134,21 @@ def grown(
         if known is None and len(lives) + len(made) >= MAX_LIVES:
             continue
         life = known.with_more(tally) if known else begun(tally, over.get(name, 0))
-        if known is None and place >= MAX_INCIDENTS:
-            life = replace(life, incident=digest)
+        if known is None:
+            own = incident_of(name, scope)
+            life = replace(life, incident=own if place < MAX_INCIDENTS else digest)
         room -= len(life.logs) - (len(known.logs) if known else 0)
         if room < 0:
             life = replace(life, logs={MANY_LOGS: life.last})
         made[name] = replace(life, times=life.times + 1, told=now)
     return made
+
+
+def incident_of(name: str, scope: str) -> str:
+    """What a group is told as by who has this scope."""
+    if not scope:
+        return name
+    return hashlib.blake2b(f"{scope}\0{name}".encode(), digest_size=16).hexdigest()
 
 
 def only_source(tally: Tally) -> str:
@@ -156,18 +168,16 @@ def is_quiet(life: Life, quiet: float, now: float) -> bool:
     return now - life.last / 1000 >= quiet
 
 
-def end_of(
-    life: Life, reached: Mapping[str, int], turned: str, quiet: float, now: float
-) -> tuple[str, str]:
+def end_of(life: Life, went_on: WentOn, turned: str, quiet: float, now: float) -> tuple[str, str]:
     """Why a group is followed no longer, and how that is known; "" while it is.
 
-    `reached` says how far each log was read, in milliseconds, and was known before what was
-    counted in them was read. `turned` is what the rules say if they let it pass by now.
+    `went_on` says which logs did, and was known before what was counted in them was read. `turned`
+    is what the rules say if they let it pass by now.
     """
     if turned and is_quiet(life, _SETTLED, now):
         return TURNED, turned
     if is_quiet(life, quiet, now) and all(
-        reached.get(name, 0) >= last + quiet * 1000 for name, last in life.logs.items()
+        went_on(name, last, last + round(quiet * 1000)) for name, last in life.logs.items()
     ):
         return QUIET, f"nothing of it for {quiet / 60:g} minutes while its logs went on"
     if now - max(life.last / 1000, life.told) >= LOST_SECONDS + quiet:

@@ -16,7 +16,7 @@ _NEAR_SECONDS = 86_400.0
 
 def with_mark(marks: Sequence[Mark], mark: Mark, now: float) -> tuple[Mark, ...]:
     """Marks with one more, in the order of their times, without those that are too old or many."""
-    kept = [each for each in marks if each.at >= now - KEPT_SECONDS]
+    kept = [each for each in marks if each.at >= now - KEPT_SECONDS and each != mark]
     return tuple(sorted([*kept, mark], key=lambda each: each.at)[-MAX_MARKS:])
 
 

@@ -7,10 +7,11 @@ from typing import Protocol
 import msgspec
 
 from nsgflow_core.digests.groups import Tally
-from nsgflow_core.digests.ledger import Ledger, Seen
+from nsgflow_core.digests.ledger import Seen
 from nsgflow_core.digests.life import Life
 from nsgflow_core.digests.message import Digest
-from nsgflow_core.digests.silences import Held
+from nsgflow_core.digests.rows import Marks, Row, Watched
+from nsgflow_core.digests.silences import Held, Silence
 from nsgflow_core.errors import NsgflowError
 
 
@@ -35,9 +36,9 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     tells in `telling`. `attempted` is when a digest was last posted; none is before `not_before`.
     `trusted` says that the receiver took something since it last refused everything; then a
     digest whose content it refuses is posted with only `shown` groups (-1 is all). `lives` are
-    the groups that were told and are not over, `over` says of those that ended lately when their
-    last flow was, in milliseconds, and `looked` when it was asked how far logs were read.
-    `held` is what silences hold back, by their ids. `marks` are in the order of their times.
+    the groups that were told and are not over, and `over` says of those that ended lately when
+    their last flow was, in milliseconds. `silences` are all that were made and may hold, and
+    `held` is what they hold back, by their ids. `marks` are in the order of their times.
     """
 
     completed: float = 0.0
@@ -54,9 +55,9 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     unread: tuple[str, ...] = ()
     lives: dict[str, Life] = {}
     over: dict[str, int] = {}
-    looked: float = 0.0
     marks: tuple[Mark, ...] = ()
     held: dict[str, Held] = {}
+    silences: tuple[Silence, ...] = ()
 
     @property
     def to_post(self) -> Digest | None:
@@ -64,14 +65,6 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.pending is None or self.shown < 0:
             return self.pending
         return self.pending.cut(self.shown)
-
-
-class Watched(msgspec.Struct, frozen=True):
-    """An hour that digests look at until a time in seconds since the epoch."""
-
-    hour: datetime
-    until: float
-    etag: str
 
 
 class StateStore(Protocol):
@@ -91,7 +84,6 @@ class StateStore(Protocol):
 class Ledgers(Protocol):
     """Where ledgers are; `ledgers.Ledgers` is the real one and documents the methods."""
 
-    def ledgers(self, hour: datetime) -> Iterable[tuple[str, Ledger]]: ...  # noqa: D102
-    def reached(self, hour: datetime) -> Iterable[tuple[str, int]]: ...  # noqa: D102
-    def watched(self) -> Iterable[Watched]: ...  # noqa: D102
+    def rows(self, hour: datetime, *, everything: bool = False) -> Iterable[Row]: ...  # noqa: D102
+    def marks(self) -> Marks: ...  # noqa: D102
     def unwatch(self, watched: Watched) -> None: ...  # noqa: D102

@@ -59,7 +59,8 @@ class Digest(msgspec.Struct, frozen=True):
     `ended` are over, and `more_ended` are not shown of them. `silenced` is what silences that are
     over held back. Scans from the internet, `behind_groups` with `behind_flows`, wait until what is
     denied inside at the same NSG is over. `before` says of groups that are new, by their ids,
-    what was done before their first flow: the last change on their path, and mark.
+    what was done before their first flow: the last change on their path, and mark. `look` is what
+    a person's `nsgflow why` is to read.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Digest(msgspec.Struct, frozen=True):
     silenced: tuple[Held, ...] = ()
     behind_groups: int = 0
     behind_flows: int = 0
+    look: tuple[str, ...] = ()
 
     @property
     def flows(self) -> int:

@@ -4,9 +4,12 @@ https://developer.pagerduty.com/docs/events-api-v2/trigger-events: at most 512 K
 1,024 characters, a `dedup_key` of 255. All text is plain.
 
 Each group is one incident, from the digest that tells it first to the one that says that it is
-over: its `dedup_key` is the group's id, so that what goes on is the same incident. A digest begins
-20 incidents at most, well below the 120 calls a minute of a key; what is more, or is not followed,
-is one incident under the digest's id. Posted again, an event is the same, and changes nothing.
+over: its `dedup_key` is made of the group and of who tells it, so that what goes on is the same
+incident, and nobody resolves what another webhook or deployment has seen. A digest begins 20
+incidents at most, well below the 120 calls a minute of a key; what is more, or is not followed, is
+one incident under the digest's id. Flows that no group could name stand in another incident where
+there is one, since nobody would ever know that they are over. Posted again, an event is the same,
+and changes nothing.
 """
 
 from collections.abc import Callable
@@ -37,12 +40,15 @@ def events(digest: Digest, link: Callable[[Digest], str], routing_key: str) -> l
     for tally in digest.groups:
         about = digest.about.get(tally.key.id) if digest.about else None
         incidents.setdefault(about.incident if about else shared, []).append(tally)
-    if digest.more_groups or digest.others or not (incidents or digest.ended or digest.silenced):
+    if digest.more_groups:
         incidents.setdefault(shared, [])
+    if not incidents and (digest.others or not (digest.ended or digest.silenced)):
+        incidents[shared] = []
+    rest = shared if shared in incidents else next(iter(incidents), "")
     bodies = []
     for incident, tallies in incidents.items():
         part = replace(digest, groups=tuple(tallies), ended=(), silenced=())
-        if incident != shared:
+        if incident != rest:
             part = replace(part, more_groups=0, more_flows=0, others=0)
             part = replace(part, held_groups=0, behind_groups=0)
         bodies.append(_fitting(part, incident, link, routing_key))
@@ -118,6 +124,6 @@ def _group(digest: Digest, tally: Tally) -> dict[str, Any]:
         "destinations": wording.targets(tally),
         "times": wording.times(tally),
         **({"now": said} if (said := wording.now(tally)) else {}),
-        **({"look": said} if (said := wording.why(tally)) else {}),
+        **({"look": said} if (said := wording.why(digest, tally)) else {}),
         **({"before": done} if (done := wording.before(digest, tally)) else {}),
     }

@@ -66,7 +66,7 @@ def _group(digest: Digest, tally: Tally) -> str:
             f"{wording.flows(tally)}, {wording.times(tally)}",
             *([since] if since else []),
             f"{code(wording.sources(tally))} → {code(wording.targets(tally))}",
-            *[code(said) for said in (wording.now(tally), wording.why(tally)) if said],
+            *[code(said) for said in (wording.now(tally), wording.why(digest, tally)) if said],
             *map(code, wording.before(digest, tally)),
         ]
     )

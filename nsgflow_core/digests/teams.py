@@ -97,7 +97,11 @@ def _group(digest: Digest, tally: Tally) -> dict[str, Any]:
             *([_line(_run(since))] if since else []),
             _line(_run(f"{wording.sources(tally)} → {wording.targets(tally)}", isSubtle=True)),
             *([_line(_run(said))] if (said := wording.now(tally)) else []),
-            *([_line(_run(said, fontType="Monospace"))] if (said := wording.why(tally)) else []),
+            *(
+                [_line(_run(said, fontType="Monospace"))]
+                if (said := wording.why(digest, tally))
+                else []
+            ),
             *(_line(_run(said)) for said in wording.before(digest, tally)),
         ],
     }

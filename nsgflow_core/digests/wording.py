@@ -1,6 +1,7 @@
 """What a digest says, in plain words; each format escapes them its own way."""
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from nsgflow_core.digests.message import MAX_ENDED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.now import MAX_NOW
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.silences import Held
-from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM, protocol_name
+from nsgflow_core.estate.causes import NO_REASON, dropper, protocol_name
 from nsgflow_core.estate.enrich import service_name
 from nsgflow_core.estate.scope import INSIDE, INTERNET, OUTBOUND
 from nsgflow_core.model import flow_time
@@ -20,7 +21,6 @@ SCOPES = {
     INTERNET: "from the internet",
 }
 
-_DROPPERS = {ENCRYPTION: "VNet encryption", PLATFORM: "Azure's platform"}
 _TWICE = " (in NSG and VNet flow logs: the same flow may count twice)"
 _MAGNITUDES = (
     (1_000_000, "millions of"),
@@ -114,13 +114,13 @@ def port(tally: Tally) -> str:
 def nsg(tally: Tally) -> str:
     """The NSG's name, or what the log has in place of it; what else dropped the flows."""
     if tally.key.cause:
-        return _DROPPERS.get(tally.key.cause, "Azure")
+        return dropper(tally.key.cause)
     return plain(tally.name or tally.key.name or tally.key.acl) or "unknown NSG"
 
 
 def rule(tally: Tally) -> str:
     """The rule that denied, or the reason where none did."""
-    return plain(tally.key.rule) or ("no reason given" if tally.key.cause else "unknown rule")
+    return plain(tally.key.rule) or (NO_REASON if tally.key.cause else "unknown rule")
 
 
 def denied_by(tally: Tally) -> tuple[str, str, str, str]:
@@ -137,16 +137,19 @@ def now(tally: Tally) -> str:
     return plain(tally.now, MAX_NOW)
 
 
-def why(tally: Tally) -> str:
-    """The command that shows what stands in the way of one of the flows; "" where none is known."""
+def why(digest: Digest, tally: Tally) -> str:
+    """The command that shows what stands in the way of one of the flows; "" where none is known.
+
+    It may be pasted into a shell, whatever the log said.
+    """
     if not tally.examples.values or tally.key.cause:
         return ""
     src, dst, number = tally.examples.values[0].split(" ")
     at = f"[{dst}]" if ":" in dst and number else dst
     target = f"{at}:{number}" if number and number != "0" else dst
-    protocol = tally.key.protocol.lower()
-    kind = "" if protocol == "tcp" else f" --protocol {protocol}"
-    return plain(f"nsgflow why {src} {target}{kind}", 2 * _MAX_NAME)
+    protocol = plain(tally.key.protocol, 40).lower()
+    kind = [] if protocol == "tcp" else ["--protocol", protocol]
+    return shlex.join(["nsgflow", "why", plain(src), plain(target), *digest.look, *kind])
 
 
 def before(digest: Digest, tally: Tally) -> list[str]:

@@ -73,6 +73,22 @@ CLOUDS = {
 """By the names that the Azure SDK's AZURE_CLOUD takes."""
 
 
+class _Retries(RetryPolicy[HttpRequest, HttpResponse]):
+    """Retries that end where the next would be past the deadline, whatever Retry-After says."""
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__(retry_total=5, timeout=120)
+        self._deadline = deadline
+
+    def increment(self, settings: dict[str, Any], response: Any = None, error: Any = None) -> bool:
+        """Whether there is another try; `response` is the request where there is an error."""
+        more = super().increment(settings, response, error)
+        wait = (self.get_retry_after(response) if error is None else None) or (
+            self.get_backoff_time(settings)
+        )
+        return more and time.monotonic() + wait < self._deadline
+
+
 class ResourceManager:
     """The Resource Manager of a cloud, until `deadline` (on the monotonic clock).
 
@@ -91,7 +107,7 @@ class ResourceManager:
             policies=[
                 RequestIdPolicy(),
                 UserAgentPolicy("nsgflow"),
-                RetryPolicy(retry_total=5, timeout=120),
+                _Retries(deadline),
                 BearerTokenCredentialPolicy(credential, scope),
             ],
             transport=azure_transport(),

@@ -11,38 +11,55 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.shapes import listed, mapping
 
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|(.))", re.DOTALL)
 _DEPLOYMENT = "microsoft.resources/deployments"
 
 
-def resources_of(template: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every resource, those nested in others and in deployments included, the names in full.
+_Placed = tuple[str, Mapping[str, Any]]
+
+
+def resources_of(template: Mapping[str, Any]) -> Iterator[_Placed]:
+    """Every resource with its place, nested ones included, the names in full.
 
     Raises:
         BadInputError: rules are made by a loop, which only Azure runs.
+        ValueError: something is of another kind than it must be; names the place.
     """
-    yield from _resources(template, {})
+    yield from _resources(template, {}, "")
 
 
-def _resources(template: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    scope = _Scope(template, given)
-    listed = template.get("resources") or ()
-    for resource in listed.values() if isinstance(listed, Mapping) else listed:
-        yield from _resource(resource, scope, "", "")
+def _resources(
+    template: Mapping[str, Any], given: Mapping[str, Any], place: str
+) -> Iterator[_Placed]:
+    scope = _Scope(template, given, place)
+    for at, resource in _listed(template, place):
+        yield from _resource(at, resource, scope, "", "")
+
+
+def _listed(template: Mapping[str, Any], place: str) -> Iterator[_Placed]:
+    """The resources of a template: a list, or an object by symbolic names."""
+    found, at = template.get("resources"), _below(place, "resources")
+    if not isinstance(found, Mapping):
+        yield from listed(found, at)
+        return
+    for name, resource in found.items():
+        yield f"{at}.{name}", mapping(resource, f"{at}.{name}")
 
 
 def _resource(
-    resource: Mapping[str, Any], scope: "_Scope", above: str, named: str
-) -> Iterator[dict[str, Any]]:
+    place: str, resource: Mapping[str, Any], scope: "_Scope", above: str, named: str
+) -> Iterator[_Placed]:
     kind = str(resource.get("type") or "")
     if kind.lower() == _DEPLOYMENT:
-        yield from _deployment(resource, scope)
+        yield from _deployment(place, resource, scope)
         return
     if above and kind.count("/") == 0:
         kind = f"{above}/{kind}"
     about_rules = "networksecuritygroups" in kind.lower()
-    if about_rules and ("copy" in resource or "copy" in (resource.get("properties") or {})):
+    properties = resource.get("properties") or {}
+    if about_rules and ("copy" in resource or "copy" in mapping(properties, place)):
         raise BadInputError(
             f"{resource.get('name')!r} is made by a loop (copy), which only Azure runs: "
             "use 'az deployment … what-if --no-pretty-print'"
@@ -51,43 +68,58 @@ def _resource(
     name = str(made.get("name") or "")
     if named and "/" not in name:
         name = f"{named}/{name}"
-    yield made | {"name": name, "type": kind}
-    for child in resource.get("resources") or ():
-        yield from _resource(child, scope, kind, name)
+    yield place, made | {"name": name, "type": kind}
+    for at, child in listed(resource.get("resources"), f"{place}.resources"):
+        yield from _resource(at, child, scope, kind, name)
 
 
-def _deployment(resource: Mapping[str, Any], scope: "_Scope") -> Iterator[dict[str, Any]]:
-    properties = resource.get("properties") or {}
+def _deployment(place: str, resource: Mapping[str, Any], scope: "_Scope") -> Iterator[_Placed]:
+    inner = f"{place}.properties"
+    properties = mapping(resource.get("properties"), inner)
     template = properties.get("template")
     if not isinstance(template, Mapping):  # a linked one is not in the file
         return
-    options = properties.get("expressionEvaluationOptions") or {}
+    name = "expressionEvaluationOptions"
+    options = mapping(properties.get(name), f"{inner}.{name}")
     if str(options.get("scope")).lower() == "inner":
-        passed = properties.get("parameters") or {}
-        given = {name: scope.value(entry.get("value")) for name, entry in passed.items()}
-        yield from _resources(template, given)
+        passed = mapping(properties.get("parameters"), f"{inner}.parameters")
+        given = {
+            name: scope.value(mapping(entry, f"{inner}.parameters.{name}").get("value"))
+            for name, entry in passed.items()
+        }
+        yield from _resources(template, given, f"{inner}.template")
         return
-    listed = template.get("resources") or ()
-    for child in listed.values() if isinstance(listed, Mapping) else listed:
-        yield from _resource(child, scope, "", "")
+    for at, child in _listed(template, f"{inner}.template"):
+        yield from _resource(at, child, scope, "", "")
+
+
+def _below(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
 
 
 class _UnresolvedError(Exception):
     """An expression that is not evaluated here."""
 
 
+_UNRESOLVED = (
+    _UnresolvedError, AttributeError, LookupError, StopIteration, TypeError, ValueError,
+)  # fmt: skip
+"""What an expression ends with that is malformed, or of values of another kind than it takes."""
+
+
 class _Scope:
     """The literal parameters and variables of a template."""
 
-    def __init__(self, template: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    def __init__(self, template: Mapping[str, Any], given: Mapping[str, Any], place: str) -> None:
+        parameters, variables = (
+            mapping(template.get(key), _below(place, key)) for key in ("parameters", "variables")
+        )
         self._parameters = {
             name.lower(): entry["defaultValue"]
-            for name, entry in (template.get("parameters") or {}).items()
+            for name, entry in parameters.items()
             if isinstance(entry, Mapping) and "defaultValue" in entry
         } | {name.lower(): value for name, value in given.items()}
-        self._variables = {
-            name.lower(): value for name, value in (template.get("variables") or {}).items()
-        }
+        self._variables = {name.lower(): value for name, value in variables.items()}
         self._within: set[str] = set()
 
     def value(self, found: Any) -> Any:
@@ -101,7 +133,7 @@ class _Scope:
                 return found[1:]
             try:
                 return self._evaluated(found[1:-1])
-            except (_UnresolvedError, IndexError, KeyError, TypeError, ValueError):
+            except _UNRESOLVED:
                 return found
         return found
 

@@ -11,6 +11,8 @@ RULE = ""
 ENCRYPTION = "encryption"
 PLATFORM = "platform"
 
+_DROPPERS = {ENCRYPTION: "VNet encryption", PLATFORM: "Azure's platform"}
+NO_REASON = "no reason given"
 _UNSPECIFIED = "unspecified"
 _NO_ONE = "00000000-0000-0000-0000-000000000000"
 _PLATFORM_RULE = "platformrule"
@@ -19,14 +21,24 @@ _NAMES = {"47": "GRE", "50": "ESP", "51": "AH", "132": "SCTP"}
 """https://www.iana.org/assignments/protocol-numbers"""
 
 
-def cause(flow: Flow) -> str:
-    """RULE, ENCRYPTION or PLATFORM."""
-    group = flow.group
-    if _UNSPECIFIED in (group.acl_group.lower(), group.rule.lower()):
+def cause(acl_group: str, rule: str) -> str:
+    """RULE, ENCRYPTION or PLATFORM, by what a log has in the places of NSG and rule."""
+    if _UNSPECIFIED in (acl_group.lower(), rule.lower()):
         return ENCRYPTION
-    if group.acl_group == _NO_ONE or group.rule.lower() == _PLATFORM_RULE:
+    if acl_group == _NO_ONE or rule.lower() == _PLATFORM_RULE:
         return PLATFORM
     return RULE
+
+
+def dropper(kind: str) -> str:
+    """What dropped flows where no rule did, in words."""
+    return _DROPPERS.get(kind, "Azure")
+
+
+def reason(flow: Flow) -> str:
+    """The rule, or what there is of a reason where none denied: encryption's is in the tuple."""
+    kind = cause(flow.group.acl_group, flow.group.rule)
+    return flow.encryption if kind == ENCRYPTION else flow.group.rule
 
 
 def has_ports(protocol: str) -> bool:

@@ -3,6 +3,8 @@
 It has changes of up to 14 days, some minutes late, of what is in Resource Graph's `resources`;
 Reader is enough. A change names the properties that differ, with their values before and after
 (https://learn.microsoft.com/azure/governance/resource-graph/changes/get-resource-changes).
+Security admin rules are in `networkresources`, of which no page says whether changes are kept:
+they are asked for by their ids in the same query, and told where Azure has them.
 """
 
 import re
@@ -14,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.layout import Layout
 
 MOST = 200
 """So many changes are read, the newest; more are not asked for."""
@@ -30,6 +33,9 @@ _BY = """
 _ID = re.compile(r"/subscriptions/[^'\\\x00-\x1f]+", re.IGNORECASE)
 """Ids may come from files: what could end a text of a query is in no id of Azure's."""
 _OF_NSG = re.compile(r"\bsecurityRules\b", re.IGNORECASE)
+_OF_ALL = re.compile(r"^properties\.", re.IGNORECASE)
+"""Of a route table, and of what a network manager has: all of it is rules."""
+_MANAGED = "/networkmanagers/"
 _OF_OTHERS = re.compile(
     r"networkSecurityGroup|routeTable|applicationSecurityGroups|virtualNetworkPeerings"
     r"|addressSpace|addressPrefix|privateIPAddress\b",
@@ -94,6 +100,8 @@ def _change(row: Mapping[str, Any]) -> Change | None:
     """A change, None where no rule can depend on what it is of."""
     target, kind = str(row["target"]).lower(), str(row["what"])
     of_rules = _OF_NSG if "/networksecuritygroups/" in target else _OF_OTHERS
+    if "/routetables/" in target or _MANAGED in target:
+        of_rules = _OF_ALL
     properties = tuple(
         Property(path, _text(values.get("previousValue")), _text(values.get("newValue")))
         for path, values in (row["changes"] or {}).items()
@@ -125,13 +133,39 @@ def _time(text: str) -> str:
 
 
 def ends_of(inventory: Inventory, addresses: Iterable[str]) -> set[str]:
-    """The resources at some addresses whose changes may change a verdict: NICs, NSGs, VNets."""
+    """The resources at some addresses whose changes may change a verdict.
+
+    They are NICs, NSGs, VNets, route tables, and the security admin rules in force on the VNets.
+    """
     found: set[str] = set()
+    layout = inventory.layout
     for address in addresses:
         for nic in inventory.nics_at(address):
-            found |= {inventory.layout.nics[inventory.number(nic)], inventory.subnet(nic).vnet}
-            found |= set(inventory.nsgs_of(nic))
+            vnet = inventory.subnet(nic).vnet
+            found |= {layout.nics[inventory.number(nic)], vnet, *inventory.nsgs_of(nic)}
+            found |= set(layout.tables[nic.subnet : nic.subnet + 1])
+            found |= _admin(layout, vnet)
     return found - {""}
+
+
+def _admin(layout: Layout, vnet: str) -> set[str]:
+    """The security admin rules on a VNet, with all that they are in."""
+    collections = set(layout.admin_of.get(vnet, ()))
+    configurations = {one.partition("/rulecollections/")[0] for one in collections}
+    managers = {one.partition("/securityadminconfigurations/")[0] for one in configurations}
+    rules = {
+        f"{name}/rules/{rule.name.lower()}"
+        for admin in layout.admin
+        for name, of_collection in admin.collections.items()
+        if name in collections
+        for rule in of_collection
+    }
+    return collections | configurations | managers | rules
+
+
+def by_weight(ids: Iterable[str]) -> list[str]:
+    """Resources in the order in which they are asked for, where that may be too many."""
+    return sorted(ids, key=lambda one: (_MANAGED in one, one.count("/"), one))
 
 
 def since(found: Sequence[Change], time: str) -> list[Change]:

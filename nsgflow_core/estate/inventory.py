@@ -94,10 +94,11 @@ class Inventory:
             BadInputError: these bytes are something else.
         """
         try:
-            self._stored = msgspec.msgpack.decode(packed, type=Stored)
-        except msgspec.DecodeError as exc:
+            self._stored = stored = msgspec.msgpack.decode(packed, type=Stored)
+            self._subnet_ranges = Ranges(stored.subnet_ranges)
+            self._gateway_ranges = Ranges(stored.gateway_ranges)
+        except ValueError as exc:  # which msgspec's errors and those of encodings are
             raise BadInputError(f"not an inventory: {exc}") from exc
-        stored = self._stored
         # Few VNets are named by many subnets: one text for each makes comparing them cheap.
         self._subnets = [
             Subnet(subnet.name, sys.intern(subnet.vnet), subnet.nsg) for subnet in stored.subnets
@@ -111,8 +112,6 @@ class Inventory:
                 first = self._by_address.setdefault(address, nic)
                 if first is not nic:
                     self._sharing.setdefault(address, [first]).append(nic)
-        self._subnet_ranges = Ranges(stored.subnet_ranges)
-        self._gateway_ranges = Ranges(stored.gateway_ranges)
         self._vnet_ranges = lru_cache(maxsize=1024)(self._ranges_of_vnet)
         self._layout: Layout | None = None
         self._rules: dict[str, msgspec.Raw] | None = None

@@ -62,7 +62,8 @@ class Layout(msgspec.Struct, frozen=True):
     `routes` has the prefixes of the route table of each subnet, in the order of the inventory's;
     `admin` the configurations in force, and `admin_of` which collections of them each VNet has;
     `nics` has the ids of the NICs, in the order of the inventory's, and `endpoints` the numbers
-    of those that belong to private endpoints.
+    of those that belong to private endpoints; `tables` has the id of the route table of each
+    subnet, "" where it has none.
     """
 
     vnets: dict[str, Vnet] = {}
@@ -72,6 +73,7 @@ class Layout(msgspec.Struct, frozen=True):
     admin_of: dict[str, tuple[str, ...]] = {}
     nics: list[str] = []
     endpoints: frozenset[int] = frozenset()
+    tables: list[str] = []
 
     def members_of_groups(self) -> dict[str, Group]:
         """The application security groups, ready to be asked."""

@@ -105,6 +105,7 @@ def read_layout(
         admin_of,
         list(placed),
         frozenset(at for at, nic in enumerate(placed) if nics[nic][0].get("endpoint")),
+        [table.lower() for table in routed],
     )
 
 

@@ -169,7 +169,8 @@ class Library:
     def refresh(self, seconds: float) -> Sequence[str]:
         """Make anew what is old or missing, in so many seconds; returns what was made.
 
-        What fails leaves the last good copy where it is, and is tried again by the next sweep.
+        The next check loads it, however soon. What fails leaves the last good copy where it is, and
+        is tried again by the next sweep.
         """
         deadline = time.monotonic() + seconds
         made: list[str] = []
@@ -180,6 +181,9 @@ class Library:
                     made.append(subject.blob)
             except NsgflowError as exc:
                 self._warn(f"{subject.blob} could not be made anew: {exc}")
+        if made:
+            with self._lock:
+                self._checked = float("-inf")
         return made
 
     def _is_due(self, subject: _Subject) -> bool:

@@ -23,9 +23,12 @@ from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.arm_template import resources_of
 from nsgflow_core.estate.rule_json import file_rule, lower_keys, nsg_rules
 from nsgflow_core.estate.rules import Rule
+from nsgflow_core.estate.shapes import listed, mapping, text, wrong
 
 NSG_TYPE = "microsoft.network/networksecuritygroups"
 _RULE_TYPE = f"{NSG_TYPE}/securityrules"
+_TERRAFORM_NSG = "azurerm_network_security_group"
+_TERRAFORM_RULE = "azurerm_network_security_rule"
 _PROVIDER = "/providers/microsoft.network/networksecuritygroups/"
 
 
@@ -34,13 +37,16 @@ class RuleFiles:
     """What files say of NSGs, by lower-case id, or as much of the end of it as they have.
 
     `rules` are whole NSGs and `names` their names; `patches` are single rules of NSGs, by lower-
-    case name, None where one is taken away; `guids` are ids by the GUIDs that VNet flow logs have.
+    case name, None where one is taken away; `guids` are ids by the GUIDs that VNet flow logs have;
+    `deleted` are NSGs that will be no more, with the file that says so.
     """
 
     rules: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     patches: dict[str, dict[str, Rule | None]] = field(default_factory=dict)
     guids: dict[str, str] = field(default_factory=dict)
+    deleted: dict[str, str] = field(default_factory=dict)
+    _taken: int = 0
 
     def add(self, data: bytes, name: str) -> None:
         """Take in a file.
@@ -48,106 +54,137 @@ class RuleFiles:
         Raises:
             BadInputError: it holds no rules that can be read; names the file and the place in it.
         """
-        before = len(self.rules) + len(self.patches)
+        before = self._taken
         try:
-            self._document(msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf")))
+            self._document(msgspec.json.decode(_utf8(data)), name)
         except msgspec.DecodeError as exc:
             raise BadInputError(f"{name} is no JSON: {exc}") from exc
         except BadInputError as exc:
             raise BadInputError(f"{name}: {exc}") from exc
-        except (ValueError, TypeError, KeyError, AttributeError) as exc:
-            said = str(exc) if isinstance(exc, ValueError) else repr(exc)
-            raise BadInputError(f"{name} has rules that cannot be read: {said}") from exc
-        if len(self.rules) + len(self.patches) == before:
+        except ValueError as exc:
+            raise BadInputError(f"{name} has rules that cannot be read: {exc}") from exc
+        if self._taken == before:
             raise BadInputError(
                 f"{name} has no NSG: it takes the JSON of 'az network nsg list' or 'show', an ARM "
                 "template, 'terraform show -json', or 'az deployment … what-if --no-pretty-print'"
             )
 
-    def _document(self, document: Any) -> None:
-        if isinstance(document, list):
-            self._resources(resources_of({"resources": document}))
+    def _document(self, found: object, name: str) -> None:
+        if isinstance(found, list):
+            self._resources(resources_of({"resources": found}))
             return
+        document = mapping(found, "")
         for key in ("planned_values", "values"):
             if isinstance(document.get(key), dict):
-                self._terraform(document[key].get("root_module") or {})
-                self._terraform_deleted(document.get("resource_changes") or ())
+                self._terraform(document[key].get("root_module"), f"{key}.root_module")
+                self._terraform_deleted(document.get("resource_changes"), name)
                 return
-        changes = document.get("changes") or (document.get("properties") or {}).get("changes")
+        inner = document.get("properties")
+        place = "changes" if document.get("changes") is not None else "properties.changes"
+        changes = document.get("changes")
+        if changes is None and isinstance(inner, Mapping):
+            changes = inner.get("changes")
         if changes is not None:
-            self._what_if(changes)
+            self._what_if(changes, place, name)
         elif "resources" in document:
             self._resources(resources_of(document))
         elif isinstance(document.get("value"), list):
-            self._document(document["value"])
+            self._document(document["value"], name)
         else:
-            self._resources([document])
+            self._resources([("", dict(document))])
 
-    def _resources(self, resources: Iterable[Mapping[str, Any]]) -> None:
-        """Resources of Azure: NSGs, and rules that stand by themselves."""
-        for resource in resources:
+    def _resources(self, resources: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Resources of Azure with their places: NSGs, and rules that stand by themselves."""
+        for place, resource in resources:
             found = lower_keys(resource)
-            given = lower_keys(found.get("properties") or {})
             kind = str(found.get("type") or "").lower()
+            if kind not in ("", NSG_TYPE, _RULE_TYPE):
+                continue
+            given = lower_keys(mapping(found.get("properties"), f"{place}.properties".lstrip(".")))
             rules = given.get("securityrules", found.get("securityrules"))
             if kind == _RULE_TYPE:
-                nsg, _, name = str(found["name"]).rpartition("/")
+                nsg, _, name = text(found, "name", place).rpartition("/")
                 key = _key(found.get("id"), nsg).partition("/securityrules/")[0]
                 self._patch(key, name, file_rule(name, given, built_in=False))
-            elif kind == NSG_TYPE or (not kind and rules is not None):
+            elif kind == NSG_TYPE or rules is not None:
                 defaults = given.get("defaultsecurityrules", found.get("defaultsecurityrules"))
-                name = str(found["name"])
+                name = text(found, "name", place)
                 key = _key(found.get("id"), name)
                 guid = given.get("resourceguid") or found.get("resourceguid")
-                self._nsg(key, name, nsg_rules(rules, defaults, file_rule), str(guid or ""))
+                self._nsg(key, name, nsg_rules(rules, defaults, file_rule, place), str(guid or ""))
 
-    def _what_if(self, changes: Iterable[Mapping[str, Any]]) -> None:
+    def _what_if(self, changes: object, where: str, file: str) -> None:
         """What a deployment would leave: `after`, or `before` where it changes nothing."""
-        for change in changes:
-            key = str(change["resourceId"]).lower()
-            deleted = str(change.get("changeType")).lower() == "delete"
-            found = change.get("after") or (None if deleted else change.get("before"))
+        for place, change in listed(changes, where):
+            resource_id = text(change, "resourceId", place)
+            key = resource_id.lower()
             if "/networksecuritygroups/" not in key:
                 continue
+            deleted = str(change.get("changeType")).lower() == "delete"
+            state = "before" if deleted or not change.get("after") else "after"
+            found = mapping(change.get(state), f"{place}.{state}")
             nsg, rule, name = key.partition("/securityrules/")
             if rule and deleted:
-                self.patches.setdefault(nsg, {})[name] = None
-            elif found is not None:
+                self._patch(nsg, name, None)
+            elif deleted:
+                guid = _guid(lower_keys(found), place)
+                self._delete(key, resource_id.rpartition("/")[2], guid, file)
+            elif found:
                 kind = _RULE_TYPE if rule else NSG_TYPE
-                named = {"name": str(change["resourceId"]).rpartition("/")[2], "type": kind}
-                self._resources([named | dict(found) | {"id": key, "type": kind}])
+                named = {"name": resource_id.rpartition("/")[2], "type": kind}
+                made = named | dict(found) | {"id": key, "type": kind}
+                self._resources([(f"{place}.{state}", made)])
 
-    def _terraform(self, module: Mapping[str, Any]) -> None:
-        for kind, found in _terraform_resources(module):
-            if kind == "azurerm_network_security_group":
-                rules = [_from_terraform(rule) for rule in found.get("security_rule") or ()]
-                key = _terraform_key(found, str(found["name"]))
-                self._nsg(key, str(found["name"]), nsg_rules(rules, (), file_rule), "")
+    def _terraform(self, module: object, place: str) -> None:
+        for at, kind, found in _terraform_resources(module, place):
+            name = text(found, "name", at)
+            if kind == _TERRAFORM_NSG:
+                rules = [
+                    _from_terraform(rule, where)
+                    for where, rule in listed(found.get("security_rule"), f"{at}.security_rule")
+                ]
+                made = nsg_rules(rules, (), file_rule, at)
+                self._nsg(_terraform_key(found, name), name, made, "")
             else:
-                self._patch(
-                    _terraform_key(found, str(found["network_security_group_name"])),
-                    str(found["name"]),
-                    file_rule(str(found["name"]), _from_terraform(found), built_in=False),
-                )
+                nsg = text(found, "network_security_group_name", at)
+                rule = file_rule(name, _from_terraform(found, at), built_in=False)
+                self._patch(_terraform_key(found, nsg), name, rule)
 
-    def _terraform_deleted(self, changes: Iterable[Mapping[str, Any]]) -> None:
-        for change in changes:
-            action = change.get("change") or {}
-            if change.get("type") != "azurerm_network_security_rule":
+    def _terraform_deleted(self, changes: object, file: str) -> None:
+        for place, change in listed(changes, "resource_changes"):
+            kind = change.get("type")
+            action = mapping(change.get("change"), f"{place}.change")
+            if kind not in (_TERRAFORM_NSG, _TERRAFORM_RULE) or action.get("actions") != ["delete"]:
                 continue
-            if action.get("actions") == ["delete"]:
-                before = action.get("before") or {}
-                key = _terraform_key(before, str(before.get("network_security_group_name")))
-                self.patches.setdefault(key, {})[str(before.get("name")).lower()] = None
+            at = f"{place}.change.before"
+            before = mapping(action.get("before"), at)
+            name = text(before, "name", at)
+            if kind == _TERRAFORM_NSG:
+                self._delete(_terraform_key(before, name), name, "", file)
+            else:
+                nsg = text(before, "network_security_group_name", at)
+                self._patch(_terraform_key(before, nsg), name, None)
+
+    def _delete(self, key: str, name: str, guid: str, file: str) -> None:
+        self._taken += 1
+        self.rules.pop(key, None)
+        self.patches.pop(key, None)
+        self.deleted[key] = file
+        self.names[key] = name
+        if guid:
+            self.guids[guid.lower()] = key
 
     def _nsg(self, key: str, name: str, rules: tuple[Rule, ...], guid: str) -> None:
+        self._taken += 1
         self.rules[key] = rules
         self.names[key] = name
+        self.deleted.pop(key, None)
         if guid:
             self.guids[guid.lower()] = key
         self._apply(key)
 
-    def _patch(self, key: str, name: str, rule: Rule) -> None:
+    def _patch(self, key: str, name: str, rule: Rule | None) -> None:
+        self._taken += 1
         self.patches.setdefault(key, {})[name.lower()] = rule
         self._apply(key)
 
@@ -163,21 +200,33 @@ def patched(rules: Iterable[Rule], changes: Mapping[str, Rule | None]) -> tuple[
     return (*left, *(rule for rule in changes.values() if rule is not None))
 
 
+def _utf8(data: bytes) -> bytes:
+    """A file without its mark; what Windows PowerShell redirects is UTF-16."""
+    if data.startswith(b"\xff\xfe"):
+        return data.decode("utf-16").encode()
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
 def _key(resource_id: Any, name: str) -> str:
     if isinstance(resource_id, str) and resource_id.startswith("/"):
         return resource_id.rstrip("/").lower()
     return f"{_PROVIDER}{name.lower()}"
 
 
-def _terraform_resources(module: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for resource in module.get("resources") or ():
-        if resource.get("type") in (
-            "azurerm_network_security_group",
-            "azurerm_network_security_rule",
-        ):
-            yield resource["type"], resource.get("values") or {}
-    for child in module.get("child_modules") or ():
-        yield from _terraform_resources(child)
+def _guid(found: Mapping[str, Any], place: str) -> str:
+    inner = lower_keys(mapping(found.get("properties"), f"{place}.before.properties"))
+    return str(inner.get("resourceguid") or found.get("resourceguid") or "")
+
+
+def _terraform_resources(found: object, place: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Place, type and values of each NSG and rule in a module and those below it."""
+    module = mapping(found, place)
+    for at, resource in listed(module.get("resources"), f"{place}.resources"):
+        kind = resource.get("type")
+        if kind in (_TERRAFORM_NSG, _TERRAFORM_RULE):
+            yield f"{at}.values", kind, mapping(resource.get("values"), f"{at}.values")
+    for at, child in listed(module.get("child_modules"), f"{place}.child_modules"):
+        yield from _terraform_resources(child, at)
 
 
 def _terraform_key(found: Mapping[str, Any], nsg: str) -> str:
@@ -189,12 +238,14 @@ def _terraform_key(found: Mapping[str, Any], nsg: str) -> str:
     return f"/resourcegroups/{group}{_PROVIDER}{nsg.lower()}" if group else _key(None, nsg)
 
 
-def _from_terraform(rule: Mapping[str, Any]) -> dict[str, Any]:
+def _from_terraform(rule: Mapping[str, Any], place: str) -> dict[str, Any]:
     """A rule by Azure's names: `source_port_range` is `sourceportrange`."""
     made = {key.replace("_", ""): value for key, value in rule.items()}
     for end in ("source", "destination"):
-        groups = made.pop(f"{end}applicationsecuritygroupids", None) or ()
-        made[f"{end}applicationsecuritygroups"] = [{"id": group} for group in groups]
+        groups = made.pop(f"{end}applicationsecuritygroupids", None)
+        if groups is not None and not isinstance(groups, list):
+            raise wrong(groups, f"{place}.{end}_application_security_group_ids", "a list")
+        made[f"{end}applicationsecuritygroups"] = [{"id": group} for group in groups or ()]
     return made
 
 
@@ -223,6 +274,15 @@ class Files:
         nsg = key if _is_full(key) else named
         return self.patch(KnownNsg(nsg, found.names[named], found.rules[named]))
 
+    def deleted(self, nsg: str) -> str:
+        """What says that the NSG with this id or GUID is no more, in words; "" where nothing."""
+        found = self._found
+        key = nsg.lower()
+        named = _named(found.deleted, found.guids.get(key, key))
+        if named is None:
+            return ""
+        return f"NSG {found.names[named]} is deleted in {found.deleted[named]}"
+
     def patch(self, nsg: KnownNsg) -> KnownNsg:
         """An NSG with the rules of it that stand by themselves in files.
 
@@ -236,7 +296,9 @@ class Files:
     def with_rules(self, added: Mapping[str, Sequence[Rule]]) -> "Files":
         """The same, with more rules in some NSGs, by lower-case id; a name is that of one rule."""
         known = self._found
-        found = RuleFiles(dict(known.rules), known.names, dict(known.patches), known.guids)
+        found = RuleFiles(
+            dict(known.rules), known.names, dict(known.patches), known.guids, known.deleted
+        )
         for nsg, rules in added.items():
             changes: dict[str, Rule | None] = {rule.name.lower(): rule for rule in rules}
             if (named := _named(found.rules, nsg)) is not None:

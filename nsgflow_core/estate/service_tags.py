@@ -58,13 +58,13 @@ class ServiceTags:
         """
         try:
             loaded = msgspec.msgpack.decode(compiled, type=_Compiled)
-        except msgspec.DecodeError as exc:
+            self._ranges = Ranges(loaded.ranges)
+        except ValueError as exc:  # which msgspec's errors and those of encodings are
             raise BadInputError(f"not compiled service tags: {exc}") from exc
         self.cloud, self.change, self.prefixes = loaded.cloud, loaded.change, loaded.prefixes
         self._texts = loaded.texts
         self._numbers = {tag.casefold(): number for number, tag in enumerate(loaded.tags)}
         self._holders = loaded.holders
-        self._ranges = Ranges(loaded.ranges)
 
     def of(self, address: str) -> str:
         """The most specific tags of a canonical address, joined by commas; "" where none.

@@ -102,7 +102,7 @@ class _Place:
             for inbound in (True, False)
             if (acl := judge.acl(group.acl_group, nic, inbound=inbound, place=at, inside=inside))
         ]
-        self.unknown = Answer("unknown", None, f"the rules of NSG {self.nsg} are not known")
+        self.unknown = Answer("unknown", None, judge.why_unknown(group.acl_group))
         self.seen: dict[tuple[bool, bool, str], tuple[Answer, Seen]] = {}
         self.met: set[str] = set()
 

@@ -82,13 +82,20 @@ class Judge:
             known = self.inventory.acl(nsg)
             key = known.id if known is not None else nsg.lower()
             found = self.files.find(key)
-            if found is None and "/networksecuritygroups/" in key:
+            told = found is not None or self.files.deleted(key)
+            if not told and "/networksecuritygroups/" in key:
                 rules = self.inventory.rules(key)
                 if rules or key in self.inventory.nsg_ids():
                     name = known.name if known is not None else key.rpartition("/")[2]
                     found = self.files.patch(KnownNsg(key, name, rules))
         self._nsgs[nsg] = found
         return found
+
+    def why_unknown(self, nsg: str) -> str:
+        """Why the rules of an NSG, by its id or GUID, are not known."""
+        known = self.inventory.acl(nsg) if self.inventory is not None else None
+        deleted = self.files.deleted(known.id if known is not None else nsg)
+        return deleted or f"the rules of NSG {_name(nsg)} are not known"
 
     def space(self, nic: Nic | None, place: str = "") -> Space:
         """What `VirtualNetwork` holds, seen from a network interface, or a `place` as in `acl`."""
@@ -99,7 +106,7 @@ class Judge:
         """What one NSG says of a packet at a network interface, None where that is not known."""
         acl = self.acl(nsg, nic, inbound=inbound)
         if acl is None:
-            return Answer("unknown", None, f"the rules of NSG {_name(nsg)} are not known")
+            return Answer("unknown", None, self.why_unknown(nsg))
         return acl.decide(packet)
 
     def acl(

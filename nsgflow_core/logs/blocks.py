@@ -3,18 +3,14 @@
 Reads only: a lease or a write on a flow-log blob would make Azure's own writes fail.
 """
 
-import hashlib
 import time
-from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from http import HTTPStatus
 from itertools import accumulate
-from operator import attrgetter
 from typing import Any
 
-import msgspec
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     HttpResponseError,
@@ -23,59 +19,17 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import BlobClient, BlobServiceClient
 
-from nsgflow_core.errors import NsgflowError, RefusedError
+from nsgflow_core.errors import RefusedError
+from nsgflow_core.logs.source import (
+    BlobChangedError,
+    BlobGoneError,
+    BlockList,
+    LogRefusedError,
+)
 from nsgflow_core.model import BlobRef, Block
 from nsgflow_core.storage import errors_of
 
-ANCHOR_SIZE = 4096
-"""How many bytes before a cursor are remembered, as a digest, to see whether they changed."""
-
 _CLIENTS = 32  # of blobs: more than are worked on at once
-_END = attrgetter("end")
-
-
-class BlobGoneError(NsgflowError):
-    """The blob, or its container, does not exist (any more)."""
-
-
-class BlobChangedError(NsgflowError):
-    """The blob was written between listing its blocks and reading them: list again."""
-
-
-class LogRefusedError(RefusedError):
-    """The account with the flow logs refused: a role, a key, a firewall."""
-
-
-class BlockList(msgspec.Struct, frozen=True):
-    """A blob at one moment: its committed blocks, its size in bytes and its ETag.
-
-    `listed` is when it was asked for, in seconds since the epoch: all that was written before is
-    in it. A blob uploaded in one piece has no blocks.
-    """
-
-    blocks: tuple[Block, ...]
-    size: int
-    etag: str
-    listed: float = 0.0
-
-    def holding(self, offset: int) -> Block | None:
-        """The block that holds the byte at `offset`, None past the end or without blocks."""
-        number = self.delivered(offset)
-        if number == len(self.blocks) or offset < self.blocks[number].offset:
-            return None
-        return self.blocks[number]
-
-    def delivered(self, offset: int) -> int:
-        """How many blocks end at or before `offset`; a blob may have 50,000."""
-        return bisect_right(self.blocks, offset, key=_END)
-
-    def window_end(self, start: int, size: int) -> int:
-        """Where a read of about `size` bytes from `start` ends: behind a block if it can."""
-        limit = start + size
-        if limit >= self.size:
-            return self.size
-        whole = self.delivered(limit)
-        return limit if whole == self.delivered(start) else self.blocks[whole - 1].end
 
 
 class FlowLogs:
@@ -173,8 +127,3 @@ def _errors_of(what: str) -> Iterator[None]:
             yield
     except RefusedError as exc:
         raise LogRefusedError(str(exc)) from exc
-
-
-def digest(data: bytes) -> str:
-    """What a checkpoint remembers of the bytes before a cursor."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()

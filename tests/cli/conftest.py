@@ -1,6 +1,7 @@
 """What the tests of the command line share: Azurite, logs of our own, and a way to run it."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from devtools.azurite import Azurite, azurite
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 
 ROOT = Path(__file__).resolve().parents[2]
+_OLD_LOGS = re.compile("nsgflow: (there are no logs of the last sixty minutes|left out by default)")
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +66,10 @@ class Store:
         )
 
     def output(self, command: str, environ: dict[str, str] | None = None) -> str:
-        """What a command that succeeds prints."""
+        """What a command that succeeds prints; the logs of the tests are old, which is told."""
         done = self.nsgflow(command, environ)
-        assert (done.returncode, done.stderr) == (0, "")
+        told = done.stderr.splitlines()
+        assert (done.returncode, [line for line in told if not _OLD_LOGS.match(line)]) == (0, [])
         return done.stdout
 
 

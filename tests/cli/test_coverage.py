@@ -172,16 +172,17 @@ def on_terminal(inventory: str, width: int) -> str:
     return re.sub(r"\x1b\[\d*m", "", drawn.decode().replace("\r\n", "\n"))
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_on_a_terminal(inventory: str, width: int) -> None:
     """Folded to its width, with every word there."""
     shown = [line.rstrip() for line in on_terminal(inventory, width).splitlines()]
-    assert shown[-1] == (
+    expected = (GOLDEN / f"coverage-{width}.txt").read_text(encoding="utf-8").splitlines()
+    assert shown[: len(expected)] == expected
+    assert " ".join(shown[len(expected) :]) == (
         "6 network interfaces: 1 not logged, 1 twice, 3 once, 1 private endpoint, 2 filtered, "
         "2 on NSG logs, which end on 2027-09-30; as of 2026-03-04T04:53:20.000Z"
     )
-    expected = (GOLDEN / f"coverage-{width}.txt").read_text(encoding="utf-8")
-    assert shown[:-1] == expected.splitlines()
+    assert max(map(len, shown)) <= width
 
 
 def test_files_of_before_there_were_flow_logs(inventory: str, tmp_path: Path) -> None:
@@ -213,3 +214,29 @@ def test_why_says_which_flow_logs_are_over_the_ends(inventory: str) -> None:
     assert said[1] == ("10.9.0.4 (prod/app1): not logged: the flow log app-log is switched off")
     assert said[0].startswith("10.0.0.4 (prod/web1): logged once by web-")
     assert said[0].endswith("log (subnet) (flows are left out)")
+
+
+def test_namesakes_are_told_apart(tmp_path: Path) -> None:
+    """VNets and interfaces by their resource groups; where these are namesakes too, by the id."""
+    prod, test, other = (
+        Estate(group, subscription)
+        for group, subscription in (("Prod", "s1"), ("Test", "s1"), ("Test", "s2"))
+    )
+    for number, one in enumerate((prod, test, other)):
+        vnet = one.vnet("hub", web="10.0.0.0/24")
+        one.nic(f"{vnet}/subnets/web", f"00-0D-3A-00-00-0{number}", "10.0.0.4", vm="app")
+    alone = prod.vnet("alone", web="10.1.0.0/24")
+    prod.nic(f"{alone}/subnets/web", "00-0D-3A-00-00-03", "10.1.0.4", vm="db")
+    for name, resources in prod.tables.items():
+        resources.extend(test.tables[name] + other.tables[name])
+    path = tmp_path / "estate.nsgflow"
+    azure = Azure(prod)
+    write_file(path, Kept(MADE, read_inventory(azure), b"", read_flow_logs(azure)))
+    lines = run("--inventory", str(path), "-o", "text").splitlines()[:-1]
+    ids = "resourcegroups/test/providers/microsoft.network/networkinterfaces/nic1"
+    assert [line.partition(":")[0] for line in lines] == [
+        "db (nic2) in alone/web",
+        "prod/app (nic1) in prod/hub/web",
+        f"app (/subscriptions/s1/{ids}) in test/hub/web",
+        f"app (/subscriptions/s2/{ids}) in test/hub/web",
+    ]

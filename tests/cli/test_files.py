@@ -63,6 +63,27 @@ def test_a_file_a_folder_and_gzip(tmp_path: Path) -> None:
     assert lines(str(tmp_path / "copy"), "--since", "2026-01-01T13:00") == 1  # why there is nothing
 
 
+@pytest.mark.parametrize("words", ["flows", "flows -o json", "flows -o table", "denied"])
+def test_files_need_no_sdk(words: str, tmp_path: Path) -> None:
+    """What reads files imports nothing that signs in, asks the network or judges rules."""
+    log = tmp_path / "PT1H.json"
+    log.write_bytes(LOGS[2])
+    unneeded = ("azure", "requests", "urllib3", "ssl", "asyncio", "rich", "cryptography")
+    script = (
+        "import sys\nfrom nsgflow_core.cli.main import app\n"
+        f"try:\n app({[*words.split(), str(log)]!r})\nexcept SystemExit as exc:\n"
+        " assert not exc.code\n"
+        f"found = [name for name in sys.modules if name.split('.')[0] in {unneeded!r}]\n"
+        "found += [name for name in ('nsgflow_core.estate.verdict',) if name in sys.modules]\n"
+        "sys.exit('imported: ' + ', '.join(found) if found else None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "PROD-WEB-NSG" in done.stdout
+
+
 def test_standard_input() -> None:
     """Compressed or not."""
     for data in (LOGS[4], gzip.compress(LOGS[4])):

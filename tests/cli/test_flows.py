@@ -97,7 +97,7 @@ def logs(store: Store) -> Store:
         (f"--nsg-name WEB-NSG --nsg-name {NET.acl}", [RDP, VNET]),
         ("--filter 'port=5432,1433' --filter direction=in", [OLD]),
         ("--display-direction IN --flow-state b", [RDP]),
-        ("--filter 'port=5432,1433'", [OLD]),
+        ("--filter 'port=5432,1433'", [SQL, OLD]),
         ("--filter 'port=5432,1433 direction=in,out'", [SQL, OLD]),
         ("--filter action=allowed", [HTTPS]),
         ("--filter 'lb=yes'", [PROBE]),

@@ -6,6 +6,7 @@ import sys
 import pytest
 import typer
 
+from nsgflow_core import terms
 from nsgflow_core.cli.lazy_group import LazyGroup
 from nsgflow_core.cli.main import app
 from tests.cli.conftest import ROOT
@@ -68,3 +69,45 @@ def test_docs_have_every_command() -> None:
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     for words in _COMMANDS:
         assert f"## nsgflow {' '.join(words)}\n" in text
+
+
+def help_of(words: str) -> str:
+    """What `nsgflow help` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nsgflow_core", "help", *words.split()],
+        cwd=ROOT,
+        env={"COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_help_is_a_command_too() -> None:
+    """The same as --help, of groups and the commands below them as well."""
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for words in ("", "denied", "silence", "dead-letters list"):
+        assert f"## {f'nsgflow {words}'.strip()}\n\n```\n{help_of(words)}```\n" in text
+
+
+def test_help_of_filter_terms_is_what_the_docs_say() -> None:
+    """Every key with its example and meaning; docs/configuration.md has the same words."""
+    shown = " ".join(help_of("filter").split())
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert terms.KEYS
+    for key, told in terms.KEYS.items():
+        assert f" {told.example} {terms.plain(f'{told.values}: {told.matches}')}" in shown
+        assert f"| `{key}` | {told.values} | `{told.example}` | {told.matches} |" in text
+    for example, passes in terms.EXAMPLES:
+        assert f"{example} {passes}" in shown
+        assert f"| `{example}` | {passes} |" in text
+
+
+def test_help_of_what_there_is_not() -> None:
+    """A near name is offered."""
+    command = [sys.executable, "-m", "nsgflow_core", "help", "denid"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Did you mean 'denied'?" in done.stderr

@@ -54,12 +54,17 @@ def packed() -> bytes:
     return read_inventory(Graph(estate()))
 
 
-@pytest.fixture(scope="module")
-def inventory(packed: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The inventory as a file."""
-    path = tmp_path_factory.mktemp("names") / "estate"
-    write_file(path, Kept(time.time(), packed, b"", []))
+def estate_file(folder: Path) -> str:
+    """The inventory as a file in a folder."""
+    path = folder / "estate"
+    write_file(path, Kept(time.time(), read_inventory(Graph(estate())), b"", []))
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The inventory as a file."""
+    return estate_file(tmp_path_factory.mktemp("names"))
 
 
 @pytest.fixture

@@ -37,16 +37,16 @@ def test_what_was_read_and_what_defaults_left_out(logs: Store) -> None:
     text = said(logs, "flows --since 2026-03-04T04:00 --until 2026-03-04T06:00")
     assert "no flows match: read 1 log of 1 NSG or VNet from 2026-03-04T04:00Z" in text
     assert "to 2026-03-04T06:00Z, the newest record is" in text
-    assert "1 outbound flows (--display-direction both)" in text
-    assert "1 probes of the load balancer (--display-lb)" in text
+    assert "1 outbound flow (--display-direction both)" in text
+    assert "1 probe of the load balancer (--display-lb)" in text
     assert "allowed flows (--display-allowed)" in text
 
 
 def test_denied_says_what_it_left_out(logs: Store) -> None:
     """Probes are left out; allowed flows are not its business."""
     text = said(logs, "denied --display-direction in")
-    assert "1 probes of the load balancer (--display-lb)" in text
-    assert "allowed" not in text
+    assert "1 probe of the load balancer (--display-lb)" in text
+    assert "allowed flows" not in text
 
 
 @pytest.mark.parametrize(

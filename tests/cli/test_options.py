@@ -2,8 +2,11 @@
 
 import pytest
 
-from nsgflow_core.cli.command import FILTER_KEYS
-from nsgflow_core.filter import KEYS
+from nsgflow_core.cli import coverages, groupings
+from nsgflow_core.cli.coverage import FAILURES
+from nsgflow_core.cli.options import BY
+from nsgflow_core.estate.enrich import FLOW_TYPES
+from nsgflow_core.terms import KEYS
 from tests.cli.conftest import Store
 
 _ENVIRON = {"PATH": "/usr/bin"}
@@ -25,7 +28,7 @@ _ENVIRON = {"PATH": "/usr/bin"}
         ("flows --no-output", "--aggregate"),
         ("denied --src 10.0.0.1", "say --filter src=…"),
         ("denied --rule R", "say --filter rule=…"),
-        ("denied --filter action=allowed", "'nsgflow flows' shows allowed ones"),
+        ("report -o r.html --filter action=allowed", "'nsgflow export' has allowed ones"),
         ("tail --since 2999-01-01", "has not come yet"),
         ("replay --since 1h --sink tables", "'tables' is not one of table, webhook"),
     ],
@@ -39,6 +42,8 @@ def test_wrong_options_are_told_with_the_word_that_works(
     assert said in " ".join(done.stderr.split())
 
 
-def test_the_keys_of_filters_are_known_without_the_filter() -> None:
-    """Help knows the same keys as the filter."""
-    assert set(FILTER_KEYS) == set(KEYS)
+def test_help_knows_the_words_without_what_it_must_not_import() -> None:
+    """Help and completion name the same words as what reads them."""
+    assert tuple(groupings.KEYS) == BY
+    assert set(FAILURES) < set(coverages.totals([]))
+    assert KEYS["type"].words == FLOW_TYPES

@@ -1,6 +1,8 @@
 """`nsgflow why`, `simulate` and `inventory`, over files: no network is needed."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,12 @@ from devtools.estate import Estate, rule
 from devtools.flowlogs import Group, Nic, nsg_record
 from nsgflow_core.cli.inventories import Kept, write_file
 from nsgflow_core.cli.main import app
+from nsgflow_core.digests import wording
+from nsgflow_core.digests.groups import Key, Tally
+from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.sample import Sample
 from nsgflow_core.estate.resource_graph import read_inventory
+from nsgflow_core.estate.scope import INSIDE
 from tests.cli.conftest import at
 from tests.unit.test_inventory import Graph
 
@@ -212,3 +219,25 @@ def test_flows_have_names(logs: str, inventory: str) -> None:
     shown = run("flows", logs, "--filter", "action=allowed", "--inventory", inventory, "-o", "json")
     row = json.loads(shown)
     assert (row["SrcVm"], row["DestVm"]) == ("prod/jump", "prod/web1")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "example"),
+    [("TCP", "10.0.0.4 10.0.1.4 22"), ("UDP", "fd00::1 fd00::2 53"), ("ICMP", "::1 ::2 ")],
+)
+def test_the_command_of_a_message_runs_as_it_is_pasted(
+    protocol: str, example: str, logs: str, inventory: str
+) -> None:
+    """Into a shell, with what it is to read behind it."""
+    key = Key("/nsgs/a", "a", "r", inbound=True, protocol=protocol, port=22, scope=INSIDE)
+    group = Tally(key, 1, 0, 0, examples=Sample((example,)))
+    made = Digest("d", 0.0, (group,), look=(logs, "--inventory", inventory))
+    command = wording.why(made, group)
+    done = subprocess.run(
+        ["bash", "-c", f'nsgflow() {{ {sys.executable} -m nsgflow_core "$@"; }}; {command}'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{example.split(' ', maxsplit=1)[0]}")

@@ -39,8 +39,9 @@ def run(
     )  # fmt: skip
 
 
-_FORMS = ["flows", "flows -o table", "flows -o json", "flows -o csv", "denied", "denied -o json",
-          "denied -o csv", "denied --suggest"]  # fmt: skip
+_DENIED = "denied --display-hours 1"
+_FORMS = ["flows", "flows -o table", "flows -o json", "flows -o csv", _DENIED, f"{_DENIED} -o json",
+          f"{_DENIED} -o csv", f"{_DENIED} --suggest"]  # fmt: skip
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])

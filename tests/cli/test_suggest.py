@@ -4,16 +4,9 @@
 """
 
 import csv
-import fcntl
 import io
 import json
-import os
-import pty
-import struct
-import subprocess
-import sys
 import tempfile
-import termios
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +19,8 @@ from devtools.flowlogs import Group, Nic, nsg_record
 from nsgflow_core.cli.inventories import Kept, write_file
 from nsgflow_core.cli.main import app
 from nsgflow_core.estate.resource_graph import read_inventory
-from tests.cli.conftest import ROOT, at
+from tests.cli.conftest import at
+from tests.cli.terminal import on_terminal
 from tests.unit.test_inventory import Graph
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -62,29 +56,6 @@ def world(folder: Path) -> tuple[str, str]:
         b'{"records":[' + record.replace(nic.nsg_id.encode(), web.upper().encode()) + b"]}"
     )
     return str(log), str(book)
-
-
-def on_terminal(words: list[str], width: int) -> str:
-    """What a command shows on a terminal of this width."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    environ = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-    done = subprocess.Popen(
-        [sys.executable, "-m", "nsgflow_core", *words],
-        env=environ | {"TERM": "dumb", "NO_COLOR": "1"}, cwd=ROOT, stdout=theirs, stderr=theirs,
-    )  # fmt: skip
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            if not (part := os.read(ours, 65536)):
-                break
-        except OSError:  # how Linux says that nobody writes any more
-            break
-        shown += part
-    os.close(ours)
-    assert done.wait() == 0, shown
-    return shown.decode().replace("\r\n", "\n")
 
 
 def run(*words: str, status: int = 0) -> str:

@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path, random_record
 from devtools.truth import flows_of_log
+from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.digests import ledger as ledgers
 from nsgflow_core.digests.digest import DigestReport, Digests
-from nsgflow_core.digests.ledger import Ledger
-from nsgflow_core.digests.memory import State, StateChangedError, Watched
+from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks, Row, Watched
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.path import log_name, parse_path
@@ -36,32 +38,22 @@ class Rows(Table):
     """Checkpoints whose ledgers can be read by hour."""
 
     marks: dict[datetime, Watched] = field(default_factory=dict)
+    swept: Swept = field(default_factory=Swept)
 
-    def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
-        """As `Ledgers.ledgers`."""
-        self.fate()
-        self.requests["query"] += 1
+    def rows_of(self, hour: datetime) -> Iterator[Row]:
+        """The rows of an hour."""
         for ref, row in list(self.rows.items()):
-            if row.hour == hour and (ledger := row.ledgers.get("webhook")):
-                yield str(ref), ledgers.decode(ledgers.encode(ledger))
-
-    def reached(self, hour: datetime) -> Iterator[tuple[str, int]]:
-        """As `Ledgers.reached`."""
-        self.fate()
-        self.requests["look"] += 1
-        for ref, row in list(self.rows.items()):
-            if row.hour == hour and (cursor := row.cursors.get("webhook")):
-                yield log_name(ref, parse_path(ref.path)), cursor.read_to if cursor.listed else 0
+            if row.hour != hour:
+                continue
+            ledger, cursor = row.ledgers.get("webhook"), row.cursors.get("webhook", Cursor())
+            kept = ledgers.decode(ledgers.encode(ledger)) if ledger else None
+            name, whole = log_name(ref, parse_path(ref.path)), bool(cursor.listed) and not row.owner
+            yield Row(str(ref), kept, name, cursor.read_to, whole)
 
     def watch(self, hour: datetime, until: float) -> None:
         """As `Ledgers.watch`."""
         self.fate()
         self.marks[hour] = Watched(hour, until, str(next(self._numbers)))
-
-    def watched(self) -> list[Watched]:
-        """As `Ledgers.watched`."""
-        self.fate()
-        return list(self.marks.values())
 
     def unwatch(self, watched: Watched) -> None:
         """As `Ledgers.unwatch`."""
@@ -70,18 +62,47 @@ class Rows(Table):
             del self.marks[watched.hour]
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What was counted, as `Ledgers` has it."""
+
+    table: Rows
+
+    def rows(self, hour: datetime, *, everything: bool = False) -> Iterator[Row]:
+        """As `Ledgers.rows`."""
+        self.table.fate()
+        self.table.requests["all rows" if everything else "query"] += 1
+        for row in self.table.rows_of(hour):
+            if everything:
+                yield row
+            elif row.ledger is not None:
+                yield Row(row.key, row.ledger)
+
+    def marks(self) -> Marks:
+        """As `Ledgers.marks`."""
+        self.table.fate()
+        self.table.requests["marks"] += 1
+        return Marks(tuple(self.table.marks.values()), self.table.swept)
+
+    def unwatch(self, watched: Watched) -> None:
+        """As `Ledgers.unwatch`."""
+        self.table.unwatch(watched)
+
+
 @dataclass
 class Store:
     """The state of the digests."""
 
     state: State = field(default_factory=State)
     etag: str = ""
+    reads: int = 0
     writes: int = 0
     fate: Fate = field(default_factory=Fate)
 
     def read(self) -> tuple[State, str]:
         """As `DigestState.read`."""
         self.fate()
+        self.reads += 1
         return self.state, self.etag
 
     def write(self, state: State, etag: str) -> str:
@@ -136,6 +157,7 @@ class App:
 
     def __post_init__(self) -> None:
         self.receiver = Receiver(self.clock)
+        self.blobs.clock = self.clock
         self.pipeline = Pipeline(
             Parts(
                 self.blobs,
@@ -150,7 +172,7 @@ class App:
         """The product's digests over this world, as a new process has them."""
         return Digests(
             self.store,
-            self.table,
+            Counted(self.table),
             self.receiver,
             INTERVAL,
             REPEAT,
@@ -236,6 +258,9 @@ class App:
         for digest in self.receiver.digests.values():
             for tally in digest.groups:
                 found[tally.key.id] += tally.flows
+            for at in digest.ended:
+                if at.fresh:
+                    found[at.key.id] += at.fresh
         return found
 
 

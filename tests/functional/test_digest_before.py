@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devtools.estate import Estate
+from devtools.estate import Estate, rule
 from nsgflow_core.digests.changed import changed, line, path
 from nsgflow_core.digests.digest import Digests
 from nsgflow_core.digests.groups import Key, Tally
@@ -17,7 +17,7 @@ from nsgflow_core.digests.memory import Mark
 from nsgflow_core.digests.sample import sample_of
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.estate import causes
-from nsgflow_core.estate.changes import Change, Property
+from nsgflow_core.estate.changes import Change, Property, by_weight, read_changes
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.estate.scope import INSIDE, INTERNET
@@ -106,6 +106,49 @@ def test_the_path_without_an_inventory() -> None:
     """Is the NSG alone, where the log names it."""
     assert path(tally(), None) == {NSG}
     assert path(tally("0b1f6471-1bf0-4dda-aec3-111122223333"), None) == set()
+
+
+def test_the_route_table_and_admin_rules_of_the_path() -> None:
+    """Are asked for in the same query, and told; of others nothing is."""
+    estate = Estate()
+    vnet = estate.vnet("hub", web="10.0.0.0/24", db="10.0.1.0/24")
+    other = estate.vnet("spoke", web="10.9.0.0/24")
+    for number, subnet in enumerate((f"{vnet}/subnets/web", f"{other}/subnets/web")):
+        estate.nic(subnet, f"00-0D-3A-00-00-0{number}", f"10.{9 * number}.0.4")
+    estate.route(f"{vnet}/subnets/web", "to-appliance", "10.8.0.0/16")
+    estate.route(f"{vnet}/subnets/db", "of-the-neighbour", "10.8.0.0/16")
+    deny = rule(100, "Deny")
+    base = estate.deploy("nm", {"all": {"NoSql": deny}}, vnet)
+    far = estate.deploy("nm2", {"all": {"Far": deny}}, other)
+    book = Inventory(read_inventory(Azure(estate)))
+    found = path(tally(), book)
+    table = next(one for one in found if one.endswith("/routetables/to-appliance"))
+    admin_rule = f"{base}/ruleCollections/all/rules/NoSql".lower()
+    assert {base.lower(), f"{base}/ruleCollections/all".lower(), admin_rule} < found
+    assert base.partition("/securityAdmin")[0].lower() in found
+    assert not any("neighbour" in one or one.startswith(far.lower()) for one in found)
+
+    def said(target: str, path_of_it: str, seconds: float = 60) -> str:
+        at = flow_time(round(FIRST - seconds * 1000))
+        estate.change(target, at, {path_of_it: (None, "10.0.0.0/8"), "tags.x": ("a", "b")})
+        graph = Azure(estate)
+        begun = {tally().key.id: FIRST}
+        told = changed(begun, [tally()], book, lambda ids: read_changes(graph, ids))
+        return told.get(tally().key.id, "")
+
+    assert said(table, "properties.routes[1].properties.addressPrefix") == (
+        "1 min before to-appliance changed: routes[1].properties.addressPrefix none to 10.0.0.0/8"
+    )
+    assert "NoSql changed: access".lower() in said(admin_rule, "properties.access", 30).lower()
+    assert "nosql" in said(f"{far}/ruleCollections/all/rules/Far", "properties.access", 10)
+    assert "nosql" in said(table, "properties.routes[2]", -1), "it came later"
+
+
+def test_resources_that_weigh_more_are_asked_for_first() -> None:
+    """Where a network manager has more rules than a query asks for."""
+    manager = "/subscriptions/s/providers/microsoft.network/networkmanagers/nm"
+    rules = [f"{manager}/securityadminconfigurations/a/rulecollections/b/rules/{n}" for n in "ab"]
+    assert by_weight([*rules, NSG, manager]) == [NSG, manager, *rules]
 
 
 def test_the_path_with_an_inventory() -> None:

@@ -13,8 +13,8 @@ from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
 from nsgflow_core.estate.knowledge import Knowledge
-from nsgflow_core.logs.blocks import BlobChangedError
 from nsgflow_core.logs.path import parse_path
+from nsgflow_core.logs.source import BlobChangedError
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks.patience import SINK_SECONDS, Patience
 from nsgflow_core.sinks.sink import Delivery

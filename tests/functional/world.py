@@ -17,9 +17,9 @@ from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.filter import compile_terms
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.path import parse_path
+from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position
 from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.in_order import deliver_in_order

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from nsgflow_hooks import preprovision
+from nsgflow_hooks import app_values, preprovision
 from nsgflow_hooks.environment import wishes
 from nsgflow_hooks.errors import AzureError, HookError
 from nsgflow_hooks.findings import Findings
 
-from devtools.http_server import Response
+from devtools.http_server import Fault, Response
+from nsgflow_core import columns
 from tests.infra.azure_world import OTHER, SUBSCRIPTION, World, refusal
 
 ACCOUNT = (
@@ -161,15 +162,70 @@ def test_everything_is_said_at_once(ready: World) -> None:
         ("NSGFLOW_TAGS", "[]", "no JSON object"),
         ("NSGFLOW_TRIGGER_SOURCE", "queue", "is 'queue': EventGrid or Queue"),
         ("NSGFLOW_TABLE_PLAN", "", "is '': Analytics or Basic"),
+        ("NSGFLOW_RESOURCE_GROUP_NAME", "my group", "'my group': a resource group's name has"),
+        ("NSGFLOW_RESOURCE_GROUP_NAME", "prod.", "no . at its end"),
+        ("NSGFLOW_RESOURCE_GROUP_NAME", "x" * 91, "90 at most"),
+        ("NSGFLOW_LOGS_OMIT", "SourceBlob,FlowId", ": FlowId is always sent"),
+        ("NSGFLOW_LOGS_OMIT", "sourceblob,Nothing", ": 'Nothing' is no column of the table"),
+        ("NSGFLOW_INVENTORY_SCOPES", '["not-a-guid"]', ": 'not-a-guid' is neither the id"),
+        ("NSGFLOW_INVENTORY_SCOPES", "[7]", ": 7 is neither the id of a subscription"),
+        ("NSGFLOW_APP_SETTINGS", '{"nsgflow_Sweep_Hours":6}', "is written NSGFLOW_SWEEP_HOURS"),
+        ("NSGFLOW_APP_SETTINGS", '{"NSGFLOW_SWEEP_HOURS":"six"}', "SWEEP_HOURS is no number"),
+        ("NSGFLOW_APP_SETTINGS", '{"NSGFLOW_INVENTORY":true}', "is not empty or resourcegraph"),
+        ("NSGFLOW_APP_SETTINGS", '{"AzureWebJobs.sweep.Disabled":"yes"}', "true nor false"),
+        ("NSGFLOW_APP_SETTINGS", '{"NSGFLOW_LOGS_OMIT":"FlowTime"}', "FlowTime is always sent"),
+        ("NSGFLOW_APP_SETTINGS", '{"X":{"a":1}}', "X is no text"),
     ],
 )
 def test_a_variable_that_azd_would_misread(ready: World, name: str, value: str, told: str) -> None:
     """Where azd would take the default in silence, or stop at the first."""
     (stop,) = looked(ready, ACCOUNT, **{name: value})[0].stops
 
-    assert f"{name} " in stop.text
+    assert stop.text.startswith(name)
     assert told in stop.text
     assert stop.command.startswith(f"azd env set {name} ")
+
+
+def test_an_environment_whose_name_makes_no_group(ready: World) -> None:
+    """Azure would refuse rg-prod. after all else was looked at; a name of its own mends it."""
+    (stop,) = looked(ready, ACCOUNT, AZURE_ENV_NAME="prod.")[0].stops
+    assert stop.text.startswith("AZURE_ENV_NAME is 'prod.', which makes the name 'rg-prod.'")
+    assert stop.command == "azd env set NSGFLOW_RESOURCE_GROUP_NAME rg-prod"
+
+    given = {"AZURE_ENV_NAME": "prod.", "NSGFLOW_RESOURCE_GROUP_NAME": "Größe_(2).x"}
+    assert looked(ready, ACCOUNT, **given)[0].stops == []
+
+
+def test_values_that_the_app_takes(ready: World) -> None:
+    """None of them is refused."""
+    managed = "/providers/Microsoft.Management/managementGroups/all"
+    scopes = [SUBSCRIPTION.upper(), f"/subscriptions/{OTHER}", managed]
+    settings = {"NSGFLOW_SWEEP_HOURS": 6, "AzureWebJobs.sweep.Disabled": False, "Other": "x",
+                "NSGFLOW_TRIGGER_SOURCE": "Queue", "NSGFLOW_LOGS_OMIT": "none"}  # fmt: skip
+    findings, _ = looked(
+        ready,
+        ACCOUNT,
+        NSGFLOW_INVENTORY_SCOPES=json.dumps(scopes),
+        NSGFLOW_APP_SETTINGS=json.dumps(settings),
+        NSGFLOW_LOGS_OMIT="sourceBlob, TargetResourceId",
+    )
+    assert findings.stops == []
+
+
+def test_the_hook_knows_what_is_always_sent() -> None:
+    """The app says so too."""
+    assert set(app_values.ALWAYS_SENT) == set(columns.ALWAYS_SENT)
+
+
+def test_without_a_network_it_says_so_once(ready: World) -> None:
+    """Not once a question, each behind waits of its own; what needs no network is told as ever."""
+    ready.server.faults = lambda _: Fault(reset=True)
+    findings, _ = looked(ready, ACCOUNT, NSGFLOW_LOGS_OMIT="FlowId")
+
+    (unknown,) = findings.unknown
+    assert "does not answer (" in unknown.text
+    assert len(findings.stops) == 1
+    assert ready.slept <= 5
 
 
 @pytest.mark.parametrize("value", ["1", "t", "TRUE", "true"])

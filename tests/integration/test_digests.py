@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from devtools.chat import Chat, Kind, chat
 from devtools.flowlogs import NSG_CONTAINER, BlobWriter, Nic, random_record
@@ -18,10 +19,9 @@ from devtools.http_server import Fault
 from nsgflow_core import storage
 from nsgflow_core.config import from_env
 from nsgflow_core.delivery.ledgers import Ledgers
-from nsgflow_core.digests.memory import State, StateChangedError
-from nsgflow_core.digests.silence_blob import Silences
+from nsgflow_core.digests.memory import Mark, State, StateChangedError
 from nsgflow_core.digests.silences import Silence
-from nsgflow_core.digests.state import DigestState
+from nsgflow_core.digests.state import DigestState, states
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.service import DEADLINE_SECONDS, Service
 from tests.functional.logs import records
@@ -216,6 +216,10 @@ def test_a_fault_is_told_as_new_and_as_over(deployment: Deployment, receiver: Ch
     )
     deliver(service, following)
     deployment.service().digest("webhook")
+    assert len(receiver.messages) == told, "nobody knows yet that nothing is left of its last hour"
+    deployment.service().sweep()
+    deployment.clock.move(minutes=2)
+    deployment.service().digest("webhook")
 
     assert not receiver.refusals
     if receiver.kind == "pagerduty":
@@ -230,24 +234,66 @@ def test_a_fault_is_told_as_new_and_as_over(deployment: Deployment, receiver: Ch
         assert f"began {begun:%Y-%m-%d}" in text([end])
 
 
+@pytest.mark.parametrize("swept", [True, False])
+def test_an_app_that_catches_up_says_of_nothing_too_early_that_it_is_over(
+    deployment: Deployment, slack: Chat, swept: bool
+) -> None:
+    """Its newest hour is read first, and says nothing of those between."""
+    nic = Nic(mac="000D3A000001", ip="10.5.0.1", nsg="NSG-1")
+    logs: dict[int, BlobWriter] = {}
+
+    def write(hour: int, minute: int, denied: float) -> None:
+        at = HOUR + timedelta(hours=hour, minutes=minute)
+        logs.setdefault(hour, deployment.nsg_log(nic, HOUR + timedelta(hours=hour)))
+        rng = random.Random(1)  # the same flows each time
+        logs[hour].append(random_record(nic, at, rng, tuples=4, denied_share=denied).data)
+
+    write(0, 29, 1)
+    service = deployment.service()
+    deliver(service, logs[0])
+    service.digest("webhook")
+    assert len(slack.messages) == 1
+    if swept:
+        service.sweep()
+    write(0, 50, 1)
+    write(1, 30, 1)
+    write(3, 20, 0)
+    deployment.clock.move(hours=2, minutes=55)
+    service = deployment.service()
+    deliver(service, logs[3])
+    service.digest("webhook")
+    assert len(slack.messages) == 1, "there may be anything between"
+
+    service.sweep()
+    for _ in range(4):
+        deployment.clock.move(minutes=5)
+        service.sweep()
+    said = text(slack.messages)
+    assert said.count("New: ") == len(slack.messages[0]["blocks"]) - 2
+    if not swept:
+        assert "Over: " not in said, "the very first sweep looks at no hour so old"
+        return
+    assert said.count("Over: ") == said.count("New: ")
+    told = sum(int(at) for at in re.findall(r"([0-9]+) flows? in all", said.partition("Over:")[2]))
+    assert told == deployment.denied(*logs.values()).total()
+
+
 def test_a_silence_holds_and_says_what_it_held_back(deployment: Deployment, receiver: Chat) -> None:
     """For workers that ran before it was made, until it is ended; and then what it was."""
     host = storage.blob_service(from_env(deployment.environment).host_storage)
-    silences = Silences(host.get_container_client("nsgflow-state"))
-    assert silences.read() == ()
+    state = DigestState(host.get_container_client("nsgflow-state"))
     service, writers = deployment.service(), interfaces(deployment, 2)
     service.digest("webhook")
     now = deployment.clock()
     silence = Silence("a1", "direction=in,out", now + 7200, now, "change 123")
-    silences.change(lambda known: [*known, silence])
-    Silences(host.get_container_client("nsgflow-state")).change(lambda known: known)
+    state.change(lambda read: replace(read, silences=(silence,)))
     deliver(service, *writers)
     for _ in range(3):
         service.digest("webhook")
         deployment.clock.move(minutes=1)
     assert not receiver.requests
-    assert silences.read() == (silence,)
-    silences.change(lambda _: [])
+    assert state.read()[0].silences == (silence,)
+    state.change(lambda read: replace(read, silences=()))
     deployment.service().digest("webhook")
 
     assert not receiver.refusals
@@ -258,6 +304,26 @@ def test_a_silence_holds_and_says_what_it_held_back(deployment: Deployment, rece
         assert f"{denied} denied flows held back by silences" in text(receiver.messages)
         assert "The silence of direction=in,out (change 123) is over" in text(receiver.messages)
         assert len(receiver.messages) == 1
+
+
+def test_a_webhook_that_is_new_begins_with_what_people_told_the_others(
+    deployment: Deployment,
+) -> None:
+    """A silence holds for it too, and marks are told."""
+    host = storage.blob_service(from_env(deployment.environment).host_storage)
+    container = host.get_container_client("nsgflow-state")
+    assert DigestState(container, "webhook_2").read() == (State(), "")
+    silence = Silence("a1", "nsg=x", 1e12, 0.0)
+    mark = Mark(5.0, "deploy 4711")
+    DigestState(container).write(State(completed=5.0, silences=(silence,), marks=(mark,)), "")
+    assert DigestState(container, "webhook_2").read() == (
+        State(silences=(silence,), marks=(mark,)),
+        "",
+    )
+    assert [at.name for at in states(container, ["webhook_3"])] == [
+        "digest/state.json",
+        "digest/webhook_3.json",
+    ]
 
 
 def test_the_sweep_tells_too(deployment: Deployment, slack: Chat) -> None:
@@ -281,11 +347,11 @@ def test_a_log_of_an_old_hour(deployment: Deployment, slack: Chat) -> None:
     assert len(slack.messages) == 1
 
     table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
-    (watched,) = Ledgers(table).watched()
+    (watched,) = Ledgers(table).marks().watched
     assert watched.hour == HOUR - timedelta(hours=6)
     deployment.clock.move(hours=1)
     service.digest("webhook")
-    assert not list(Ledgers(table).watched())
+    assert not Ledgers(table).marks().watched
 
 
 def test_a_mark_outlives_every_delivery_that_trusts_it(deployment: Deployment, slack: Chat) -> None:
@@ -297,7 +363,7 @@ def test_a_mark_outlives_every_delivery_that_trusts_it(deployment: Deployment, s
     for text in records(9):
         old.append(text)
         deliver(service, old)
-        (mark,) = Ledgers(table).watched()
+        (mark,) = Ledgers(table).marks().watched
         assert mark.until >= deployment.clock() + DEADLINE_SECONDS
         deployment.clock.move(seconds=317)
 
@@ -306,17 +372,17 @@ def test_a_mark_that_was_renewed_stays(deployment: Deployment) -> None:
     """The timer takes away only what it saw run out."""
     table = storage.table(from_env(deployment.environment).host_storage, "nsgflowledgers")
     ledgers = Ledgers(table)
-    assert not list(ledgers.watched())
+    assert not list(ledgers.marks().watched)
     ledgers.watch(HOUR, 1.0)
-    (seen,) = ledgers.watched()
+    (seen,) = ledgers.marks().watched
     ledgers.watch(HOUR, 2.0)
     ledgers.unwatch(seen)
 
-    (still,) = ledgers.watched()
+    (still,) = ledgers.marks().watched
     assert (still.hour, still.until) == (HOUR, 2.0)
     ledgers.unwatch(still)
     ledgers.unwatch(still)
-    assert not list(ledgers.watched())
+    assert not list(ledgers.marks().watched)
 
 
 def test_the_state_is_written_only_as_it_was_read(deployment: Deployment) -> None:

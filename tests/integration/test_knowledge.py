@@ -200,6 +200,16 @@ def test_who_waits_has_all_of_it(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) 
     assert library.current().inventory is not None
 
 
+def test_who_made_it_has_it_at_once(shelf: Shelf) -> None:
+    """Not a minute later, as others: the first deliveries of a deployment come right behind."""
+    maker = shelf.library()
+    assert loaded(maker).current().inventory is None
+    maker.refresh(60)
+    again(maker)
+
+    assert maker.current().inventory is not None
+
+
 def test_guids_that_stand_for_nothing_are_told_with_the_inventory(shelf: Shelf) -> None:
     """So that other instances know them from the start."""
     foreign = "cccccccc-0000-0000-0000-000000000001"

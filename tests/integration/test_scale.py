@@ -10,10 +10,11 @@ from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 from devtools.history import ACCOUNT, ETAG, SIZE, History, history, nsg_resources
 from devtools.meter import metered
 from nsgflow_core.delivery import checkpoint
-from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Swept, Window, sweep
+from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.logs import listing
 from nsgflow_core.model import BlobRef, Storage
 from nsgflow_core.storage import table

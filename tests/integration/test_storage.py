@@ -11,16 +11,19 @@ from msgspec.structs import replace
 
 from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER, BlobWriter, Nic, nsg_path, vnet_path
 from devtools.meter import metered
-from nsgflow_core.delivery.checkpoint import Checkpoints, SweepState
+from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.dead_letters import DeadLetters
 from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.sweep import Account, Window, sweep
+from nsgflow_core.delivery.swept import SweepState
+from nsgflow_core.digests.reach import Swept
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs import listing
-from nsgflow_core.logs.blocks import BlobChangedError, BlobGoneError, FlowLogs
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.source import BlobChangedError, BlobGoneError
 from nsgflow_core.model import Bad, BlobRef, Block, Storage
 from nsgflow_core.storage import blob_service, table
 from tests.functional.logs import records
@@ -324,8 +327,10 @@ def test_rows_that_cannot_be_read_stop_nobody(deployment: Deployment) -> None:
     assert (damaged.cursors, damaged.damaged, damaged.pending) == ({}, True, True)
     assert {at.ref for at in checkpoints.in_hour(HOUR)} == {good.ref, ref}
     assert checkpoints.write(replace(damaged, damaged=False)).etag != written.etag
-    assert not list(Ledgers(client).ledgers(HOUR))
-    assert not [*Ledgers(client).watched(), *checkpoints.asked("FlowLogs")]
+    assert not list(Ledgers(client).rows(HOUR))
+    assert {row.log for row in Ledgers(client).rows(HOUR, everything=True)} == {""}
+    assert Ledgers(client, connections=["FlowLogs"]).marks().swept == Swept(0.0)
+    assert not [*Ledgers(client).marks().watched, *checkpoints.asked("FlowLogs")]
     assert not list(checkpoints.away("FlowLogs"))
     assert checkpoints.read_sweep("FlowLogs").completed is not None
 

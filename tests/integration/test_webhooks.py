@@ -134,8 +134,8 @@ def test_an_old_hour_is_watched_for_every_one(deployment: Deployment) -> None:
         deployment.clock.move(hours=1)
         service.digest("webhook")
         table = storage.table(from_env(deployment.environment).host_storage, "nsgflowcheckpoints")
-        assert not list(Ledgers(table).watched())
-        assert len(list(Ledgers(table, "webhook_4").watched())) == 1
+        assert not Ledgers(table).marks().watched
+        assert len(Ledgers(table, "webhook_4").marks().watched) == 1
         service.digest("webhook_4")
         assert (len(one.messages), len(two.messages)) == (1, 1)
 

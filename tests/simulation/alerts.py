@@ -1,8 +1,9 @@
 """One schedule of alerts: the product's own digests over logs, faults and receivers of the world.
 
-Logs of a few network interfaces are written and delivered, late or not at all; faults begin and
-end in them; timers read, and die between any two requests, or meet each other at any of them; the
-receiver fails, and loses its answers. What is known of the truth is kept for the judge.
+Logs of a few network interfaces are written and delivered, late, out of their order or not at all;
+faults begin and end in them; sweeps deliver what was missed, and die; timers read, and die between
+any two requests, or meet each other at any of them; the receiver fails, and loses its answers.
+What is known of the truth is kept for the judge.
 """
 
 import random
@@ -10,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -20,11 +20,13 @@ from nsgflow_core.digests.digest import Digests
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
 from nsgflow_core.digests.hours import watch_from
 from nsgflow_core.digests.ledger import Ledger
-from nsgflow_core.digests.life import Life
-from nsgflow_core.digests.memory import State, StateChangedError, Watched
+from nsgflow_core.digests.life import LOST_SECONDS, Life
+from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks, Row, Watched
 from nsgflow_core.digests.sample import Sample
-from nsgflow_core.digests.silences import Silence
+from nsgflow_core.digests.silences import Silence, active
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.estate.scope import INSIDE, INTERNET
 from nsgflow_core.service import DEADLINE_SECONDS
@@ -50,12 +52,11 @@ class Fault:
 
 
 @dataclass
-class Row:
-    """The checkpoint of one log's hour."""
+class Checkpoint:
+    """The checkpoint of one log's hour; the log is read until `read`."""
 
+    read: float
     ledger: Ledger | None = None
-    read_to: int = 0
-    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,10 @@ class AlertsWorld:
     nested: bool = False
     state: State = field(default_factory=State)
     etag: int = 0
-    rows: dict[float, dict[str, Row]] = field(default_factory=dict)
-    written: dict[str, float] = field(default_factory=dict)
-    read: dict[str, float] = field(default_factory=dict)
+    checkpoints: dict[float, dict[str, Checkpoint]] = field(default_factory=dict)
     stopped: dict[str, float] = field(default_factory=dict)
-    marks: dict[datetime, Watched] = field(default_factory=dict)
-    silences: list[Silence] = field(default_factory=list)
+    watched: dict[datetime, Watched] = field(default_factory=dict)
+    swept: Swept = field(default_factory=Swept)
     deaths: int = 0
     ids: int = 0
 
@@ -101,8 +100,9 @@ class AlertsWorld:
         self.failing = rng.choice((0.0, 0.0, 0.3))
         self.faults = [self._fault(number) for number in range(rng.randint(1, 3))]
         self.judge = AlertsJudge(QUIET, REPEAT)
+        self.begun = self.now
+        self.swept = Swept(self.now)
         for log in self.logs:
-            self.written[log] = self.read[log] = self.now
             if rng.random() < 0.2:
                 self.stopped[log] = self.now + MINUTE * rng.randint(5, 120)
 
@@ -141,28 +141,65 @@ class AlertsWorld:
                 self.nested = False
 
     def deliver(self) -> None:
-        """Some logs are read as far as they were written, each hour's rows in one write."""
+        """Events of some logs: of this hour, and of the end of the one before; others are lost."""
+        this = self.now - self.now % 3600
         for log in self.logs:
-            if self.healing or self.rng.random() < 0.7:
-                self._read(log)
+            for hour in (this - 3600, this):
+                if self.rng.random() < 0.6:
+                    self._read(log, hour)
 
-    def _read(self, log: str) -> None:
-        begin, end = self.read[log], min(self.now, self.stopped.get(log, self.now))
-        while begin < end:
-            hour = begin - begin % 3600
-            until = min(end, hour + 3600)
-            of_hour = datetime.fromtimestamp(hour, UTC)
-            if of_hour < watch_from(self.now):
-                until_then = self.now + 2 * DEADLINE_SECONDS
-                self.marks[of_hour] = Watched(of_hour, until_then, str(self.now))
-            row = self.rows.setdefault(hour, {}).setdefault(log, Row())
-            counted = [tally for at in self.faults for tally in self._flows(at, log, begin, until)]
-            if counted:
-                row.ledger = ledgers.add(row.ledger, counted, self.now, log)
-            row.read_to = int(until * 1000) - 1
-            self.judge.delivered(log, counted, row.read_to)
-            begin = until
-        self.read[log] = max(begin, self.read[log])
+    def sweep(self) -> None:
+        """All that was written is read, the newest hours first, unless the process dies or stops.
+
+        What it leaves unlisted it says.
+        """
+        since = self.now
+        hours = [self.begun - self.begun % 3600]
+        while hours[-1] + 3600 <= since:
+            hours.append(hours[-1] + 3600)
+        left: list[float] = []
+        try:
+            for hour in reversed(hours):
+                if not self.healing and self.rng.random() < 0.1:
+                    left.append(hour)
+                    continue
+                for log in self.logs:
+                    self.step()
+                    self._read(log, hour)
+        except Killed:
+            if self.nested:
+                raise
+            return
+        self.swept = Swept(since, frozenset(datetime.fromtimestamp(at, UTC) for at in left))
+
+    def _read(self, log: str, hour: float) -> None:
+        """The blob of a log and hour is read as far as it was written, in one write."""
+        end = min(self.now, self.stopped.get(log, self.now), hour + 3600)
+        known = self.checkpoints.get(hour, {}).get(log)
+        begin = known.read if known else max(hour, self.begun)
+        if begin >= end:
+            return
+        of_hour = datetime.fromtimestamp(hour, UTC)
+        if of_hour < watch_from(self.now):
+            until = self.now + 2 * DEADLINE_SECONDS
+            self.watched[of_hour] = Watched(of_hour, until, str(self.now))
+        row = self.checkpoints.setdefault(hour, {}).setdefault(log, Checkpoint(begin))
+        counted = [tally for at in self.faults for tally in self._flows(at, log, begin, end)]
+        if counted:
+            row.ledger = ledgers.add(row.ledger, counted, self.now, log)
+        row.read = end
+        self.judge.delivered(log, counted, int(end * 1000) - 1)
+
+    def written(self, key: Key, log: str, after: int, until: int) -> int:
+        """How many flows of a group were written to a log between two times in milliseconds."""
+        stopped = self.stopped.get(log, self.now)
+        end = min(self.now, stopped, until / 1000)
+        return sum(
+            after < tally.last <= until
+            for at in self.faults
+            if at.key == key
+            for tally in self._flows(at, log, after / 1000, end)
+        )
 
     def _flows(self, fault: Fault, log: str, begin: float, end: float) -> Iterator[Tally]:
         if log not in fault.logs:
@@ -196,7 +233,6 @@ class AlertsWorld:
             self.new_id,
             QUIET,
             self.turned,
-            self.read_silences,
         )
         try:
             digests.run()
@@ -222,20 +258,17 @@ class AlertsWorld:
 
     def hush(self) -> None:
         """Somebody silences a rule, or ends a silence."""
-        known = [at for at in self.silences if at.until > self.now]
+        known = active(self.state.silences, self.now)
         if known and self.rng.random() < 0.5:
             silence = replace(self.rng.choice(known), until=self.now)
         else:
             fault = self.rng.choice(self.faults)
             until = self.now + MINUTE * self.rng.choice((2, 20, 60))
             silence = Silence(self.new_id(), f"rule={fault.key.rule}", until, self.now)
-        self.silences = [at for at in self.silences if at.id != silence.id] + [silence]
+        others = [at for at in known if at.id != silence.id]
+        self.state = replace(self.state, silences=(*others, silence))
+        self.etag += 1
         self.judge.hushed(silence)
-
-    def read_silences(self) -> list[Silence]:
-        """As `Silences.read`."""
-        self.step()
-        return list(self.silences)
 
     def read_state(self) -> tuple[State, str]:
         """As `DigestState.read`."""
@@ -250,7 +283,7 @@ class AlertsWorld:
         self.etag += 1
         self.state = _STATE.decode(msgspec.json.encode(state))
         if state.pending is not None:
-            self.judge.stored(state.pending, self.now, self.turned)
+            self.judge.stored(state.pending, self)
         written = str(self.etag)
         self.step()
         return written
@@ -266,29 +299,26 @@ class AlertsWorld:
         self.judge.accepted(digest, self.now)
         self.step()
 
-    def ledgers(self, hour: datetime) -> Iterator[tuple[str, Ledger]]:
-        """As `Ledgers.ledgers`."""
+    def rows(self, hour: datetime, *, everything: bool = False) -> Iterator[Row]:
+        """As `Ledgers.rows`; now and then somebody is at work on a blob."""
         self.step()
-        for log, row in list(self.rows.get(hour.timestamp(), {}).items()):
-            if row.ledger is not None:
-                yield log, row.ledger
+        for log, row in list(self.checkpoints.get(hour.timestamp(), {}).items()):
+            whole = self.healing or self.rng.random() < 0.9
+            if everything:
+                yield Row(log, row.ledger, log, int(row.read * 1000) - 1, whole)
+            elif row.ledger is not None:
+                yield Row(log, row.ledger)
 
-    def reached(self, hour: datetime) -> Iterator[tuple[str, int]]:
-        """As `Ledgers.reached`."""
+    def marks(self) -> Marks:
+        """As `Ledgers.marks`."""
         self.step()
-        for log, row in list(self.rows.get(hour.timestamp(), {}).items()):
-            yield log, row.read_to
-
-    def watched(self) -> list[Watched]:
-        """As `Ledgers.watched`."""
-        self.step()
-        return list(self.marks.values())
+        return Marks(tuple(self.watched.values()), self.swept)
 
     def unwatch(self, watched: Watched) -> None:
         """As `Ledgers.unwatch`."""
         self.step()
-        if self.marks.get(watched.hour) == watched:
-            del self.marks[watched.hour]
+        if self.watched.get(watched.hour) == watched:
+            del self.watched[watched.hour]
 
     def told(self) -> Counter[str]:
         """How often what happened, for the count of a whole run."""
@@ -303,9 +333,11 @@ def run(seed: int) -> AlertsWorld:
     world.timer()
     world.healing = False
     for _ in range(rng.randint(6, 14)):
-        world.now += rng.choice((31.0, 120.0, 300.0, 600.0, 1200.0))
-        if rng.random() < 0.8:
+        world.now += rng.choice((31.0, 120.0, 300.0, 600.0, 1200.0, 1200.0, 4200.0))
+        if rng.random() < 0.7:
             world.deliver()
+        if rng.random() < 0.5:
+            world.sweep()
         if rng.random() < world.hushing:
             world.hush()
         if rng.random() < 0.9:
@@ -315,12 +347,16 @@ def run(seed: int) -> AlertsWorld:
     return world
 
 
-def heal(world: Any) -> None:
+def heal(world: AlertsWorld) -> None:
     """All that was written is read, nothing fails, and time passes."""
     world.healing = True
     last = max(fault.ends for fault in world.faults)
     world.now = max(world.now, last)
-    for _ in range(14 if world.silences else 9):
+    for _ in range(18 if world.state.silences else 13):
         world.now += 601
-        world.deliver()
+        world.sweep()
         world.timer()
+    for _ in range(3):  # of logs that stopped nobody knows, and a day later that is said
+        if world.judge.open:
+            world.now += LOST_SECONDS + QUIET + 601
+            world.timer()

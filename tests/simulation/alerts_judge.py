@@ -1,13 +1,13 @@
 """Looks on while alerts are told, and knows what must never be."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 from nsgflow_core.digests.groups import Key, Tally
-from nsgflow_core.digests.message import QUIET, TURNED, Digest, Ended
+from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.silences import Silence
 from nsgflow_core.estate.scope import INSIDE, INTERNET
 from tests.simulation.judge import BrokenPromiseError
@@ -34,6 +34,8 @@ class AlertsJudge:
     told: dict[str, list[float]] = field(default_factory=dict)
     pages: Counter[Key] = field(default_factory=Counter)
     ends: Counter[Key] = field(default_factory=Counter)
+    lost: Counter[Key] = field(default_factory=Counter)
+    last: dict[Key, int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     silences: list[Silence] = field(default_factory=list)
     silenced: set[str] = field(default_factory=set)
@@ -44,13 +46,13 @@ class AlertsJudge:
             self.flows.setdefault(tally.key, {}).setdefault(log, []).append(tally.last)
         self.read_to[log] = max(self.read_to.get(log, 0), read_to)
 
-    def stored(self, digest: Digest, now: float, turned: Callable[[Any], str]) -> None:
+    def stored(self, digest: Digest, world: Any) -> None:
         """A digest was stored before it is posted: what it claims must be so by now."""
         known = self.digests.setdefault(digest.id, digest)
         _hold(known == digest, f"{digest.id} has changed")
         if known is digest:
             for at in digest.ended:
-                self._check_end(at, turned)
+                self._check_end(at, digest.made, world)
             for tally in digest.groups:
                 self._check_distance(tally.key.id, digest)
                 over = {at.key for at in digest.ended}
@@ -72,16 +74,22 @@ class AlertsJudge:
     def _check_silence(self, key: Key, made: float) -> None:
         for at in self.silences:
             of_it = at.terms == f"rule={key.rule}"
-            _hold(not (of_it and at.made < made - 60 and made < at.until), f"{key.rule} is silent")
+            _hold(not (of_it and at.made <= made < at.until), f"{key.rule} is silent")
 
     def hushed(self, silence: Silence) -> None:
         """Somebody made a silence, or ended one."""
         self.silenced.add(silence.terms)
         self.silences = [at for at in self.silences if at.id != silence.id] + [silence]
 
-    def _check_end(self, at: Ended, turned: Callable[[Any], str]) -> None:
+    def _check_end(self, at: Ended, made: float, world: Any) -> None:
         if at.because == TURNED:
-            _hold(bool(turned(at)), f"{at.key.rule} is over, and no rule has changed")
+            _hold(bool(world.turned(at)), f"{at.key.rule} is over, and no rule has changed")
+        if at.because == UNKNOWN:
+            _hold(
+                not at.incident, f"{at.key.rule} is resolved, and nobody knows whether it is over"
+            )
+            known = max(at.last / 1000, *self.told[at.key.id])
+            _hold(made >= known + _DAY + self.quiet, f"{at.key.rule} is given up too soon")
         if at.because != QUIET:
             return
         # What a silence held back is told by itself, and begins no life.
@@ -91,9 +99,10 @@ class AlertsJudge:
             before = [time for time in times if since <= time <= at.last]
             if not before:
                 continue
-            until = max(before) + self.quiet * 1000
+            until = max(before) + round(self.quiet * 1000)
             _hold(self.read_to[log] >= until, f"{at.key.rule} is over, and {log} did not go on")
-            after = [time for time in times if max(before) < time <= until]
+            # What comes late of a fault that is over may be told when later flows long were.
+            after = world.written(at.key, log, max(*before, self.last.get(at.key, 0)), until)
             _hold(not after, f"{at.key.rule} is over, and went on")
 
     def _check_distance(self, name: str, digest: Digest) -> None:
@@ -125,6 +134,8 @@ class AlertsJudge:
             _hold(at.key.id in self.open, f"{at.key.rule} is over, and nobody was told of it")
             del self.open[at.key.id]
             self.ends[at.key] += 1
+            self.last[at.key] = max(at.last, self.last.get(at.key, 0))
+            self.lost[at.key] += at.because == UNKNOWN
             self.counts[at.because] += 1
 
     def finish(self, world: Any) -> None:
@@ -141,7 +152,8 @@ class AlertsJudge:
             alive = all(
                 self.read_to[log] >= max(at) + self.quiet * 1000 for log, at in logs.items()
             )
-            _hold(key.id not in self.open or not alive, f"{key.rule} is over, and nobody says so")
+            _hold(key.id not in self.open, f"{key.rule} is followed for ever")
+            _hold(not alive or not self.lost[key], f"{key.rule} is over, and nobody says so")
         self.counts["flows"] += delivered
         self.counts["pages"] += sum(self.pages.values())
 

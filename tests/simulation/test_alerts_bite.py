@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from nsgflow_core.digests import digest, life, quieting
 from nsgflow_core.digests.digest import Digests
+from nsgflow_core.digests.gathering import Gathering
 from nsgflow_core.digests.life import Life
+from nsgflow_core.digests.reach import Reach, Swept
 from tests.simulation.alerts import run
 from tests.simulation.judge import BrokenPromiseError
 
@@ -32,46 +34,76 @@ def test_over_by_the_clock_alone() -> None:
     """A log that is late, or has stopped, says nothing of its groups."""
     end_of = life.end_of
 
-    def without_logs(one: Life, reached: Any, turned: str, quiet: float, now: float) -> Any:
-        return end_of(replace(one, logs={}), reached, turned, quiet, now)
+    def without_logs(one: Life, went_on: Any, turned: str, quiet: float, now: float) -> Any:
+        return end_of(replace(one, logs={}), went_on, turned, quiet, now)
 
     assert "did not go on" in found(digest, "end_of", without_logs)
 
 
-def test_logs_asked_after_what_was_counted_in_them() -> None:
+def test_what_was_read_later_taken_for_evidence_of_before() -> None:
     """What is committed between the two would be passed over."""
-    gather, look = Digests._gather, Digests._look
-    asked: dict[str, Any] = {}
+    hour = Gathering._hour
+    later: list[tuple[Any, ...]] = []
 
-    def first(digests: Digests, state: Any) -> Any:
-        gathered = gather(digests, state)
-        asked["state"], asked["reached"] = look(digests, gathered.state)
-        return gathered
+    def told_first(gathering: Gathering, at: Any, reach: Reach | None) -> None:
+        """The ledgers of an hour, and how far its logs were read some requests later."""
+        hour(gathering, at, None)
+        if reach is not None:
+            later.append((gathering, at, reach))
 
-    def later(digests: Digests, state: Any) -> Any:
-        return state, LateMapping(asked)
+    after = Gathering._after
 
-    with mock.patch.object(Digests, "_gather", first):
-        assert "went on" in found(Digests, "_look", later)
+    def and_then(gathering: Gathering, first: Any) -> Any:
+        while later:
+            of, at, reach = later.pop()
+            rows = of._ledgers.rows(at, everything=True)
+            reach.add(at, {row.log: (row.read_to, row.whole) for row in rows})
+        return after(gathering, first)
+
+    with mock.patch.object(Gathering, "_after", and_then):
+        assert "went on" in found(Gathering, "_hour", told_first)
 
 
-class LateMapping(dict[str, int]):
-    """What is known only when it is asked for."""
+def test_later_hours_taken_for_evidence_of_what_was_not_read() -> None:
+    """An app that was stopped reads the newest hours first."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
-        self._asked = asked
+    def whatever(*_: Any) -> bool:
+        return True
 
-    def get(self, name: str, default: int = 0) -> Any:  # type: ignore[override]
-        """As a dict has it."""
-        return self._asked["reached"].get(name, default)
+    assert "went on" in found(Reach, "_is_whole", whatever)
+
+
+def test_sweeps_that_left_something_taken_for_complete() -> None:
+    """An hour that was not listed may hold anything."""
+    made = Reach.__init__
+
+    def nothing_left(reach: Reach, swept: Swept) -> None:
+        made(reach, Swept(swept.since))
+
+    assert "went on" in found(Reach, "__init__", nothing_left)
+
+
+def test_given_up_too_soon() -> None:
+    """Of a log that stopped nobody knows, and that is said a day later."""
+    assert "too soon" in found(life, "LOST_SECONDS", 3600.0)
+
+
+def test_resolved_though_nobody_knows() -> None:
+    """What is followed no longer is for a person to look at."""
+    ended = life.ended
+
+    def resolved(one: Life, *of_end: Any) -> Any:
+        return replace(ended(one, *of_end), incident=one.incident)
+
+    assert "nobody knows whether" in found(digest, "ended", resolved)
 
 
 def test_changed_rules_taken_for_granted() -> None:
     """A group whose rules have not changed is not over because it could be."""
     end_of = life.end_of
 
-    def turned(one: Life, reached: Any, _: str, quiet: float, now: float) -> Any:
-        return end_of(one, reached, "now allowed" if one.denied else "", quiet, now)
+    def turned(one: Life, went_on: Any, _: str, quiet: float, now: float) -> Any:
+        return end_of(one, went_on, "now allowed" if one.denied else "", quiet, now)
 
     assert "no rule has changed" in found(digest, "end_of", turned)
 
@@ -130,13 +162,13 @@ def test_lives_that_are_not_kept() -> None:
     assert "nobody follows" in found(digest, "grown", nobody)
 
 
-def test_silences_that_are_not_asked_for_again() -> None:
-    """One that was made a minute ago holds."""
+def test_silences_that_nobody_looks_at() -> None:
+    """One that was made a moment ago holds."""
 
-    def never(digests: Digests, state: Any, now: float, reached: Any) -> Any:
-        return digests._make(state, now, reached)
+    def none(*_: Any) -> list[Any]:
+        return []
 
-    assert "is silent" in found(Digests, "_tell", never)
+    assert "is silent" in found(digest, "active", none)
 
 
 def test_silences_that_hold_new_groups_alone() -> None:

@@ -10,10 +10,11 @@ import pytest
 from msgspec.structs import replace
 
 from nsgflow_core.delivery import pipeline, sweep
-from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints, SweepState
+from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.remembered import Remembered
 from nsgflow_core.delivery.sweep import Window
+from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.logs import records
 from nsgflow_core.logs.records import Stretch
 from nsgflow_core.model import BlobRef, Flow, Position

@@ -16,6 +16,7 @@ from nsgflow_core.logs.path import (
     hour_prefix,
     is_flow_log,
     parse_path,
+    possible,
     resource_prefix,
     written_by,
 )
@@ -180,3 +181,12 @@ def test_the_resource_of_a_path() -> None:
     """Its prefix, as listings give it."""
     assert resource_prefix(f"resourceId={NSG_ID}{TAIL}") == f"resourceId={NSG_ID}/"
     assert resource_prefix("x") == ""
+
+
+def test_hours_that_there_can_be_logs_of() -> None:
+    """From the year 2000 on to a day ahead, for clocks that differ."""
+    now = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
+    assert possible(datetime(2000, 1, 1, tzinfo=UTC), now)
+    assert not possible(datetime(1999, 12, 31, 23, tzinfo=UTC), now)
+    assert possible(now + timedelta(days=1), now)
+    assert not possible(now + timedelta(days=1, microseconds=1), now)

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nsgflow_core.logs.blocks import BlockList, FlowLogs
+from nsgflow_core.logs.blocks import FlowLogs
+from nsgflow_core.logs.source import BlockList
 from nsgflow_core.model import BlobRef, Block
 
 MOST_BLOCKS = 50_000

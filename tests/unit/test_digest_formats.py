@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
 from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
-from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, Digest, Ended
+from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Digest, Ended
 from nsgflow_core.digests.sample import COARSE, Sample, sample_of
 from nsgflow_core.digests.silences import Held
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
@@ -302,6 +302,36 @@ def test_totals_alone(
     assert "9 denied flows" in said
 
 
+@pytest.mark.parametrize(("render", "check"), FORMATS, ids=NAMES)
+def test_a_new_group_says_all_that_helps(render: Any, check: Any) -> None:
+    """Verdict, names, the port's service, first and last time, link, and the command to paste."""
+    group = msgspec.structs.replace(
+        tally(port=1433),
+        targets=Sample(("shop-rg/db1",)),
+        now="now denied by prod-web-nsg rule DenySql",
+        examples=Sample(("10.0.0.1 10.1.0.1 1433",)),
+    )
+    made = digest(
+        group,
+        about={group.key.id: About(0, AT, group.flows, "i" * 16)},
+        before={group.key.id: ("5 min before web-nsg changed", "3 min before: deploy 4711")},
+        look=("mylogs", "--inventory"),
+    )
+    said = "\n".join(strings(check(render(made, "https://portal.azure.com/#x"))))
+    for words in (
+        "now denied by prod-web-nsg rule DenySql",
+        "shop-rg/db1",
+        "TCP 1433 (ms-sql-s)",
+        wording.times(group),
+        "https://portal.azure.com/#x",
+        "nsgflow why 10.0.0.1 10.1.0.1:1433 mylogs --inventory",
+        "5 min before web-nsg changed",
+        "3 min before: deploy 4711",
+        "New",
+    ):
+        assert words.lower() in said.lower()
+
+
 def test_severity_follows_what_matters_most() -> None:
     """What is denied inside is worth a page; what the internet tries is not."""
     severities = [
@@ -315,6 +345,27 @@ def test_a_digest_is_one_event_under_its_id() -> None:
     """Posted again it is the same alert."""
     made = digest(tally())
     assert check_pagerduty(one_event(made, ""))["dedup_key"] == made.id
+
+
+def test_flows_that_no_group_could_name_open_no_incident_that_nobody_ends() -> None:
+    """They are counted in one that is; only where there is none are they one themselves."""
+    one, two = tally(1), tally(2)
+    about = {
+        at.key.id: About(0, AT, at.flows, f"{number}" * 16) for number, at in enumerate((one, two))
+    }
+    made = digest(one, two, others=9, held_groups=3, held_flows=5, about=about)
+    first, second = map(check_pagerduty, pagerduty.events(made, lambda _: "", KEY))
+    assert (first["dedup_key"], second["dedup_key"]) == ("0" * 16, "1" * 16)
+    details = [event["payload"]["custom_details"] for event in (first, second)]
+    assert [at["flows"] for at in details] == [one.flows + 9, two.flows]
+    assert len(details[0]["not_shown"]) == 2
+    assert not details[1]["not_shown"]
+    (alone,) = pagerduty.events(digest(others=9), lambda _: "", KEY)
+    assert check_pagerduty(alone)["dedup_key"] == made.id
+    more = digest(one, more_groups=3, more_flows=30, others=9, about=about)
+    first, rest = map(check_pagerduty, pagerduty.events(more, lambda _: "", KEY))
+    assert first["payload"]["custom_details"]["flows"] == one.flows
+    assert (rest["dedup_key"], rest["payload"]["custom_details"]["flows"]) == (made.id, 39)
 
 
 def test_slack_code_spans_cannot_be_left() -> None:

@@ -1,6 +1,8 @@
 """The life of groups: what is one, when it is told again, and what is evidence of its end."""
 
 import hashlib
+import subprocess
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -12,6 +14,7 @@ from nsgflow_core.digests.groups import MANY_LOGS, MANY_PORTS, Key, Tally, count
 from nsgflow_core.digests.life import Life, begun, end_of, grown, is_due
 from nsgflow_core.digests.memory import State
 from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Digest
+from nsgflow_core.digests.reach import Reach, Swept, hours_behind, unknown
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.scans import MAX_ALONE, fold
 from nsgflow_core.digests.turned import turned
@@ -68,9 +71,73 @@ def test_what_is_evidence_of_an_end(
     """Every log that had it went on for as long, and nobody is asked by the clock alone."""
     one = tally()
     life = told(Tally(one.key, 2, AT, AT, seen_in=logs))
-    assert end_of(life, reached, "", QUIET_SECONDS, NOW + 3600 * hours)[0] == because
-    assert end_of(life, {}, "now allowed", QUIET_SECONDS, NOW + 301)[0] == TURNED
-    assert end_of(life, {}, "now allowed", QUIET_SECONDS, NOW + 299)[0] == ""
+
+    def went_on(log: str, _last: int, until: int) -> bool:
+        return reached.get(log, 0) >= until
+
+    assert end_of(life, went_on, "", QUIET_SECONDS, NOW + 3600 * hours)[0] == because
+    assert end_of(life, unknown, "now allowed", QUIET_SECONDS, NOW + 301)[0] == TURNED
+    assert end_of(life, unknown, "now allowed", QUIET_SECONDS, NOW + 299)[0] == ""
+
+
+def hour(number: int) -> datetime:
+    """An hour of the day."""
+    return datetime(2026, 11, 23, number, tzinfo=UTC)
+
+
+def ms(number: int, minute: int) -> int:
+    """A time of the day, in milliseconds."""
+    return round(hour(number).timestamp() * 1000) + 60_000 * minute
+
+
+Hours = dict[int, dict[str, tuple[int, bool]]]
+
+
+@pytest.mark.parametrize(
+    ("swept", "left", "hours", "went_on"),
+    [
+        (0, [], {8: {"a": (ms(8, 40), False)}}, True),
+        (0, [], {8: {"a": (ms(8, 39), True)}}, False),
+        (ms(9, 59), [], {8: {"a": (ms(8, 39), True)}}, False),
+        (ms(9, 9), [], {8: {"a": (ms(8, 39), True)}, 9: {"a": (ms(9, 1), True)}}, False),
+        (ms(9, 10), [], {8: {"a": (ms(8, 39), True)}, 9: {"a": (ms(9, 1), False)}}, True),
+        (ms(9, 10), [], {8: {"a": (ms(8, 39), False)}, 9: {"a": (ms(9, 1), True)}}, False),
+        (ms(9, 10), [8], {8: {"a": (ms(8, 39), True)}, 9: {"a": (ms(9, 1), True)}}, False),
+        (ms(9, 10), [7], {8: {"a": (ms(8, 39), True)}, 9: {"a": (ms(9, 1), True)}}, True),
+        (ms(9, 10), [], {9: {"a": (ms(9, 1), True)}}, False),
+        (ms(9, 10), [], {8: {}, 9: {"a": (ms(9, 1), True)}}, True),
+        (ms(9, 10), [], {8: {"a": (ms(8, 39), True)}, 9: {"b": (ms(9, 1), True)}}, False),
+    ],
+)
+def test_which_hours_say_that_a_log_went_on(
+    swept: int, left: list[int], hours: Hours, went_on: bool
+) -> None:
+    """Its own up to where it was read; a later one where nothing is left of those before."""
+    reach = Reach(Swept(swept / 1000, frozenset(map(hour, left))))
+    for number, logs in hours.items():
+        reach.add(hour(number), logs)
+    assert reach.went_on("a", ms(8, 10), ms(8, 40)) is went_on
+
+
+def test_over_an_hours_end_what_is_missing_is_asked_for() -> None:
+    """The hours of the last flow and of what is to come behind it, no more than four."""
+    reach = Reach(Swept(ms(12, 20) / 1000))
+    reach.add(hour(11), {"a": (ms(11, 50), True)})
+    reach.add(hour(12), {"a": (ms(12, 19), True)})
+    assert not reach.went_on("a", ms(8, 45), ms(9, 15))
+    young = Reach(Swept(ms(12, 20) / 1000, first=ms(9, 0) / 1000))
+    for at in (8, 9, 10):
+        young.add(hour(at), {"a": (ms(at, 59), True)})
+    assert not young.went_on("a", ms(8, 45), ms(9, 15)), "no sweep looked at that hour"
+    assert young.went_on("a", ms(9, 45), ms(10, 15))
+    asked = hours_behind([{"a": ms(8, 45), "": ms(3, 0)}], reach.went_on, 1800, hour(11))
+    assert asked == {hour(8), hour(9)}
+    reach.add(hour(8), {"a": (ms(8, 59), True)})
+    reach.add(hour(9), {})
+    assert reach.went_on("a", ms(8, 45), ms(9, 15)), "it has later ones, and none is left"
+    assert not hours_behind([{"a": ms(8, 45)}], reach.went_on, 1800, hour(11))
+    many = [{"a": ms(number, 59)} for number in range(8)]
+    assert hours_behind(many, unknown, 1800, hour(11)) == set(map(hour, range(5, 9)))
 
 
 def test_one_source_that_is_denied_everywhere_is_one_group() -> None:
@@ -97,6 +164,17 @@ def test_a_group_that_comes_again_does_not_begin_before_its_last_end() -> None:
     one = Tally(tally().key, 1, AT, AT + 600_000)
     assert begun(one, 0).began == AT
     assert begun(one, AT + 1000).began == AT + 600_000
+
+
+def test_what_two_webhooks_or_deployments_tell_is_an_incident_each() -> None:
+    """Neither ends what the other may still see; what was begun keeps its incident."""
+    one = tally()
+    (first,) = grown([one], {}, {}, "d", NOW, "logs/state/webhook").values()
+    (second,) = grown([one], {}, {}, "d", NOW, "logs/state/webhook_2").values()
+    assert len({first.incident, second.incident, one.key.id, "d"}) == 4
+    older = {one.key.id: replace(first, incident=one.key.id)}
+    (again,) = grown([one], older, {}, "d", NOW, "logs/state/webhook").values()
+    assert again.incident == one.key.id
 
 
 def test_interfaces_are_counted_once() -> None:
@@ -154,7 +232,7 @@ def test_rules_that_have_turned() -> None:
     ("protocol", "example", "command"),
     [
         ("TCP", "10.0.0.4 10.0.1.4 3389", "nsgflow why 10.0.0.4 10.0.1.4:3389"),
-        ("UDP", "fd00::1 fd00::2 53", "nsgflow why fd00::1 [fd00::2]:53 --protocol udp"),
+        ("UDP", "fd00::1 fd00::2 53", "nsgflow why fd00::1 '[fd00::2]:53' --protocol udp"),
         ("ICMP", "10.0.0.4 10.0.1.4 0", "nsgflow why 10.0.0.4 10.0.1.4 --protocol icmp"),
         ("ICMP", "fd00::1 fd00::2 ", "nsgflow why fd00::1 fd00::2 --protocol icmp"),
     ],
@@ -163,9 +241,29 @@ def test_the_command_that_looks_into_it(protocol: str, example: str, command: st
     """Ready to be pasted, and taken by the command line; none for what no rule denied."""
     key = replace(tally().key, protocol=protocol)
     one = Tally(key, 1, AT, AT, examples=Sample((example,)))
-    assert wording.why(one) == command
-    assert wording.why(replace(one, key=replace(key, cause="platform"))) == ""
-    assert wording.why(tally()) == ""
+    made = Digest("d1", NOW, (one,))
+    assert wording.why(made, one) == command
+    assert wording.why(made, replace(one, key=replace(key, cause="platform"))) == ""
+    assert wording.why(made, tally()) == ""
+    look = replace(made, look=("mylogs", "--inventory"))
+    src, dst = command.split(" ")[2:4]
+    assert wording.why(look, one).startswith(f"nsgflow why {src} {dst} mylogs --inventory")
+
+
+def test_the_command_is_pasted_as_it_is() -> None:
+    """A shell takes nothing in it for its own, whatever a log has for a protocol."""
+    hostile = "$(touch x) `id`; 'rm' \"-rf\" & *\n"
+    one = Tally(replace(tally().key, protocol=hostile), 1, AT, AT, examples=Sample(("::1 ::2 53",)))
+    said = wording.why(Digest("d1", NOW, (one,), look=("mylogs",)), one)
+    words = subprocess.run(
+        ["bash", "-c", f"nsgflow() {{ printf '%s\\n' \"$@\"; }}; {said}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert words[:4] == ["why", "::1", "[::2]:53", "mylogs"]
+    assert words[4] == "--protocol"
+    assert words[5:] == ["$(touch x) `id`; 'rm' \"-rf\" & *"]
 
 
 OLD_STATE = b"""{"completed":1795421000.0,"waiting":[[

@@ -345,3 +345,51 @@ def test_ports_that_cannot_be_are_told_as_they_were_given(value: str) -> None:
     """And what could be."""
     with pytest.raises(BadInputError, match=f"'{value}' is outside 0-65535 or backwards"):
         compile_terms(f"port=80,{value}")
+
+
+_TYPES = "IntraVNet, InterVNet, S2S, P2S, AzurePublic, ExternalPublic, UnknownPrivate, Unknown"
+_KEYS = (
+    "action, direction, ip, src, dst, port, sport, proto, nsg, rule, state, mac, type, "
+    "vm, subnet, vnet, tag, lb, nonzero"
+)
+
+
+@pytest.mark.parametrize(
+    ("term", "said"),
+    [
+        ("port", "'port' is not of the form key=value[,value…]"),
+        ("Color=red", f"unknown key 'color' in 'Color=red' (keys: {_KEYS})"),
+        ("action=no", "bad value in 'action=no': 'no' is not one of allowed, denied"),
+        ("direction=up", "bad value in 'direction=up': 'up' is not one of in, out"),
+        ("lb=1", "bad value in 'lb=1': '1' is not one of yes, no"),
+        ("nonzero=1", "bad value in 'nonzero=1': '1' is not one of yes, no"),
+        ("port=x", "bad value in 'port=x': 'x' is neither a port nor a range"),
+        ("port=2-1", "bad value in 'port=2-1': '2-1' is outside 0-65535 or backwards"),
+        (
+            "proto=x",
+            "bad value in 'proto=x': 'x' is neither tcp, udp, icmp nor a protocol number",
+        ),
+        ("state=X", "bad value in 'state=X': states are B, C, E and D"),
+        ("mac=zz", "bad value in 'mac=zz': 'zz' is no MAC address"),
+        ("rule=a,,b", "bad value in 'rule=a,,b': an empty name"),
+        ("vm=a,,b", "bad value in 'vm=a,,b': an empty name"),
+        ("type=Net", f"bad value in 'type=Net': 'Net' is not one of {_TYPES}"),
+    ],
+    ids=lambda text: text[:9],
+)
+def test_what_a_bad_term_is_told(term: str, said: str) -> None:
+    """Word for word: it is all that the reader has."""
+    with pytest.raises(BadInputError) as caught:
+        compile_terms(term)
+    assert str(caught.value) == said
+
+
+def test_problems_are_told_in_their_order() -> None:
+    """All of them, and good terms are none."""
+    with pytest.raises(BadInputError) as caught:
+        compile_terms("lb=1 port=22 mac=zz")
+    parts = str(caught.value).split("; ")
+    assert [part.split(":")[0] for part in parts] == [
+        "bad value in 'lb=1'",
+        "bad value in 'mac=zz'",
+    ]

@@ -31,6 +31,14 @@ def test_negated_and_repeated() -> None:
     assert not compile_terms("type=Azure* type=External*").knowing(KNOWN)(STORAGE)
 
 
+def test_any_of_several_types() -> None:
+    """As values of any other key, with and without wildcards."""
+    for terms in ("type=AzurePublic,Unknown", "type=S2S,azurepublic", "type=P2*,Azure*"):
+        assert compile_terms(terms).knowing(KNOWN)(STORAGE)
+        assert not compile_terms(f"!{terms}").knowing(KNOWN)(STORAGE)
+    assert not compile_terms("type=S2S,Unknown").knowing(KNOWN)(STORAGE)
+
+
 def test_both_filters_at_once() -> None:
     """Each of them may depend on knowledge."""
     for first, second in (("action=denied", "type=AzurePublic"), ("type=Azure*", "port=3389")):

@@ -202,7 +202,8 @@ def test_a_record_full_of_bad_pieces_is_cut_short_in_words() -> None:
 
 def test_a_record_that_is_read_leniently_keeps_whose_it_is() -> None:
     """One odd rule costs neither the NSG nor the interface of the others."""
-    document = nsg([V2]) | {"resourceId": "/S/NETWORKSECURITYGROUPS/Other", "macAddress": "0A"}
+    whose = {"resourceId": "/S/NETWORKSECURITYGROUPS/Other", "macAddress": "00-0d-3a-00-00-0a"}
+    document = nsg([V2]) | whose
     document["properties"]["flows"].append("no rule")
     del document["properties"]["flows"][0]["flows"][0]["mac"]
     (flow,), _ = read(document)
@@ -210,6 +211,7 @@ def test_a_record_that_is_read_leniently_keeps_whose_it_is() -> None:
     assert flow.group.acl_group == "/s/networksecuritygroups/other"
     assert flow.group.record.target == "/s/networksecuritygroups/other"
     assert flow.group.record.time == document["time"]
+    assert flow.group.mac == "000D3A00000A"
 
 
 @pytest.mark.parametrize("key", ["time", "macAddress", "resourceId"])

@@ -1,6 +1,10 @@
 """The inventory: what Resource Graph's rows become, and where addresses are found in it."""
 
+import contextlib
+import random
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,6 +38,28 @@ class Graph:
 def read(estate: Estate) -> Inventory:
     """Read and loaded."""
     return Inventory(read_inventory(Graph(estate)))
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_damaged_one_is_refused_or_loads(estate: Estate, seed: int) -> None:
+    """Whatever a disk or a transfer made of its bytes: no error but the one that is told."""
+    rng = random.Random(seed)
+    damaged = bytearray(read_inventory(Graph(estate)))
+    for _ in range(3):
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+    with contextlib.suppress(BadInputError):
+        Inventory(bytes(damaged))
+    with contextlib.suppress(BadInputError):
+        Inventory(bytes(damaged[: rng.randrange(len(damaged))]))
+
+
+@pytest.mark.parametrize("broken", [{"properties": {}}, {"name": "a", "properties": 7}, 7])
+def test_rules_of_another_shape_are_told_with_their_nsg(broken: Any) -> None:
+    """The sweep keeps the last good inventory then, and the terminal says why there is none."""
+    made = Estate()
+    nsg = made.nsg("web", GUID, broken)
+    with pytest.raises(BadInputError, match=re.escape(f"{nsg}.securityRules[0]")):
+        read(made)
 
 
 @pytest.fixture(scope="module")

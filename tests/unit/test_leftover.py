@@ -72,3 +72,19 @@ def test_the_last_update_comes_after_the_hour() -> None:
     hour = datetime(2026, 3, 4, 5, tzinfo=UTC)
     assert not is_over(hour, hour + timedelta(minutes=69))
     assert is_over(hour, hour + timedelta(minutes=70))
+
+
+@pytest.mark.parametrize("size", [10, 60, 300])
+@pytest.mark.parametrize("before", [b"", HEAD, HEAD + RECORD + b", "])
+def test_what_is_put_aside_is_the_beginning_of_what_is_there(size: int, before: bytes) -> None:
+    """Where it lies, and no more than shows what it is."""
+    for rest in (b"<" + b"x" * size, b'{"time":"' + b"x" * size):
+        bad = leftover(HEAD if before else rest, rest, len(before), over=True)
+        assert bad is not None
+        assert (bad.offset, bad.data) == (len(before), rest[:256])
+        spaced = leftover(HEAD, b" ,\n" + rest, 7, over=True)
+        assert spaced is not None
+        assert (spaced.offset, spaced.data) == (10, rest[:256])
+    no_end = leftover(HEAD, b" ", len(HEAD), over=True)
+    assert no_end is not None
+    assert (no_end.offset, no_end.data) == (len(HEAD), b" ")

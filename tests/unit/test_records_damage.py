@@ -189,6 +189,27 @@ def test_deep_nesting_closed_costs_no_neighbour() -> None:
     assert texts(found)[-1] == VNET
 
 
+@pytest.mark.parametrize(
+    ("element", "reason"),
+    [
+        (b'{"records":[5,{"records":[{"time":"t"}]}]}', "records nested too deep"),
+        (b'{"records":[[1]]}', "a JSON array, not a record"),
+        (b"[1]", "a JSON array, not a record"),
+        (b"5", "not a JSON object"),
+        (b'"x"', "not a JSON object"),
+        (b"null", "not a JSON object"),
+    ],
+)
+def test_what_stands_where_a_record_belongs_is_said(element: bytes, reason: str) -> None:
+    """In words, with its bytes and its place; the records around it are read."""
+    found = records.split(HEAD + NSG + b"," + element + b"," + VNET + CLOSER, 0, last=True)
+    bad = found.bad[-1]
+    assert bad.reason == reason
+    assert bad.data in element
+    assert element.find(bad.data) == bad.offset - len(HEAD + NSG + b",")
+    assert texts(found) == [NSG, VNET]
+
+
 def test_number_of_a_million_digits() -> None:
     """A huge number costs its bytes and no more, and is no reason to lose a record."""
     record = b'{"time":"t","x":' + b"9" * 1_000_000 + b"}"

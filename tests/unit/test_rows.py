@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from devtools.estate import Estate
 from nsgflow_core.columns import ALWAYS_SENT, columns
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.model import BlobRef, Flow, Group, Record, flow_time
 from nsgflow_core.sinks import rows
 from tests.made import Outcome, made, outcome_of
+from tests.unit.test_inventory import Graph
+from tests.unit.test_service_tags import load
 
 REF = BlobRef("acct", "insights-logs-flowlogflowevent", "flowLogResourceID=/A/PT1H.json")
 NSG_ID = "/subscriptions/s/resourcegroups/r/providers/microsoft.network/networksecuritygroups/web"
@@ -374,3 +381,48 @@ def test_omitted_columns_are_all_that_is_missing(omit: set[str]) -> None:
         kept = json.loads(rows.encoder(REF, omit=frozenset(omit))(flow))
 
         assert kept == {name: value for name, value in whole.items() if name not in omit}
+
+
+@pytest.mark.parametrize("omit", [frozenset(), frozenset(["AclRule", "SrcPort"])])
+@pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 1300])
+def test_many_rows_at_once_are_those_of_each(count: int, omit: frozenset[str]) -> None:
+    """In their order, however the groups come and wherever a portion ends."""
+    kinds = [V1, V2, V2, V4, with_group(V2, rule="other")]
+    flows = [kinds[at % len(kinds) if at % 7 else 0] for at in range(count)]
+    known = knowing_nothing()
+    one = rows.encoder(REF, known, omit)
+    assert list(rows.encoded(REF, flows, known, omit)) == [one(flow) for flow in flows]
+
+
+def knowing_nothing() -> Knowledge:
+    """Knowledge that knows of nothing, and yet is asked."""
+    return Knowledge(None, Inventory(read_inventory(Graph(Estate()))))
+
+
+def test_both_ends_stand_in_the_row() -> None:
+    """What the inventory and the service tags know of each, in the column of that end."""
+    estate = Estate()
+    vnet = estate.vnet("hub", web="20.1.0.0/24", db="20.5.16.0/24")
+    estate.nic(f"{vnet}/subnets/web", "00-0D-3A-00-00-01", "20.1.0.4", vm="web1")
+    estate.nic(f"{vnet}/subnets/db", "00-0D-3A-00-00-02", "20.5.16.4", vm="db1")
+    tags = load({"Storage": ["20.5.0.0/16"], "Sql": ["20.1.0.0/16"]})
+    known = Knowledge(tags, Inventory(read_inventory(Graph(estate))))
+    flow = replace(
+        V1, src="20.5.16.4", dst="20.1.0.4", group=with_group(V1, mac="000D3A000001").group
+    )
+    found = json.loads(rows.encoder(REF, known)(flow))
+    told = {name: found[name] for name in found if name.startswith(("Src", "Dest", "FlowType"))}
+    assert told == {
+        "SrcIp": "20.5.16.4",
+        "DestIp": "20.1.0.4",
+        "SrcPort": 51529,
+        "DestPort": 5358,
+        "FlowType": "IntraVNet",
+        "SrcVm": "prod/db1",
+        "DestVm": "prod/web1",
+        "SrcSubnet": "prod/hub/db",
+        "DestSubnet": "prod/hub/web",
+        "SrcServiceTags": "Storage",
+        "DestServiceTags": "Sql",
+    }
+    assert set(found) == set(row(V1)) == set(columns())

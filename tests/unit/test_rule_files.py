@@ -1,6 +1,8 @@
 """Rules from files: each form that people have, and what is said of those that cannot be read."""
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -90,38 +92,50 @@ def deployment(scope: str, template: Any, **parameters: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        [nsg(FLAT)],
-        nsg(NESTED),
-        {"value": [nsg(FLAT)]},
-        {"id": ID, "name": "Web", "properties": {"securityRules": [NESTED]}},
-        {"properties": {"changes": [{"resourceId": ID, "changeType": "Modify", "before": None,
-            "after": {"name": "Web", "properties": {"securityRules": [NESTED]}}}]}},
-        {"changes": [{"resourceId": ID.upper(), "changeType": "Ignore",
-            "before": {"name": "Web", "properties": {"securityRules": [NESTED]}}}]},
-        ARM,
-        [ARM_NSG | {"name": "Web"}],
-        ARM | {"resources": {"web": ARM_NSG}},
-        ARM | {"resources": [ARM_NSG | {"properties": {}, "resources": [
-            {"type": "securityRules", "name": "AllowWeb", "properties": VALUES}]}]},
-        ARM | {"resources": [ARM_NSG | {"properties": {}},
-            {"type": "Microsoft.Network/networkSecurityGroups/securityRules",
-             "name": "[format('{0}/{1}', parameters('nsg'), 'AllowWeb')]", "properties": VALUES}]},
-        ARM | {"resources": [deployment("outer", {"resources": [ARM_NSG]})]},
-        {"parameters": {"of": {"defaultValue": "Web"}}, "resources": [
-            deployment("Inner", ARM | {"parameters": {"nsg": {"type": "string"}}},
-                       nsg="[parameters('of')]")]},
-        {"values": {"root_module": {"resources": [{"type": "azurerm_network_security_group",
-            "values": {"id": ID, "name": "Web", "security_rule": [TERRAFORM]}}]}}},
-        {"planned_values": {"root_module": {"child_modules": [{"resources": [
-            {"type": "azurerm_network_security_group", "values": {
-                "name": "Web", "resource_group_name": "Shop"}},
-            {"type": "azurerm_network_security_rule", "values": TERRAFORM | {
-                "network_security_group_name": "Web", "resource_group_name": "Shop"}}]}]}}},
-    ],
-)  # fmt: skip
+DOCUMENTS: list[Any] = [
+    [nsg(FLAT)],
+    nsg(NESTED),
+    {"value": [nsg(FLAT)]},
+    {"id": ID, "name": "Web", "properties": {"securityRules": [NESTED]}},
+    {"properties": {"changes": [{"resourceId": ID, "changeType": "Modify", "before": None,
+        "after": {"name": "Web", "properties": {"securityRules": [NESTED]}}}]}},
+    {"changes": [{"resourceId": ID.upper(), "changeType": "Ignore",
+        "before": {"name": "Web", "properties": {"securityRules": [NESTED]}}}]},
+    ARM,
+    [ARM_NSG | {"name": "Web"}],
+    ARM | {"resources": {"web": ARM_NSG}},
+    ARM | {"resources": [ARM_NSG | {"properties": {}, "resources": [
+        {"type": "securityRules", "name": "AllowWeb", "properties": VALUES}]}]},
+    ARM | {"resources": [ARM_NSG | {"properties": {}},
+        {"type": "Microsoft.Network/networkSecurityGroups/securityRules",
+         "name": "[format('{0}/{1}', parameters('nsg'), 'AllowWeb')]", "properties": VALUES}]},
+    ARM | {"resources": [deployment("outer", {"resources": [ARM_NSG]})]},
+    {"parameters": {"of": {"defaultValue": "Web"}}, "resources": [
+        deployment("Inner", ARM | {"parameters": {"nsg": {"type": "string"}}},
+                   nsg="[parameters('of')]")]},
+    {"values": {"root_module": {"resources": [{"type": "azurerm_network_security_group",
+        "values": {"id": ID, "name": "Web", "security_rule": [TERRAFORM]}}]}}},
+    {"planned_values": {"root_module": {"child_modules": [{"resources": [
+        {"type": "azurerm_network_security_group", "values": {
+            "name": "Web", "resource_group_name": "Shop"}},
+        {"type": "azurerm_network_security_rule", "values": TERRAFORM | {
+            "network_security_group_name": "Web", "resource_group_name": "Shop"}}]}]}}},
+]  # fmt: skip
+
+
+DELETED: list[Any] = [
+    {"changes": [{"resourceId": ID, "changeType": "Delete", "before": nsg(FLAT)}]},
+    {"properties": {"changes": [
+        {"resourceId": ID, "changeType": "Delete", "before": None},
+        {"resourceId": f"{ID}-2", "changeType": "Create",
+            "after": nsg(FLAT, resourceGuid="G-2")}]}},
+    {"planned_values": {"root_module": {}}, "resource_changes": [
+        {"type": "azurerm_network_security_group", "change": {"actions": ["delete"],
+            "before": {"id": ID, "name": "Web"}, "after": None}}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_form_says_the_same(document: Any) -> None:
     """The NSG is found by its id, in any case, whatever the file has of it."""
     known = Files(read(document)).find(ID.swapcase())
@@ -210,6 +224,85 @@ def test_what_cannot_be_read_is_said(data: bytes, said: str) -> None:
     """With the name of the file."""
     with pytest.raises(BadInputError, match=f"rules.json.*{said}"):
         RuleFiles().add(data, "rules.json")
+
+
+def places(document: Any) -> Iterator[tuple[Any, ...]]:
+    """The way to each value in a document."""
+    found: Any = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in found:
+        yield (key,)
+        if isinstance(value, dict | list):
+            yield from ((key, *rest) for rest in places(value))
+
+
+def changed(document: Any, place: tuple[Any, ...], *value: Any) -> Any:
+    """The same document, with another value at a place, or none."""
+    whole = json.loads(json.dumps(document))
+    at = whole
+    for key in place[:-1]:
+        at = at[key]
+    if value:
+        at[place[-1]] = value[0]
+    else:
+        del at[place[-1]]
+    return whole
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *DELETED])
+def test_broken_shapes_are_said_in_words(document: Any) -> None:
+    """Whatever is missing or of another kind: what, and where, and never how Python says it."""
+    others: list[tuple[Any, ...]] = [(), (None,), (7,), ("x",), (True,), ({},), ({"a": 1},)]
+    others += [([],), ([7],), ([None],), ([["x"]],), ("[x('",), ("[toLower(1)]",)]
+    for place in places(document):
+        for value in others:
+            try:
+                read(changed(document, place, *value))
+            except BadInputError as exc:
+                said = str(exc)
+                assert said.startswith("rules.json"), (place, value)
+                assert not PYTHONIC.search(said), (place, value, said)
+
+
+PYTHONIC = re.compile("Error|object has no|NoneType|iterable|subscript|unhashable")
+
+
+def test_what_windows_powershell_writes() -> None:
+    """A redirection there makes UTF-16 of what az prints."""
+    files = RuleFiles()
+    files.add(json.dumps([nsg(FLAT)]).encode("utf-16"), "rules.json")
+    assert Files(files).find(ID) is not None
+    with pytest.raises(BadInputError, match=r"rules\.json"):
+        files.add(b"\xff\xfe\x00", "rules.json")
+
+
+def test_files_may_have_the_same_nsg() -> None:
+    """The last one counts."""
+    files = read([nsg(FLAT)])
+    files.add(json.dumps([nsg(FLAT | {"name": "Other"})]).encode(), "more.json")
+    known = Files(files).find(ID)
+    assert known is not None
+    assert [rule.name for rule in known.rules] == ["Other"]
+
+
+def test_a_deleted_nsg_is_told_as_such() -> None:
+    """Alone in a file and beside others, by its id and its GUID; the inventory's is not asked."""
+    packet = Packet("10.0.0.9", "10.0.0.4", "tcp", 1, 443)
+    for document in DELETED:
+        judge = Judge(files=Files(read(document)))
+        for name in (ID, "g-1") if "G-1" in json.dumps(document) else (ID,):
+            assert judge.nsg(name) is None
+            answer = judge.at_nsg(name, packet, inbound=True)
+            assert answer.verdict == "unknown"
+            assert answer.because.lower() == "nsg web is deleted in rules.json"
+
+
+def test_an_nsg_that_is_there_again_is_not_deleted() -> None:
+    """Files come one after the other."""
+    files = read(DELETED[0])
+    files.add(json.dumps([nsg(FLAT)]).encode(), "more.json")
+    assert Judge(files=Files(files)).nsg(ID) is not None
+    files.add(json.dumps(DELETED[0]).encode(), "again.json")
+    assert Judge(files=Files(files)).why_unknown(ID) == "NSG Web is deleted in again.json"
 
 
 def test_what_a_file_does_not_tell_is_unknown() -> None:

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsgflow_core.delivery.checkpoint import Away, Checkpoint, SweepState
+from nsgflow_core.delivery.checkpoint import Away, Checkpoint
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.owed import Owed, owed
 from nsgflow_core.delivery.places import Places
 from nsgflow_core.delivery.sweep import Window, hours_to_list
+from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.logs.listing import ListedBlob
 from nsgflow_core.model import BlobRef
 from nsgflow_core.service import DEADLINE_SECONDS, Service
@@ -132,6 +133,8 @@ def test_a_place_that_refuses_is_left_alone_ever_longer() -> None:
     back = Places(away, NOW + 10**6)
     assert back.since(("c", "any/")) == HOUR
     assert not list(back.changes(HOUR, complete=False))
+    assert (back.left(complete=False), back.left(complete=True)) == ({PLACE}, set())
+    assert Places(away, NOW).left(complete=True) == {PLACE}
     assert list(back.changes(HOUR, complete=True)) == [(away[0], False)]
 
 

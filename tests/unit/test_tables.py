@@ -15,7 +15,7 @@ def drawn(titles: tuple[str, ...], rows: list[tuple[str, ...]], width: int) -> l
     heading, lines = tables.drawn(
         titles, [list(column) for column in zip(*rows, strict=True)], width
     )
-    return "".join([heading, *lines]).splitlines()
+    return (heading + lines).splitlines()
 
 
 def test_as_wide_as_it_must_be() -> None:
@@ -31,6 +31,15 @@ def test_wide_letters_take_two_columns() -> None:
     """What stands behind them is in line with the rest."""
     lines = drawn(("a", "b"), [("资源", "x"), ("e\u0301", "y")], 0)
     assert lines == ["a     b", "资源  x", "e\u0301     y"]
+
+
+@given(st.lists(st.tuples(*[st.text(st.sampled_from("ab资\u0301 "), max_size=5)] * 3), min_size=1))
+def test_where_there_is_room_as_row_by_row(rows: list[tuple[str, ...]]) -> None:
+    """Each cell is filled up to the widest of its column, and no line ends in spaces."""
+    widths = [max(map(tables.width_of, column)) for column in zip("abc", *rows, strict=True)]
+    assert drawn(("a", "b", "c"), rows, 0) == [
+        "  ".join(map(tables.padded, row, widths)).rstrip() for row in [("a", "b", "c"), *rows]
+    ]
 
 
 def test_too_wide_goes_on_below_between_columns() -> None:
@@ -55,7 +64,7 @@ def test_sentences_are_wrapped_in_their_column() -> None:
 
 @given(
     st.lists(
-        st.tuples(*[st.text(st.sampled_from("ab资 "), max_size=30)] * 4).map(
+        st.tuples(*[st.text(st.sampled_from("ab资 "), max_size=90)] * 4).map(
             lambda row: tuple(" ".join(cell.split()) for cell in row)
         ),
         min_size=1,
@@ -64,14 +73,29 @@ def test_sentences_are_wrapped_in_their_column() -> None:
     st.integers(60, 200),
 )
 def test_fits_and_breaks_no_word(rows: list[tuple[str, ...]], width: int) -> None:
-    """No line is wider than the terminal unless one cell is; every word stands whole."""
+    """No line is wider than the terminal unless a word is; every word stands whole."""
     lines = drawn(TITLES, rows, width)
-    widest = max(tables.width_of(cell) for row in rows for cell in row)
-    assert max(map(tables.width_of, lines)) <= max(width, widest + 4)
+    longest = max(tables.width_of(word) for row in rows for cell in row for word in cell.split(" "))
+    assert max(map(tables.width_of, lines)) <= max(width, longest + 4)
     words = " ".join(lines).split()
     assert sorted(words) == sorted(
         " ".join(cell for row in (TITLES, *rows) for cell in row).split()
     )
+
+
+def test_a_cell_wider_than_the_terminal_is_wrapped() -> None:
+    """Where each column has lines of its own, too."""
+    long = "the rules of this NSG are not known, nor those of any other here"
+    assert drawn(TITLES, [("WEB-NSG", long, "198.51.100.7", "3389")], 30) == [
+        "NSG",
+        "    rule",
+        "    source        port",
+        "WEB-NSG",
+        "    the rules of this NSG are",
+        "    not known, nor those of",
+        "    any other here",
+        "    198.51.100.7  3389",
+    ]
 
 
 def test_nothing_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

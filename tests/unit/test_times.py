@@ -1,10 +1,15 @@
 """Times as people type them."""
 
+import sys
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nsgflow_core.cli.times import moment
+from nsgflow_core.cli.clock import _local as cached
+from nsgflow_core.cli.clock import local_second, local_time
+from nsgflow_core.cli.times import moment, span
 from nsgflow_core.errors import BadInputError
 
 NOW = datetime(2026, 11, 25, 13, 30, tzinfo=UTC)
@@ -31,12 +36,112 @@ NOW = datetime(2026, 11, 25, 13, 30, tzinfo=UTC)
         ("2026-11-25", datetime(2026, 11, 25, tzinfo=UTC)),
         ("20261125", datetime(2026, 11, 25, tzinfo=UTC)),
         ("2026-11-25 22:30", datetime(2026, 11, 25, 22, 30, tzinfo=UTC)),
+        ("2026-11-25 9:05:30", datetime(2026, 11, 25, 9, 5, 30, tzinfo=UTC)),
+        ("2026-11-25 9:05Z", datetime(2026, 11, 25, 9, 5, tzinfo=UTC)),
+        ("yesterday 22:30", datetime(2026, 11, 24, 22, 30, tzinfo=UTC)),
+        ("Today, 9:05", datetime(2026, 11, 25, 9, 5, tzinfo=UTC)),
+        ("9:05:30", datetime(2026, 11, 25, 9, 5, 30, tzinfo=UTC)),
         ("2026-11-25T22:30+02:00", datetime(2026, 11, 25, 20, 30, tzinfo=UTC)),
     ],
 )
 def test_times(text: str, expected: datetime) -> None:
-    """All in UTC; a time of day is the last one that was."""
-    assert moment(text, NOW) == expected
+    """A time of day is the last one that was."""
+    assert moment(text, NOW, utc=True) == expected
+
+
+Zoned = Callable[[str], None]
+
+
+@pytest.fixture
+def zoned(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zoned]:
+    """Puts the machine into a time zone."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has one time zone for all processes")
+
+    def put(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+        cached.cache_clear()
+
+    yield put
+    monkeypatch.undo()
+    time.tzset()
+    cached.cache_clear()
+
+
+BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
+"""The rule itself, which needs no database of time zones."""
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "expected"),
+    [
+        # In winter one hour ahead of UTC, in summer two.
+        ("14:00", "2026-11-25T13:30", "2026-11-25T13:00"),
+        ("14:45", "2026-11-25T13:30", "2026-11-24T13:45"),
+        ("14:00Z", "2026-11-25T13:30", "2026-11-24T14:00"),
+        ("yesterday 22:30", "2026-11-25T13:30", "2026-11-24T21:30"),
+        ("yesterday 22:30Z", "2026-11-25T13:30", "2026-11-24T22:30"),
+        ("today", "2026-11-25T23:30", "2026-11-25T23:00"),
+        ("yesterday", "2026-07-25T23:30", "2026-07-24T22:00"),
+        ("2026-07-25", "2026-11-25T13:30", "2026-07-24T22:00"),
+        ("2026-07-25 9:00", "2026-11-25T13:30", "2026-07-25T07:00"),
+        ("2026-07-25T09:00", "2026-11-25T13:30", "2026-07-25T07:00"),
+        ("2026-07-25T09:00Z", "2026-11-25T13:30", "2026-07-25T09:00"),
+        ("2026-07-25T09:00-04:00", "2026-11-25T13:30", "2026-07-25T13:00"),
+        # Clocks are put forward at 01:00 UTC on 29 March: 02:30 never was, and is 03:30.
+        ("2026-03-29 02:30", "2026-11-25T13:30", "2026-03-29T01:30"),
+        ("2026-03-29 03:00", "2026-11-25T13:30", "2026-03-29T01:00"),
+        # Clocks are put back at 01:00 UTC on 25 October: 02:30 is twice, and the first is meant.
+        ("2026-10-25 02:30", "2026-11-25T13:30", "2026-10-25T00:30"),
+        ("02:30", "2026-10-25T00:45", "2026-10-25T00:30"),
+        ("02:30", "2026-10-25T01:45", "2026-10-25T00:30"),
+        ("yesterday 02:30", "2026-10-26T12:00", "2026-10-25T00:30"),
+        # How long ago knows no clocks.
+        ("1h", "2026-10-25T01:30", "2026-10-25T00:30"),
+        ("1d", "2026-10-25T12:00", "2026-10-24T12:00"),
+    ],
+)
+def test_times_are_local_where_they_name_no_zone(
+    zoned: Zoned, text: str, now: str, expected: str
+) -> None:
+    """As a person in Berlin means them, on the days on which clocks are changed too."""
+    zoned(BERLIN)
+    found = moment(text, datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert found == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+def test_a_span_has_both_of_the_hours_that_come_twice(zoned: Zoned) -> None:
+    """It begins with the first 02:00 and ends with the second 02:30."""
+    zoned(BERLIN)
+    found = span("2026-10-25 02:00", "2026-10-25 02:30", 1, NOW)
+    assert (found.since, found.until) == (
+        datetime(2026, 10, 25, 0, 0, tzinfo=UTC),
+        datetime(2026, 10, 25, 1, 30, tzinfo=UTC),
+    )
+    assert span("2026-10-25 02:00", "2026-10-25 02:30", 1, NOW, utc=True).until == datetime(
+        2026, 10, 25, 2, 30, tzinfo=UTC
+    )
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "shown"),
+    [
+        (BERLIN, "2026-10-25T00:30:05.007", "2026-10-25 02:30:05.007+02:00"),
+        (BERLIN, "2026-10-25T01:30:05.007", "2026-10-25 02:30:05.007+01:00"),
+        (BERLIN, "2026-03-29T01:00:00", "2026-03-29 03:00:00.000+02:00"),
+        ("NST3:30", "2026-03-29T01:00:00", "2026-03-28 21:30:00.000-03:30"),
+        ("UTC0", "2026-03-29T01:00:00", "2026-03-29 01:00:00.000Z"),
+    ],
+)
+def test_local_times_carry_their_offset(zoned: Zoned, zone: str, moment: str, shown: str) -> None:
+    """So that no two of them look alike, and each can be given back as --since."""
+    zoned(zone)
+    then = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    milliseconds = round(then.timestamp() * 1000)
+    assert local_time(milliseconds) == shown
+    assert local_second(milliseconds) == shown[:19] + shown[23:]
+    assert datetime.fromisoformat(shown) == then
 
 
 @pytest.mark.parametrize("text", ["", "someday", "25:00", "12:60", "1x", "h", "--10m", "999999w",

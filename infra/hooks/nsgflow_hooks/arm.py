@@ -60,6 +60,18 @@ class Azure:
         """
         return self._send("GET", self._address(path, version, query))
 
+    def silence(self, path: str, version: str) -> str:
+        """Why there is no answer to a GET, asked twice; empty where there is one, whatever it is.
+
+        Raises:
+            HookError: nobody is signed in.
+        """
+        try:
+            self._send("GET", self._address(path, version, {}), tries=2)
+        except AzureError as error:
+            return error.message if error.status == 0 else ""
+        return ""
+
     def put(self, path: str, version: str, body: Any) -> dict[str, Any]:
         """The answer of a PUT; raises as get does."""
         return self._send("PUT", self._address(path, version, {}), body)
@@ -146,6 +158,7 @@ class Azure:
         body: Any = None,
         *,
         resource: str = MANAGEMENT,
+        tries: int = _TRIES,
     ) -> dict[str, Any]:
         """Send, and again after 429, 5xx and no answer, and once after 401 with a new token."""
         data = None if body is None else json.dumps(body).encode()
@@ -174,7 +187,7 @@ class Azure:
                 again = error.code in _AGAIN or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
             except (OSError, http.client.HTTPException) as error:
                 failed, again = AzureError(0, "", _why(error)), True
-            if not again or attempt == _TRIES:
+            if not again or attempt == tries:
                 raise failed
             self.sleep(min(max(0.0, wait), _LONGEST_WAIT))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nsgflow_hooks.app_values import GUID
 from nsgflow_hooks.errors import HookError
 from nsgflow_hooks.names import Account, account, parts
 from nsgflow_hooks.variables import is_false, is_true
@@ -140,7 +142,7 @@ def _inventory(environ: Mapping[str, str], accounts: list[Account]) -> list[str]
 def _subscriptions(scopes: Iterable[str]) -> set[str]:
     """As infra/checks.bicep reads them: a subscription by its GUID or by its resource id."""
     found = {at.lower().removeprefix("/subscriptions/").strip("/") for at in scopes}
-    return {at for at in found if "/" not in at}
+    return {at for at in found if re.fullmatch(GUID, at)}
 
 
 def elsewhere(environ: Mapping[str, str]) -> set[str]:

@@ -63,6 +63,13 @@ def look(azure: Azure, wished: Wishes, keep_value: Keep) -> Findings:
         for problem in wished.problems:
             findings.stop(f"{ACCOUNTS}: {problem}.", _set_accounts(["…"]))
         return findings
+    if silence := azure.silence(f"/subscriptions/{wished.subscription}", "2022-12-01"):
+        # Each question would wait for an answer that does not come.
+        findings.not_known(
+            f"Anything in Azure: {azure.management} does not answer ({silence}). Is there a way "
+            "out, or a proxy to be named in HTTPS_PROXY?"
+        )
+        return findings
     if not wished.accounts:
         _suggest_accounts(azure, wished, findings)
         return findings

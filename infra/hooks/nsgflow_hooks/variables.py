@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
+from nsgflow_hooks import app_values
+
 SWITCHES = (
     "NSGFLOW_ALERTS_ENABLED",
     "NSGFLOW_DIAGNOSTICS_ENABLED",
@@ -90,6 +92,8 @@ def problems(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if text not in allowed:
             wanted = " or ".join(each or "empty" for each in allowed)
             yield f"{name} is {_shown(text)}: {wanted}", f"{name} {allowed[0] or allowed[1]}"
+    settings = {**CHOICES, "NSGFLOW_INVENTORY": ("", "resourcegraph")}
+    yield from app_values.problems(environ, NUMBERS, settings)
 
 
 def _json_problems(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

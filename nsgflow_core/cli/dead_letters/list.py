@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Letters, Verbose, one_of, output, takes_options
+from nsgflow_core.cli.options import Color, Letters, Verbose, one_of, output, takes_options
 from nsgflow_core.cli.session import Status, note, session
 
 _OUTPUTS = ("table", "json", "csv")
@@ -19,6 +19,7 @@ def list_(
     *,
     which: Letters,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show a line for each dead letter.
@@ -26,7 +27,7 @@ def list_(
     Its id for the other commands, the log and hour it is from, what it holds and the first
     reason.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         from concurrent.futures import ThreadPoolExecutor
 

@@ -2,17 +2,12 @@
 
 # ruff: noqa: PLC0415 - what the work needs is imported when there is work
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nsgflow_core.cli.options import Verbose
 from nsgflow_core.cli.session import note, session
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from nsgflow_core.digests.silences import Silence
 
 
 def add(
@@ -27,7 +22,9 @@ def add(
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Until when: ISO 8601 (UTC)."),
+        typer.Option(
+            "--until", metavar="TIME", help="Until when: ISO 8601 (local unless it names a zone)."
+        ),
     ] = None,
     why: Annotated[
         str, typer.Option("--why", metavar="TEXT", help="The reason, told when it is over.")
@@ -44,19 +41,13 @@ def add(
         import os
         from datetime import UTC, datetime
 
-        from nsgflow_core.cli.silence.silences import end_of, opened, silence
-        from nsgflow_core.digests.silences import MAX_SILENCES, check
-        from nsgflow_core.errors import BadInputError
+        from nsgflow_core.cli.digest_states import states_of
+        from nsgflow_core.cli.silence import silences
+        from nsgflow_core.digests.silences import check
 
         now = datetime.now(UTC)
-        made = silence(check(terms).terms, end_of(length, until, now), now, why)
-
-        def more(known: "Sequence[Silence]") -> "list[Silence]":
-            still = [at for at in known if at.until > now.timestamp()]
-            if len(still) >= MAX_SILENCES:
-                raise BadInputError(f"there are {MAX_SILENCES} silences already: end some")
-            return [*still, made]
-
-        opened(os.environ).change(more)
+        end = silences.end_of(length, until, now)
+        made = silences.silence(check(terms).terms, end, now, why)
+        silences.add(states_of(os.environ), made, now.timestamp())
         note(f"until {datetime.fromtimestamp(made.until, UTC):%Y-%m-%dT%H:%M:%SZ}")
         typer.echo(made.id)

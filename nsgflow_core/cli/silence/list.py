@@ -4,27 +4,33 @@
 
 from typing import Annotated
 
-from nsgflow_core.cli.options import Verbose, one_of, output
+from nsgflow_core.cli.options import Color, Verbose, one_of, output
 from nsgflow_core.cli.session import note, session
 
 _OUTPUTS = ("table", "json", "csv")
 _COLUMNS = ("id", "until", "made", "terms", "why")
 
 
-def list_(*, form: Annotated[str, output(*_OUTPUTS)] = "table", verbose: Verbose = False) -> None:
+def list_(
+    *,
+    form: Annotated[str, output(*_OUTPUTS)] = "table",
+    color: Color = "auto",
+    verbose: Verbose = False,
+) -> None:
     """Show the silences that hold."""
-    with session(verbose=verbose):
+    with session(verbose=verbose, color=color):
         import os
         import time
 
+        from nsgflow_core.cli.digest_states import states_of
         from nsgflow_core.cli.formats import write_csv, write_json_lines
         from nsgflow_core.cli.harmless import escaped
-        from nsgflow_core.cli.silence.silences import opened, row
+        from nsgflow_core.cli.silence.silences import known, row
         from nsgflow_core.cli.tables import write_table
         from nsgflow_core.digests.silences import active
 
         form = one_of("--output", form, _OUTPUTS)
-        rows = [row(at) for at in active(opened(os.environ).read(), time.time())]
+        rows = [row(at) for at in active(known(states_of(os.environ)), time.time())]
         if form == "json":
             write_json_lines(rows)
         elif form == "csv":

@@ -1,0 +1,105 @@
+"""What `nsgflow denied` is asked for: which flows, grouped by what, in which order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from nsgflow_core.cli import bars as small_bars
+from nsgflow_core.cli import denials
+from nsgflow_core.cli.bars import Bars
+from nsgflow_core.cli.denials import Groups
+from nsgflow_core.cli.groupings import check_known, parse_by
+from nsgflow_core.cli.options import Grouped, Wanted, one_of
+from nsgflow_core.cli.query import Defaults
+from nsgflow_core.cli.read import Found
+from nsgflow_core.cli.session import note
+from nsgflow_core.cli.times import Span, duration
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.filter import compile_terms
+
+_ACTIONS = {"denied": {True}, "allowed": {False}, "both": {True, False}}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for, its words understood; `every` is the length of a bar in seconds, or 0."""
+
+    keys: list[str]
+    sort: str
+    action: str
+    every: int
+    wanted: Wanted
+
+    @property
+    def denied(self) -> bool:
+        """Whether denied flows alone are asked for."""
+        return self.action == "denied"
+
+    @property
+    def defaults(self) -> Defaults:
+        """Which flows are read."""
+        return Defaults(allowed=not self.denied, always_denied=self.denied)
+
+    def check(self, knowledge: Knowledge) -> None:
+        """See that what flows are grouped by can be known.
+
+        Raises:
+            BadInputError: it cannot.
+        """
+        check_known(self.keys, knowledge)
+
+    def groups(
+        self, found: Iterable[Found], knowledge: Knowledge, *, scoped: bool = True
+    ) -> list[tuple[denials.Key, denials.Denials]]:
+        """The flows in groups, in the order asked for; see `denials.group`."""
+        measured = bool(self.every) or not self.denied or self.sort in ("packets", "bytes")
+        groups = denials.group(found, self.keys, knowledge, measured=measured, scoped=scoped)
+        return groups if self.sort == "flows" else denials.in_order(groups, self.keys, self.sort)
+
+    def bars(self, groups: Groups, span: Span | None, *, table: bool) -> Bars | None:
+        """The bars asked for: over the span, or from the first flow to the last.
+
+        Raises:
+            BadInputError: they are too many.
+        """
+        if not (self.every and groups):
+            return None
+        first = min(one.first for _, one in groups)
+        last = max(one.last for _, one in groups)
+        if span is not None:
+            since, until = span.milliseconds()
+            first, last = since, until - 1
+        made = small_bars.bars(self.every, first, last)
+        fits = small_bars.fitting(made) if table else made
+        if fits != made:
+            note(f"bars of {made.length} do not fit: they are of {fits.length}; -o json has all")
+        return fits
+
+
+def parse(grouped: Grouped, wanted: Wanted) -> Asked:
+    """What the options of a command ask for.
+
+    Raises:
+        BadInputError: one of them is wrong.
+    """
+    action = _action(grouped.action, wanted)
+    default = f"{denials.DEFAULT_BY},action" if action == "both" else denials.DEFAULT_BY
+    keys = parse_by(grouped.by or default)
+    sort = one_of("--sort", grouped.sort, [*denials.SORTS, *keys])
+    every = small_bars.every(duration(grouped.every)) if grouped.every else 0
+    if action == "allowed":
+        wanted = replace(wanted, filter_terms=[*(wanted.filter_terms or ()), "action=allowed"])
+    return Asked(keys, sort, action, every, wanted)
+
+
+def _action(given: str, wanted: Wanted) -> str:
+    """Which flows: as --action says, else as the filter does, else denied ones."""
+    terms = compile_terms(" ".join(wanted.filter_terms or ()))
+    if not given:
+        if "action" not in terms.keys:
+            return "denied"
+        return next(word for word, of in _ACTIONS.items() if of >= terms.decisions)
+    action = one_of("--action", given, tuple(_ACTIONS))
+    if not terms.decisions & _ACTIONS[action]:
+        raise BadInputError(f"--action {action} and the filter leave no flow")
+    return action

@@ -1,0 +1,120 @@
+"""Finds the logs that `nsgflow logs` lists, in files or accounts, and tells what is missing."""
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import typer
+
+from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.files import FileLogs
+from nsgflow_core.cli.log_forms import nsgs_of
+from nsgflow_core.cli.log_lists import Listed, Lists, hours_of, in_files
+from nsgflow_core.cli.names import matcher
+from nsgflow_core.cli.nothing_found import no_such_names
+from nsgflow_core.cli.progress import Unseen, progress
+from nsgflow_core.cli.session import Status, note
+from nsgflow_core.cli.times import Span
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.logs.source import Source
+
+if TYPE_CHECKING:
+    from nsgflow_core.cli.listing import Logs
+
+_DAY = timedelta(days=1)
+_LISTINGS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLogs:
+    """What was found, and what could not be; `missing` are names that fit nothing."""
+
+    lists: list[Listed]
+    failures: list[str]
+    missing: list[str]
+    only_a_day: bool
+
+
+def find(
+    accounts: Sequence[Account] | FileLogs,
+    nsgs: Sequence[str],
+    span: Span | None,
+    now: datetime,
+    inventory: Inventory | None,
+) -> FoundLogs:
+    """The logs of a span, of the last day where none is given; of files all.
+
+    Raises:
+        NsgflowError: nothing could be listed at all.
+    """
+    source: Source
+    found = Lists()
+    with progress() as seen:
+        if isinstance(accounts, FileLogs):
+            for log in in_files(accounts, nsgs, span):
+                found.add(log)
+            source, failures, names = accounts, accounts.failures, accounts.names
+        else:
+            from nsgflow_core.cli.listing import Logs  # noqa: PLC0415 - files need no Azure
+            from nsgflow_core.logs.blocks import FlowLogs  # noqa: PLC0415
+
+            logs = Logs(accounts, nsgs)
+            _count(found, logs, span or Span(now - _DAY, now), now, seen)
+            source = FlowLogs({account.name: account.service for account in accounts})
+            failures, names = logs.failures, logs.names
+        found.read_ends(source, seen.listing)
+    lists = [one for one in found.all() if _named(one, nsgs, inventory)]
+    there = names | {name for one in found.all() for name in (one.name, *nsgs_of(one, inventory))}
+    return FoundLogs(
+        lists,
+        list(failures.values()),
+        no_such_names(nsgs, there, vnets=False),
+        only_a_day=span is None and not isinstance(accounts, FileLogs),
+    )
+
+
+def _count(found: Lists, logs: "Logs", span: Span, now: datetime, seen: Unseen) -> None:
+    """Count the logs of a span; of what has none in it, the newest."""
+    resources = logs.resources(seen.listing)
+    with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
+        for of_hour in logs.over(resources, hours_of(span), pool, seen.listing):
+            for log in of_hour:
+                found.add(log)
+    silent = [at for at in resources if not found.has(at.account, at.kind, at.id)]
+    for log in logs.newest_of(silent, now):
+        found.add(log)
+
+
+def _named(one: Listed, nsgs: Sequence[str], inventory: Inventory | None) -> bool:
+    """Whether a log is of what is asked for; that of NSGs is told by its path."""
+    accepts = matcher(nsgs)
+    names = [one.name, *nsgs_of(one, inventory)]
+    return accepts(one.name, one.resource) or any(accepts(name, "") for name in names)
+
+
+def finish(found: FoundLogs) -> None:
+    """Tell what could not be listed or read, and what is not there.
+
+    Raises:
+        typer.Exit: something could not be read.
+    """
+    sys.stdout.flush()
+    failures = [*found.failures]
+    for one in found.lists:
+        because = [each.newest.because for each in one.interfaces.values() if each.newest.because]
+        if because:
+            more = f", and {len(because) - 1} more" if len(because) > 1 else ""
+            failures.append(f"{one.account}: {one.name}: {because[0]}{more}")
+    for failure in failures:
+        note(f"skipped: {failure}")
+    for said in found.missing:
+        note(said)
+    if not found.lists and not found.missing:
+        note("there are no flow logs")
+    if found.only_a_day and found.lists:
+        note("hours, logs and size are of the last 24 hours: --since counts others")
+    if failures:
+        raise typer.Exit(Status.INCOMPLETE)

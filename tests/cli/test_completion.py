@@ -1,0 +1,234 @@
+"""Completion, in the real shells: what the tab key puts there."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from nsgflow_core.cli import completing
+from nsgflow_core.filter import compile_terms
+from nsgflow_core.terms import KEYS
+from tests.cli.conftest import ROOT
+from tests.cli.test_help import commands, root
+
+_OVERWRITTEN = re.compile(".\x08|\a")
+_SHELLS = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+}
+_LOADS = {
+    "bash": "bind 'set enable-bracketed-paste off'; source <(nsgflow completion bash)",
+    "zsh": "unsetopt PROMPT_SP; unset zle_bracketed_paste; autoload -Uz compinit; "
+    "compinit -u -D; source <(nsgflow completion zsh)",
+}
+
+
+def environ() -> dict[str, str]:
+    """An environment in which `nsgflow` is the command of this checkout."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {"PATH": path, "HOME": os.environ.get("HOME", "/"), "TERM": "dumb", "COLUMNS": "200"}
+
+
+def needs(shell: str) -> None:
+    """Skip where a shell is missing."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not here")
+
+
+class Typing:
+    """A shell at a terminal, and someone who types."""
+
+    def __init__(self, shell: str) -> None:
+        controller, terminal = pty.openpty()
+        self._controller = controller
+        self._process = subprocess.Popen(
+            _SHELLS[shell],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=environ(),
+            cwd=ROOT / "docs",
+            start_new_session=True,
+        )
+        os.close(terminal)
+        self.type(f"{_LOADS[shell]}; PS1=rea''dy'>'\n")
+        self.until("ready>")
+
+    def type(self, text: str) -> None:
+        """Press these keys."""
+        os.write(self._controller, text.encode())
+
+    def until(self, expected: str) -> str:
+        """What the terminal shows, as soon as this is in it."""
+        shown, deadline = "", time.monotonic() + 60
+        while expected not in _OVERWRITTEN.sub("", shown):
+            ready, _, _ = select.select([self._controller], [], [], 1)
+            assert time.monotonic() < deadline, f"{expected!r} is not in {shown!r}"
+            if ready:
+                shown += os.read(self._controller, 4096).decode(errors="replace")
+        return shown
+
+    def close(self) -> None:
+        """Go away."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self._controller)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_tab_key(shell: str) -> None:
+    """Commands, those of groups, options, values, and keys and values of filter terms."""
+    needs(shell)
+    typing = Typing(shell)
+    try:
+        for typed, completed in (
+            ("nsgflow deni", "denied "),
+            ("nsgflow dead-letters res", "resend "),
+            ("nsgflow denied --sugg", "--suggest "),
+            ("nsgflow denied -o js", "json "),
+            ("nsgflow denied --by dest", "destination "),
+            ("nsgflow denied --by nsg,dest", "nsg,destination "),
+            ("nsgflow denied --filter acti", "action="),
+            ("nsgflow denied --filter action=den", "action=denied "),
+            ("nsgflow silence add prot", "proto="),
+            ("nsgflow why 10.0.0.1 10.0.0.2 --direction o", "out "),
+            ("nsgflow flows configu", "configuration.md "),  # a file
+            ("nsgflow denied --filter 'action=denied proto=ic", "proto=icmp' "),
+        ):
+            typing.type(typed + "\t#")
+            shown = typing.until(f"{completed}#")
+            assert typed[:-3] in shown.replace("\r", "").replace("\n", "")
+            typing.type("\x15")  # forget the line
+    finally:
+        typing.close()
+
+
+def test_fish() -> None:
+    """Fish's own engine, with what each word means."""
+    needs("fish")
+
+    def offered(line: str) -> list[str]:
+        script = f"nsgflow completion fish | source; complete -C {line!r}"
+        done = subprocess.run(
+            ["fish", "--no-config", "-c", script],
+            env=environ(),
+            cwd=ROOT / "docs",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    assert offered("nsgflow deni") == ["denied\tShow which NSG, rule and port deny the most."]
+    assert offered("nsgflow dead-letters res") == [
+        "resend\tSend dead letters to the sinks after all."
+    ]
+    assert offered("nsgflow denied -o js") == ["json"]
+    assert offered("nsgflow denied --filter action=den") == ["action=denied"]
+    assert offered("nsgflow flows configu") == ["configuration.md"]
+
+
+def powershell(line: str, word: str) -> list[str]:
+    """What PowerShell would be offered: it asks by these variables and splits at `:::`."""
+    asked = {
+        "_NSGFLOW_COMPLETE": "complete_powershell",
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_WORD_TO_COMPLETE": word,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "nsgflow_core"],
+        env=environ() | asked,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [offer.split(":::")[0] for offer in done.stdout.splitlines()]
+
+
+def test_powershell_by_its_protocol() -> None:
+    """As the script for PowerShell asks; the script itself runs where PowerShell is there."""
+    assert powershell("nsgflow deni", "deni") == ["denied"]
+    assert powershell("nsgflow dead-letters res", "res") == ["resend"]
+    assert powershell("nsgflow denied -o js", "js") == ["json"]
+    assert powershell("nsgflow denied --filter action=den", "action=den") == ["action=denied"]
+    if shutil.which("pwsh"):
+        script = (
+            "nsgflow completion powershell | Out-String | Invoke-Expression; (TabExpansion2 "
+            "'nsgflow deni' 12).CompletionMatches.CompletionText"
+        )
+        done = subprocess.run(
+            ["pwsh", "-NoProfile", "-Command", script],
+            env=environ(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == ["denied"]
+
+
+@pytest.mark.parametrize("words", commands(root()), ids=" ".join)
+def test_every_command_completes(words: tuple[str, ...]) -> None:
+    """A tab behind any command is answered, and what options offer is what help names."""
+    asked = {"_NSGFLOW_COMPLETE": "complete_bash", "COMP_CWORD": "-1"}
+    line = " ".join(("nsgflow", *words, "--h"))
+    done = subprocess.run(
+        [sys.executable, "-m", "nsgflow_core"],
+        env=environ() | asked | {"COMP_WORDS": line},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("--help\n", "")
+
+
+def test_every_option_with_words_of_its_own_offers_them() -> None:
+    """What the metavar of an option lists is what completion offers, and --help names it."""
+    checked = 0
+    for words in commands(root()):
+        context: Any = typer.Context(root())
+        for word in words:
+            context = typer.Context(context.command.get_command(context, word), parent=context)
+        for param in context.command.params:
+            if "|" in (param.metavar or ""):
+                offered = [item.value for item in param.shell_complete(context, "")]
+                listed = set(param.metavar.strip("[]").split("|")) - {"FILE", "N"}
+                assert set(offered) == listed, (words, param.name)
+                checked += 1
+    assert checked > 20
+
+
+def test_an_unknown_shell() -> None:
+    """It is told which there are."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nsgflow_core", "completion", "tcsh"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "'tcsh' is not one of bash, zsh, fish, powershell" in done.stderr
+
+
+def test_completed_terms_are_terms() -> None:
+    """Every key with every word that is offered for it is a filter; negated and listed too."""
+    assert completing.filter_terms("") == [f"{key}=" for key in KEYS]
+    for key, told in KEYS.items():
+        offered = completing.filter_terms(f"lb=no !{key}=")
+        assert offered == [f"lb=no !{key}={word}" for word in told.words]
+        for terms in (*offered, told.example):
+            compile_terms(terms)
+    assert completing.filter_terms("proto=tcp,u") == ["proto=tcp,udp"]
+    assert completing.filter_terms("nothing=") == []
