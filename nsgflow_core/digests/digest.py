@@ -18,7 +18,17 @@ from msgspec.structs import replace
 
 from nsgflow_core.digests.gathering import Gathering
 from nsgflow_core.digests.groups import Tally, rank, shown
-from nsgflow_core.digests.life import MAX_LIVES, Life, end_of, ended, grown, is_due, is_quiet
+from nsgflow_core.digests.life import (
+    MAX_LIVES,
+    Life,
+    end_of,
+    ended,
+    grown,
+    is_due,
+    is_quiet,
+    late,
+    over_until,
+)
 from nsgflow_core.digests.marks import before_groups
 from nsgflow_core.digests.memory import Ledgers, State, StateChangedError, StateStore
 from nsgflow_core.digests.message import Digest, Ended
@@ -181,10 +191,16 @@ class Digests:
         gone = {at.key.id for at in ended}
         lives = {name: life for name, life in state.lives.items() if name not in gone}
         waiting = {name: tally for name, tally in waiting.items() if name not in gone}
+        lates = {
+            name: tally
+            for name, tally in waiting.items()
+            if name not in lives and tally.last < state.over.get(name, 0)
+        }
+        waiting = {name: tally for name, tally in waiting.items() if name not in lates}
         all_due = [at for name, at in waiting.items() if self._is_due(name, lives, told, now)]
         behind = set(map(id, inhibited(all_due, lives)))
         due = sorted((at for at in all_due if id(at) not in behind), key=rank)
-        if not (due or ended or silenced) and (not state.others or _OTHERS in told):
+        if not (due or ended or lates or silenced) and (not state.others or _OTHERS in told):
             return state if told == state.told else replace(state, told=told)
         telling = dict.fromkeys(at.key.id for at in due)
         held = tuple(tally for name, tally in waiting.items() if name not in telling)
@@ -195,7 +211,7 @@ class Digests:
             others=state.others,
             held_groups=len(held) - len(behind),
             held_flows=sum(at.flows for at in held if id(at) not in behind),
-            ended=tuple(ended),
+            ended=(*ended, *map(late, lates.values())),
             silenced=silenced,
             behind_groups=len(behind),
             behind_flows=sum(at.flows for at in held if id(at) in behind),
@@ -206,7 +222,7 @@ class Digests:
         begun = {name: at.began for name, at in about.items() if not at.times}
         changed = self.changed(begun, due) if begun else {}
         before = before_groups(begun, changed, state.marks)
-        over = {name: last for name, last in state.over.items() if now - last / 1000 < _RECENT}
+        over = {name: at for name, at in state.over.items() if now - at / 1000 < _RECENT}
         return replace(
             state,
             waiting=held,
@@ -215,7 +231,7 @@ class Digests:
             pending=replace(digest, about=about, before=before).cut(MAX_SHOWN),
             telling=(*telling, *([_OTHERS] if state.others else [])),
             lives=lives,
-            over=over | {at.key.id: at.last for at in ended[:MAX_LIVES]},
+            over=over | {at.key.id: over_until(at, self.quiet) for at in ended[:MAX_LIVES]},
         )
 
     def _is_due(

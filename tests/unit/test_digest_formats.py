@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
 from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
-from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Digest, Ended
+from nsgflow_core.digests.message import LATE, QUIET, TURNED, UNKNOWN, About, Digest, Ended
 from nsgflow_core.digests.sample import COARSE, Sample, sample_of
 from nsgflow_core.digests.silences import Held
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
@@ -110,7 +110,7 @@ ends = st.builds(
     Ended,
     keys,
     texts,
-    st.sampled_from([QUIET, TURNED, UNKNOWN]),
+    st.sampled_from([QUIET, TURNED, UNKNOWN, LATE]),
     *([st.integers(0, 10**13)] * 2),
     *([st.integers(0, 10**9)] * 3),
     incident=st.sampled_from(["", "1f" * 8]),
