@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.addresses import canonical_mac
 from nsgflow_core.estate.inventory import CLIENTS, SITE, Acl, Nic, Subnet, pack_inventory
@@ -73,8 +74,16 @@ def read_inventory(graph: Graph) -> bytes:
     """Ask for everything and pack it.
 
     Raises:
-        NsgflowError: as the graph does.
+        NsgflowError: as the graph does, or rules have another shape than they are known to have.
     """
+    try:
+        return _read(graph)
+    except ValueError as exc:
+        # Without its rules an NSG would seem to have Azure's default ones alone.
+        raise BadInputError(f"what Azure Resource Graph answers cannot be read: {exc}") from exc
+
+
+def _read(graph: Graph) -> bytes:
     estate = _Estate()
     routed: list[str] = []
     for row in graph.query(_SUBNETS):
@@ -158,7 +167,7 @@ class _Estate:
     def nsg(self, row: dict[str, Any]) -> None:
         """An NSG with its rules; or a network manager, which has none of its own."""
         self._acl(row["guid"], row["id"], row["name"])
-        if rules := nsg_rules(row["own"], row["defaults"]):
+        if rules := nsg_rules(row["own"], row["defaults"], place=row["id"]):
             self.rules[row["id"].lower()] = rules
 
     def admin(self, row: dict[str, Any]) -> None:

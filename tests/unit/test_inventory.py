@@ -2,7 +2,9 @@
 
 import contextlib
 import random
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -49,6 +51,15 @@ def test_a_damaged_one_is_refused_or_loads(estate: Estate, seed: int) -> None:
         Inventory(bytes(damaged))
     with contextlib.suppress(BadInputError):
         Inventory(bytes(damaged[: rng.randrange(len(damaged))]))
+
+
+@pytest.mark.parametrize("broken", [{"properties": {}}, {"name": "a", "properties": 7}, 7])
+def test_rules_of_another_shape_are_told_with_their_nsg(broken: Any) -> None:
+    """The sweep keeps the last good inventory then, and the terminal says why there is none."""
+    made = Estate()
+    nsg = made.nsg("web", GUID, broken)
+    with pytest.raises(BadInputError, match=re.escape(f"{nsg}.securityRules[0]")):
+        read(made)
 
 
 @pytest.fixture(scope="module")
