@@ -30,7 +30,7 @@ def parquet_files(sources: Sources, wanted: Wanted, when: When, estate: Estate) 
         return []
     if others := [text for text in given if text not in files]:
         raise BadInputError(
-            f"{files[0]} is a Parquet file and {others[0]} is none: give the ones or the others"
+            f"{files[0]} is a Parquet file and {others[0]} is none: give either, not both"
         )
     if any(getattr(kind, each.name) for kind in (wanted, when, estate) for each in fields(kind)):
         raise BadInputError(
