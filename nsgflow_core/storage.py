@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from http import HTTPStatus
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
@@ -19,9 +20,10 @@ from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.model import Storage
-from nsgflow_core.web import azure_transport
+from nsgflow_core.web import storage_transport
 
 _TIMEOUTS = {"connection_timeout": 5, "read_timeout": 20}
+_NOT_STORAGE = "the answer is not Azure Storage's: does a proxy stand in between?"
 _THROTTLED = (408, 429, 500, 502, 503, 504)
 
 
@@ -44,13 +46,13 @@ def blob_service(storage: Storage) -> BlobServiceClient:
     retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2)
     if storage.connection_string:
         return BlobServiceClient.from_connection_string(
-            storage.connection_string, retry_policy=retry, transport=azure_transport(**_TIMEOUTS)
+            storage.connection_string, retry_policy=retry, transport=storage_transport(**_TIMEOUTS)
         )
     return BlobServiceClient(
         storage.blob_url,
         credential(storage.client_id),
         retry_policy=retry,
-        transport=azure_transport(**_TIMEOUTS),
+        transport=storage_transport(**_TIMEOUTS),
     )
 
 
@@ -58,14 +60,14 @@ def table(storage: Storage, name: str) -> TableClient:
     """A table of an account."""
     if storage.connection_string:
         return TableClient.from_connection_string(
-            storage.connection_string, name, retry_total=2, transport=azure_transport(**_TIMEOUTS)
+            storage.connection_string, name, retry_total=2, transport=storage_transport(**_TIMEOUTS)
         )
     return TableClient(
         storage.table_url,
         name,
         credential=credential(storage.client_id),
         retry_total=2,
-        transport=azure_transport(**_TIMEOUTS),
+        transport=storage_transport(**_TIMEOUTS),
     )
 
 
@@ -85,6 +87,9 @@ def errors_of(what: str) -> Iterator[None]:
                 raise RefusedError(f"{what}: {exc.message}") from exc
             # The answer broke off, for example in the middle of a download.
             raise TransientError(f"{what}: {exc.message}") from exc
+        if exc.status_code < HTTPStatus.BAD_REQUEST and exc.status_code != HTTPStatus.NOT_MODIFIED:
+            # A success that the SDK does not know, or a redirect: something in between answered.
+            raise TransientError(f"{what}: {_NOT_STORAGE}") from exc
         message = f"{what}: {exc.status_code} {error_code(exc)}"
         if exc.status_code in _THROTTLED:
             raise TransientError(message) from exc
@@ -94,8 +99,7 @@ def errors_of(what: str) -> Iterator[None]:
     except AzureError as exc:
         raise RefusedError(f"{what}: {exc.message}") from exc
     except DeserializationError as exc:  # a page of a proxy or of a network that asks to sign in
-        message = "the answer is not Azure Storage's: does a proxy stand in between?"
-        raise TransientError(f"{what}: {message}") from exc
+        raise TransientError(f"{what}: {_NOT_STORAGE}") from exc
 
 
 def error_code(exc: HttpResponseError) -> str:

@@ -13,11 +13,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 import urllib3
+from azure.core.exceptions import DeserializationError
 from azure.core.pipeline.transport import RequestsTransport
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -28,6 +31,9 @@ from nsgflow_core.errors import TransientError
 
 CONNECTIONS = 64
 """Connections kept to one host: more than the threads that a process has for it."""
+
+_ANSWERS = {"list": (b"<EnumerationResults", b"<Blobs"), "blocklist": (b"<BlockList",)}
+"""What stands in the answers of Azure Storage, by what is asked for: blobs, blocks of a blob."""
 
 _CONNECT_SECONDS = 5.0
 
@@ -274,3 +280,37 @@ class _PreparedSession(Session):
 def azure_transport(**timeouts: float) -> Any:
     """A transport for clients of the Azure SDK: `connection_timeout` and `read_timeout`."""
     return RequestsTransport(session=_PreparedSession(), **timeouts)
+
+
+class _StorageTransport(RequestsTransport):  # type: ignore[misc] # the SDK has no type for it
+    """Sees that what is read is an answer of Azure Storage, which its SDK takes for granted."""
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send a request; an answer that nobody but Azure Storage can have given comes back."""
+        response = super().send(request, **options)
+        if request.method == "GET" and response.status_code == HTTPStatus.OK:
+            _check_answer(request, response, streamed=bool(options.get("stream")))
+        return response
+
+
+def _check_answer(request: Any, response: Any, *, streamed: bool) -> None:
+    """See that what was read has a body, a listing the form of one, and a piece its place.
+
+    Raises:
+        DeserializationError: a page of something in between, or nothing at all.
+    """
+    asked = parse_qs(urlsplit(request.url).query).get("comp", [""])[0]
+    if streamed:
+        fits = "x-ms-range" not in request.headers or "Content-Range" in response.headers
+    else:
+        body = response.internal_response.content
+        fits = all(mark in body for mark in _ANSWERS.get(asked, ()))
+        if "json" in request.headers.get("Accept", ""):  # of a table; of a container no body comes
+            fits = body.lstrip().startswith(b"{")
+    if not fits:
+        raise DeserializationError("the answer is not Azure Storage's")
+
+
+def storage_transport(**timeouts: float) -> Any:
+    """A transport for clients of Azure Storage, as `azure_transport`."""
+    return _StorageTransport(session=_PreparedSession(), **timeouts)

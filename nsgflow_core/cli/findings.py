@@ -118,6 +118,7 @@ def _flow_logs(connection: str, storage: Storage) -> Iterator[Finding]:
 
         def look(container: ContainerClient = container) -> None:
             if listing.exists(container):
+                listing.below(container, "")  # whoever answers for the account has no list
                 found.append(container)
 
         finding = tried(f"{connection}: list {account}/{name}", look, role)

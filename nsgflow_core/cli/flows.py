@@ -60,14 +60,16 @@ def flows(  # noqa: PLR0913 - one parameter for each option
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.cli.text import Totals
+        from nsgflow_core.cli.twice import Twice
         from nsgflow_core.logs.columns import Columns
 
         form = one_of("--output", form, _OUTPUTS)
-        totals = Totals()
+        totals, twice = Totals(), Twice()
 
         def counted(found: Iterator[Columns]) -> Iterator[Columns]:
             for some in found:
                 totals.add(some)
+                twice.look_at(some)
                 yield some
 
         accounts = opened(sources, os.environ)
@@ -86,6 +88,7 @@ def flows(  # noqa: PLR0913 - one parameter for each option
                 # What reads JSON or CSV would trip over other lines.
                 target = sys.stdout if form in ("text", "table") else sys.stderr
                 target.writelines(line + "\n" for line in totals.lines())
+                twice.tell("in the totals")
 
 
 def _in_our_words(wanted: Wanted, when: When, estate: Estate, form: str) -> bool:

@@ -112,7 +112,7 @@ def session(*, verbose: bool, color: str = colour.AUTO) -> Iterator[None]:
     )
     # They log every request, answer and connection; what matters of it is in our own errors.
     for name in ("azure", "urllib3"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         with colour.asked(one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))):
             yield

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.session import note
+from nsgflow_core.logs.columns import Columns
+from nsgflow_core.model import PROTOCOLS
 
 _MOST = 50_000
 """Flows that are remembered, which bounds the memory: logs of both kinds share many."""
@@ -24,6 +26,22 @@ class Twice:
                 self._look(found)
             yield found
 
+    def look_at(self, flows: Columns) -> None:
+        """Look at some thousands at once."""
+        protocols = {code: PROTOCOLS.get(code, code) for code in set(flows.protocol_code)}
+        for time, place, direction, protocol, src, src_port, dst, dst_port in zip(
+            flows.times, flows.places, flows.direction_code, flows.protocol_code,
+            flows.src, flows.src_port, flows.dst, flows.dst_port, strict=True,
+        ):  # fmt: skip
+            if self.seen or len(self._kinds) >= _MOST:
+                return
+            group = place.group
+            key = (
+                time // 1000, group.mac, direction == "I", protocols[protocol],
+                src, str(src_port), dst, str(dst_port),
+            )  # fmt: skip
+            self._meet(key, in_vnet_log=group.record.version == _VNET_LOG)
+
     def _look(self, found: Found) -> None:
         flow = found.flow
         # NSG flow logs have whole seconds.
@@ -31,13 +49,15 @@ class Twice:
             flow.time_ms // 1000, flow.group.mac, flow.inbound, flow.protocol,
             flow.src, flow.src_port, flow.dst, flow.dst_port,
         )  # fmt: skip
-        in_vnet_log = flow.group.record.version == _VNET_LOG
+        self._meet(key, in_vnet_log=flow.group.record.version == _VNET_LOG)
+
+    def _meet(self, key: tuple[object, ...], *, in_vnet_log: bool) -> None:
         self.seen = self._kinds.setdefault(key, in_vnet_log) != in_vnet_log
 
-    def tell(self) -> None:
-        """Say it to the person, if there was one."""
+    def tell(self, where: str = "in one group or in two") -> None:
+        """Say it to the person, if there was one, and where it counts."""
         if self.seen:
             note(
                 "NSG flow logs and VNet flow logs both have some of these flows: they are counted "
-                "twice here, in one group or in two; 'nsgflow coverage' says where"
+                f"twice here, {where}; 'nsgflow coverage' says where they are logged"
             )

@@ -142,7 +142,11 @@ def test_flows_that_both_kinds_of_log_have_are_told(store: Store) -> None:
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr.count("\n") == 2
-    assert "NSG flow logs and VNet flow logs both have some of these flows" in done.stderr
+    both = "NSG flow logs and VNet flow logs both have some of these flows: they are counted twice"
+    assert both in done.stderr
+    assert f"{both} here, in the totals" in store.nsgflow("flows --aggregate").stderr
+    assert both not in store.nsgflow("flows").stderr
+    assert both not in store.nsgflow("flows --aggregate --version 4").stderr
 
 
 def security_rule(name: str, priority: int, access: str) -> Rule:
