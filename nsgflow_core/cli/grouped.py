@@ -49,11 +49,11 @@ class Asked:
         check_known(self.keys, knowledge)
 
     def groups(
-        self, found: Iterable[Found], knowledge: Knowledge
+        self, found: Iterable[Found], knowledge: Knowledge, *, scoped: bool = True
     ) -> list[tuple[denials.Key, denials.Denials]]:
-        """The flows in groups, in the order asked for."""
+        """The flows in groups, in the order asked for; see `denials.group`."""
         measured = bool(self.every) or not self.denied or self.sort in ("packets", "bytes")
-        groups = denials.group(found, self.keys, knowledge, measured=measured)
+        groups = denials.group(found, self.keys, knowledge, measured=measured, scoped=scoped)
         return groups if self.sort == "flows" else denials.in_order(groups, self.keys, self.sort)
 
     def bars(self, groups: Groups, span: Span | None, *, table: bool) -> Bars | None:

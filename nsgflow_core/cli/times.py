@@ -104,9 +104,10 @@ def _padded(clock: str) -> str:
 
 def _in_utc(read: datetime, *, utc: bool, late: bool) -> datetime:
     """A time as read, in UTC; the zone that it does not name is the machine's, or UTC."""
-    if read.tzinfo is None:
-        read = read.replace(tzinfo=UTC) if utc else read.replace(fold=int(late))
-    return read.astimezone(UTC)
+    if read.tzinfo is None and not utc:
+        # Not by `astimezone`: Python 3.11's takes an hour that clocks leave out for another one.
+        return datetime.fromtimestamp(read.replace(fold=int(late)).timestamp(), UTC)
+    return read.replace(tzinfo=read.tzinfo or UTC).astimezone(UTC)
 
 
 def duration(text: str) -> timedelta:
