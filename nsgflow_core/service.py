@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.checkpoint import Checkpoints
@@ -16,7 +17,6 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.sweep import Account, Window, sweep
-from nsgflow_core.digests.digest import Changed, Digests
 from nsgflow_core.digests.hours import watch_from
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.arm import CLOUDS, Cloud
@@ -30,6 +30,9 @@ from nsgflow_core.sinks.lane import THREADS, Lane
 from nsgflow_core.sinks.sink import Sink
 from nsgflow_core.storage import blob_service, credential, table
 from nsgflow_core.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from nsgflow_core.digests.digest import Changed, Digests
 
 DEADLINE_SECONDS = 8 * 60.0
 """An invocation commits and returns after this; host.json lets it run for ten minutes."""
@@ -351,7 +354,7 @@ class Service:
 
 def _history(
     settings: Settings, cloud: Cloud, knowledge: Knowing, warn: Callable[[str], None]
-) -> Changed:
+) -> "Changed":
     """What digests ask of what changed: nothing, unless the settings say so."""
     if not settings.changes:
         return lambda _begun, _groups: {}
@@ -368,12 +371,13 @@ def _sinks(settings: Settings, knowledge: Knowing) -> Sequence[Sink]:
 
         sinks.append(LogAnalyticsSink(settings.logs, credential(), knowledge))
     for webhook in settings.webhooks:
-        from nsgflow_core.sinks.digest import DigestSink  # noqa: PLC0415
-        from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
-
         if webhook.digest_schedule:
+            from nsgflow_core.sinks.digest import DigestSink  # noqa: PLC0415
+
             sinks.append(DigestSink(webhook, knowledge))
         else:
+            from nsgflow_core.sinks.webhook import WebhookSink  # noqa: PLC0415
+
             sinks.append(WebhookSink(webhook))
     return sinks
 

@@ -15,14 +15,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nsgflow_core.delivery.report import Report
-from nsgflow_core.digests.digest import DigestReport
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.model import BlobRef
+
+if TYPE_CHECKING:
+    from nsgflow_core.digests.digest import DigestReport
 
 _LOGGER = logging.getLogger("nsgflow")
 _MINUTE = 60.0
@@ -99,7 +101,7 @@ class Telemetry:
         _log(logging.INFO, "nsgflow.sweep", counts)
         self._end_minute()
 
-    def digest(self, sink: str, report: DigestReport) -> None:
+    def digest(self, sink: str, report: "DigestReport") -> None:
         """Log a digest that was posted, or could not be, and hours that could not be read."""
         if report.unread:
             self.warn(

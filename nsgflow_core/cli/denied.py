@@ -91,7 +91,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
             asked.check(work.knowledge)
             judge = judge_of(rules, work.knowledge) if explain or suggest else None
             twice = Twice()
-            groups = asked.groups(twice.beside(work.flows()), work.knowledge)
+            groups = asked.groups(twice.beside(work.flows()), work.knowledge, scoped=suggest)
             shown = denied_forms.Shown(
                 asked.keys,
                 clock(utc=when.utc),

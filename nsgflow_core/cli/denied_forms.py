@@ -12,7 +12,7 @@ from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.groupings import in_words
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.nothing_found import counted
-from nsgflow_core.cli.tables import write_table, write_text
+from nsgflow_core.cli.tables import write_columns, write_text
 from nsgflow_core.model import flow_time
 
 if TYPE_CHECKING:
@@ -131,36 +131,51 @@ def _write_table(groups: Groups, shown: Shown) -> None:
     if not groups:
         return
     keys, bars = shown.keys, shown.bars
-    nameless = "vnet" not in keys and any(denials.vnets for _, denials in groups)
-    cells = []
-    for values, denials in groups:
-        names = _names(keys, denials)
-        of_keys = [
-            labelled(in_words(key, value, denials.example), names.get(f"{key}Name", ""))
-            for key, value in zip(keys, values, strict=True)
-        ]
-        vnets = [", ".join(sorted(denials.vnets))] if nameless else []
-        cells.append(_cells(denials, [*of_keys, *vnets], shown))
-    blank = [""] * (len(keys) - 1 + nameless)
-    if shown.others:
-        more = counted(len(shown.others), "more group")
-        cells.append(_cells(together(shown.others), [more, *blank], shown))
-    if every := [*groups, *shown.others][1:]:
-        all_of_them = f"all {len(every) + 1} groups"
-        cells.append(_cells(together([groups[0], *every]), [all_of_them, *blank], shown))
+    of_all = [denials for _, denials in groups]
+    named = {
+        key: [_names(keys, denials)[f"{key}Name"] for denials in of_all]
+        for key in keys
+        if f"{key}Name" in _names(keys, of_all[0])
+    }
+    names = [
+        [in_words(key, values[at], denials.example) for values, denials in groups]
+        for at, key in enumerate(keys)
+    ]
+    names = [
+        list(map(labelled, column, named[key])) if key in named else column
+        for key, column in zip(keys, names, strict=True)
+    ]
     titles = ["flows", "sources", *(_COUNTERS if shown.counters else ()), *keys]
-    titles += ["vnet"] * nameless + ["first", "last"]
-    titles += [f"every {bars.length}"] if bars is not None else []
-    write_table(titles, cells)
+    if "vnet" not in keys and any(denials.vnets for denials in of_all):
+        titles.append("vnet")
+        names.append([", ".join(sorted(denials.vnets)) for denials in of_all])
+    if shown.others:
+        _add(names, counted(len(shown.others), "more group"))
+        of_all.append(together(shown.others))
+    if every := [*groups, *shown.others][1:]:
+        _add(names, f"all {len(every) + 1} groups")
+        of_all.append(together([groups[0], *every]))
+    titles += ["first", "last"] + ([f"every {bars.length}"] if bars is not None else [])
+    numbers, times = _columns(of_all, shown)
+    write_columns(titles, [*numbers, *names, *times])
     if bars is not None:
         write_text(*bars.legend(shown.times).splitlines())
 
 
-def _cells(denials: Denials, names: Sequence[str], shown: Shown) -> list[str]:
-    """A row of the table: numbers, names, times, bars."""
-    numbers = [denials.flows, len(denials.sources)]
+def _add(names: Sequence[list[str]], what: str) -> None:
+    """A row for several groups: what they are stands in the first column of names."""
+    for at, column in enumerate(names):
+        column.append("" if at else what)
+
+
+def _columns(found: Sequence[Denials], shown: Shown) -> tuple[list[list[str]], list[list[str]]]:
+    """What stands before the names, numbers, and behind them: times and bars."""
+    numbers = [[one.flows for one in found], [len(one.sources) for one in found]]
     if shown.counters:
-        numbers += [denials.packets, denials.bytes]
-    times = [shown.times(denials.first), shown.times(denials.last)]
-    drawn = [shown.bars.drawn(denials.seconds)] if shown.bars is not None else []
-    return [*map(str, numbers), *names, *times, *drawn]
+        numbers += ([one.packets for one in found], [one.bytes for one in found])
+    ends = [[one.first for one in found], [one.last for one in found]]
+    written = {when: shown.times(when) for when in {*ends[0], *ends[1]}}  # many share a second
+    times = [[written[when] for when in column] for column in ends]
+    if shown.bars is not None:
+        times.append([shown.bars.drawn(one.seconds) for one in found])
+    return [list(map(str, column)) for column in numbers], times

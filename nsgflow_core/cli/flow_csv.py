@@ -8,6 +8,7 @@ from nsgflow_core.cli.harmless import inert
 from nsgflow_core.columns import columns
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
+from nsgflow_core.logs.weave import woven
 from nsgflow_core.sinks import rows
 
 
@@ -34,17 +35,18 @@ def writer(knowledge: Knowledge = NOTHING) -> Callable[[Columns], str]:
             for of in (parts.places, parts.outcomes, parts.ends)
             for name in next(iter(of.cells.values()))
         }
-        joined: list[Sequence[str]] = []
+        pieces: list[str | Sequence[str]] = []
         for of, some in groupby(columns(), shared.get):
             names = list(some)
             if of is None:
-                joined += [list(map(str, parts.own[name])) for name in names]
+                for name in names:
+                    pieces += (parts.own[name], ",")
                 continue
             texts = {
                 key: ",".join([cell(cells[name]) for name in names])
                 for key, cells in of.cells.items()
             }
-            joined.append([texts[key] for key in of.keys])
-        return "\n".join([*map(",".join, zip(*joined, strict=True)), ""])
+            pieces += ([texts[key] for key in of.keys], ",")
+        return woven([*pieces[:-1], "\n"], len(flows.texts))
 
     return lines

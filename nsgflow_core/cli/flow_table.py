@@ -11,7 +11,7 @@ from nsgflow_core.cli.names import end_names, labelled, vnet_name
 from nsgflow_core.estate import causes
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
-from nsgflow_core.logs.columns import Columns, Place, Text
+from nsgflow_core.logs.columns import Columns, Place
 from nsgflow_core.model import PROTOCOLS, flow_time
 from nsgflow_core.sinks.rows import times_of
 
@@ -115,18 +115,18 @@ def _rules(flows: Columns, kinds: Mapping[Place, str]) -> Sequence[str]:
     ]
 
 
-def _ports(numbers: Sequence[Text], codes: Sequence[str]) -> Sequence[str]:
+def _ports(numbers: Sequence[str], codes: Sequence[str]) -> Sequence[str]:
     """Ports, of protocols that have some; the others are logged with 0."""
     without = {code for code in set(codes) if not causes.has_ports(PROTOCOLS.get(code, code))}
     if not without:
-        return list(map(str, numbers))
+        return numbers
     return [
-        "" if number in ("0", 0) and code in without else str(number)
+        "" if number == "0" and code in without else number
         for number, code in zip(numbers, codes, strict=True)
     ]
 
 
-def _counters(packets: Sequence[Text], sizes: Sequence[Text]) -> list[str]:
+def _counters(packets: Sequence[str], sizes: Sequence[str]) -> list[str]:
     return [
         "" if size == count == "" else f"{count}/{size}"
         for count, size in zip(packets, sizes, strict=True)
@@ -140,5 +140,4 @@ def _write_page(columns: Sequence[Sequence[str]]) -> None:
         titles.pop(at)
         columns = [*columns[:at], *columns[at + 1 :]]
     heading, rows = tables.drawn(titles, columns, tables.terminal_width())
-    sys.stdout.write(tables.bold(heading))
-    sys.stdout.write("".join(rows))
+    sys.stdout.write(tables.bold(heading) + rows)

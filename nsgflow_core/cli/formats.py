@@ -13,7 +13,7 @@ from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import inert, json_text, printable
 from nsgflow_core.cli.names import remark
 from nsgflow_core.cli.read import Found, place_of
-from nsgflow_core.cli.text import lines
+from nsgflow_core.cli.text import lines, text_of
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns, of_flows
 from nsgflow_core.model import Flow, flow_time
@@ -38,27 +38,25 @@ def write_flows(
     table_clock = clock(utc=utc, milliseconds=True)
     if output == "csv":
         sys.stdout.write(flow_csv.header())
-    csv_lines, json_rows = flow_csv.writer(knowledge), rows.rows_of(knowledge)
+    csv_lines, json_lines = flow_csv.writer(knowledge), rows.lines_of(knowledge)
     for flows in found:
         match output:
             case "json":
-                write_json_texts(json_rows(flows))
+                _write_json_lines(json_lines(flows))
             case "csv":
                 sys.stdout.write(csv_lines(flows))
             case "table":
                 flow_table.write(flows, knowledge, table_clock)
+            case _ if named:
+                sys.stdout.writelines(line + "\n" for line in _remarked(flows, knowledge))
             case _:
-                sys.stdout.write("\n".join([*_lines(flows, knowledge, named=named), ""]))
+                sys.stdout.write(text_of(flows))
 
 
-def _lines(
-    flows: Columns, knowledge: Knowledge, *, named: bool, times: Sequence[str] = ()
-) -> list[str]:
-    found = lines(flows, times)
-    if not named:
-        return found
+def _remarked(flows: Columns, knowledge: Knowledge, times: Sequence[str] = ()) -> list[str]:
+    """Lines that tell what both ends are called."""
     remarks = (printable(remark(flow, knowledge)) for flow in flows.flows())
-    return [line + said for line, said in zip(found, remarks, strict=True)]
+    return [line + said for line, said in zip(lines(flows, times), remarks, strict=True)]
 
 
 def flow_writer(
@@ -76,7 +74,7 @@ def flow_writer(
     stands behind it.
     """
     colours = coloured()
-    json_rows = rows.rows_of(knowledge)
+    json_lines = rows.lines_of(knowledge)
 
     def write(found: Sequence[Found]) -> None:
         if not found:
@@ -84,10 +82,10 @@ def flow_writer(
         flows = [flow for _, flow in found]
         shown = of_flows(flows, [place_of(log, flow.group) for log, flow in found])
         if output == "json":
-            write_json_texts(json_rows(shown))
+            _write_json_lines(json_lines(shown))
         else:
             own = [times(flow.time_ms) for flow in flows]
-            texts = _lines(shown, knowledge, named=named, times=own)
+            texts = _remarked(shown, knowledge, own) if named else lines(shown, own)
             for flow, line in zip(flows, texts, strict=True):
                 if colours:
                     line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"  # noqa: PLW2901
@@ -120,13 +118,12 @@ def write_json_lines(found: Iterable[Mapping[str, Any]]) -> None:
 
 def write_json(encoded: bytes) -> None:
     """Write one JSON value as a line of stdout; what could steer a terminal becomes an escape."""
-    write_json_texts([encoded.decode()])
+    _write_json_lines(f"{encoded.decode()}\n")
 
 
-def write_json_texts(texts: Sequence[str]) -> None:
-    """Write JSON values to stdout, one a line, as `write_json` does."""
-    written = "\n".join([*texts, ""])
-    if not written.isascii() or "\x7f" in written:
+def _write_json_lines(text: str) -> None:
+    """Write lines of JSON to stdout, as `write_json` does."""
+    if not text.isascii() or "\x7f" in text:
         encoding = sys.stdout.encoding or "utf-8"
-        written = "\n".join([*(json_text(text, encoding) for text in texts), ""])
-    sys.stdout.write(written)
+        text = "\n".join([json_text(line, encoding) for line in text.split("\n")])
+    sys.stdout.write(text)

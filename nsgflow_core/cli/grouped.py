@@ -49,11 +49,11 @@ class Asked:
         check_known(self.keys, knowledge)
 
     def groups(
-        self, found: Iterable[Found], knowledge: Knowledge
+        self, found: Iterable[Found], knowledge: Knowledge, *, scoped: bool = True
     ) -> list[tuple[denials.Key, denials.Denials]]:
-        """The flows in groups, in the order asked for."""
+        """The flows in groups, in the order asked for; see `denials.group`."""
         measured = bool(self.every) or not self.denied or self.sort in ("packets", "bytes")
-        groups = denials.group(found, self.keys, knowledge, measured=measured)
+        groups = denials.group(found, self.keys, knowledge, measured=measured, scoped=scoped)
         return groups if self.sort == "flows" else denials.in_order(groups, self.keys, self.sort)
 
     def bars(self, groups: Groups, span: Span | None, *, table: bool) -> Bars | None:
@@ -101,5 +101,5 @@ def _action(given: str, wanted: Wanted) -> str:
         return next(word for word, of in _ACTIONS.items() if of >= terms.decisions)
     action = one_of("--action", given, tuple(_ACTIONS))
     if not terms.decisions & _ACTIONS[action]:
-        raise BadInputError(f"--action {action} and the filter leave no flow")
+        raise BadInputError(f"--action {action} and the filter leave no flow: drop one of them")
     return action

@@ -39,10 +39,13 @@ def mark(
         from nsgflow_core.cli import marking
         from nsgflow_core.cli.digest_states import states_of
         from nsgflow_core.cli.times import moment
+        from nsgflow_core.errors import BadInputError
 
         now = datetime.now(UTC)
         states = states_of(os.environ)
         if text.strip():
             marking.add(states, text, moment(at, now), now)
+        elif at != "now":
+            raise BadInputError("say what was done, and not only when")
         else:
             sys.stdout.write(marking.shown(states))

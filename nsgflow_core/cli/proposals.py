@@ -130,8 +130,8 @@ def suggest(
 def _denied(one: Denials, *, known: bool) -> Denied:
     flow = one.example
     public = () if known else (
-        source for source in one.sources - one.internet
-        if addresses.address_class(source) == addresses.INTERNET
+        source for source, outside in one.sources.items()
+        if not outside and addresses.address_class(source) == addresses.INTERNET
     )  # fmt: skip
     return Denied(
         one.acl_group,

@@ -276,7 +276,7 @@ def in_order(
     Each stream says with some of its items up to which time it will bring no more. What is
     before the earliest such time of all is handed out, so no more is held than must be.
     """
-    held: list[list[_Item]] = [[] for _ in streams]
+    held: list[list[list[_Item]]] = [[] for _ in streams]  # runs in order of each stream
     reached: dict[int, int] = dict.fromkeys(range(len(streams)), -1)
     while reached:
         behind = min(reached, key=lambda number: reached[number])
@@ -285,15 +285,16 @@ def in_order(
             del reached[behind]
         else:
             items, until = some
-            held[behind] += items
-            held[behind].sort(key=time)
+            held[behind].append(sorted(items, key=time))
             reached[behind] = max(reached[behind], until)
         bound = min(reached.values(), default=_NEVER)
         ready: list[_Item] = []
-        for waiting in held:
-            settled = bisect_left(waiting, bound, key=time)
-            ready += waiting[:settled]
-            del waiting[:settled]
+        for runs in held:
+            for run in runs:
+                settled = bisect_left(run, bound, key=time)
+                ready += run[:settled]
+                del run[:settled]
+            runs[:] = filter(None, runs)
         ready.sort(key=time)
         if ready:
             yield ready

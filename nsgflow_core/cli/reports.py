@@ -138,7 +138,7 @@ def _rules(groups: Groups, most: int) -> Table:
         made: tuple[list[int], set[str], set[str]] = ([0], set(), set())
         counted, sources, destinations = rules.setdefault(key, made)
         counted[0] += denials.flows
-        sources |= denials.sources
+        sources.update(denials.sources)
         destinations.add(str(destination))
     busiest = sorted(rules.items(), key=lambda each: (-each[1][0][0], each[0]))
     rows = [

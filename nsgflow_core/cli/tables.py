@@ -9,10 +9,12 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import printable
+from nsgflow_core.logs.weave import woven
 
 _GAP = "  "
 _INDENT = "    "
@@ -47,10 +49,17 @@ def padded(text: str, width: int) -> str:
 
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table to stdout; what could steer a terminal or break a line is replaced."""
-    columns = [list(map(printable, column)) for column in zip(*rows, strict=True)]
-    heading, drawn_rows = drawn(titles, columns or [[] for _ in titles], terminal_width())
-    sys.stdout.write(bold(heading))
-    sys.stdout.writelines(drawn_rows)
+    write_columns(titles, list(zip(*rows, strict=True)) or [()] * len(titles))
+
+
+def write_columns(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
+    """Write a table as `write_table` does, by its columns."""
+    texts = [
+        column if "".join(column).isprintable() else list(map(printable, column))
+        for column in columns
+    ]
+    heading, drawn_rows = drawn(titles, texts, terminal_width())
+    sys.stdout.write(bold(heading) + drawn_rows)
 
 
 def write_text(*paragraphs: str) -> None:
@@ -68,10 +77,8 @@ def bold(heading: str) -> str:
     return "".join(f"{_BOLD}{line}{_PLAIN}\n" for line in heading.splitlines())
 
 
-def drawn(
-    titles: Sequence[str], columns: Sequence[Sequence[str]], width: int
-) -> tuple[str, Iterator[str]]:
-    """The lines of a heading, and those of each row; texts are printable. 0 is any width."""
+def drawn(titles: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> tuple[str, str]:
+    """The lines of a heading, and those of all rows; texts are printable. 0 is any width."""
     widths = [
         max(width_of(title), _widest(column)) for title, column in zip(titles, columns, strict=True)
     ]
@@ -79,10 +86,11 @@ def drawn(
     if not width or _total(widths) <= width:
         return _line(titles, widths), _plain(columns, widths)
     if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
-        return _wrapped(titles, shrunk), (_wrapped(row, shrunk) for row in rows)
+        return _wrapped(titles, shrunk), "".join(_wrapped(row, shrunk) for row in rows)
     blocks = _blocks(widths, width)
     widths = [min(wide, width - len(_INDENT)) for wide in widths]
-    return _in_blocks(titles, widths, blocks), (_in_blocks(row, widths, blocks) for row in rows)
+    lines = "".join(_in_blocks(row, widths, blocks) for row in rows)
+    return _in_blocks(titles, widths, blocks), lines
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -95,13 +103,21 @@ def _widest(column: Sequence[str]) -> int:
     return max(map(width_of, column), default=0)
 
 
-def _plain(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
-    rows = zip(*columns, strict=True)
-    if not all("".join(column).isascii() for column in columns):
-        return (_line(row, widths) for row in rows)
+def _plain(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    *others, last = columns
     # The last column needs no padding: without it few lines end in spaces.
-    template = _GAP.join([*(f"%-{width}s" for width in widths[:-1]), "%s"])
-    return (f"{(template % row).rstrip()}\n" for row in rows)
+    filled = [
+        _filled(column, width + len(_GAP)) for column, width in zip(others, widths, strict=False)
+    ]
+    drawn_rows = woven([*filled, last, "\n"], len(last))
+    if " \n" not in drawn_rows:
+        return drawn_rows
+    return "\n".join([line.rstrip() for line in drawn_rows.split("\n")])
+
+
+def _filled(column: Sequence[str], width: int) -> Sequence[str]:
+    fill = str.ljust if "".join(column).isascii() else padded
+    return list(map(fill, column, repeat(width)))
 
 
 def _line(cells: Iterable[str], widths: Iterable[int]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.logs.columns import Columns
+from nsgflow_core.logs.weave import woven
 from nsgflow_core.model import PROTOCOLS
 
 _DECISIONS = {"D": "D"} | dict.fromkeys("ABCE", "A")
@@ -16,65 +17,59 @@ _PROTOCOLS = {str(number): str(number) for number in range(256)} | {
 }
 
 
+def text_of(flows: Columns, times: Sequence[str] = ()) -> str:
+    """Flows as lines, with their ends; with these times in the place of records'."""
+    versions = flows.versions
+    if 1 not in versions:
+        return _woven(flows, times, short=False)
+    if versions == {1}:
+        return _woven(flows, times, short=True)
+    short, long = (_split(_woven(flows, times, short=short)) for short in (True, False))
+    mixed = [
+        of_v1 if place.group.record.version == 1 else of_others
+        for place, of_v1, of_others in zip(flows.places, short, long, strict=True)
+    ]
+    return "\n".join([*mixed, ""])
+
+
 def lines(flows: Columns, times: Sequence[str] = ()) -> list[str]:
-    """Flows as lines, without the ends of the lines; with these times in the place of records'."""
+    """The same lines one by one, without their ends."""
+    return _split(text_of(flows, times))
+
+
+def _split(text: str) -> list[str]:
+    return text.split("\n")[:-1]
+
+
+def _woven(flows: Columns, times: Sequence[str], *, short: bool) -> str:
+    """The lines, as version 1 has them or as the others do."""
     fronts = {
         place: printable(
-            f"{place.nsg} {place.group.rule}"
+            f"{place.nsg} {place.group.rule} "
             if times
-            else f"{place.group.record.time} {place.nsg} {place.group.rule}"
+            else f"{place.group.record.time} {place.nsg} {place.group.rule} "
         )
         for place in set(flows.places)
     }
-    found = [
-        f"{fronts[place]} {_DECISIONS[decision]} {direction} {src} {_PROTOCOLS[protocol]} "
-        f"{src_port} {dst} {dst_port} {state} "
-        f"src2dst: {sent}/{sent_bytes} dst2src: {received}/{received_bytes}"
-        for (
-            place, decision, direction, src, protocol, src_port, dst, dst_port, state, sent,
-            sent_bytes, received, received_bytes,
-        ) in zip(
-            flows.places,
-            flows.decision,
-            flows.direction_code,
-            flows.src,
-            flows.protocol_code,
-            flows.src_port,
-            flows.dst,
-            flows.dst_port,
-            flows.states()[0],
-            flows.packets_sent,
-            flows.bytes_sent,
-            flows.packets_received,
-            flows.bytes_received,
-            strict=True,
-        )
-    ]  # fmt: skip
-    if 1 not in flows.versions:
-        return _at(times, found)
-    short = [
-        f"{fronts[place]} {_DECISIONS[decision]} {direction} {src} {src_port} {dst} {dst_port}"
-        for place, decision, direction, src, src_port, dst, dst_port in zip(
-            flows.places,
-            flows.decision,
-            flows.direction_code,
-            flows.src,
-            flows.src_port,
-            flows.dst,
-            flows.dst_port,
-            strict=True,
-        )
-    ]
-    mixed = [
-        of_v1 if place.group.record.version == 1 else of_others
-        for place, of_v1, of_others in zip(flows.places, short, found, strict=True)
-    ]
-    return _at(times, mixed)
-
-
-def _at(times: Sequence[str], found: list[str]) -> list[str]:
-    """Lines with times before them, where there are any."""
-    return [f"{time} {line}" for time, line in zip(times, found, strict=True)] if times else found
+    protocols = [_PROTOCOLS[code] for code in flows.protocol_code]
+    counters = (
+        " ", flows.states()[0], " src2dst: ", flows.packets_sent, "/", flows.bytes_sent,
+        " dst2src: ", flows.packets_received, "/", flows.bytes_received,
+    )  # fmt: skip
+    pieces = (
+        *((times, " ") if times else ()),
+        [fronts[place] for place in flows.places],
+        [_DECISIONS[decision] for decision in flows.decision],
+        " ", flows.direction_code,
+        " ", flows.src,
+        *(() if short else (" ", protocols)),
+        " ", flows.src_port,
+        " ", flows.dst,
+        " ", flows.dst_port,
+        *(() if short else counters),
+        "\n",
+    )  # fmt: skip
+    return woven(pieces, len(flows.texts))
 
 
 class Totals:

@@ -16,8 +16,8 @@ from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import StateTable, etag_of, hour_of
 from nsgflow_core.delivery.swept import SWEEP, SweepState, sweep_state
 from nsgflow_core.digests.ledger import Ledger, decode, encode
-from nsgflow_core.digests.memory import Marks, Row, Watched
 from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks, Row, Watched
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.logs.path import hour_name, log_name, parse_path, resource_prefix
 from nsgflow_core.model import BlobRef
@@ -104,9 +104,10 @@ class Ledgers:
                 watched.append(Watched(hour, entity["Until"], etag_of(entity)))
         states = [swept.get(name, SweepState()) for name in self._connections]
         self._away = frozenset(place for state in states for place in state.away)
-        since = min((at.completed.timestamp() if at.completed else 0.0 for at in states), default=0)
+        since = min((_seconds(at.completed) for at in states), default=0.0)
+        first = max((_seconds(at.first) for at in states), default=0.0)
         left = frozenset(hour for state in states for hour in state.left)
-        return Marks(tuple(watched), Swept(since, left))
+        return Marks(tuple(watched), Swept(since, left, first))
 
     def unwatch(self, watched: Watched) -> None:
         """Take away the mark of an hour, unless it was renewed."""
@@ -122,6 +123,10 @@ def ledgers_of(entity: Mapping[str, Any]) -> dict[str, Ledger]:
     """The ledgers in a checkpoint's row, by sink; what cannot be read is counted anew."""
     found = {sink: _ledger(entity.get(column)) for sink, column in _COLUMNS.items()}
     return {sink: ledger for sink, ledger in found.items() if ledger is not None}
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment is not None else 0.0
 
 
 def _ledger(text: Any) -> Ledger | None:

@@ -31,9 +31,10 @@ class Places:
         known = self._away.get(place)
         return place in self._failed or (known is not None and known.not_before > self._now)
 
-    def away(self) -> set[Place]:
-        """The places that are left alone."""
-        return {place for place in {*self._away, *self._failed} if self.closed(place)}
+    def left(self, *, complete: bool) -> set[Place]:
+        """The places of which something may not have been looked at, in a sweep that is over."""
+        known = {*self._away, *self._failed}
+        return {place for place in known if self.closed(place) or not complete}
 
     def since(self, place: Place) -> datetime | None:
         """The first hour that was missed at a place that can be looked at, if any was."""

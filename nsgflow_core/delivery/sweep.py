@@ -129,7 +129,8 @@ class _Task:
 class _Sweep:
     """One sweep of one account.
 
-    `first` is the first hour that is listed at all places. `unlisted` are the hours that must be
+    `first` is the first hour that is listed at all places, and `vouched` the first that any sweep
+    was. `unlisted` are the hours that must be
     listed again, `open` those with pending checkpoints.
     """
 
@@ -151,6 +152,7 @@ class _Sweep:
         away = checkpoints.away(account.connection)
         self._places = Places(away, window.now.timestamp())
         self._first = window.now
+        self._vouched: datetime | None = None
         self._unlisted: set[datetime] = set()
         self._open: set[datetime] = set()
         self._walks: dict[Place, Walk] = {}
@@ -168,6 +170,7 @@ class _Sweep:
         kept = {hour for hour in asked if hour > window.oldest and possible(hour, window.now)}
         listed = {*hours_to_list(state, window), *(at for at in kept if asked[at].listing)}
         self._first = min(listed)
+        self._vouched = state.first if state.completed is not None else self._first
         roots = [(root, self._places.since(_place(*root))) for root in self._roots()]
         missed = self._missed(min((since for _, since in roots if since), default=None))
         hours = sorted({*listed, *kept, *missed}, reverse=True)
@@ -327,7 +330,8 @@ class _Sweep:
             table.keep_open(name, hour)
         for away, still in self._places.changes(self._first, complete=complete):
             (table.put_away if still else table.back)(name, away)
-        table.write_sweep(name, behind(window.now, unlisted, self._places.away()))
+        places = self._places.left(complete=complete)
+        table.write_sweep(name, behind(window.now, unlisted, places, self._vouched))
         for hour in sorted(set(asked) - unlisted):
             table.answered(name, asked[hour], still_open=hour in still_open)
 

@@ -21,24 +21,31 @@ class SweepState(msgspec.Struct, frozen=True, omit_defaults=True):
     """When the last completed sweep of a connection began; None before the first.
 
     All that was written until then was delivered or is marked as pending, but for the hours in
-    `left`, of which the newest are kept, and the places in `away`.
+    `left`, of which the newest are kept, the places in `away`, and the hours before `first`: the
+    very first sweep has no past.
     """
 
     completed: datetime | None = None
     left: tuple[datetime, ...] = ()
     away: tuple[Place, ...] = ()
+    first: datetime | None = None
 
 
 _STATE = msgspec.json.Decoder(SweepState)
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
-def behind(completed: datetime, left: Iterable[datetime], away: Iterable[Place]) -> SweepState:
+def behind(
+    completed: datetime,
+    left: Iterable[datetime] = (),
+    away: Iterable[Place] = (),
+    first: datetime | None = None,
+) -> SweepState:
     """What a sweep leaves that began at a time."""
     places = sorted(set(away))
     if len(places) > _MOST_AWAY:
         places = sorted({(container, "") for container, _ in places})
-    return SweepState(completed, tuple(sorted(left)[-_MOST_LEFT:]), tuple(places))
+    return SweepState(completed, tuple(sorted(left)[-_MOST_LEFT:]), tuple(places), first)
 
 
 def sweep_state(entity: Mapping[str, Any]) -> SweepState:

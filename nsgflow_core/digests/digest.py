@@ -34,7 +34,7 @@ MAX_SHOWN = 25
 _MAX_TOLD = 20_000
 _LOOK_SECONDS = 120.0
 """How often, at most, all rows are read, and not only those in which something was counted."""
-_LONGEST_LOOK = 1800.0
+_LONGEST_LOOK = 600.0
 _RECENT = 4 * 3600.0
 _LONGEST_WAIT = 600.0
 _SHORT_WAIT = 5.0

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.ledger import Seen, read_to, unseen
-from nsgflow_core.digests.memory import Ledgers, Marks, State, Watched
+from nsgflow_core.digests.memory import Ledgers, State
 from nsgflow_core.digests.reach import Reach, WentOn, hours_behind, unknown
+from nsgflow_core.digests.rows import Marks, Watched
 from nsgflow_core.digests.waiting import Waiting
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs.path import hour_name, hour_named

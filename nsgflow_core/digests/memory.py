@@ -7,10 +7,10 @@ from typing import Protocol
 import msgspec
 
 from nsgflow_core.digests.groups import Tally
-from nsgflow_core.digests.ledger import Ledger, Seen
+from nsgflow_core.digests.ledger import Seen
 from nsgflow_core.digests.life import Life
 from nsgflow_core.digests.message import Digest
-from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks, Row, Watched
 from nsgflow_core.digests.silences import Held, Silence
 from nsgflow_core.errors import NsgflowError
 
@@ -65,35 +65,6 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.pending is None or self.shown < 0:
             return self.pending
         return self.pending.cut(self.shown)
-
-
-class Watched(msgspec.Struct, frozen=True):
-    """An hour that digests look at until a time in seconds since the epoch."""
-
-    hour: datetime
-    until: float
-    etag: str
-
-
-class Marks(msgspec.Struct, frozen=True):
-    """What others left for the digests: hours to look at, and what sweeps have seen to."""
-
-    watched: tuple[Watched, ...] = ()
-    swept: Swept = Swept()
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One blob: the beginning of its row's key, and what was counted in it.
-
-    Where all rows of an hour were asked for, it has the name of its log, how far that was read, in
-    milliseconds, and whether it is `whole`: nothing is known to be left in it.
-    """
-
-    key: str
-    ledger: Ledger | None
-    log: str = ""
-    read_to: int = 0
-    whole: bool = False
 
 
 class StateStore(Protocol):

@@ -22,12 +22,13 @@ WentOn = Callable[[str, int, int], bool]
 class Swept(msgspec.Struct, frozen=True):
     """What the last completed sweeps of all connections have seen to.
 
-    All that was written until `since`, in seconds since the epoch, was delivered or is marked in
-    its row, but for the hours in `left`.
+    All that was written until `since` was delivered or is marked in its row, but for the hours in
+    `left`, and those before `first`; both in seconds since the epoch.
     """
 
     since: float = 0.0
     left: frozenset[datetime] = frozenset()
+    first: float = 0.0
 
 
 def unknown(_log: str, _last: int, _until: int) -> bool:
@@ -40,6 +41,7 @@ class Reach:
 
     def __init__(self, swept: Swept) -> None:
         self._since = swept.since
+        self._first = swept.first / 3600
         self._left = {_index(hour) for hour in swept.left}
         self._hours: dict[int, dict[str, tuple[int, bool]]] = {}
 
@@ -66,7 +68,7 @@ class Reach:
         """Whether nothing of a log in an hour can be left; it may have had nothing at all."""
         rows = self._hours.get(hour)
         turned = self._since >= (hour + 1) * 3600 + _TURN_SECONDS
-        if rows is None or not turned or hour in self._left:
+        if rows is None or not turned or hour in self._left or hour < self._first:
             return False
         return rows.get(log, (0, True))[1]
 

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from socket import AF_INET, inet_pton
 
@@ -131,18 +131,27 @@ def address_class(address: str) -> str:
     return _V4_CLASSES[bisect_right(_V4_PACKED, inet_pton(AF_INET, address)) - 1]
 
 
-_OF_WHOLE_BLOCKS = {
-    str(first): _V4_CLASSES[bisect_right(_V4_STARTS, first << 24) - 1]
-    for first in range(256)
-    if not any(first << 24 < start < (first + 1) << 24 for start in _V4_STARTS)
-}
-"""Classes of the /8 blocks that are of one class, by their first octets."""
+_BEGINNING = 4
+
+
+@cache
+def _classes_by_beginning() -> dict[str, str]:
+    """Classes of the /8 blocks that are of one class, by what their addresses begin with.
+
+    That is the first octet with its dot, which no IPv6 address has, and what follows.
+    """
+    return {
+        f"{first}.{rest}"[:_BEGINNING]: _V4_CLASSES[bisect_right(_V4_STARTS, first << 24) - 1]
+        for first in range(256)
+        if not any(first << 24 < start < (first + 1) << 24 for start in _V4_STARTS)
+        for rest in (*(f"{second}." for second in range(10)), *range(10, 100))
+    }
 
 
 def address_classes(found: Iterable[str]) -> list[str]:
     """The class of each of many canonical addresses; most are told by their first octet."""
-    whole = _OF_WHOLE_BLOCKS.get
-    return [whole(text.split(".", 1)[0]) or address_class(text) for text in found]
+    known = _classes_by_beginning().get
+    return [known(text[:_BEGINNING]) or address_class(text) for text in found]
 
 
 def within(address: str, network: IPv4Network | IPv6Network) -> bool:
@@ -151,6 +160,17 @@ def within(address: str, network: IPv4Network | IPv6Network) -> bool:
     return version == network.version and int(network.network_address) <= number <= int(
         network.broadcast_address
     )
+
+
+def cidrs(text: str) -> str:
+    """A range such as `10.4.0.0-10.4.0.9` as networks with commas between; "" if it is none."""
+    first, hyphen, last = text.partition("-")
+    try:
+        ends = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+        networks = list(ipaddress.summarize_address_range(*ends))
+    except (TypeError, ValueError):
+        return ""
+    return ",".join(map(str, networks)) if hyphen else ""
 
 
 @cache_short(4096, 32)

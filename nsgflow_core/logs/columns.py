@@ -38,9 +38,6 @@ _NUMBER_FIELDS = (
 _DOTS = 6
 """In a tuple of two IPv4 addresses."""
 
-Text = str | int
-"""A number as written, or read; "" where there is none."""
-
 
 class Place(msgspec.Struct, eq=False, gc=False):
     """What the tuples of one list share: the log that they stand in, and their group.
@@ -60,7 +57,8 @@ Placed = tuple[int, Place, int, str]
 class Columns(msgspec.Struct, gc=False):
     """Flows in the order in which they are shown; the fields of `Flow`, a list of each.
 
-    `times` are in milliseconds. Addresses are canonical; numbers are text that needs no change.
+    `times` are in milliseconds. Addresses are canonical; ports and counters are text that needs no
+    change, "" where there is none.
     """
 
     places: Sequence[Place]
@@ -73,12 +71,12 @@ class Columns(msgspec.Struct, gc=False):
     direction_code: Sequence[str]
     decision: Sequence[str]
     detail: Sequence[str]
-    src_port: Sequence[Text]
-    dst_port: Sequence[Text]
-    packets_sent: Sequence[Text]
-    bytes_sent: Sequence[Text]
-    packets_received: Sequence[Text]
-    bytes_received: Sequence[Text]
+    src_port: Sequence[str]
+    dst_port: Sequence[str]
+    packets_sent: Sequence[str]
+    bytes_sent: Sequence[str]
+    packets_received: Sequence[str]
+    bytes_received: Sequence[str]
 
     @property
     def versions(self) -> set[int]:
@@ -163,7 +161,7 @@ def of_flows(flows: Sequence[Flow], places: Sequence[Place]) -> Columns:
     """Flows that are read already, as columns."""
     texts = (list(map(attrgetter(name), flows)) for name in _TEXT_FIELDS)
     numbers = (
-        ["" if number is None else number for number in map(attrgetter(name), flows)]
+        ["" if number is None else str(number) for number in map(attrgetter(name), flows)]
         for name in _NUMBER_FIELDS
     )
     return _Read(

@@ -18,7 +18,8 @@ from nsgflow_core.caches import cache_short
 from nsgflow_core.estate import enrich
 from nsgflow_core.estate.addresses import address_classes
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.logs.columns import Columns, Place, Text, of_flows
+from nsgflow_core.logs.columns import Columns, Place, of_flows
+from nsgflow_core.logs.weave import woven
 from nsgflow_core.model import (
     MILLISECONDS,
     NOWHERE,
@@ -26,6 +27,7 @@ from nsgflow_core.model import (
     BlobRef,
     Flow,
     Group,
+    flow_time,
     second_of,
 )
 
@@ -35,6 +37,8 @@ MAX_FIELD = 64 * 1024
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
 CUT = "…[cut]"
 _TOGETHER = 512
+_ALIKE = 8
+"""So many flows of one time make it cheaper to look for it."""
 _Outcome = tuple[str, str, str, str, str]
 """Decision, direction, protocol as written, state and encryption."""
 _SHARED = frozenset(
@@ -153,13 +157,23 @@ def rows_of(
     Columns in `omit` are left out; leaving out those that differ from flow to flow costs time.
     """
     single = omit - _SHARED
-    shared = omit & _SHARED
+    lines = lines_of(knowledge, omit & _SHARED)
 
     def encode(flows: Columns) -> list[str]:
-        made = _encoded(parts_of(flows, knowledge), shared)
+        made = lines(flows).split("\n")[:-1]  # JSON has the ends of lines as escapes
         return [_without(row, single) for row in made] if single else made
 
     return encode
+
+
+def lines_of(
+    knowledge: Knowledge = NOTHING, omit: frozenset[str] = frozenset()
+) -> Callable[[Columns], str]:
+    """A function that encodes flows as lines of JSON, a row each, without shared columns in `omit`.
+
+    It is the cheaper way for whoever needs no row alone.
+    """
+    return lambda flows: _encoded(parts_of(flows, knowledge), omit)
 
 
 def _without(row: str, omit: frozenset[str]) -> str:
@@ -179,7 +193,7 @@ class Shared(msgspec.Struct, eq=False, frozen=True):
 class Parts(msgspec.Struct, frozen=True):
     """Rows taken apart: columns of their own, and what their places, outcomes and ends tell."""
 
-    own: Mapping[str, Sequence[Text]]
+    own: Mapping[str, Sequence[str]]
     places: Shared
     outcomes: Shared
     ends: Shared
@@ -188,11 +202,10 @@ class Parts(msgspec.Struct, frozen=True):
 def parts_of(flows: Columns, knowledge: Knowledge) -> Parts:
     """What stands in the rows of flows."""
     places = set(flows.places)
-    outcomes = list(
-        zip(flows.decision, flows.direction_code, flows.protocol_code, *flows.states(), strict=True)
-    )
-    kinds = set(outcomes)
-    services = {kind: _services(kind[2]) for kind in kinds}
+    columns = (flows.decision, flows.direction_code, flows.protocol_code, *flows.states())
+    numbers: dict[_Outcome, int] = {}  # a tuple is hashed anew at every look-up
+    outcomes = [numbers.setdefault(outcome, len(numbers)) for outcome in zip(*columns, strict=True)]
+    services = [_services(outcome[2]) for outcome in numbers]
     when = times_of(flows)
     return Parts(
         {
@@ -204,8 +217,8 @@ def parts_of(flows: Columns, knowledge: Knowledge) -> Parts:
             "SrcPort": flows.src_port,
             "DestPort": flows.dst_port,
             "L7Protocol": [
-                services[kind].get(port, "")
-                for kind, port in zip(outcomes, flows.dst_port, strict=True)
+                services[number].get(port, "")
+                for number, port in zip(outcomes, flows.dst_port, strict=True)
             ],
             "PacketsSrcToDest": flows.packets_sent,
             "BytesSrcToDest": flows.bytes_sent,
@@ -215,7 +228,9 @@ def parts_of(flows: Columns, knowledge: Knowledge) -> Parts:
         Shared(
             flows.places, {place: _cut(_group_columns(place.ref, place.group)) for place in places}
         ),
-        Shared(outcomes, {kind: _cut(_outcome_columns(kind)) for kind in kinds}),
+        Shared(
+            outcomes, {number: _cut(_outcome_columns(kind)) for kind, number in numbers.items()}
+        ),
         _ends(flows, knowledge),
     )
 
@@ -248,57 +263,52 @@ def _flow_ids(flows: Columns, hashed: Mapping[Place, _Hashed]) -> list[str]:
 
 def times_of(flows: Columns) -> list[str]:
     """The time of each flow as ISO 8601 in UTC, to the millisecond."""
-    seconds = [time // 1000 for time in flows.times]
+    times = flows.times
+    different = set(times)
+    if len(different) < len(times) // _ALIKE:  # NSG flow logs have whole seconds
+        written = {time: flow_time(time) for time in different}
+        return [written[time] for time in times]
+    seconds = [time // 1000 for time in times]
     texts = {second: second_of(second) for second in set(seconds)}
     return [
         texts[second] + MILLISECONDS[time % 1000]
-        for second, time in zip(seconds, flows.times, strict=True)
+        for second, time in zip(seconds, times, strict=True)
     ]
 
 
-def _encoded(parts: Parts, omit: frozenset[str]) -> list[str]:
+def _encoded(parts: Parts, omit: frozenset[str]) -> str:
     own = parts.own
     places, outcomes, ends = (
         [texts[key] for key in of.keys]
         for of in (parts.places, parts.outcomes, parts.ends)
         for texts in [{key: _fields(cells, omit) for key, cells in of.cells.items()}]
     )
-    return [
-        f'{{"TimeGenerated":"{when}","FlowTime":"{when}","FlowId":"{flow_id}",'
-        f'"SrcIp":"{src}","DestIp":"{dst}","SrcPort":{src_port},"DestPort":{dst_port},'
-        f'"L7Protocol":"{service}","PacketsSrcToDest":{sent},"BytesSrcToDest":{sent_bytes},'
-        f'"PacketsDestToSrc":{received},"BytesDestToSrc":{received_bytes}'
-        f"{of_ends}{outcome}{place}}}"
-        for (
-            when, flow_id, src, dst, src_port, dst_port, service, sent, sent_bytes, received,
-            received_bytes, of_ends, outcome, place,
-        ) in zip(
-            own["FlowTime"],
-            own["FlowId"],
-            own["SrcIp"],
-            own["DestIp"],
-            *map(_nulls, (own["SrcPort"], own["DestPort"])),
-            own["L7Protocol"],
-            *map(_nulls, (own["PacketsSrcToDest"], own["BytesSrcToDest"])),
-            *map(_nulls, (own["PacketsDestToSrc"], own["BytesDestToSrc"])),
-            ends,
-            outcomes,
-            places,
-            strict=True,
-        )
-    ]  # fmt: skip
+    pieces = (
+        '{"TimeGenerated":"', own["TimeGenerated"],
+        '","FlowTime":"', own["FlowTime"],
+        '","FlowId":"', own["FlowId"],
+        '","SrcIp":"', own["SrcIp"],
+        '","DestIp":"', own["DestIp"],
+        '","SrcPort":', _nulls(own["SrcPort"]),
+        ',"DestPort":', _nulls(own["DestPort"]),
+        ',"L7Protocol":"', own["L7Protocol"],
+        '","PacketsSrcToDest":', _nulls(own["PacketsSrcToDest"]),
+        ',"BytesSrcToDest":', _nulls(own["BytesSrcToDest"]),
+        ',"PacketsDestToSrc":', _nulls(own["PacketsDestToSrc"]),
+        ',"BytesDestToSrc":', _nulls(own["BytesDestToSrc"]),
+        ends, outcomes, places, "}\n",
+    )  # fmt: skip
+    return woven(pieces, len(places))
 
 
 @cache
-def _services(protocol_code: str) -> Mapping[Text, str]:
-    """The service names of a protocol's ports, as numbers and as texts."""
-    found: dict[Text, str] = {}
-    for port, name in enrich.service_names(PROTOCOLS.get(protocol_code, protocol_code)).items():
-        found[port] = found[str(port)] = name
-    return found
+def _services(protocol_code: str) -> Mapping[str, str]:
+    """The service names of a protocol's ports, which are texts."""
+    names = enrich.service_names(PROTOCOLS.get(protocol_code, protocol_code))
+    return {str(port): name for port, name in names.items()}
 
 
-def _nulls(numbers: Sequence[Text]) -> Sequence[Text]:
+def _nulls(numbers: Sequence[str]) -> Sequence[str]:
     """Numbers as JSON has them."""
     return ["null" if number == "" else number for number in numbers] if "" in numbers else numbers
 

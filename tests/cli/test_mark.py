@@ -62,6 +62,7 @@ def test_marks_are_kept_and_shown(store: Store, container: ContainerClient) -> N
         ("x --at 2999-01-01", "2999-01-01T00:00:00Z is still to come"),
         ("x --at 20d", "is longer ago than marks are kept (14 days)"),
         ("x --at soon", "'soon' is no time"),
+        ("'' --at 5m", "say what was done, and not only when"),
     ],
 )
 def test_marks_that_cannot_be(

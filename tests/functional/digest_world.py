@@ -13,9 +13,10 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.digests import ledger as ledgers
 from nsgflow_core.digests.digest import DigestReport, Digests
-from nsgflow_core.digests.memory import Marks, Row, State, StateChangedError, Watched
+from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks, Row, Watched
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.path import log_name, parse_path

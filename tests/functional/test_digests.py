@@ -11,8 +11,9 @@ import pytest
 
 from nsgflow_core.digests import digest as digest_module
 from nsgflow_core.digests.groups import Tally
-from nsgflow_core.digests.memory import Row, State
+from nsgflow_core.digests.memory import State
 from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.rows import Row
 from nsgflow_core.digests.silences import Silence
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from tests.functional.digest_world import (

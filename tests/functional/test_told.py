@@ -18,12 +18,12 @@ from devtools.resource_manager import RESOURCE, ResourceManager, resource_manage
 from devtools.tls import Certificate, make_certificate
 from nsgflow_core import storage
 from nsgflow_core.delivery.history import history
-from nsgflow_core.delivery.telling import digests_of, link_to
+from nsgflow_core.delivery.telling import digests_of, link_to, look_of
 from nsgflow_core.digests.digest import Digests
 from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.life import Life
-from nsgflow_core.digests.memory import Marks, Row
 from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.rows import Marks, Row
 from nsgflow_core.digests.state import blob_name
 from nsgflow_core.estate.arm import Cloud
 from nsgflow_core.estate.inventory import Inventory
@@ -46,6 +46,8 @@ class Empty:
     """A container without a blob, and what was asked of it."""
 
     asked: list[str] = field(default_factory=list)
+    account_name: str = "host"
+    container_name: str = "nsgflow-state"
 
     def download_blob(self, name: str, **_: Any) -> Any:
         """There is none."""
@@ -111,6 +113,24 @@ def test_each_webhook_has_a_state_of_its_own() -> None:
         at.run()
         assert set(state.asked) == {blob_name(name)}
         state.asked.clear()
+
+
+def test_each_webhook_ends_what_it_began_and_says_what_to_read() -> None:
+    """Incidents of its own, the accounts of the logs, and the inventory where there is one."""
+    found = digests(Empty())
+    assert {at.scope for at in found.values()} == {
+        "host/nsgflow-state/webhook",
+        "host/nsgflow-state/webhook_2",
+    }
+    assert {at.look for at in found.values()} == {("devstoreaccount1",)}
+    known = digests(Empty(), NSGFLOW_INVENTORY="resourcegraph")
+    assert {at.look for at in known.values()} == {("devstoreaccount1", "--inventory")}
+    many = {
+        f"Logs{number}": f"DefaultEndpointsProtocol=https;AccountName=logs{number};AccountKey=eA=="
+        for number in range(4)
+    }
+    some = settings(NSGFLOW_CONNECTIONS=",".join(many), NSGFLOW_WEBHOOK_FORMAT="slack", **many)
+    assert look_of(some) == (), "of four accounts nobody wants to type one"
 
 
 def test_each_webhook_is_posted_to_in_its_form() -> None:

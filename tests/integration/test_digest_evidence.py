@@ -13,8 +13,8 @@ from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.ledgers import Ledgers
 from nsgflow_core.delivery.swept import behind
-from nsgflow_core.digests.memory import Marks
 from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks
 from nsgflow_core.logs.path import log_name, parse_path, resource_prefix
 from nsgflow_core.model import BlobRef, Storage
 from nsgflow_core.storage import table

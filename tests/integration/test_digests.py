@@ -234,6 +234,50 @@ def test_a_fault_is_told_as_new_and_as_over(deployment: Deployment, receiver: Ch
         assert f"began {begun:%Y-%m-%d}" in text([end])
 
 
+@pytest.mark.parametrize("swept", [True, False])
+def test_an_app_that_catches_up_says_of_nothing_too_early_that_it_is_over(
+    deployment: Deployment, slack: Chat, swept: bool
+) -> None:
+    """Its newest hour is read first, and says nothing of those between."""
+    nic = Nic(mac="000D3A000001", ip="10.5.0.1", nsg="NSG-1")
+    logs: dict[int, BlobWriter] = {}
+
+    def write(hour: int, minute: int, denied: float) -> None:
+        at = HOUR + timedelta(hours=hour, minutes=minute)
+        logs.setdefault(hour, deployment.nsg_log(nic, HOUR + timedelta(hours=hour)))
+        rng = random.Random(1)  # the same flows each time
+        logs[hour].append(random_record(nic, at, rng, tuples=4, denied_share=denied).data)
+
+    write(0, 29, 1)
+    service = deployment.service()
+    deliver(service, logs[0])
+    service.digest("webhook")
+    assert len(slack.messages) == 1
+    if swept:
+        service.sweep()
+    write(0, 50, 1)
+    write(1, 30, 1)
+    write(3, 20, 0)
+    deployment.clock.move(hours=2, minutes=55)
+    service = deployment.service()
+    deliver(service, logs[3])
+    service.digest("webhook")
+    assert len(slack.messages) == 1, "there may be anything between"
+
+    service.sweep()
+    for _ in range(4):
+        deployment.clock.move(minutes=5)
+        service.sweep()
+    said = text(slack.messages)
+    assert said.count("New: ") == len(slack.messages[0]["blocks"]) - 2
+    if not swept:
+        assert "Over: " not in said, "the very first sweep looks at no hour so old"
+        return
+    assert said.count("Over: ") == said.count("New: ")
+    told = sum(int(at) for at in re.findall(r"([0-9]+) flows? in all", said.partition("Over:")[2]))
+    assert told == deployment.denied(*logs.values()).total()
+
+
 def test_a_silence_holds_and_says_what_it_held_back(deployment: Deployment, receiver: Chat) -> None:
     """For workers that ran before it was made, until it is ended; and then what it was."""
     host = storage.blob_service(from_env(deployment.environment).host_storage)

@@ -21,9 +21,10 @@ from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
 from nsgflow_core.digests.hours import watch_from
 from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.digests.life import LOST_SECONDS, Life
-from nsgflow_core.digests.memory import Marks, Row, State, StateChangedError, Watched
+from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks, Row, Watched
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.silences import Silence, active
 from nsgflow_core.errors import RefusedError, TransientError

@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nsgflow_core.estate import addresses
@@ -148,3 +148,10 @@ def test_value_tells_versions_apart() -> None:
     assert addresses.value("0.0.0.1") == (4, 1)
     assert addresses.value("::1") == (6, 1)
     assert addresses.value("10.0.0.1") == (4, 167772161)
+
+
+@given(st.lists(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str), max_size=20))
+@example(["2001:db8::1", "100::1", "9.9.9.9", "9.99.0.0", "9.100.0.0", "100.64.0.1", "10.0.0.1"])
+def test_classes_of_many_are_those_of_each(found: list[str]) -> None:
+    """A short cut by the first octet takes no IPv6 address for one of IPv4."""
+    assert addresses.address_classes(found) == [addresses.address_class(one) for one in found]

@@ -1,10 +1,13 @@
 """Columns of tuples hold what flows read one by one hold."""
 
+import csv
+import io
 import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,12 +15,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.distinct import distinct_log
-from nsgflow_core.cli.text import lines
+from nsgflow_core.cli import flow_csv
+from nsgflow_core.cli.text import lines, text_of
 from nsgflow_core.logs import columns, flows
 from nsgflow_core.logs.columns import Place, Placed
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.tuples import TupleList, read_lists
-from nsgflow_core.model import Bad, BlobRef, Flow, Group, Record
+from nsgflow_core.model import Bad, BlobRef, Flow, Group, Record, flow_time
 from nsgflow_core.sinks import rows
 
 REF = BlobRef("account", "container", "path")
@@ -115,6 +119,61 @@ def test_rows_and_lines_are_those_of_flows(version: Any) -> None:
     assert [row["FlowId"] for row in map(decoded, rows.rows_of()(made))] == [
         rows.flow_id(REF, flow) for flow in ordered
     ]
+
+
+def line(found: Flow, place: Place) -> str:
+    """A line as the head of `text` describes it, of one flow alone."""
+    record, group = place.group.record, place.group
+    protocol = {"TCP": "tcp", "UDP": "udp", "ICMP": "icmp"}.get(found.protocol, found.protocol)
+    sent, sent_bytes, received, received_bytes = (
+        "" if counter is None else counter for counter in found.counters
+    )
+    words: list[object] = [record.time, place.nsg, group.rule, "D" if found.denied else "A"]
+    words += [found.direction_code, found.src, protocol, found.src_port, found.dst, found.dst_port]
+    words += [found.state, f"src2dst: {sent}/{sent_bytes}", f"dst2src: {received}/{received_bytes}"]
+    if record.version == 1:
+        words = [*words[:6], *words[7:10]]
+    return " ".join("" if word is None else str(word) for word in words)
+
+
+def row(found: Flow, place: Place) -> list[str]:
+    """Some cells of a flow's row as CSV, and their order, of one flow alone."""
+    numbers = (found.src_port, found.dst_port, *found.counters)
+    texts = ["" if number is None else str(number) for number in numbers]
+    return [flow_time(found.time_ms), rows.flow_id(place.ref, found), found.src, found.dst, *texts]
+
+
+CELLS = (
+    *("FlowTime", "FlowId", "SrcIp", "DestIp", "SrcPort", "DestPort"),
+    *("PacketsSrcToDest", "BytesSrcToDest", "PacketsDestToSrc", "BytesDestToSrc"),
+)
+
+
+@given(lists(), st.randoms())
+@settings(deadline=None)
+@example([TupleList(PLACES[v].group, (0, 1), (GOOD[v], GOOD[v])) for v in (1, 2, 4)], Random(1))
+def test_each_flow_is_written_as_it_would_be_alone(found: list[TupleList], rng: Random) -> None:
+    """Lines, CSV and JSON of flows of all versions, in any order."""
+    items = placed(found, [])
+    rng.shuffle(items)
+    if not items:
+        return
+    made = columns.read(items, lambda _, __: None)
+    if not made.texts:
+        return
+    alone = list(zip(made.flows(), made.places, strict=True))
+
+    assert lines(made) == [line(flow, place) for flow, place in alone]
+    assert text_of(made) == "".join(f"{line(flow, place)}\n" for flow, place in alone)
+    text = flow_csv.header() + flow_csv.writer()(made)
+    shown = list(csv.DictReader(io.StringIO(text)))
+    assert [[one[name] for name in CELLS] for one in shown] == [row(*one) for one in alone]
+    encoded = [json.loads(one) for one in rows.lines_of()(made).split("\n")[:-1]]
+    assert [[one[name] for name in CELLS[4:]] for one in encoded] == [
+        [flow.src_port, flow.dst_port, *flow.counters] for flow, _ in alone
+    ]
+    for one, as_csv in zip(encoded, shown, strict=True):
+        assert {key: "" if value is None else str(value) for key, value in one.items()} == as_csv
 
 
 def decoded(row: str) -> dict[str, Any]:

@@ -125,6 +125,11 @@ def test_over_an_hours_end_what_is_missing_is_asked_for() -> None:
     reach.add(hour(11), {"a": (ms(11, 50), True)})
     reach.add(hour(12), {"a": (ms(12, 19), True)})
     assert not reach.went_on("a", ms(8, 45), ms(9, 15))
+    young = Reach(Swept(ms(12, 20) / 1000, first=ms(9, 0) / 1000))
+    for at in (8, 9, 10):
+        young.add(hour(at), {"a": (ms(at, 59), True)})
+    assert not young.went_on("a", ms(8, 45), ms(9, 15)), "no sweep looked at that hour"
+    assert young.went_on("a", ms(9, 45), ms(10, 15))
     asked = hours_behind([{"a": ms(8, 45), "": ms(3, 0)}], reach.went_on, 1800, hour(11))
     assert asked == {hour(8), hour(9)}
     reach.add(hour(8), {"a": (ms(8, 59), True)})

@@ -1,7 +1,10 @@
 """The settings of digests."""
 
 import base64
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +165,35 @@ def test_recipes_do_what_they_say() -> None:
     assert passing("nsg=web,shop-*") == [True, True]
     assert passing("port=22,443") == [True, True]
     assert passing("nsg=shop-*") == [False, False]
+
+
+@pytest.mark.parametrize(("form", "loaded"), [("cloudevents", False), ("slack", True)])
+def test_who_does_not_send_digests_does_not_load_them(form: str, loaded: bool) -> None:
+    """What counts in ledgers is all that a delivery knows of them."""
+    script = (
+        "import os, sys, function_app; from nsgflow_core.config import from_env;"
+        "from nsgflow_core.service import Service;"
+        "Service(from_env(os.environ));"
+        "name = 'nsgflow_core.digests.';"
+        "print(*sorted(at.removeprefix(name) for at in sys.modules if at.startswith(name)))"
+    )
+    environ = {
+        "PATH": os.environ["PATH"],
+        "FlowLogs": "UseDevelopmentStorage=true",
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "NSGFLOW_WEBHOOK_URL": "https://hooks.example.com/x",
+        "NSGFLOW_WEBHOOK_FORMAT": form,
+    }
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environ,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = set(done.stdout.split())
+    assert {"ledger", "groups"} < found
+    told = {"digest", "life", "message", "state", "silences", "wording", "slack"}
+    assert found & told == (told if loaded else set())

@@ -11,8 +11,8 @@ from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.ledgers import Ledgers, columns_of, ledgers_of
 from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.digests.ledger import Ledger, encode
-from nsgflow_core.digests.memory import Marks, Row, Watched
 from nsgflow_core.digests.reach import Swept
+from nsgflow_core.digests.rows import Marks, Row, Watched
 from nsgflow_core.logs.path import hour_name, log_name, parse_path, resource_prefix
 from nsgflow_core.model import BlobRef
 from nsgflow_core.webhooks import NAMES

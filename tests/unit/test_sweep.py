@@ -133,6 +133,8 @@ def test_a_place_that_refuses_is_left_alone_ever_longer() -> None:
     back = Places(away, NOW + 10**6)
     assert back.since(("c", "any/")) == HOUR
     assert not list(back.changes(HOUR, complete=False))
+    assert (back.left(complete=False), back.left(complete=True)) == ({PLACE}, set())
+    assert Places(away, NOW).left(complete=True) == {PLACE}
     assert list(back.changes(HOUR, complete=True)) == [(away[0], False)]
 
 

@@ -1,7 +1,7 @@
 """In what order a sweep runs what is owed, and what it leaves to later ones."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 import pytest
@@ -103,3 +103,21 @@ def test_a_place_that_is_away_is_not_read(store: Checkpoints) -> None:
     swept(store, run, {"table": lambda: True})
     assert ran == [ref("B").path]
     assert [asked.hour for asked in store.asked("FlowLogs")] == [HOUR]
+
+
+def test_a_sweep_says_what_it_has_not_seen_to(store: Checkpoints) -> None:
+    """Hours that it had no time for; and nothing once it has had."""
+
+    def run(at: BlobRef) -> Report:
+        return Report(at)
+
+    swept(store, run, {}, out_of_time=lambda: True)
+    state = store.read_sweep("FlowLogs")
+    assert state.completed == HOUR.replace(minute=30)
+    assert state.left == (HOUR - timedelta(hours=1), HOUR)
+    assert state.first == HOUR - timedelta(hours=1)
+    swept(store, run, {})
+    assert (store.read_sweep("FlowLogs").left, store.read_sweep("FlowLogs").first) == (
+        (),
+        HOUR - timedelta(hours=1),
+    )

@@ -15,7 +15,7 @@ def drawn(titles: tuple[str, ...], rows: list[tuple[str, ...]], width: int) -> l
     heading, lines = tables.drawn(
         titles, [list(column) for column in zip(*rows, strict=True)], width
     )
-    return "".join([heading, *lines]).splitlines()
+    return (heading + lines).splitlines()
 
 
 def test_as_wide_as_it_must_be() -> None:
@@ -31,6 +31,15 @@ def test_wide_letters_take_two_columns() -> None:
     """What stands behind them is in line with the rest."""
     lines = drawn(("a", "b"), [("资源", "x"), ("e\u0301", "y")], 0)
     assert lines == ["a     b", "资源  x", "e\u0301     y"]
+
+
+@given(st.lists(st.tuples(*[st.text(st.sampled_from("ab资\u0301 "), max_size=5)] * 3), min_size=1))
+def test_where_there_is_room_as_row_by_row(rows: list[tuple[str, ...]]) -> None:
+    """Each cell is filled up to the widest of its column, and no line ends in spaces."""
+    widths = [max(map(tables.width_of, column)) for column in zip("abc", *rows, strict=True)]
+    assert drawn(("a", "b", "c"), rows, 0) == [
+        "  ".join(map(tables.padded, row, widths)).rstrip() for row in [("a", "b", "c"), *rows]
+    ]
 
 
 def test_too_wide_goes_on_below_between_columns() -> None:

@@ -13,6 +13,7 @@ from nsgflow_core.digests.state import DigestState
 from nsgflow_core.errors import BadInputError
 
 LONGEST = timedelta(days=90)
+_MAX_TERMS = 1000
 _MAX_WHY = 200
 
 
@@ -75,9 +76,17 @@ def end_of(length: str | None, until: str | None, now: datetime) -> datetime:
 
 
 def silence(terms: str, until: datetime, now: datetime, why: str) -> Silence:
-    """A new silence."""
+    """A new silence.
+
+    Raises:
+        BadInputError: its terms or its reason are too long: every run of the digests reads them.
+    """
+    reason = " ".join(why.split())
+    for what, text, most in (("its terms", terms, _MAX_TERMS), ("its reason", reason, _MAX_WHY)):
+        if len(text) > most:
+            raise BadInputError(f"{what} may have {most:,} characters; these have {len(text):,}")
     name = uuid.uuid4().hex[:8]
-    return Silence(name, terms, until.timestamp(), now.timestamp(), why[:_MAX_WHY])
+    return Silence(name, terms, until.timestamp(), now.timestamp(), reason)
 
 
 def row(at: Silence) -> dict[str, str]:
