@@ -48,7 +48,9 @@ def opened(sources: Sources, environ: Mapping[str, str]) -> "Sequence[Account] |
     files = [text for text in given if is_file(text)]
     accounts = [*(sources.account_name or ()), *(text for text in given if not is_file(text))]
     if files and accounts:
-        raise BadInputError(f"give files or accounts, not both: {files[0]} and {accounts[0]}")
+        raise BadInputError(
+            f"{files[0]} is a file and {accounts[0]} an account: give files or accounts, not both"
+        )
     return FileLogs(files) if files else sign_in(accounts, environ)
 
 
@@ -93,11 +95,16 @@ class FileLogs:
                 continue
             path = Path(text).expanduser()
             if not path.exists():
-                raise BadInputError(f"there is no file {text}")
+                raise BadInputError(
+                    f"there is no file {text}: give a file, a folder, - or an account"
+                )
             for one in _below(path) if path.is_dir() else [path]:
                 self._add(str(one), one)
         if not self._logs and not self.failures:
-            raise BadInputError(f"there are no flow logs in {', '.join(texts)}")
+            raise BadInputError(
+                f"there are no flow logs in {', '.join(texts)}: give a folder that has PT1H.json "
+                "below it"
+            )
 
     def hours(
         self, nsgs: Iterable[str], newest: int | None, span: Sequence[datetime] | None

@@ -140,11 +140,14 @@ def read_file(name: str) -> Kept:
     """
     data = _bytes_of(name)
     if not data.startswith(MAGIC):
-        raise BadInputError(f"{name} is no inventory: 'nsgflow inventory --export' writes one")
+        raise BadInputError(
+            f"{name} is no inventory: give what 'nsgflow inventory --export' wrote; NSGs in JSON "
+            "go behind --rules, logs before --inventory"
+        )
     try:
         return msgspec.msgpack.decode(data[len(MAGIC) :], type=Kept)
     except ValueError as exc:  # which msgspec's errors and those of encodings are
-        raise BadInputError(f"{name} is no inventory: {exc}") from exc
+        raise BadInputError(f"{name} is damaged: export it again ({exc})") from exc
 
 
 def write_file(name: Path, kept: Kept) -> None:

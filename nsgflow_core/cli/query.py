@@ -86,7 +86,9 @@ class Query:
         if wanted.display_direction is not None:
             direction = wanted.display_direction.lower()
             if direction not in _DIRECTIONS:
-                raise BadInputError(f"--display-direction {direction!r} is not in, out or both")
+                raise BadInputError(
+                    f"--display-direction {direction!r} is not one of in, out, both"
+                )
             terms += [f"direction={direction}"] if direction != "both" else []
         elif defaults.direction and "direction" not in named:
             hidden["--display-direction both"] = f"direction={defaults.direction}"
@@ -161,7 +163,9 @@ def _values(terms: str, key: str) -> list[str]:
 
 def _term(flag: str, key: str, value: str) -> str:
     if len(value.split()) != 1:
-        raise BadInputError(f"{flag} takes one value")
+        raise BadInputError(
+            f"{flag} {value!r} is not one value: repeat it, or say --filter {key}=…"
+        )
     try:
         compile_terms(f"{key}={value}")
     except BadInputError as exc:
@@ -174,7 +178,7 @@ def _predicates(wanted: Wanted) -> Sequence[Callable[[Flow], bool]]:
     found: list[Callable[[Flow], bool]] = []
     if (version := wanted.version) is not None:
         if version not in _VERSIONS:
-            raise BadInputError(f"--version {version} is not 1, 2 or 4")
+            raise BadInputError(f"--version {version} is not one of 1, 2, 4")
         found.append(lambda flow: flow.group.record.version == version)
     if wanted.only_non_zero:
         found.append(_counters_present)

@@ -41,11 +41,13 @@ def when_span(when: When, now: datetime) -> Span | None:
     """
     hours = 1 if when.display_hours is None else when.display_hours
     if hours < 1:
-        raise BadInputError(f"--display-hours {hours}: it takes at least one hour")
+        raise BadInputError(f"--display-hours {hours} is too few: give 1 or more")
     if not when.since and not when.until:
         return None
     if when.since and when.display_hours is not None:
-        raise BadInputError("give either --display-hours or --since")
+        raise BadInputError(
+            "--display-hours and --since are two ways to say which: give one of them"
+        )
     return span(when.since, when.until, hours, now, utc=when.utc)
 
 

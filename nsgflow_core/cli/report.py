@@ -47,7 +47,9 @@ def report(
         from nsgflow_core.filter import compile_terms
 
         if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
-            raise BadInputError("a report is of denied flows: 'nsgflow export' has allowed ones")
+            raise BadInputError(
+                "a report is of denied flows: say 'nsgflow export' for allowed ones"
+            )
         accounts = opened(sources, os.environ)
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
         defaults = Defaults(always_denied=True, ordered=False)

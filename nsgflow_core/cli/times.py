@@ -68,7 +68,7 @@ def moment(text: str, now: datetime, *, utc: bool = False, late: bool = False) -
         if _EPOCH.fullmatch(given):
             return datetime.fromtimestamp(float(given) / (1000 if len(given) > 11 else 1), UTC)  # noqa: PLR2004 - seconds have 10 digits
     except (OverflowError, OSError, ValueError) as exc:
-        raise BadInputError(f"{text!r} is too long ago") from exc
+        raise BadInputError(f"{text!r} is too long ago: flow logs begin in 2017") from exc
     if given.lower() == "now":
         return now
     today = (now if utc else now.astimezone()).date()
@@ -104,9 +104,10 @@ def _padded(clock: str) -> str:
 
 def _in_utc(read: datetime, *, utc: bool, late: bool) -> datetime:
     """A time as read, in UTC; the zone that it does not name is the machine's, or UTC."""
-    if read.tzinfo is None:
-        read = read.replace(tzinfo=UTC) if utc else read.replace(fold=int(late))
-    return read.astimezone(UTC)
+    if read.tzinfo is None and not utc:
+        # Not by `astimezone`: Python 3.11's takes an hour that clocks leave out for another one.
+        return datetime.fromtimestamp(read.replace(fold=int(late)).timestamp(), UTC)
+    return read.replace(tzinfo=read.tzinfo or UTC).astimezone(UTC)
 
 
 def duration(text: str) -> timedelta:
@@ -134,6 +135,6 @@ def span(
     if start >= end:
         raise BadInputError(
             f"the time range is empty: it would begin at {start:%Y-%m-%dT%H:%M:%SZ} and end at "
-            f"{end:%Y-%m-%dT%H:%M:%SZ}"
+            f"{end:%Y-%m-%dT%H:%M:%SZ}; give --since a time before --until"
         )
     return Span(start, end)
