@@ -48,6 +48,7 @@ def checkpoints(
 
         from nsgflow_core.cli import lag
         from nsgflow_core.cli.nothing_found import no_such_names
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
 
@@ -55,12 +56,13 @@ def checkpoints(
         hours = whole_hours(span(since, until, 2, datetime.now(UTC)))
         state = open_state(os.environ)
         all_of_them = Entries(state, hours, nsg)
-        found = [
-            row
-            for entry in all_of_them
-            for row in lag.rows(entry, time.time())
-            if not stale or row["lagBytes"] or row["failures"]
-        ]
+        with working("listing logs and checkpoints"):
+            found = [
+                row
+                for entry in all_of_them
+                for row in lag.rows(entry, time.time())
+                if not stale or row["lagBytes"] or row["failures"]
+            ]
         if form != "table" or found:
             lag.write(found, form)
         elif missing := no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False):

@@ -35,13 +35,14 @@ def list_(
         from nsgflow_core.cli.dead_letters.shown import line
         from nsgflow_core.cli.formats import write_csv, write_json_lines
         from nsgflow_core.cli.harmless import escaped
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import settings_of
         from nsgflow_core.cli.tables import write_table
 
         form = one_of("--output", form, _OUTPUTS)
         kept = letters(settings_of(os.environ))
         found = chosen(kept, which)
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        with working("reading dead letters"), ThreadPoolExecutor(_WORKERS) as pool:
             rows = list(pool.map(lambda one: line(kept, one), found))
         unread = [(row["id"], why) for row in rows if (why := row.pop("unread"))]
         if form == "json":
