@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Color, LogName, Verbose, one_of
+from nsgflow_core.cli.options import Color, Estate, LogName, Verbose, one_of, takes_options
 from nsgflow_core.cli.session import note, session
 
 
+@takes_options
 def replay(
     *,
     since: Annotated[
@@ -26,6 +27,7 @@ def replay(
         typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
     ] = None,
     nsg: LogName = "",
+    estate: Estate,
     sink: Annotated[
         list[str] | None,
         typer.Option("--sink", metavar="table|webhook", help="Only to this sink; may be repeated."),
@@ -47,6 +49,7 @@ def replay(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import cursors
+        from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.nothing_found import no_such_names
         from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import SINKS, Entries, open_state, whole_hours
@@ -56,8 +59,10 @@ def replay(
         now = datetime.now(UTC)
         hours = whole_hours(span(since, until, 1, now))
         state = open_state(os.environ)
+        knowledge = estate_of(estate, os.environ)
+        inventory = knowledge.inventory if knowledge is not None else None
         cursors.refuse_forgotten(state, hours, now)
-        all_of_them = Entries(state, hours, nsg)
+        all_of_them = Entries(state, hours, nsg, inventory)
         with working("listing logs and checkpoints"):
             chosen = [entry for entry in all_of_them if entry.log is not None]
         if not chosen:
