@@ -318,8 +318,19 @@ def _address(value: str) -> Callable[[str], bool]:
         case "internet":
             return lambda ip: addresses.address_class(ip) == addresses.INTERNET
         case text:
-            network = ipaddress.ip_network(text.replace("[", "").replace("]", ""), strict=False)
+            network = _network(text.replace("[", "").replace("]", ""))
             return lambda ip: addresses.within(ip, network)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        if networks := addresses.cidrs(text):
+            raise ValueError(f"a range is written as CIDR: say {networks}") from None
+        raise ValueError(
+            f"{text!r} is neither an address, a network such as 10.0.0.0/8, private nor internet"
+        ) from None
 
 
 def _by_address(ends: Sequence[int], values: list[str]) -> Predicate:

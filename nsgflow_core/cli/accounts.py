@@ -125,7 +125,10 @@ def _by_url(text: str) -> _Named:
     except ValueError:
         host = ""
     if not host or parts.username is not None or (query and "sig" not in parse_qs(query)):
-        raise BadInputError("--account-name: what is given is no URL of a blob service")
+        raise BadInputError(
+            "--account-name is no URL of a blob service: give one such as "
+            "https://mylogs.blob.core.windows.net"
+        )
     if ".blob." in host:
         # Of Azure's URLs the account is the first label; a path is a container's.
         return _Named(host.partition(".")[0], f"{parts.scheme}://{parts.netloc}", query)
@@ -154,5 +157,7 @@ def _open(storage: Storage, what: str) -> Account:
         service = blob_service(storage)
     except ValueError as exc:
         # The SDK's words may repeat a secret: say only where it stands.
-        raise BadInputError(f"{what} cannot be used to sign in: it is malformed") from exc
+        raise BadInputError(
+            f"{what} cannot be used to sign in: it is malformed, copy it again"
+        ) from exc
     return Account(account_of(service.url), service)

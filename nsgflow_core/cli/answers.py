@@ -29,7 +29,9 @@ def parquet_files(sources: Sources, wanted: Wanted, when: When, estate: Estate) 
     if not files:
         return []
     if others := [text for text in given if text not in files]:
-        raise BadInputError(f"give Parquet files or logs, not both: {files[0]} and {others[0]}")
+        raise BadInputError(
+            f"{files[0]} is a Parquet file and {others[0]} is none: give either, not both"
+        )
     if any(getattr(kind, each.name) for kind in (wanted, when, estate) for each in fields(kind)):
         raise BadInputError(
             f"{files[0]} is read as it is: say in WHERE which flows, for example FlowTime >= "
@@ -37,7 +39,7 @@ def parquet_files(sources: Sources, wanted: Wanted, when: When, estate: Estate) 
         )
     for text in files:
         if not Path(text).expanduser().is_file():
-            raise BadInputError(f"there is no file {text}")
+            raise BadInputError(f"there is no file {text}: 'nsgflow export' writes one")
     return [Path(text).expanduser() for text in files]
 
 

@@ -6,12 +6,21 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Color, LogName, Verbose, one_of, output
+from nsgflow_core.cli.options import (
+    Color,
+    Estate,
+    LogName,
+    Verbose,
+    one_of,
+    output,
+    takes_options,
+)
 from nsgflow_core.cli.session import note, session
 
 _OUTPUTS = ("table", "json", "csv")
 
 
+@takes_options
 def checkpoints(
     *,
     since: Annotated[
@@ -28,6 +37,7 @@ def checkpoints(
         typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
     ] = None,
     nsg: LogName = "",
+    estate: Estate,
     stale: Annotated[
         bool, typer.Option("--stale", help="Only where a sink is behind its log.")
     ] = False,
@@ -39,7 +49,8 @@ def checkpoints(
 
     For each sink the bytes that it is behind its log, and since when. Takes the function's own
     settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment. Logs without any
-    checkpoint are shown without a sink.
+    checkpoint are shown without a sink. With --inventory each log has VM, subnet and NSGs, and
+    --nsg takes these NSGs as well.
     """
     with session(verbose=verbose, color=color):
         import os
@@ -47,22 +58,27 @@ def checkpoints(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import lag
+        from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.nothing_found import no_such_names
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
 
         form = one_of("--output", form, _OUTPUTS)
         hours = whole_hours(span(since, until, 2, datetime.now(UTC)))
         state = open_state(os.environ)
-        all_of_them = Entries(state, hours, nsg)
-        found = [
-            row
-            for entry in all_of_them
-            for row in lag.rows(entry, time.time())
-            if not stale or row["lagBytes"] or row["failures"]
-        ]
+        knowledge = estate_of(estate, os.environ)
+        inventory = knowledge.inventory if knowledge is not None else None
+        all_of_them = Entries(state, hours, nsg, inventory)
+        with working("listing logs and checkpoints"):
+            found = [
+                row
+                for entry in all_of_them
+                for row in lag.rows(entry, time.time(), inventory)
+                if not stale or row["lagBytes"] or row["failures"]
+            ]
         if form != "table" or found:
-            lag.write(found, form)
+            lag.write(found, form, named=inventory is not None)
         elif missing := no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False):
             note(missing[0])
         elif stale:

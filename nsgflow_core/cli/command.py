@@ -6,7 +6,6 @@ from typing import Any
 from typer.core import TyperCommand
 
 from nsgflow_core.cli.examples import write_examples
-from nsgflow_core.cli.options import MAGIC
 from nsgflow_core.terms import KEYS
 
 _TERMS = f"""Keys of --filter: {", ".join(KEYS)}. Terms are separated by spaces and all must
@@ -29,6 +28,13 @@ _ELSEWHERE = {
 """Flags of get_nsg_logs since 2024, and of its like, and what stands for them here."""
 
 
+_LOGS = (".json", ".gz", ".ndjson", ".jsonl")
+_HEAD = 64 * 1024
+_GZIP = b"\x1f\x8b"
+_SIGNS = (b'"records"', b'"flowRecords"', b'"flowTuples"', b'"macAddress"')
+"""What the beginning of a flow log has."""
+
+
 def _with_inventory(args: list[str]) -> list[str]:
     """--inventory without a value is of Azure; what follows it may be a log."""
     made = list(args)
@@ -40,13 +46,19 @@ def _with_inventory(args: list[str]) -> list[str]:
 
 
 def _is_inventory(word: str) -> bool:
+    """Whether the word behind --inventory is its value, so that a wrong file is told as such."""
     if word in ("azure", "app"):
         return True
+    if not word or word.startswith(("-", "/subscriptions/", "http://", "https://")):
+        return False
     try:
         with Path(word).open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            head = file.read(_HEAD)
+    except FileNotFoundError:  # names of accounts have no dot
+        return "." in word and not word.lower().endswith(_LOGS)
     except OSError:
         return False
+    return not head.startswith(_GZIP) and not any(sign in head for sign in _SIGNS)
 
 
 def _as_typed(argument: Any) -> str:

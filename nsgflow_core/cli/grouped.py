@@ -101,5 +101,5 @@ def _action(given: str, wanted: Wanted) -> str:
         return next(word for word, of in _ACTIONS.items() if of >= terms.decisions)
     action = one_of("--action", given, tuple(_ACTIONS))
     if not terms.decisions & _ACTIONS[action]:
-        raise BadInputError(f"--action {action} and the filter leave no flow")
+        raise BadInputError(f"--action {action} and the filter leave no flow: drop one of them")
     return action

@@ -140,11 +140,14 @@ def read_file(name: str) -> Kept:
     """
     data = _bytes_of(name)
     if not data.startswith(MAGIC):
-        raise BadInputError(f"{name} is no inventory: 'nsgflow inventory --export' writes one")
+        raise BadInputError(
+            f"{name} is no inventory: give what 'nsgflow inventory --export' wrote; NSGs in JSON "
+            "go behind --rules, logs before --inventory"
+        )
     try:
         return msgspec.msgpack.decode(data[len(MAGIC) :], type=Kept)
     except ValueError as exc:  # which msgspec's errors and those of encodings are
-        raise BadInputError(f"{name} is no inventory: {exc}") from exc
+        raise BadInputError(f"{name} is damaged: export it again ({exc})") from exc
 
 
 def write_file(name: Path, kept: Kept) -> None:
@@ -206,6 +209,7 @@ def signed_in(environ: Mapping[str, str]) -> "Iterator[ResourceManager]":
     Raises:
         BadInputError: there is no such cloud.
     """
+    from nsgflow_core.cli.progress import working  # noqa: PLC0415 - files need none of these
     from nsgflow_core.estate.arm import CLOUDS, ResourceManager  # noqa: PLC0415 - dear to import
     from nsgflow_core.storage import credential  # noqa: PLC0415
 
@@ -214,7 +218,8 @@ def signed_in(environ: Mapping[str, str]) -> "Iterator[ResourceManager]":
         raise BadInputError(f"AZURE_CLOUD {cloud!r} is not one of {', '.join(CLOUDS)}")
     manager = ResourceManager(CLOUDS[cloud], credential(), time.monotonic() + _SECONDS)
     try:
-        yield manager
+        with working("asking Azure"):
+            yield manager
     finally:
         manager.close()
 

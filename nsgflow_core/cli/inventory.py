@@ -61,7 +61,7 @@ def inventory(
             inventories.write_file(Path(export), kept)
         known = kept.knowledge()
         if known.inventory is None:
-            raise BadInputError("there is no inventory")
+            raise BadInputError("there is no inventory in it: export it again")
         layout = known.inventory.layout
         tags = (
             f"{known.tags.prefixes} prefixes of service tags" if known.tags else "no service tags"

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nsgflow_core.cli.formats import write_csv, write_json_lines
+from nsgflow_core.cli.names import interface_names
 from nsgflow_core.cli.state import Entry
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import flow_time
 
@@ -25,16 +27,19 @@ _COLUMNS = (
     "pending",
     "claimedUntil",
 )
+_NAMES = ("vm", "subnet", "nsgs")
+_NAMES_AT = _COLUMNS.index("sink")
 
 
-def write(found: Sequence[Mapping[str, Any]], output: str) -> None:
-    """Write what `rows` found as table, json or csv."""
+def write(found: Sequence[Mapping[str, Any]], output: str, *, named: bool = False) -> None:
+    """Write what `rows` found as table, json or csv; `named` where there are names in it."""
+    columns = [*_COLUMNS[:_NAMES_AT], *(_NAMES if named else ()), *_COLUMNS[_NAMES_AT:]]
     if output == "json":
         write_json_lines(found)
     elif output == "csv":
-        write_csv(_COLUMNS, found)
+        write_csv(columns, found)
     else:
-        write_table(_COLUMNS, [[_cell(row[column]) for column in _COLUMNS] for row in found])
+        write_table(columns, [[_cell(row[column]) for column in columns] for row in found])
 
 
 def _cell(value: object) -> str:
@@ -43,8 +48,11 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def rows(entry: Entry, now: float) -> Iterator[dict[str, Any]]:
-    """A row for each sink; one without a sink for a log that nobody has looked at."""
+def rows(entry: Entry, now: float, inventory: Inventory | None = None) -> Iterator[dict[str, Any]]:
+    """A row for each sink; one without a sink for a log that nobody has looked at.
+
+    With an inventory each says which VM, subnet and NSGs it is of.
+    """
     log = entry.log.path if entry.log else parse_path(entry.ref.path)
     size = entry.log.size if entry.log else None
     checkpoint = entry.checkpoint
@@ -53,6 +61,7 @@ def rows(entry: Entry, now: float) -> Iterator[dict[str, Any]]:
         "hour": f"{log.hour:%Y-%m-%dT%H:00Z}",
         "log": log.resource.rpartition("/")[2],
         "mac": log.mac,
+        **(interface_names(log, inventory) if inventory is not None else {}),
         "size": size,
         "pending": bool(checkpoint and checkpoint.pending),
         "claimedUntil": _time(checkpoint.until)

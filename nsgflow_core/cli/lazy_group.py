@@ -1,7 +1,9 @@
 """A group of commands that imports a command when it is asked for, and not before."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 import typer
@@ -12,6 +14,26 @@ from nsgflow_core.cli.secrets import redacted
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 _UsageError: Any = typer.BadParameter.__base__  # typer has no public name for it
+
+
+@contextmanager
+def _in_one_style() -> Iterator[None]:
+    """Have wrong usage told like every other error, in one sentence that repeats no secret."""
+    try:
+        yield
+    except _UsageError as exc:
+        exc.message = redacted(exc.message)
+        if type(exc).show is _UsageError.show:  # the help of a group is an error, too
+            exc.show = partial(_tell, exc)
+        raise
+
+
+def _tell(wrong: Any, file: Any = None) -> None:  # noqa: ARG001 - how typer calls it
+    from nsgflow_core.cli.session import note  # noqa: PLC0415 - help needs none of it
+
+    message = wrong.format_message().rstrip(".")
+    more = f" ('{wrong.ctx.command_path} --help' tells more)" if wrong.ctx is not None else ""
+    note(f"{message[:1].lower()}{message[1:]}{more}")
 
 
 class LazyGroup(TyperGroup):
@@ -44,13 +66,15 @@ class LazyGroup(TyperGroup):
             self.commands.setdefault(name, None)  # type: ignore[arg-type]
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Take the words before the command's apart."""
+        with _in_one_style():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that is named; a usage error repeats no secret."""
-        try:
+        """Run the command that is named."""
+        with _in_one_style():
             return super().invoke(ctx)
-        except _UsageError as exc:
-            exc.message = redacted(exc.message)
-            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """The list of commands in the help of the group."""

@@ -24,7 +24,9 @@ def add(states: Sequence[DigestState], text: str, at: datetime, now: datetime) -
     if len(given) > MAX_TEXT:
         raise BadInputError(f"a mark has at most {MAX_TEXT} characters; this has {len(given)}")
     if at > now:
-        raise BadInputError(f"{at:%Y-%m-%dT%H:%M:%SZ} is still to come")
+        raise BadInputError(
+            f"{at:%Y-%m-%dT%H:%M:%SZ} is still to come: give --at a time that is over"
+        )
     if (now - at).total_seconds() > KEPT_SECONDS:
         raise BadInputError(f"{at:%Y-%m-%dT%H:%M:%SZ} is longer ago than marks are kept (14 days)")
     mark = Mark(at.timestamp(), given)

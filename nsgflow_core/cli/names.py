@@ -11,6 +11,7 @@ from fnmatch import translate
 from nsgflow_core.estate import enrich
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow
 
 _VNET = re.compile(r".+/virtualnetworks/([^/]+)(?:/.*)?", re.IGNORECASE)
@@ -57,6 +58,27 @@ def vnet_of_interface(mac: str, target: str, inventory: Inventory | None) -> str
     if nic is None or inventory is None:
         return ""
     return inventory.subnet(nic).vnet.rpartition("/")[2]
+
+
+def interface_names(log: LogPath, inventory: Inventory) -> dict[str, str]:
+    """What the interface of a log is: `vm`, `subnet`, and `nsgs` by name; "" where not known."""
+    nic = inventory.nic(log.mac)
+    if nic is None:
+        return {"vm": "", "subnet": "", "nsgs": ""}
+    nsgs = dict.fromkeys(_last(one) for one in inventory.nsgs_of(nic) if one)
+    return {"vm": nic.vm, "subnet": inventory.subnet(nic).name, "nsgs": " ".join(nsgs)}
+
+
+def log_fits(log: LogPath, pattern: re.Pattern[str], inventory: Inventory | None) -> bool:
+    """Whether a log is of what is asked for: by its path, or an NSG that its interface is under."""
+    if pattern.fullmatch(_last(log.resource)):
+        return True
+    nsgs = inventory.nsgs(log.mac) if inventory is not None else ()
+    return any(pattern.fullmatch(_last(one)) for one in nsgs)
+
+
+def _last(resource: str) -> str:
+    return resource.rpartition("/")[2]
 
 
 def acl_shown(acl_id: str, inventory: Inventory | None) -> str:

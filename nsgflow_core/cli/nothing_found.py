@@ -49,11 +49,12 @@ def no_such_names(asked: Iterable[str], there: Iterable[str], *, vnets: bool) ->
         accepts = matcher([name])
         short = name.rstrip("/").rpartition("/")[2]
         if not any(accepts(one, "") or one.casefold() == short.casefold() for one in known):
-            said.append(f"{what} named {name!r}{_nearest(short, known)}")
+            said.append(f"{what} named {name!r}{nearest(short, known)}")
     return said
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
+def nearest(name: str, known: Sequence[str]) -> str:
+    """What to say behind a name that there is not: the nearest one, else the first there are."""
     folded = {one.casefold(): one for one in known}
     near = get_close_matches(name.strip("*").casefold(), folded, 1, 0.6)
     if near:

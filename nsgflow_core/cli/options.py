@@ -33,7 +33,8 @@ LogName = Annotated[
         "--nsg",
         "--nsg-name",
         metavar="NAME",
-        help="Only logs of this NSG, or VNet flow log, as their paths name it; takes *.",
+        help="Only logs of this NSG, or VNet flow log, as their paths name it; with --inventory "
+        "also of interfaces under this NSG; takes *.",
     ),
 ]
 Interval = Annotated[

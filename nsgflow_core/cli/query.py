@@ -62,8 +62,10 @@ class Query:
         defaults: Defaults,
         span: Span | None = None,
         knowledge: Knowledge = NOTHING,
+        *,
+        by_records: bool = False,
     ) -> None:
-        """Compile what is wanted.
+        """Compile what is wanted; `by_records` where no path of a log tells its NSG.
 
         Raises:
             BadInputError: names every wrong value.
@@ -86,7 +88,9 @@ class Query:
         if wanted.display_direction is not None:
             direction = wanted.display_direction.lower()
             if direction not in _DIRECTIONS:
-                raise BadInputError(f"--display-direction {direction!r} is not in, out or both")
+                raise BadInputError(
+                    f"--display-direction {direction!r} is not one of in, out, both"
+                )
             terms += [f"direction={direction}"] if direction != "both" else []
         elif defaults.direction and "direction" not in named:
             hidden["--display-direction both"] = f"direction={defaults.direction}"
@@ -95,7 +99,7 @@ class Query:
             hidden["--display-lb"] = "lb=no"
         compiled = compile_terms(" ".join(terms))
         self.asked_names = [*(wanted.nsg_name or ()), *_values(given, "nsg")]
-        asked_more = _predicates(wanted)
+        asked_more = _predicates(wanted, by_records=by_records)
         tests = [compiled.knowing(knowledge), *asked_more]
         self.everything_in: tuple[int, int] | None = None
         if span is not None:
@@ -161,7 +165,9 @@ def _values(terms: str, key: str) -> list[str]:
 
 def _term(flag: str, key: str, value: str) -> str:
     if len(value.split()) != 1:
-        raise BadInputError(f"{flag} takes one value")
+        raise BadInputError(
+            f"{flag} {value!r} is not one value: repeat it, or say --filter {key}=…"
+        )
     try:
         compile_terms(f"{key}={value}")
     except BadInputError as exc:
@@ -169,12 +175,12 @@ def _term(flag: str, key: str, value: str) -> str:
     return f"{key}={value}"
 
 
-def _predicates(wanted: Wanted) -> Sequence[Callable[[Flow], bool]]:
+def _predicates(wanted: Wanted, *, by_records: bool) -> Sequence[Callable[[Flow], bool]]:
     """What the filter terms have no word for."""
     found: list[Callable[[Flow], bool]] = []
     if (version := wanted.version) is not None:
         if version not in _VERSIONS:
-            raise BadInputError(f"--version {version} is not 1, 2 or 4")
+            raise BadInputError(f"--version {version} is not one of 1, 2, 4")
         found.append(lambda flow: flow.group.record.version == version)
     if wanted.only_non_zero:
         found.append(_counters_present)
@@ -185,7 +191,7 @@ def _predicates(wanted: Wanted) -> Sequence[Callable[[Flow], bool]]:
         accepts = matcher(wanted.nsg_name)
         found.append(
             lambda flow: (
-                flow.group.record.version != 4  # noqa: PLR2004 - the VNet format
+                (flow.group.record.version != 4 and not by_records)  # noqa: PLR2004 - the VNet format
                 or accepts(flow.group.acl_name or flow.group.acl_group, flow.group.acl_group)
             )
         )

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Color, LogName, Verbose, one_of
+from nsgflow_core.cli.options import Color, Estate, LogName, Verbose, one_of, takes_options
 from nsgflow_core.cli.session import note, session
 
 
+@takes_options
 def replay(
     *,
     since: Annotated[
@@ -26,6 +27,7 @@ def replay(
         typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
     ] = None,
     nsg: LogName = "",
+    estate: Estate,
     sink: Annotated[
         list[str] | None,
         typer.Option("--sink", metavar="table|webhook", help="Only to this sink; may be repeated."),
@@ -47,7 +49,9 @@ def replay(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import cursors
+        from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.nothing_found import no_such_names
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import SINKS, Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
 
@@ -55,9 +59,12 @@ def replay(
         now = datetime.now(UTC)
         hours = whole_hours(span(since, until, 1, now))
         state = open_state(os.environ)
+        knowledge = estate_of(estate, os.environ)
+        inventory = knowledge.inventory if knowledge is not None else None
         cursors.refuse_forgotten(state, hours, now)
-        all_of_them = Entries(state, hours, nsg)
-        chosen = [entry for entry in all_of_them if entry.log is not None]
+        all_of_them = Entries(state, hours, nsg, inventory)
+        with working("listing logs and checkpoints"):
+            chosen = [entry for entry in all_of_them if entry.log is not None]
         if not chosen:
             missing = no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False)
             why = missing[0] if missing else "there are no logs of these hours"

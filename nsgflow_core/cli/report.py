@@ -39,6 +39,7 @@ def report(
         from nsgflow_core.cli import denials, exporting, reports
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.inventories import estate_of, judge_of
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.cli.summary import Summary
@@ -47,7 +48,9 @@ def report(
         from nsgflow_core.filter import compile_terms
 
         if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
-            raise BadInputError("a report is of denied flows: 'nsgflow export' has allowed ones")
+            raise BadInputError(
+                "a report is of denied flows: say 'nsgflow export' for allowed ones"
+            )
         accounts = opened(sources, os.environ)
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
         defaults = Defaults(always_denied=True, ordered=False)
@@ -63,8 +66,8 @@ def report(
             if work.shown or work.complete:
                 knows = bool(rules) or work.knowledge.inventory is not None
                 told = reports.asked(wanted, when), reports.read(work.tally)
-                part.write_text(
-                    reports.report(groups, summary, judge, told, knows=knows), encoding="utf-8"
-                )
+                with working("making the report"):
+                    page = reports.report(groups, summary, judge, told, knows=knows)
+                    part.write_text(page, encoding="utf-8")
                 exporting.put(part, to, work.shown)
             twice.tell()

@@ -74,7 +74,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
             if word.strip()
         ]
         if not rules:
-            raise BadInputError("name the changed rules with --rules FILE")
+            raise BadInputError("there are no changed rules: name them with --rules FILE")
         accounts = opened(sources, os.environ)
         offline = isinstance(accounts, FileLogs)
         knowledge = estate_of(estate, os.environ, offline=offline)

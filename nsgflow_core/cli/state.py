@@ -12,7 +12,8 @@ import typer
 from azure.core.exceptions import ResourceNotFoundError
 
 from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.listing import Hours, Logs
+from nsgflow_core.cli.listing import Hours, Logs, Resource
+from nsgflow_core.cli.names import log_fits
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
@@ -21,6 +22,7 @@ from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.library import INVENTORY_BLOB
+from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.storage import blob_service, errors_of, table
 from nsgflow_core.webhooks import NAMES
@@ -121,12 +123,19 @@ def whole_hours(span: Span) -> list[datetime]:
 class Entries:
     """Every log of some hours and every checkpoint, put together.
 
-    `nsg` is the name, with `*`, of the NSG or VNet flow log as the path of the log has it.
-    `failures` says afterwards what could not be listed, `names` what there was.
+    `nsg` is the name, with `*`, of the NSG or VNet flow log as the path of the log has it; or, of
+    a VNet flow log, of an NSG that the inventory has its interface under. `failures` says
+    afterwards what could not be listed, `names` what there was.
     """
 
-    def __init__(self, state: State, hours: Sequence[datetime], nsg: str = "") -> None:
-        self._state, self._hours = state, hours
+    def __init__(
+        self,
+        state: State,
+        hours: Sequence[datetime],
+        nsg: str = "",
+        inventory: Inventory | None = None,
+    ) -> None:
+        self._state, self._hours, self._inventory = state, hours, inventory
         self._pattern = re.compile(translate(nsg or "*"), re.IGNORECASE)
         self.failures: list[str] = []
         self.names: set[str] = set()
@@ -147,7 +156,9 @@ class Entries:
                 self.failures.append(sentence(exc))
                 continue
             self.names |= {at.name for at in found}
-            wanted = [Hours(at, self._hours) for at in found if self._pattern.fullmatch(at.name)]
+            if self._inventory is not None:
+                self.names |= {one.rpartition("/")[2] for one in self._inventory.nsg_ids()}
+            wanted = [Hours(at, self._hours) for at in found if self._may_fit(at)]
             for hour in self._hours:
                 yield from self._of_hour(connection, account.name, logs, wanted, hour)
             self.failures += logs.failures.values()
@@ -181,7 +192,14 @@ class Entries:
         }
         for walk in walks:
             for log in logs.of_walk(hour, walk):
-                yield Entry(connection, log.ref, log, known.pop(log.ref, None))
+                checkpoint = known.pop(log.ref, None)
+                if log_fits(log.path, self._pattern, self._inventory):
+                    yield Entry(connection, log.ref, log, checkpoint)
         for ref, checkpoint in known.items():
-            if self._pattern.fullmatch(ref.path.partition("/y=")[0].rpartition("/")[2]):
+            if log_fits(parse_path(ref.path), self._pattern, self._inventory):
                 yield Entry(connection, ref, None, checkpoint)
+
+    def _may_fit(self, at: Resource) -> bool:
+        """Whether logs of this may be asked for: what interfaces it has is told by its logs."""
+        by_interface = self._inventory is not None and at.kind == "vnet"
+        return by_interface or self._pattern.fullmatch(at.name) is not None

@@ -68,7 +68,7 @@ def moment(text: str, now: datetime, *, utc: bool = False, late: bool = False) -
         if _EPOCH.fullmatch(given):
             return datetime.fromtimestamp(float(given) / (1000 if len(given) > 11 else 1), UTC)  # noqa: PLR2004 - seconds have 10 digits
     except (OverflowError, OSError, ValueError) as exc:
-        raise BadInputError(f"{text!r} is too long ago") from exc
+        raise BadInputError(f"{text!r} is too long ago: flow logs begin in 2017") from exc
     if given.lower() == "now":
         return now
     today = (now if utc else now.astimezone()).date()
@@ -135,6 +135,6 @@ def span(
     if start >= end:
         raise BadInputError(
             f"the time range is empty: it would begin at {start:%Y-%m-%dT%H:%M:%SZ} and end at "
-            f"{end:%Y-%m-%dT%H:%M:%SZ}"
+            f"{end:%Y-%m-%dT%H:%M:%SZ}; give --since a time before --until"
         )
     return Span(start, end)

@@ -89,7 +89,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
         live = estate.inventory == AZURE
         way = _way(nsg, direction)
         if who and not live:
-            raise BadInputError("--who is of changes that Azure tells: it needs --inventory azure")
+            raise BadInputError("--who is of changes that Azure tells: give --inventory azure too")
         accounts = opened(sources, os.environ) if are_named(sources, os.environ) else None
         offline = isinstance(accounts, FileLogs)
         kept = None
@@ -133,5 +133,5 @@ def _way(nsg: str, direction: str) -> str:
     if bool(nsg) != bool(direction):
         from nsgflow_core.errors import BadInputError
 
-        raise BadInputError("--nsg and --direction go together")
+        raise BadInputError("--nsg and --direction go together: give both, or none")
     return one_of("--direction", direction, ("in", "out")) if direction else ""

@@ -10,6 +10,7 @@ import msgspec
 from nsgflow_core.cli import rule_changes
 from nsgflow_core.cli.formats import write_json
 from nsgflow_core.cli.names import labelled, matcher
+from nsgflow_core.cli.nothing_found import nearest
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses, causes
@@ -69,7 +70,7 @@ def parse(src: str, dst: str, protocol: str, inventory: Inventory | None) -> Ask
     ends = [_addresses("SRC", src, inventory), _addresses("DST", name, inventory)]
     pairs = [(one, two) for one in ends[0] for two in ends[1] if (":" in one) == (":" in two)]
     if not pairs:
-        raise BadInputError(f"{src} and {name} have no addresses of one family")
+        raise BadInputError(f"{src} and {name} are of IPv4 and IPv6: give addresses of one of them")
     return Asked(*pairs[0], port, _PROTOCOLS.get(number) or known.get(number, number))
 
 
@@ -82,7 +83,7 @@ def _with_port(text: str) -> tuple[str, int | None]:
         return text, None
     name, port = found[1], found[2]
     if port is not None and int(port) > _LAST_PORT:
-        raise BadInputError(f"{text!r}: a port is at most {_LAST_PORT}")
+        raise BadInputError(f"{text!r} has no such port: give one of 0-{_LAST_PORT}")
     return name, None if port is None else int(port)
 
 
@@ -95,7 +96,7 @@ def _addresses(what: str, text: str, inventory: Inventory | None) -> list[str]:
         pass
     if inventory is None:
         raise BadInputError(
-            f"{what} {text!r} is no address; names of VMs need an inventory (--inventory)"
+            f"{what} {text!r} is no address: give one, or --inventory, which knows names of VMs"
         )
     nics = inventory.nics_of(text)
     vms = sorted({nic.vm for nic in nics})
@@ -104,7 +105,10 @@ def _addresses(what: str, text: str, inventory: Inventory | None) -> list[str]:
     found = [at for nic in nics for at in nic.addresses]
     private = [at for at in found if addresses.address_class(at) != addresses.INTERNET]
     if not found:
-        raise BadInputError(f"{what} {text!r} is neither an address nor a VM of the inventory")
+        raise BadInputError(
+            f"{what} {text!r} is neither an address nor a VM of the inventory: give its address, "
+            "or ask Azure anew with --refresh"
+        )
     return private or found
 
 
@@ -176,12 +180,16 @@ def one_nsg(judge: Judge, name: str, direction: str, asked: Asked) -> Judgement:
     """
     inbound = direction == "in"
     wanted = [known.id for known in judge.files.named(name)]
-    if not name.startswith("/") and not wanted and judge.inventory is not None:
+    ids = judge.inventory.nsg_ids() if judge.inventory is not None else []
+    if not name.startswith("/") and not wanted:
         accepts = matcher([name])
-        ids = judge.inventory.nsg_ids()
         wanted = [nsg for nsg in ids if accepts(nsg.rpartition("/")[2], nsg)]
     if len(wanted) > 1:
         raise BadInputError(f"--nsg {name!r} is {', '.join(wanted)}: give one of these")
+    known = [one.name for one in judge.files.all()]
+    known += [nsg.rpartition("/")[2] for nsg in ids]
+    if known and not wanted and not name.startswith("/"):
+        raise BadInputError(f"no NSG is named {name!r}{nearest(name, known)}")
     nsg = wanted[0] if wanted else name
     near, far = (asked.dst, asked.src) if inbound else (asked.src, asked.dst)
     nic: Nic | None = judge.near_nic(near, far)

@@ -18,7 +18,17 @@ from msgspec.structs import replace
 
 from nsgflow_core.digests.gathering import Gathering
 from nsgflow_core.digests.groups import Tally, rank, shown
-from nsgflow_core.digests.life import MAX_LIVES, Life, end_of, ended, grown, is_due, is_quiet
+from nsgflow_core.digests.life import (
+    MAX_LIVES,
+    Life,
+    end_of,
+    ended,
+    grown,
+    is_due,
+    is_quiet,
+    late,
+    over_until,
+)
 from nsgflow_core.digests.marks import before_groups
 from nsgflow_core.digests.memory import Ledgers, State, StateChangedError, StateStore
 from nsgflow_core.digests.message import Digest, Ended
@@ -68,6 +78,24 @@ class Looks:
     """When this process last found out how far logs were read, in seconds since the epoch."""
 
     at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What a digest is to tell, and what it leaves.
+
+    `groups` are told, the first in front; `ended` are over, and `lates` came late of what was.
+    `behind` waits until what matters more is over, and is among what is `held` for a later
+    digest. `lives` are those that go on, and `told` when each group was told lately.
+    """
+
+    groups: Sequence[Tally]
+    ended: Sequence[Ended]
+    lates: Sequence[Tally]
+    behind: Sequence[Tally]
+    held: tuple[Tally, ...]
+    lives: Mapping[str, Life]
+    told: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +199,49 @@ class Digests:
 
         What `silences` match is told in none; `silenced` was held back by some that are over.
         """
+        due = self._due(state, now, went_on, silences)
+        others = state.others if _OTHERS not in due.told else 0
+        if not (due.groups or due.ended or due.lates or silenced or others):
+            return state if due.told == state.told else replace(state, told=due.told)
+        behind = {at.key.id for at in due.behind}
+        repeated = [at for at in due.held if at.key.id not in behind]
+        digest = Digest(
+            self.new_id(),
+            now,
+            tuple(map(shown, due.groups)),
+            others=state.others,
+            held_groups=len(repeated),
+            held_flows=sum(at.flows for at in repeated),
+            ended=(*due.ended, *map(late, due.lates)),
+            silenced=silenced,
+            behind_groups=len(behind),
+            behind_flows=sum(at.flows for at in due.behind),
+            look=self.look,
+        )
+        telling = [at.key.id for at in due.groups]
+        lives = dict(due.lives) | grown(
+            due.groups, due.lives, state.over, digest.id, now, self.scope
+        )
+        about = {name: lives[name].about for name in telling if name in lives}
+        begun = {name: at.began for name, at in about.items() if not at.times}
+        changed = self.changed(begun, due.groups) if begun else {}
+        before = before_groups(begun, changed, state.marks)
+        over = {name: at for name, at in state.over.items() if now - at / 1000 < _RECENT}
+        return replace(
+            state,
+            waiting=due.held,
+            others=0,
+            told=due.told,
+            pending=replace(digest, about=about, before=before).cut(MAX_SHOWN),
+            telling=(*telling, *([_OTHERS] if state.others else [])),
+            lives=lives,
+            over=over | {at.key.id: over_until(at, self.quiet) for at in due.ended[:MAX_LIVES]},
+        )
+
+    def _due(
+        self, state: State, now: float, went_on: WentOn, silences: Sequence[Silence]
+    ) -> "_Due":
+        """What is to be told now of what waits and of what is followed."""
         told = {group: at for group, at in state.told.items() if now - at < self.repeat}
         waiting = {tally.key.id: tally for tally in fold(state.waiting, state.lives)}
         ended = [
@@ -180,43 +251,20 @@ class Digests:
         ]
         gone = {at.key.id for at in ended}
         lives = {name: life for name, life in state.lives.items() if name not in gone}
-        waiting = {name: tally for name, tally in waiting.items() if name not in gone}
-        all_due = [at for name, at in waiting.items() if self._is_due(name, lives, told, now)]
-        behind = set(map(id, inhibited(all_due, lives)))
-        due = sorted((at for at in all_due if id(at) not in behind), key=rank)
-        if not (due or ended or silenced) and (not state.others or _OTHERS in told):
-            return state if told == state.told else replace(state, told=told)
-        telling = dict.fromkeys(at.key.id for at in due)
-        held = tuple(tally for name, tally in waiting.items() if name not in telling)
-        digest = Digest(
-            self.new_id(),
-            now,
-            tuple(shown(at) for at in due),
-            others=state.others,
-            held_groups=len(held) - len(behind),
-            held_flows=sum(at.flows for at in held if id(at) not in behind),
-            ended=tuple(ended),
-            silenced=silenced,
-            behind_groups=len(behind),
-            behind_flows=sum(at.flows for at in held if id(at) in behind),
-            look=self.look,
-        )
-        lives |= grown(due, lives, state.over, digest.id, now, self.scope)
-        about = {name: lives[name].about for name in telling if name in lives}
-        begun = {name: at.began for name, at in about.items() if not at.times}
-        changed = self.changed(begun, due) if begun else {}
-        before = before_groups(begun, changed, state.marks)
-        over = {name: last for name, last in state.over.items() if now - last / 1000 < _RECENT}
-        return replace(
-            state,
-            waiting=held,
-            others=0,
-            told=told,
-            pending=replace(digest, about=about, before=before).cut(MAX_SHOWN),
-            telling=(*telling, *([_OTHERS] if state.others else [])),
-            lives=lives,
-            over=over | {at.key.id: at.last for at in ended[:MAX_LIVES]},
-        )
+        left = {name: tally for name, tally in waiting.items() if name not in gone}
+        lates = {
+            name: tally
+            for name, tally in left.items()
+            if name not in lives and tally.last < state.over.get(name, 0)
+        }
+        left = {name: tally for name, tally in left.items() if name not in lates}
+        due = [at for name, at in left.items() if self._is_due(name, lives, told, now)]
+        behind = inhibited(due, lives)
+        apart = {at.key.id for at in behind}
+        groups = sorted((at for at in due if at.key.id not in apart), key=rank)
+        telling = {at.key.id for at in groups}
+        held = tuple(at for name, at in left.items() if name not in telling)
+        return _Due(groups, ended, list(lates.values()), behind, held, lives, told)
 
     def _is_due(
         self, name: str, lives: Mapping[str, Life], told: Mapping[str, float], now: float

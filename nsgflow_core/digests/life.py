@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import MANY_LOGS, Key, Tally, few, interfaces_of, newest
-from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Ended
+from nsgflow_core.digests.message import LATE, QUIET, TURNED, UNKNOWN, About, Ended
 from nsgflow_core.digests.reach import WentOn
 from nsgflow_core.digests.sample import Sample
 
@@ -185,6 +185,19 @@ def end_of(life: Life, went_on: WentOn, turned: str, quiet: float, now: float) -
     return "", ""
 
 
+def over_until(at: Ended, quiet: float) -> int:
+    """Until when nothing more can begin of a group that is over: it would be of what is over.
+
+    That its logs went on without it for a while says so of that while. Rules may turn again.
+    """
+    return at.last + round(quiet * 1000) if at.because == QUIET else at.last
+
+
+def late(tally: Tally) -> Ended:
+    """What is known only now of a group that is over."""
+    return ended(begun(tally, 0), tally.flows, LATE, "its log came late, and it was over by then")
+
+
 def ended(life: Life, fresh: int, because: str, said: str) -> Ended:
     """The end of a group as it is told."""
     return Ended(
@@ -196,6 +209,6 @@ def ended(life: Life, fresh: int, because: str, said: str) -> Ended:
         life.flows,
         fresh,
         life.interfaces,
-        "" if because == UNKNOWN else life.incident,
+        "" if because in (UNKNOWN, LATE) else life.incident,
         said,
     )

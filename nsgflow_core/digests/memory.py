@@ -36,9 +36,9 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     tells in `telling`. `attempted` is when a digest was last posted; none is before `not_before`.
     `trusted` says that the receiver took something since it last refused everything; then a
     digest whose content it refuses is posted with only `shown` groups (-1 is all). `lives` are
-    the groups that were told and are not over, and `over` says of those that ended lately when
-    their last flow was, in milliseconds. `silences` are all that were made and may hold, and
-    `held` is what they hold back, by their ids. `marks` are in the order of their times.
+    the groups that were told and are not over, and `over` says of those that ended lately until
+    when nothing more can begin of them, in milliseconds. `silences` are all that were made and may
+    hold, and `held` is what they hold back, by their ids. `marks` are in the order of their times.
     """
 
     completed: float = 0.0

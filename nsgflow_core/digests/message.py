@@ -9,8 +9,9 @@ from nsgflow_core.digests.silences import Held
 QUIET = "quiet"
 TURNED = "turned"
 UNKNOWN = "unknown"
+LATE = "late"
 """Why a group is followed no longer: nothing of it while its logs went on, rules that let it pass
-now, or no word of it, one way or the other."""
+now, or no word of it, one way or the other. And what came late of one that is over already."""
 
 MAX_ENDED = 10
 """The most ends that a digest names; more are counted."""

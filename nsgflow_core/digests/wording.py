@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 
 from nsgflow_core.digests.groups import MANY_PORTS, MAX_PORTS, Tally
-from nsgflow_core.digests.message import MAX_ENDED, UNKNOWN, Digest, Ended
+from nsgflow_core.digests.message import LATE, MAX_ENDED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.now import MAX_NOW
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.silences import Held
@@ -31,6 +31,7 @@ _MAGNITUDES = (
     (0, "dozens of"),
 )
 _MAX_NAME = 100
+_VERBS = {UNKNOWN: "Not known whether over: ", LATE: "Was over already: "}
 _NAMES = 4
 _SILENCES = 3
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -64,13 +65,14 @@ def headline(digest: Digest) -> str:
     groups = len(digest.groups) + digest.more_groups
     flows = _some(digest.flows, "denied flow")
     said = [f"{flows} in {_some(groups, 'group')}"] if groups else []
-    over = sum(at.because != UNKNOWN for at in digest.ended) + digest.more_ended
+    over = sum(at.because not in (UNKNOWN, LATE) for at in digest.ended) + digest.more_ended
+    lost = sum(at.because == UNKNOWN for at in digest.ended)
     if over:
         said.append(f"{_some(over, 'group')} over")
     elif digest.silenced and not groups:
         said.append(f"{_some(digest.flows, 'denied flow')} held back by silences")
-    elif digest.ended and not groups:
-        said.append(f"{_some(len(digest.ended), 'group')} followed no longer")
+    elif lost and not groups:
+        said.append(f"{_some(lost, 'group')} followed no longer")
     return ", ".join(said) or flows
 
 
@@ -88,7 +90,7 @@ def ended(at: Ended) -> tuple[str, str]:
     """What is over, and how that is known; it names its beginning."""
     one = Tally(at.key, at.flows, at.began, at.last, name=at.name)
     who, name, why, reason = denied_by(one)
-    verb = "Not known whether over: " if at.because == UNKNOWN else "Over: "
+    verb = _VERBS.get(at.because, "Over: ")
     where = f" on {_some(at.interfaces, 'interface')}" if at.interfaces > 1 else ""
     how = (
         f"{plain(at.said, MAX_NOW)}; began {_time(at.began)}, last {_time(at.last)} UTC,"

@@ -162,6 +162,17 @@ def within(address: str, network: IPv4Network | IPv6Network) -> bool:
     )
 
 
+def cidrs(text: str) -> str:
+    """A range such as `10.4.0.0-10.4.0.9` as networks with commas between; "" if it is none."""
+    first, hyphen, last = text.partition("-")
+    try:
+        ends = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+        networks = list(ipaddress.summarize_address_range(*ends))
+    except (TypeError, ValueError):
+        return ""
+    return ",".join(map(str, networks)) if hyphen else ""
+
+
 @cache_short(4096, 32)
 def canonical_mac(text: str) -> str:
     """A MAC address as 12 upper-case hex digits; "" when the text is none."""

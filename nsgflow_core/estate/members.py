@@ -197,6 +197,8 @@ class Members:
             return f"the file has an expression, {tag}, which only Azure evaluates"
         if tag == NOT_TOLD:
             return "the file does not tell all addresses of a rule"
+        if networks := addresses.cidrs(tag):
+            return f"{tag} is no prefix: a range is written as CIDR, {networks}"
         if self._tags is None:
             return f"there are no service tags to tell what {tag} holds"
         answer = self._tags.holds(tag, address)

@@ -307,14 +307,14 @@ class Files:
             found.patches[nsg] = (found.patches.get(nsg) or {}) | changes
         return Files(found)
 
+    def all(self) -> list[KnownNsg]:
+        """All NSGs."""
+        found = self._found
+        return [KnownNsg(key, found.names[key], rules) for key, rules in found.rules.items()]
+
     def named(self, name: str) -> list[KnownNsg]:
         """The NSGs with this name, in any case."""
-        found = self._found
-        return [
-            KnownNsg(key, found.names[key], rules)
-            for key, rules in found.rules.items()
-            if found.names[key].lower() == name.lower()
-        ]
+        return [known for known in self.all() if known.name.lower() == name.lower()]
 
 
 def _named(known: Mapping[str, object], nsg: str) -> str | None:

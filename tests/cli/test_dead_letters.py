@@ -38,6 +38,7 @@ from nsgflow_core.model import Bad, BlobRef, Storage
 from nsgflow_core.service import Service
 from nsgflow_core.storage import credential, table
 from tests.cli.conftest import ROOT, Store, at
+from tests.cli.test_names import estate_file
 from tests.unit.test_inventory import Graph
 
 HOUR = at("2026-11-23T08:00")
@@ -168,6 +169,21 @@ def test_a_letter_that_is_refused_hides_none_of_the_others(app: App, flags: str)
     assert out.count("unknown flow log version 2") == 1
     assert errors.startswith("nsgflow: not read: ")
     assert "403" in errors
+
+
+def test_an_inventory_names_what_letters_are_of(app: App, tmp_path: Path) -> None:
+    """VM, subnet and NSGs of the interface, by which letters can be asked for too."""
+    bad_record(app, log(app), 0)
+    net = Nic(mac="000D3A000002", ip="10.0.1.4")
+    ref = BlobRef("devstoreaccount1", VNET_CONTAINER, vnet_path(net, HOUR))
+    app.letters.put_bad(ref, [Bad(12, "impossible port 'x'", b"{}")], 0)
+    book = f"--inventory {estate_file(tmp_path)}"
+    names = [(row["vm"], row["subnet"], row["nsgs"]) for row in app.listed(book)]
+    assert sorted(names) == [("", "", ""), ("prod/db1", "prod/hub/db", "db-nsg")]
+    assert [row["log"] for row in app.listed(f"{book} --nsg db-nsg")] == ["SHOP-FLOWLOG"]
+    first = app.run(f"list -o csv {book}")[0].splitlines()[0]
+    assert first == "id,written,hour,log,mac,vm,subnet,nsgs,kind,entries,omitted,bytes,reason"
+    assert "vm" not in app.listed()[0]
 
 
 def test_a_record_that_is_understood_now_goes_to_both_sinks(app: App) -> None:

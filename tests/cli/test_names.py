@@ -168,6 +168,43 @@ def test_filters_by_name(log: str, inventory: str, tmp_path: Path, term: str, fl
     assert sum(json.loads(simulated[-1])["totals"].values()) == flows
 
 
+NAMED = [
+    ["db-nsg", "prod/web1", "prod/db1", "prod/hub/web", "prod/hub/db"],
+    ["db-nsg", "", "prod/db1", "prod/hub/free", "prod/hub/db"],
+    ["db-nsg", "prod/w\\x1b[31meb2", "prod/db1", "prod/hub/web", "prod/hub/db"],
+    ["db-nsg", "", "prod/db1", "", "prod/hub/db"],
+]
+
+
+def test_what_is_kept_and_asked_in_sql(log: str, inventory: str, tmp_path: Path) -> None:
+    """The names are columns of the Parquet file, and of what SQL sees of logs."""
+    pytest.importorskip("duckdb")
+    kept = str(tmp_path / "flows.parquet")
+    query = "SELECT AclName, SrcVm, DestVm, SrcSubnet, DestSubnet FROM flows ORDER BY FlowTime"
+    assert run("export", log, "--inventory", inventory, "-o", kept) == ""
+    for words in ([kept], [log, "--inventory", inventory]):
+        answer = run("sql", query, *words, "-o", "csv")
+        assert list(csv.reader(io.StringIO(answer)))[1:] == NAMED
+    chosen = run("sql", query, log, "--inventory", inventory, "--filter", "vm=web1", "-o", "csv")
+    assert list(csv.reader(io.StringIO(chosen)))[1:] == NAMED[:1]
+
+
+def test_the_report(log: str, inventory: str, tmp_path: Path) -> None:
+    """NSG, VM and subnet by name; no GUID is left."""
+    page = tmp_path / "denied.html"
+    run("report", log, "--inventory", inventory, "-o", str(page))
+    shown = page.read_text(encoding="utf-8")
+    for name in ("db-nsg", "10.0.0.4 (prod/web1)", "10.0.2.9 (prod/hub/free)"):
+        assert name in shown
+    assert GUID not in shown
+    run(
+        "report", log, "--inventory", inventory, "-o", str(page), "--filter", "subnet=prod/hub/free"
+    )
+    shown = page.read_text(encoding="utf-8")
+    assert "10.0.2.9" in shown
+    assert "10.0.0.4 (prod/web1)" not in shown
+
+
 def test_by_the_name_of_the_nsg(log: str, inventory: str) -> None:
     """--nsg-name takes the name of an NSG that the log names by GUID, and its id."""
     assert (

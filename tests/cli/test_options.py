@@ -28,7 +28,7 @@ _ENVIRON = {"PATH": "/usr/bin"}
         ("flows --no-output", "--aggregate"),
         ("denied --src 10.0.0.1", "say --filter src=…"),
         ("denied --rule R", "say --filter rule=…"),
-        ("report -o r.html --filter action=allowed", "'nsgflow export' has allowed ones"),
+        ("report -o r.html --filter action=allowed", "say 'nsgflow export' for allowed ones"),
         ("tail --since 2999-01-01", "has not come yet"),
         ("replay --since 1h --sink tables", "'tables' is not one of table, webhook"),
     ],

@@ -5,11 +5,20 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devtools.flowlogs import BlobWriter, Group, Nic, nsg_path, nsg_record
+from devtools.flowlogs import (
+    BlobWriter,
+    Group,
+    Nic,
+    nsg_path,
+    nsg_record,
+    vnet_path,
+    vnet_record,
+)
 from devtools.nic import NSG_CONTAINER
 from devtools.webhook import Webhook, webhook
 from nsgflow_core.config import from_env
@@ -19,6 +28,7 @@ from nsgflow_core.model import BlobRef, Storage
 from nsgflow_core.service import Service
 from nsgflow_core.storage import table
 from tests.cli.conftest import Store
+from tests.cli.test_names import estate_file
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 THIS = f"--since {HOUR:%Y-%m-%dT%H}"
@@ -104,6 +114,35 @@ def test_checkpoints_show_lag_and_logs_nobody_looked_at(
     table_lines = store.output("checkpoints").splitlines()
     assert table_lines[0].split()[:5] == ["connection", "hour", "log", "mac", "sink"]
     assert len(table_lines) == 3
+
+
+def test_an_inventory_names_what_logs_are_of(
+    store: Store, state: Checkpoints, alerts: Webhook, tmp_path: Path
+) -> None:
+    """VM, subnet and NSGs of the interface; a VNet flow log is found by an NSG of those."""
+    net = Nic(mac="000D3A000002", ip="10.0.1.4")
+    text = f"{int(HOUR.timestamp())}000,192.0.2.1,10.0.1.4,5,22,6,I,D,NX,0,0,0,0"
+    store.log(
+        vnet_path(net, HOUR), [vnet_record(net, HOUR, [Group("UserRule_Deny", (text,))]).data]
+    )
+    log(store, WEB, HOUR, 1)
+    book = f"--inventory {estate_file(tmp_path)}"
+    rows = {row["log"]: row for row in listed(store, book)}
+    assert [rows["SHOP-FLOWLOG"][key] for key in ("vm", "subnet", "nsgs")] == [
+        "prod/db1",
+        "prod/hub/db",
+        "db-nsg",
+    ]
+    assert [rows["WEB-NSG"][key] for key in ("vm", "subnet", "nsgs")] == ["", "", ""]
+    assert [row["log"] for row in listed(store, f"{book} --nsg 'db*'")] == ["SHOP-FLOWLOG"]
+    assert [row["log"] for row in listed(store, f"{book} --nsg web-nsg")] == ["WEB-NSG"]
+    first, *others = store.output(f"checkpoints -o csv {book}").splitlines()
+    assert first.startswith("connection,hour,log,mac,vm,subnet,nsgs,sink,")
+    assert len(others) == 2
+    dry = store.nsgflow(f"replay {THIS} --dry-run --nsg db-nsg {book}", environ(store, alerts))
+    assert dry.returncode == 0
+    assert "SHOP-FLOWLOG" in dry.stdout
+    assert "WEB-NSG" not in dry.stdout
 
 
 def test_growth_behind_a_checkpoint_is_lag(

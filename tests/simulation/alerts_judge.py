@@ -1,13 +1,14 @@
 """Looks on while alerts are told, and knows what must never be."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from nsgflow_core.digests.groups import Key, Tally
-from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, Digest, Ended
+from nsgflow_core.digests.message import LATE, QUIET, TURNED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.silences import Silence
 from nsgflow_core.estate.scope import INSIDE, INTERNET
 from tests.simulation.judge import BrokenPromiseError
@@ -131,6 +132,9 @@ class AlertsJudge:
             self.open.setdefault(name, set()).add(about.incident)
             self.told[name].append(now)
         for at in digest.ended:
+            if at.because == LATE:
+                self.counts["late"] += 1
+                continue
             _hold(at.key.id in self.open, f"{at.key.rule} is over, and nobody was told of it")
             del self.open[at.key.id]
             self.ends[at.key] += 1
@@ -149,6 +153,9 @@ class AlertsJudge:
             quiet = f"rule={key.rule}" in self.silenced or self._is_behind(key)
             _hold(self.pages[key] >= 1 or quiet, f"{key.rule} was never told")
             _hold(self.pages[key] <= self.ends[key] + 1, f"{key.rule} was told as new twice")
+            if not any(fault.mended for fault in world.faults if fault.key == key):
+                pages = self._times_it_began(logs)
+                _hold(self.pages[key] <= pages, f"{key.rule} is {pages} faults and more pages")
             alive = all(
                 self.read_to[log] >= max(at) + self.quiet * 1000 for log, at in logs.items()
             )
@@ -156,6 +163,11 @@ class AlertsJudge:
             _hold(not alive or not self.lost[key], f"{key.rule} is over, and nobody says so")
         self.counts["flows"] += delivered
         self.counts["pages"] += sum(self.pages.values())
+
+    def _times_it_began(self, logs: Mapping[str, Iterable[int]]) -> int:
+        """How often flows of a group came after so long without one that it was over."""
+        times = sorted({time for of_log in logs.values() for time in of_log})
+        return 1 + sum(after - time >= self.quiet * 1000 for time, after in pairwise(times))
 
 
 def _hold(holds: bool, what: str) -> None:

@@ -197,3 +197,12 @@ def test_scans_that_page_beside_what_they_hide() -> None:
         return []
 
     assert "noise behind a fault" in found(digest, "inhibited", nobody)
+
+
+def test_what_comes_late_taken_for_new() -> None:
+    """One log is read hours after another: what it had of a fault that is over is no page."""
+
+    def last(at: Any, _: float) -> int:
+        return int(at.last)
+
+    assert "more pages" in found(digest, "over_until", last)

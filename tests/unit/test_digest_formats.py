@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
 from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
-from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Digest, Ended
+from nsgflow_core.digests.message import LATE, QUIET, TURNED, UNKNOWN, About, Digest, Ended
 from nsgflow_core.digests.sample import COARSE, Sample, sample_of
 from nsgflow_core.digests.silences import Held
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
@@ -110,7 +110,7 @@ ends = st.builds(
     Ended,
     keys,
     texts,
-    st.sampled_from([QUIET, TURNED, UNKNOWN]),
+    st.sampled_from([QUIET, TURNED, UNKNOWN, LATE]),
     *([st.integers(0, 10**13)] * 2),
     *([st.integers(0, 10**9)] * 3),
     incident=st.sampled_from(["", "1f" * 8]),
@@ -330,6 +330,32 @@ def test_a_new_group_says_all_that_helps(render: Any, check: Any) -> None:
         "New",
     ):
         assert words.lower() in said.lower()
+
+
+def end(because: str, said: str = "how it is known") -> Ended:
+    """The end of a group."""
+    return Ended(tally().key, "WEB-NSG", because, AT, AT + 60_000, 7, 2, 3, "i", said)
+
+
+@pytest.mark.parametrize(
+    ("because", "headline", "words"),
+    [
+        (QUIET, "1 group over", "Over: TCP 1433 (ms-sql-s)"),
+        (TURNED, "1 group over", "Over: TCP 1433 (ms-sql-s)"),
+        (UNKNOWN, "1 group followed no longer", "Not known whether over: TCP 1433 (ms-sql-s)"),
+        (LATE, "2 denied flows", "Was over already: TCP 1433 (ms-sql-s)"),
+    ],
+)
+def test_an_end_names_its_beginning_and_how_it_is_known(
+    because: str, headline: str, words: str
+) -> None:
+    """What nobody knows, and what came late, is said to be so."""
+    made = digest(ended=(end(because),))
+    assert wording.headline(made) == headline
+    what, how = wording.ended(end(because))
+    assert what.startswith(words)
+    assert how.startswith("how it is known; began 2026-11-23 ")
+    assert how.endswith(" UTC, 7 flows in all on 3 interfaces")
 
 
 def test_severity_follows_what_matters_most() -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import translate
 
+from nsgflow_core.cli.names import log_fits
 from nsgflow_core.cli.options import Letters
 from nsgflow_core.cli.times import moment
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.dead_letters import PREFIX, DeadLetters, Listed
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.storage import blob_service
 
@@ -49,13 +51,15 @@ def letters(settings: Settings) -> DeadLetters:
     return DeadLetters(host.get_container_client(settings.state_container))
 
 
-def chosen(letters: DeadLetters, wanted: Letters) -> list[Found]:
+def chosen(
+    letters: DeadLetters, wanted: Letters, inventory: Inventory | None = None
+) -> list[Found]:
     """The dead letters that are asked for; blobs that are none are passed over.
 
     Raises:
         NsgflowError: they cannot be listed.
     """
-    accepts = _test(wanted)
+    accepts = _test(wanted, inventory)
     return [found for listed in letters.list() if (found := _found(listed)) and accepts(found)]
 
 
@@ -70,14 +74,14 @@ def _found(listed: Listed) -> Found | None:
         return None
 
 
-def _test(wanted: Letters) -> Callable[[Found], bool]:
+def _test(wanted: Letters, inventory: Inventory | None) -> Callable[[Found], bool]:
     since = moment(wanted.since, datetime.now(UTC)) if wanted.since else None
     pattern = re.compile(translate(wanted.nsg or "*"), re.IGNORECASE)
 
     def accepts(found: Found) -> bool:
         return (
             (since is None or found.listed.written >= since)
-            and pattern.fullmatch(log_name(found.log)) is not None
+            and log_fits(found.log, pattern, inventory)
             and wanted.kind in ("", found.kind)
         )
 

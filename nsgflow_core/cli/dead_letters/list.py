@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Color, Letters, Verbose, one_of, output, takes_options
+from nsgflow_core.cli.options import (
+    Color,
+    Estate,
+    Letters,
+    Verbose,
+    one_of,
+    output,
+    takes_options,
+)
 from nsgflow_core.cli.session import Status, note, session
 
 _OUTPUTS = ("table", "json", "csv")
@@ -18,6 +26,7 @@ _WORKERS = 8
 def list_(
     *,
     which: Letters,
+    estate: Estate,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
     color: Color = "auto",
     verbose: Verbose = False,
@@ -25,7 +34,8 @@ def list_(
     """Show a line for each dead letter.
 
     Its id for the other commands, the log and hour it is from, what it holds and the first
-    reason.
+    reason. With --inventory also VM, subnet and NSGs of its interface, and --nsg takes these NSGs
+    as well.
     """
     with session(verbose=verbose, color=color):
         import os
@@ -35,24 +45,34 @@ def list_(
         from nsgflow_core.cli.dead_letters.shown import line
         from nsgflow_core.cli.formats import write_csv, write_json_lines
         from nsgflow_core.cli.harmless import escaped
+        from nsgflow_core.cli.inventories import estate_of
+        from nsgflow_core.cli.names import interface_names
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import settings_of
         from nsgflow_core.cli.tables import write_table
 
         form = one_of("--output", form, _OUTPUTS)
         kept = letters(settings_of(os.environ))
-        found = chosen(kept, which)
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        knowledge = estate_of(estate, os.environ)
+        inventory = knowledge.inventory if knowledge is not None else None
+        found = chosen(kept, which, inventory)
+        with working("reading dead letters"), ThreadPoolExecutor(_WORKERS) as pool:
             rows = list(pool.map(lambda one: line(kept, one), found))
+        columns = list(_COLUMNS)
+        if inventory is not None:
+            columns[columns.index("kind") : columns.index("kind")] = ["vm", "subnet", "nsgs"]
+            for row, one in zip(rows, found, strict=True):
+                row.update(interface_names(one.log, inventory))
         unread = [(row["id"], why) for row in rows if (why := row.pop("unread"))]
         if form == "json":
             write_json_lines(rows)
         elif form == "csv":
-            write_csv(_COLUMNS, ({key: row[key] for key in _COLUMNS} for row in rows))
+            write_csv(columns, ({key: row[key] for key in columns} for row in rows))
         elif rows:
             write_table(
-                _COLUMNS,
+                columns,
                 [
-                    ["" if row[key] is None else escaped(str(row[key])) for key in _COLUMNS]
+                    ["" if row[key] is None else escaped(str(row[key])) for key in columns]
                     for row in rows
                 ],
             )
