@@ -327,9 +327,10 @@ def record_time(raw: records.RawRecord) -> str:
 
 def nsg_name(log: LogPath, group: Group) -> str:
     """The NSG as a line names it: from the path of its own log, else its name, else the aclID."""
-    if log.kind == "nsg":
+    if log.kind == "nsg" and log.mac:
         return log.resource.rpartition("/")[2]
-    return group.acl_name or group.acl_group
+    # A file without such a path may have records of any NSG: each says which.
+    return group.acl_name or group.acl_group.rpartition("/")[2]
 
 
 def place_of(log: Log, group: Group) -> Place:
