@@ -4,13 +4,16 @@ CPU time of whole processes, start-up included, that write to nowhere. The basel
 readers of flow logs are: json, a split, and one print a tuple; or a dict of counts.
 """
 
+import atexit
 import datetime as dt
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.distinct import distinct_log
@@ -95,9 +98,20 @@ def _figures(folder: str) -> list[Figure]:
 
 def _cost(arguments: Sequence[str]) -> _Cost:
     """What a Python process costs from its start to its end."""
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.DEVNULL, cwd=ROOT, env=_environment()
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{arguments[:3]} ended with {process.returncode}")
     return _Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+@cache
+def _environment() -> dict[str, str]:
+    """As a shell has it: modules are compiled once, as pip leaves them, and output is buffered."""
+    ours = {key: os.environ[key] for key in os.environ if not key.startswith("PYTHON")}
+    folder = tempfile.mkdtemp(prefix="nsgflow-compiled-")
+    atexit.register(shutil.rmtree, folder)
+    return ours | {"PYTHONPYCACHEPREFIX": folder}

@@ -28,10 +28,11 @@ pip install '.[cli]'                 # then nsgflow …, or python -m nsgflow_co
 ```
 
 `flows`, `denied`, `why`, `simulate`, `logs`, `report`, `export`, `sql` and `tail` need nothing
-deployed.
-All but `tail` read files, folders (as `azcopy` keeps them) and `-`, compressed with gzip or not,
-and open no socket then. Of the storage account that the flow logs are sent to they read what is
-asked for, and sign in with the first of these that is there.
+deployed. All but `tail` read files, folders (as `azcopy` keeps them), pipes and `-`, compressed
+with gzip or not, and open no socket then: whole logs, several behind each other, or their records
+one a line or in an array, in UTF-8 or UTF-16. What no path tells, each record says: which NSG it is
+of, and when. Of the storage account that the flow logs are sent to they read what is asked for, and
+sign in with the first of these that is there.
 
 {sign_in}
 

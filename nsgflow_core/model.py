@@ -96,25 +96,26 @@ IANA's number (https://www.iana.org/assignments/protocol-numbers)."""
 MILLISECONDS_FROM = 10**11
 """Times from here on are milliseconds: as seconds they would lie past the year 5000."""
 
+LAST_TIME_MS = 253_402_300_799_999  # the end of the year 9999
+Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_TIME_MS)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Counter = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-class Flow(msgspec.Struct, array_like=True, gc=False):
+class Flow(msgspec.Struct, gc=False):
     """One flow tuple, read.
 
-    Its first fields are those of a tuple, in its order, so that whole lists of tuples become
-    flows in one pass of msgspec: `time` in seconds or milliseconds since the epoch, canonical
-    addresses, ports and counters that are None where Azure gives none. `protocol_code`,
-    `direction_code` and `decision` are as written: the last is A or D in versions 1 and 2, and
-    the state in version 4. `detail` is what stands behind it: the state in version 2, the
-    encryption in version 4, "" in version 1.
+    Its first fields are those of a tuple, in its order: `time` in seconds or milliseconds since
+    the epoch, canonical addresses, ports and counters that are None where Azure gives none.
+    `protocol_code`, `direction_code` and `decision` are as written: the last is A or D in versions
+    1 and 2, and the state in version 4. `detail` is what stands behind it: the state in version 2,
+    the encryption in version 4, "" in version 1.
 
     `group` is what it shares with its neighbours, `ordinal` counts the tuples of the record from
     0, and `text` is the tuple as written.
     """
 
-    time: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # the end of the year 9999
+    time: Time
     src: str
     dst: str
     src_port: Port | None

@@ -60,6 +60,7 @@ def checkpoints(
         from nsgflow_core.cli import lag
         from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.nothing_found import no_such_names
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
 
@@ -69,12 +70,13 @@ def checkpoints(
         knowledge = estate_of(estate, os.environ)
         inventory = knowledge.inventory if knowledge is not None else None
         all_of_them = Entries(state, hours, nsg, inventory)
-        found = [
-            row
-            for entry in all_of_them
-            for row in lag.rows(entry, time.time(), inventory)
-            if not stale or row["lagBytes"] or row["failures"]
-        ]
+        with working("listing logs and checkpoints"):
+            found = [
+                row
+                for entry in all_of_them
+                for row in lag.rows(entry, time.time(), inventory)
+                if not stale or row["lagBytes"] or row["failures"]
+            ]
         if form != "table" or found:
             lag.write(found, form, named=inventory is not None)
         elif missing := no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False):

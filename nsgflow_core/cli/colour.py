@@ -31,6 +31,11 @@ def coloured() -> bool:
     return sys.platform != "win32" or _console_takes_escapes()
 
 
+def unwanted() -> bool:
+    """Whether no colours were asked for, on stderr neither."""
+    return _ASKED.get() == NEVER
+
+
 def _console_takes_escapes() -> bool:
     """Ask the console of Windows for them; those before Windows 10 show them as letters.
 

@@ -76,6 +76,7 @@ def coverage(
         from nsgflow_core.cli import coverages
         from nsgflow_core.cli.files import FileLogs, are_named, opened
         from nsgflow_core.cli.inventories import AZURE, kept_of, with_flow_logs
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.session import Status
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.estate.coverage import coverage as covered
@@ -93,7 +94,8 @@ def coverage(
         kept = kept_of(source, os.environ, refresh=estate.refresh)
         kept = with_flow_logs(kept, source, os.environ)
         found = covered(Inventory(kept.inventory), kept.flow_logs or ())
-        rows = coverages.rows(found, read)
+        with working("looking for the newest records"):
+            rows = coverages.rows(found, read)
         totals = coverages.totals(rows)
         coverages.write([row for row in rows if coverages.is_any(row, shown)], form, totals,
                         kept.made)  # fmt: skip

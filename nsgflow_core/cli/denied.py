@@ -71,6 +71,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
         from nsgflow_core.cli.clock import clock
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.inventories import estate_of, judge_of
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.cli.tables import terminal_width
         from nsgflow_core.cli.twice import Twice
@@ -105,7 +106,8 @@ def denied(  # noqa: PLR0913 - one parameter for each option
             if suggest and judge is not None:
                 from nsgflow_core.cli import proposals
 
-                proposed = proposals.suggest(groups, judge, written_as, width=terminal_width())
+                with working("working out proposals"):
+                    proposed = proposals.suggest(groups, judge, written_as, width=terminal_width())
             if alone and proposed is not None:
                 proposed.write()
             else:

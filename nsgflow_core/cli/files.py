@@ -1,10 +1,11 @@
 """Flow logs in files, folders and standard input, in the place of accounts; no socket is opened.
 
 A path like a blob's (`…/y=2026/m=…/PT1H.json`, as azcopy keeps it) tells the NSG and the hour; what
-has another is asked itself. gzip is told by its first bytes, and records that stand one a line or
-otherwise apart are read like those of a blob.
+has another is asked itself, record by record. gzip and UTF-16 are told by their first bytes, and
+records that stand one a line, in an array or otherwise apart are read like those of a blob.
 """
 
+import codecs
 import gzip
 import json
 import re
@@ -20,7 +21,7 @@ from typing import IO, cast
 from nsgflow_core.cli.accounts import Account, sign_in
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.options import Sources
-from nsgflow_core.cli.read import Log
+from nsgflow_core.cli.read import Failure, Log
 from nsgflow_core.cli.times import floor
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, LogPath, parse_path
@@ -29,6 +30,9 @@ from nsgflow_core.model import BlobRef
 
 STDIN = "-"
 _GZIP = b"\x1f\x8b"
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARK = codecs.BOM_UTF8
+_TAIL = 64
 _HEAD = 64 * 1024
 """Bytes in which a file tells what it is a log of."""
 _ENDINGS = (".json", ".gz", ".ndjson", ".jsonl")
@@ -89,6 +93,7 @@ class FileLogs:
         self._spool: IO[bytes] | None = None
         self._places: dict[BlobRef, tuple[Path | None, int, int]] = {}
         self._logs: list[Log] = []
+        self._typed: dict[str, str] = {}
         for text in texts:
             if text == STDIN:
                 self._add(STDIN, None)
@@ -114,15 +119,26 @@ class FileLogs:
         by_hour: dict[datetime, list[Log]] = {}
         for log in self._logs:
             name = log.path.resource.rpartition("/")[2]
-            if log.path.kind == "vnet" or accepts(name, log.path.resource):
+            if _is_loose(log) or log.path.kind == "vnet" or accepts(name, log.path.resource):
                 by_hour.setdefault(log.path.hour, []).append(log)
         chosen = sorted(by_hour)
-        if span is not None:
-            # What does not tell its hour is read, and its flows are judged by their times.
-            wanted = {*span, _UNKNOWN_HOUR}
-            chosen = [hour for hour in chosen if hour in wanted]
         for hour in chosen[-newest:] if newest else chosen:
-            yield by_hour[hour]
+            logs = by_hour[hour]
+            if span is not None and hour not in span:
+                # What is not told by a path is read, and its flows are judged by their times.
+                logs = [log for log in logs if _is_loose(log)]
+            if logs:
+                yield logs
+
+    def named(self, failure: Failure) -> Failure:
+        """A failure of a file, with the file as it was typed or found."""
+        name = self._typed.get(failure.log, failure.log)
+        return Failure(name, failure.why.replace(failure.log, name))
+
+    @property
+    def loose(self) -> bool:
+        """Whether there are files of which no path tells what they are: their records do."""
+        return any(map(_is_loose, self._logs))
 
     def newest_hour(self) -> datetime | None:
         """The newest hour that there is a log of."""
@@ -142,7 +158,7 @@ class FileLogs:
         try:
             if path is not None:
                 with path.open("rb") as file:
-                    file.seek(start)
+                    file.seek(begin + start)
                     return file.read(end - start)
             # Threads read side by side: each through a handle and a place of its own.
             spool = self._spool
@@ -159,11 +175,16 @@ class FileLogs:
             source = path.open("rb") if path is not None else sys.stdin.buffer
             with cast("BufferedReader", source) as file:
                 zipped = file.peek(2).startswith(_GZIP)
-                if path is None or zipped:
-                    begin, size, head = self._kept(_unzipped(file) if zipped else file)
+                opened = _unzipped(file) if zipped else file
+                wide = opened.peek(2).startswith(_WIDE)
+                if path is None or zipped or wide or not path.is_file():  # a pipe as <(zcat …) is
+                    begin, size, head = self._kept(_narrow(opened) if wide else opened)
                     path = None
                 else:
                     head = file.read(_HEAD)
+                    file.seek(-min(size, _TAIL), 2)
+                    before, behind = _wrapping(head, file.read())
+                    begin, size = before, max(size - before - behind, 0)
         except (OSError, EOFError, gzip.BadGzipFile) as exc:
             self.failures[name] = f"{name} cannot be read: {exc}"
             return
@@ -173,6 +194,7 @@ class FileLogs:
         folder, blob = (name[: at.start()], name[at.start() :]) if at else ("", name)
         ref = BlobRef(folder.rstrip("/\\") or "file", container, blob.replace("\\", "/"))
         self._places[ref] = path, begin, size
+        self._typed[str(ref)] = "standard input" if name == STDIN else name
         self._logs.append(Log(ref, log, size, ""))
         if log.kind == "nsg":
             self.names.add(log.resource.rpartition("/")[2])
@@ -187,11 +209,35 @@ class FileLogs:
         spool.flush()
         size = spool.tell() - begin
         spool.seek(begin)
-        return begin, size, spool.read(_HEAD)
+        head = spool.read(_HEAD)
+        spool.seek(-min(size, _TAIL), 2)
+        before, behind = _wrapping(head, spool.read())
+        return begin + before, max(size - before - behind, 0), head
 
 
-def _unzipped(file: IO[bytes]) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+def _is_loose(log: Log) -> bool:
+    """Whether no path tells what is in a file: it may be of several NSGs and hours."""
+    return not log.path.mac
+
+
+def _unzipped(file: IO[bytes]) -> "BufferedReader":
+    return cast("BufferedReader", gzip.GzipFile(fileobj=file))
+
+
+def _narrow(file: IO[bytes]) -> IO[bytes]:
+    """UTF-16, as PowerShell redirects, as UTF-8."""
+    return cast("IO[bytes]", codecs.EncodedFile(file, "utf-8", "utf-16", "replace"))
+
+
+def _wrapping(head: bytes, tail: bytes) -> tuple[int, int]:
+    """How many bytes a file has around its records: a byte order mark, the brackets of an array."""
+    begin = len(_MARK) if head.startswith(_MARK) else 0
+    inner = head[begin:].lstrip()
+    if not inner.startswith(b"["):
+        return begin, 0
+    last = tail.rstrip()
+    behind = len(tail) - len(last) + 1 if last.endswith(b"]") else 0
+    return len(head) - len(inner) + 1, behind
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -215,7 +261,9 @@ def _log_path(name: str, head: bytes) -> LogPath:
         hour = floor(moment.replace(tzinfo=moment.tzinfo or UTC))
     except ValueError:
         hour = _UNKNOWN_HOUR
-    found = {key.decode(): json.loads(value) for key, value in _RESOURCE.findall(head)}
+    found: dict[str, str] = {}
+    for key, value in _RESOURCE.findall(head):
+        found.setdefault(key.decode(), json.loads(value))
     if "flowLogResourceID" in found or "targetResourceID" in found:
         return LogPath("vnet", found.get("flowLogResourceID", ""), hour, "")
     return LogPath("nsg", found.get("resourceId", f"/{name}"), hour, "")

@@ -209,6 +209,7 @@ def signed_in(environ: Mapping[str, str]) -> "Iterator[ResourceManager]":
     Raises:
         BadInputError: there is no such cloud.
     """
+    from nsgflow_core.cli.progress import working  # noqa: PLC0415 - files need none of these
     from nsgflow_core.estate.arm import CLOUDS, ResourceManager  # noqa: PLC0415 - dear to import
     from nsgflow_core.storage import credential  # noqa: PLC0415
 
@@ -217,7 +218,8 @@ def signed_in(environ: Mapping[str, str]) -> "Iterator[ResourceManager]":
         raise BadInputError(f"AZURE_CLOUD {cloud!r} is not one of {', '.join(CLOUDS)}")
     manager = ResourceManager(CLOUDS[cloud], credential(), time.monotonic() + _SECONDS)
     try:
-        yield manager
+        with working("asking Azure"):
+            yield manager
     finally:
         manager.close()
 

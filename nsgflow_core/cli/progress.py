@@ -4,12 +4,15 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING, Any
 
+from nsgflow_core.cli import colour
 from nsgflow_core.cli.read import Tally
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
 _SLOW = 1.0
@@ -67,14 +70,13 @@ def progress() -> Iterator[Unseen]:
     if sys.stderr is None or not sys.stderr.isatty():
         yield Unseen()
         return
-    from rich.console import Console  # noqa: PLC0415 - only terminals pay for it
     from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
     bar = Progress(
         TextColumn("{task.fields[doing]}"),
         BarColumn(),
         TextColumn("{task.fields[amount]}"),
-        console=Console(stderr=True),
+        console=_console(plain=colour.unwanted()),
         transient=True,
         # Lines that go to the same terminal are put above the bar.
         redirect_stdout=sys.stdout.isatty(),
@@ -101,15 +103,47 @@ def foot() -> Iterator[Callable[[str], None]]:
 
         yield log
         return
-    from rich.console import Console  # noqa: PLC0415 - only terminals pay for it
     from rich.live import Live  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     # Lines that go to the same terminal are put above the foot; a pipe is left alone.
     with Live(
-        console=Console(stderr=True),
+        console=_console(plain=colour.unwanted()),
         transient=True,
         auto_refresh=False,
         redirect_stdout=sys.stdout.isatty(),
     ) as live:
         yield lambda text: live.update(Text(text, style="dim"), refresh=True)
+
+
+@contextmanager
+def working(doing: str) -> Iterator[None]:
+    """Say on stderr's terminal what takes longer than a second and has no parts to count."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    lock, shown, ended = Lock(), ExitStack(), Event()
+    plain = colour.unwanted()  # which the timer's thread would not know
+
+    def show() -> None:
+        with lock:
+            if not ended.is_set():
+                shown.enter_context(_console(plain=plain).status(doing))
+
+    timer = Timer(_SLOW, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        ended.set()
+        with lock:
+            shown.close()
+
+
+def _console(*, plain: bool) -> "Console":
+    """Stderr's terminal, without colours if it is to be plain."""
+    from rich.console import Console  # noqa: PLC0415 - only terminals pay for it
+
+    return Console(stderr=True, no_color=True if plain else None)

@@ -62,8 +62,10 @@ class Query:
         defaults: Defaults,
         span: Span | None = None,
         knowledge: Knowledge = NOTHING,
+        *,
+        by_records: bool = False,
     ) -> None:
-        """Compile what is wanted.
+        """Compile what is wanted; `by_records` where no path of a log tells its NSG.
 
         Raises:
             BadInputError: names every wrong value.
@@ -97,7 +99,7 @@ class Query:
             hidden["--display-lb"] = "lb=no"
         compiled = compile_terms(" ".join(terms))
         self.asked_names = [*(wanted.nsg_name or ()), *_values(given, "nsg")]
-        asked_more = _predicates(wanted)
+        asked_more = _predicates(wanted, by_records=by_records)
         tests = [compiled.knowing(knowledge), *asked_more]
         self.everything_in: tuple[int, int] | None = None
         if span is not None:
@@ -173,7 +175,7 @@ def _term(flag: str, key: str, value: str) -> str:
     return f"{key}={value}"
 
 
-def _predicates(wanted: Wanted) -> Sequence[Callable[[Flow], bool]]:
+def _predicates(wanted: Wanted, *, by_records: bool) -> Sequence[Callable[[Flow], bool]]:
     """What the filter terms have no word for."""
     found: list[Callable[[Flow], bool]] = []
     if (version := wanted.version) is not None:
@@ -189,7 +191,7 @@ def _predicates(wanted: Wanted) -> Sequence[Callable[[Flow], bool]]:
         accepts = matcher(wanted.nsg_name)
         found.append(
             lambda flow: (
-                flow.group.record.version != 4  # noqa: PLR2004 - the VNet format
+                (flow.group.record.version != 4 and not by_records)  # noqa: PLR2004 - the VNet format
                 or accepts(flow.group.acl_name or flow.group.acl_group, flow.group.acl_group)
             )
         )

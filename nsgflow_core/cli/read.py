@@ -35,8 +35,8 @@ _DOWNLOADS = 8
 _WINDOWS = 32 * 1024 * 1024
 """Bytes that the windows of an hour's logs share."""
 _WINDOW = (128 * 1024, 2 * 1024 * 1024)
-_TOGETHER = 1024
-"""Flows that are made columns at once."""
+TOGETHER = 1024
+"""Flows that are made columns at once, where nothing else is asked for."""
 _NEVER = 2**63
 _Item = TypeVar("_Item")
 Settled = tuple[list[_Item], int]
@@ -136,15 +136,19 @@ class Reader:
         for ready in self._read(hours, self._found, _time_of_found):
             yield from ready
 
-    def columns(self, hours: Iterable[Sequence[Log]]) -> Iterator[Columns]:
-        """The same flows, some thousands at once, for whoever only shows them.
+    def columns(
+        self, hours: Iterable[Sequence[Log]], together: int = TOGETHER
+    ) -> Iterator[Columns]:
+        """The same flows, at most so many at once, for whoever only shows them.
 
         Raises:
             NsgflowError: the logs could not be listed. One that cannot be read is skipped.
         """
         for ready in self._read(hours, self._placed, _time_of_placed):
-            for at in range(0, len(ready), _TOGETHER):
-                found = columns.read(ready[at : at + _TOGETHER], self._tell)
+            ready.reverse()  # what is read can go at once, while it is at hand
+            while ready:
+                found = columns.read(ready[: -together - 1 : -1], self._tell)
+                del ready[-together:]
                 if found.texts:
                     yield found
 
@@ -325,9 +329,10 @@ def record_time(raw: records.RawRecord) -> str:
 
 def nsg_name(log: LogPath, group: Group) -> str:
     """The NSG as a line names it: from the path of its own log, else its name, else the aclID."""
-    if log.kind == "nsg":
+    if log.kind == "nsg" and log.mac:
         return log.resource.rpartition("/")[2]
-    return group.acl_name or group.acl_group
+    # A file without such a path may have records of any NSG: each says which.
+    return group.acl_name or group.acl_group.rpartition("/")[2]
 
 
 def place_of(log: Log, group: Group) -> Place:

@@ -17,7 +17,7 @@ from nsgflow_core.cli.nothing_found import age, left_out_by_default, no_flows, n
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.progress import Unseen, progress
 from nsgflow_core.cli.query import Defaults, Query
-from nsgflow_core.cli.read import Failure, Found, Log, Reader, Tally
+from nsgflow_core.cli.read import TOGETHER, Failure, Found, Log, Reader, Tally
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, span
 from nsgflow_core.errors import BadInputError, NsgflowError
@@ -83,11 +83,12 @@ class Reading:
             self._span = Span(self._now - HOUR, self._now)
         self.query = Query(wanted, defaults, self._span)  # wrong words are told before a request
         files = isinstance(accounts, FileLogs)
+        by_records = isinstance(accounts, FileLogs) and accounts.loose
         if knowledge is None:  # files are read where there is no network
             knowledge = NOTHING if files else known(os.environ)
         self.knowledge = knowledge
-        if self.knowledge is not NOTHING:
-            self.query = Query(wanted, defaults, self._span, self.knowledge)
+        if self.knowledge is not NOTHING or by_records:
+            self.query = Query(wanted, defaults, self._span, self.knowledge, by_records=by_records)
         self._wanted, self._defaults = wanted, defaults
         self._nsgs = wanted.nsg_name or ()
         self._logs = accounts if isinstance(accounts, FileLogs) else _logs(accounts, self._nsgs)
@@ -105,14 +106,14 @@ class Reading:
                 self.shown += 1
                 yield found
 
-    def columns(self) -> Iterator[Columns]:
-        """The same flows, some thousands at once, for whoever only shows them.
+    def columns(self, together: int = TOGETHER) -> Iterator[Columns]:
+        """The same flows, at most so many at once, for whoever only shows them.
 
         Raises:
             NsgflowError: nothing could be listed at all.
         """
         with self._reader() as (reader, hours):
-            for found in reader.columns(hours):
+            for found in reader.columns(hours, together):
                 self.shown += len(found.texts)
                 yield found
 
@@ -177,7 +178,10 @@ class Reading:
         logging.getLogger("nsgflow").info(
             "read %d logs, %d bytes, %d records", tally.logs, tally.bytes_read, tally.records
         )
-        failures = [*self._logs.failures.values(), *summed_up(tally.failures)]
+        told = tally.failures
+        if isinstance(self._logs, FileLogs):
+            told = list(map(self._logs.named, told))
+        failures = [*self._logs.failures.values(), *summed_up(told)]
         for failure in failures:
             note(f"skipped: {failure}")
         old = self._last_hour and self._span is None and bool(tally.logs)

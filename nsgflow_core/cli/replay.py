@@ -51,6 +51,7 @@ def replay(
         from nsgflow_core.cli import cursors
         from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.nothing_found import no_such_names
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import SINKS, Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
 
@@ -62,7 +63,8 @@ def replay(
         inventory = knowledge.inventory if knowledge is not None else None
         cursors.refuse_forgotten(state, hours, now)
         all_of_them = Entries(state, hours, nsg, inventory)
-        chosen = [entry for entry in all_of_them if entry.log is not None]
+        with working("listing logs and checkpoints"):
+            chosen = [entry for entry in all_of_them if entry.log is not None]
         if not chosen:
             missing = no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False)
             why = missing[0] if missing else "there are no logs of these hours"

@@ -39,6 +39,7 @@ def report(
         from nsgflow_core.cli import denials, exporting, reports
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.inventories import estate_of, judge_of
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.cli.summary import Summary
@@ -65,8 +66,8 @@ def report(
             if work.shown or work.complete:
                 knows = bool(rules) or work.knowledge.inventory is not None
                 told = reports.asked(wanted, when), reports.read(work.tally)
-                part.write_text(
-                    reports.report(groups, summary, judge, told, knows=knows), encoding="utf-8"
-                )
+                with working("making the report"):
+                    page = reports.report(groups, summary, judge, told, knows=knows)
+                    part.write_text(page, encoding="utf-8")
                 exporting.put(part, to, work.shown)
             twice.tell()

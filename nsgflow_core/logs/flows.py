@@ -11,33 +11,21 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from nsgflow_core.caches import LONGEST_ID, cache_short
-from nsgflow_core.estate import enrich
-from nsgflow_core.estate.addresses import canonical_mac
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs import records
+from nsgflow_core.logs.groups import Groups, Listed, of_bytes
 from nsgflow_core.logs.lenient import read_leniently
-from nsgflow_core.logs.log_record import (
-    RECORD,
-    LogRecord,
-    Tuples,
-    UnreadableError,
-    tuple_lists,
-    version_of,
-)
+from nsgflow_core.logs.log_record import UnreadableError
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
-from nsgflow_core.logs.tuples import TupleList, count_tuples, listed, read_lists
-from nsgflow_core.model import Bad, Flow, Group, Record
+from nsgflow_core.logs.tuples import TupleList, read_lists
+from nsgflow_core.model import Bad, Flow
 
-_VNET = 4
 _TOGETHER = 4096
 """Tuples read at once: enough that what a list costs by itself does not count."""
 _LATEST = timedelta(minutes=75)
 """How long behind the beginning of an hour the last record of its log may bear a time."""
 _TIME = re.compile(rb'"time"\s*:\s*"([^"\\]{1,64})"')
-_D, _BACKSLASH = b"D\\"
-"""As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
 
 
 _Made = TypeVar("_Made")
@@ -92,36 +80,35 @@ def stretch_of(
     flows: list[_Made] = []
     bad: list[Bad] = []
     lists: list[TupleList] = []
-    count = done = waiting = 0
+    records_read = begun = done = waiting = 0
     newest = ""
-    record: bytes | memoryview = b""
-    for begin, end, doc in records.alike(data, RECORD.decode):
+    groups = Groups(log, inventory, denied_only=denied_only)
+    for begin, end, listed in records.alike(data, groups.decode):
         try:
-            place = (at + begin, at + end)
-            found = _lists(doc, tuple_lists(doc), place, log, inventory, denied_only=denied_only)
+            found = groups.lists(listed, (at + begin, at + end))
         except UnreadableError as exc:
             bad.append(Bad(at + begin, str(exc), data[begin:end]))
             found = []
-        lists += found
-        waiting += sum(len(each.texts) for each in found)
-        if waiting >= _TOGETHER:
-            flows += make(lists, bad)
-            lists, waiting = [], 0
-        count += 1
-        done, newest, record = end, doc.time, memoryview(data)[begin:end]
+        if found:
+            lists += found
+            waiting += sum(len(each.texts) for each in found)
+            if waiting >= _TOGETHER:
+                flows += make(lists, bad)
+                lists, waiting = [], 0
+        records_read += 1
+        begun, done, newest = begin, end, listed.doc.time
     flows += make(lists, bad)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
-        found, newest = _lists_of(raw, log, bad, denied_only=denied_only, inventory=inventory)
+        found, newest = _lists_of(raw, groups, bad)
         flows += make(found, bad)
     bad = sorted(rest.bad + bad, key=lambda piece: piece.offset)
-    if rest.records:
-        record = bytes(rest.records[-1].data)
-    read_to = written_ms(record, log.hour)
-    return Reading(flows, bad, count + len(rest.records), rest.end, read_to, newest)
+    record = rest.records[-1].data if rest.records else data[begun:done]
+    read_to = written_ms(bytes(record), log.hour)
+    return Reading(flows, bad, records_read + len(rest.records), rest.end, read_to, newest)
 
 
-def written_ms(record: bytes | memoryview, hour: datetime) -> int:
+def written_ms(record: bytes, hour: datetime) -> int:
     """When a record was written, in milliseconds; 0 where it says no time of this hour's log."""
     found = _TIME.search(record)
     try:
@@ -146,79 +133,21 @@ def read(
     added to `bad`, and the rest of the record is read all the same. An inventory tells which NSG
     the GUID of a v4 log stands for.
     """
-    found, _ = _lists_of(raw, log, bad, denied_only=denied_only, inventory=inventory)
+    groups = Groups(log, inventory, denied_only=denied_only)
+    found, _ = _lists_of(raw, groups, bad)
     return read_lists(found, bad, denied_only=denied_only)
 
 
-def _lists_of(
-    raw: RawRecord,
-    log: LogPath,
-    bad: list[Bad],
-    *,
-    denied_only: bool,
-    inventory: Inventory | None = None,
-) -> tuple[list[TupleList], str]:
+def _lists_of(raw: RawRecord, groups: Groups, bad: list[Bad]) -> tuple[list[TupleList], str]:
     """The lists of tuples of a record, and its time as written."""
+    listed: Listed | None = None
     try:
-        doc = RECORD.decode(raw.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        doc = None
-    try:
-        if doc is None:
-            doc, lists = read_leniently(raw, bad)
-        else:
-            lists = tuple_lists(doc)
-        place = (raw.offset, raw.end)
-        found = _lists(doc, lists, place, log, inventory, denied_only=denied_only)
+        try:
+            listed = of_bytes(raw.data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            listed = Listed(*read_leniently(raw, bad))
+        found = groups.lists(listed, (raw.offset, raw.end))
     except (UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
-        return [], "" if doc is None else doc.time
-    return found, doc.time
-
-
-def _lists(
-    doc: LogRecord,
-    lists: list[Tuples],
-    place: tuple[int, int],
-    log: LogPath,
-    inventory: Inventory | None,
-    *,
-    denied_only: bool,
-) -> list[TupleList]:
-    """The lists of tuples worth reading of a record that lies between two offsets."""
-    found: list[TupleList] = []
-    version = version_of(doc)
-    record: Record | None = None
-    ordinal = 0
-    # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
-    uncounted: list[bytes] = []
-    for acl, rule, mac, raw_tuples in lists:
-        tuples = bytes(raw_tuples)
-        if denied_only and _D not in tuples and _BACKSLASH not in tuples:
-            uncounted.append(tuples)
-            continue
-        if uncounted:
-            ordinal += sum(map(count_tuples, uncounted))
-            uncounted.clear()
-        if record is None:
-            resource = doc.targetResourceID if version == _VNET else doc.resourceId or log.resource
-            record = Record(*place, doc.time, version, _lower(resource))
-        known = inventory.acl(acl) if inventory is not None and version == _VNET else None
-        group_id, name = known or _acl(acl if version == _VNET else resource)
-        group = Group(record, group_id, name, rule, canonical_mac(mac or doc.macAddress) or log.mac)
-        each, count = listed(group, tuples, ordinal, denied_only=denied_only)
-        if each.texts:
-            found.append(each)
-        ordinal += count
-    return found
-
-
-@cache_short(4096, LONGEST_ID)
-def _lower(text: str) -> str:
-    return text.lower()
-
-
-@cache_short(4096, LONGEST_ID)
-def _acl(acl: str) -> tuple[str, str]:
-    """A group's `acl_group` and `acl_name`."""
-    return acl.lower() if acl.startswith("/") else acl, enrich.acl_name(acl)
+        found = []
+    return found, "" if listed is None else listed.doc.time

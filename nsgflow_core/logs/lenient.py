@@ -3,7 +3,15 @@
 import json
 from typing import Any
 
-from nsgflow_core.logs.log_record import FlowRecords, LogRecord, Properties, Tuples, UnreadableError
+import msgspec
+
+from nsgflow_core.logs.log_record import (
+    FlowRecords,
+    LogRecord,
+    Properties,
+    Tuples,
+    UnreadableError,
+)
 from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad
 
@@ -16,7 +24,9 @@ _ANYTHING = json.JSONDecoder(parse_int=lambda digits: int(digits[:_MAX_DIGITS]))
 """Takes numbers of any length; what they are does not matter where it is used."""
 
 
-def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[LogRecord, list[Tuples]]:
+def read_leniently(
+    raw: RawRecord, bad: list[Bad]
+) -> tuple[LogRecord[msgspec.Raw], list[Tuples[msgspec.Raw]]]:
     """Read a record that has values of other types than it should, or bytes that are no UTF-8.
 
     Whatever makes sense is kept; each piece that does not is bad on its own.
@@ -28,7 +38,7 @@ def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[LogRecord, list[Tupl
     if not isinstance(doc, dict):
         raise UnreadableError("not a JSON object")
     properties, flow_records = doc.get("properties"), doc.get("flowRecords")
-    lists: list[Tuples] = []
+    lists: list[Tuples[msgspec.Raw]] = []
 
     def walk(node: object, keys: tuple[str, ...], found: dict[str, str]) -> None:
         if not isinstance(node, dict):
@@ -43,26 +53,34 @@ def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[LogRecord, list[Tupl
                 walk(child, keys[1:], found)
         else:
             acl, rule, mac = (found.get(key, "") for key in ("aclID", "rule", "mac"))
-            lists.append((acl, rule, mac, json.dumps(inner).encode()))
+            lists.append((acl, rule, mac, msgspec.Raw(json.dumps(inner).encode())))
 
     if isinstance(flow_records, dict):
         walk(flow_records, ("flows", "flowGroups", "flowTuples"), {})
     elif isinstance(properties, dict):
         walk(properties, ("flows", "flows", "flowTuples"), {})
+    return _record_of(doc, properties, flow_records), lists
+
+
+def _record_of(
+    doc: dict[str, Any], properties: object, flow_records: object
+) -> LogRecord[msgspec.Raw]:
+    """A record without its lists of tuples."""
     texts = _texts(doc)
-    return (
-        LogRecord(
-            time=texts.get("time", ""),
-            macAddress=texts.get("macAddress", ""),
-            resourceId=texts.get("resourceId", ""),
-            targetResourceID=texts.get("targetResourceID", ""),
-            flowLogVersion=_whole(doc.get("flowLogVersion")),
-            properties=Properties([], _whole(properties.get("Version")))
-            if isinstance(properties, dict)
-            else None,
-            flowRecords=FlowRecords([]) if isinstance(flow_records, dict) else None,
-        ),
-        lists,
+    of_nsg: Properties[msgspec.Raw] | None = None
+    of_vnet: FlowRecords[msgspec.Raw] | None = None
+    if isinstance(properties, dict):
+        of_nsg = Properties([], _whole(properties.get("Version")))
+    if isinstance(flow_records, dict):
+        of_vnet = FlowRecords([])
+    return LogRecord(
+        time=texts.get("time", ""),
+        macAddress=texts.get("macAddress", ""),
+        resourceId=texts.get("resourceId", ""),
+        targetResourceID=texts.get("targetResourceID", ""),
+        flowLogVersion=_whole(doc.get("flowLogVersion")),
+        properties=of_nsg,
+        flowRecords=of_vnet,
     )
 
 

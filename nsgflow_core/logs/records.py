@@ -106,9 +106,13 @@ def alike(
     view = memoryview(data)
     # Most records are about as long as the one before: begin the search for the end not far from
     # where that one had it. A stride too far shows (two records are not one) and is the last.
+    # Where little is searched a search prepares less, so look near by before looking at all.
     stride, strides = 1, True
     while begin >= 0:
-        following = find(mark, begin + stride, stop)
+        near = begin + stride
+        following = find(mark, near, min(near + stride, stop))
+        if following < 0:
+            following = find(mark, near, stop)
         if following > 0 and data[following - 1] == _COMMA and data[following - 2] == _BRACE:
             end = following - 1
         else:

@@ -1,16 +1,20 @@
 """Files, folders and standard input in the place of accounts."""
 
+import codecs
 import datetime as dt
 import gzip
+import json
+import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
+from devtools.flowlogs import Group, Nic, large_log, nsg_path, nsg_record, vnet_path
 from nsgflow_core.cli.main import app
 
 HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -61,6 +65,64 @@ def test_a_file_a_folder_and_gzip(tmp_path: Path) -> None:
     assert "PROD-WEB-NSG" in run("flows", str(loose), "--display-direction", "both")
     assert lines(str(loose), "--since", "2026-01-01T12:30") < 60
     assert lines(str(tmp_path / "copy"), "--since", "2026-01-01T13:00") == 1  # why there is nothing
+
+
+_RECORDS = json.loads(LOGS[2])["records"]
+CLOTHES = {
+    "an array": json.dumps(_RECORDS).encode(),
+    "a pretty array": json.dumps(_RECORDS, indent=2).encode(),
+    "an array of logs": b"[" + LOGS[2] + b"," + LOGS[2] + b"]\n",
+    "logs behind each other": LOGS[2] + b"\n" + LOGS[2],
+    "lines": "\r\n".join(map(json.dumps, _RECORDS)).encode(),
+    "a byte order mark": codecs.BOM_UTF8 + LOGS[2],
+    "UTF-16": LOGS[2].decode().encode("utf-16"),
+    "UTF-16 of the other order": codecs.BOM_UTF16_BE + LOGS[2].decode().encode("utf-16-be"),
+}
+
+
+@pytest.mark.parametrize("content", CLOTHES.values(), ids=CLOTHES)
+def test_records_in_any_clothes(tmp_path: Path, content: bytes) -> None:
+    """Every flow of every record, from a file, compressed, and by a pipe with a name."""
+    flows = 60 * content.count(b'"records"') or 60
+    file, zipped, pipe = tmp_path / "flows.json", tmp_path / "flows.json.gz", tmp_path / "pipe"
+    file.write_bytes(content)
+    zipped.write_bytes(gzip.compress(content))
+    assert lines(str(file)) == lines(str(zipped)) == flows
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+        writer.start()
+        assert lines(str(pipe)) == flows
+        writer.join()
+
+
+def test_each_record_says_which_nsg_it_is_of(tmp_path: Path) -> None:
+    """Logs of several NSGs and hours behind each other, as `cat` makes them: none is another's."""
+    file = tmp_path / "two.json"
+    made = b""
+    for number, nsg in enumerate(("A-NSG", "B-NSG")):
+        nic, hour = Nic(nsg=nsg, mac=f"000D3A00000{number}"), HOUR + dt.timedelta(hours=3 * number)
+        text = f"{int(hour.timestamp())},192.0.2.1,10.5.16.4,5000,{number},T,I,D,B,,,,"
+        made += b'{"records":[' + nsg_record(nic, hour, [Group("Deny", (text,))]).data + b"]}"
+    file.write_bytes(made)
+    shown = run("denied", str(file), "--by", "nsg,port", "-o", "csv").splitlines()
+    assert [line.split(",")[:2] for line in shown[1:]] == [["A-NSG", "0"], ["B-NSG", "1"]]
+    assert [line.split()[1] for line in run("flows", str(file)).splitlines()] == ["A-NSG", "B-NSG"]
+    for words in (
+        ["--nsg-name", "b*"],
+        ["--filter", "nsg=B-NSG"],
+        ["--since", "2026-01-01T14:30Z", "--until", "2026-01-01T15:30Z"],
+    ):
+        shown = run("denied", str(file), "--by", "nsg,port", "-o", "csv", *words).splitlines()
+        assert [line.split(",")[:2] for line in shown[1:]] == [["B-NSG", "1"]]
+
+
+def test_what_cannot_be_read_is_named_as_it_was_typed(tmp_path: Path) -> None:
+    """And not as a blob, which it is none."""
+    file = tmp_path / "flows.json"
+    file.write_bytes(b'{"records":[{"a":1}]}')
+    said = run("denied", str(file), status=3)
+    assert f"skipped: {file}: a piece is unreadable, at byte 12" in said
 
 
 @pytest.mark.parametrize("words", ["flows", "flows -o json", "flows -o table", "denied"])

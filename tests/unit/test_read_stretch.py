@@ -12,10 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devtools.flowlogs import large_log
-from nsgflow_core.logs import flows, records, tuples
+from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.flows import Reading
+from nsgflow_core.logs.groups import Groups, of_bytes
 from nsgflow_core.logs.lenient import clean
+from nsgflow_core.logs.log_record import UnreadableError
 from nsgflow_core.logs.path import LogPath
+from nsgflow_core.logs.tuples import TupleList
 from nsgflow_core.model import Bad, Flow
 
 LOG = LogPath(
@@ -24,9 +27,8 @@ LOG = LogPath(
 HEAD = b'{"records":['
 CLOSER = b"]}"
 ALLOWED = "1542110402,192.0.2.1,10.5.16.4,1024,22,T,I,A,B,,,,"
-SMALL_GROUP = 300
 LARGE = 8
-"""So many tuples are more than SMALL_GROUP bytes."""
+"""So many tuples more often than not are most of a record."""
 
 
 GOOD = (
@@ -181,9 +183,8 @@ def logs(draw: st.DrawFn) -> bytes:
 @example(HEAD + GOOD + GOOD + b"," + HEAD + GOOD + CLOSER + CLOSER, 0, True, True)  # noqa: FBT003
 def test_finds_what_the_slow_way_finds(data: bytes, at: int, last: bool, denied_only: bool) -> None:
     """Flows with their places and texts, bad pieces, the count and the end: all are the same."""
-    with patch.object(tuples, "_SMALL_GROUP", SMALL_GROUP):
-        found = flows.read_stretch(data, at, LOG, last=last, denied_only=denied_only)
-        expected = general(data, at, last=last, denied_only=denied_only)
+    found = flows.read_stretch(data, at, LOG, last=last, denied_only=denied_only)
+    expected = general(data, at, last=last, denied_only=denied_only)
 
     if b'"records"' in data[len(HEAD) :] and found.end != expected.end:
         # Before the closing of a wrapper or behind it: reading goes on at the same byte.
@@ -191,6 +192,27 @@ def test_finds_what_the_slow_way_finds(data: bytes, at: int, last: bool, denied_
         assert ends[0] == ends[1]
         found = msgspec.structs.replace(found, end=expected.end)
     assert found == expected
+
+
+@given(documents())
+@settings(deadline=None, max_examples=300)
+def test_texts_and_bytes_of_a_record_give_the_same(data: bytes) -> None:
+    """Whether tuples become texts at once or stay bytes changes nothing that is found."""
+    found: list[Any] = []
+    for decode in (of_bytes, Groups(LOG, None, denied_only=False).decode):
+        groups = Groups(LOG, None, denied_only=True)
+        try:
+            lists = groups.lists(decode(memoryview(data)), (7, 9))
+            found.append([(each.group, *kept(each)) for each in lists])
+        except (UnreadableError, msgspec.DecodeError) as exc:
+            found.append(str(exc))
+
+    assert found[0] == found[1]
+
+
+def kept(each: TupleList) -> tuple[list[int], list[str]]:
+    """The ordinals and texts of a list."""
+    return list(each.ordinals), list(each.texts)
 
 
 @given(st.data())

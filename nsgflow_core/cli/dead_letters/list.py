@@ -47,6 +47,7 @@ def list_(
         from nsgflow_core.cli.harmless import escaped
         from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.names import interface_names
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import settings_of
         from nsgflow_core.cli.tables import write_table
 
@@ -55,7 +56,7 @@ def list_(
         knowledge = estate_of(estate, os.environ)
         inventory = knowledge.inventory if knowledge is not None else None
         found = chosen(kept, which, inventory)
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        with working("reading dead letters"), ThreadPoolExecutor(_WORKERS) as pool:
             rows = list(pool.map(lambda one: line(kept, one), found))
         columns = list(_COLUMNS)
         if inventory is not None:
