@@ -18,6 +18,9 @@ def main() -> None:
 
         get_completion_inspect_parameters()
     from nsgflow_core.cli.main import app  # noqa: PLC0415
+    from nsgflow_core.cli.streams import take_anything  # noqa: PLC0415
+
+    take_anything()  # help has letters, too
 
     try:
         try:

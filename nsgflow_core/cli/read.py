@@ -145,8 +145,10 @@ class Reader:
             NsgflowError: the logs could not be listed. One that cannot be read is skipped.
         """
         for ready in self._read(hours, self._placed, _time_of_placed):
-            for at in range(0, len(ready), together):
-                found = columns.read(ready[at : at + together], self._tell)
+            ready.reverse()  # what is read can go at once, while it is at hand
+            while ready:
+                found = columns.read(ready[: -together - 1 : -1], self._tell)
+                del ready[-together:]
                 if found.texts:
                     yield found
 

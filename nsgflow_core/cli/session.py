@@ -15,6 +15,7 @@ import typer
 from nsgflow_core.cli import colour
 from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
+from nsgflow_core.cli.streams import take_anything
 from nsgflow_core.errors import BadInputError, NsgflowError
 
 _MENDS = {
@@ -101,10 +102,7 @@ def session(*, verbose: bool, color: str = colour.AUTO) -> Iterator[None]:
     if sys.stdout is None:
         note("stdout is closed: there is nowhere to write to")
         raise typer.Exit(Status.FAILED)
-    for stream in (sys.stdout, sys.stderr):
-        # What an encoding lacks is written as an escape: no row is lost to a letter.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    take_anything()  # no row is lost to a letter
     logging.basicConfig(
         stream=sys.stderr or io.StringIO(),
         level=logging.INFO if verbose else logging.CRITICAL,

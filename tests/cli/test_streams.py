@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ _FORMS = ["flows", "flows -o table", "flows -o json", "flows -o csv", _DENIED, f
           f"{_DENIED} -o csv", f"{_DENIED} --suggest"]  # fmt: skip
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "cp1252", "utf-8"])
 @pytest.mark.parametrize("command", _FORMS)
 def test_any_encoding_takes_every_row(logs: Store, encoding: str, command: str) -> None:
     """What an encoding lacks is an escape; no row is lost, and nothing steers a terminal."""
@@ -56,6 +57,21 @@ def test_any_encoding_takes_every_row(logs: Store, encoding: str, command: str) 
     if command.endswith("json"):
         rules = [row.get("rule", row.get("AclRule")) for row in map(json.loads, text.splitlines())]
         assert HOSTILE in rules
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "utf-8"])
+@pytest.mark.parametrize("words", ["denied --help", "help filter", "silence --help"])
+def test_help_in_any_encoding(encoding: str, words: str) -> None:
+    """Code pages of Windows consoles lack some letters of help: plain ones stand for them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nsgflow_core", *words.split()],
+        env={"PYTHONIOENCODING": encoding}, cwd=ROOT, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode(encoding)
+    assert ("…" in text) is (encoding in ("cp1252", "utf-8"))
+    assert ("..." in text) or "…" in text
+    assert "\\u" not in text
 
 
 def test_csv_holds_no_formula(logs: Store) -> None:
@@ -88,3 +104,16 @@ def test_a_closed_stderr_loses_no_row(logs: Store) -> None:
     done = run(logs, "flows", "2>&-")
     assert (done.returncode, done.stderr) == (3, b"")
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_windows_has_what_the_package_imports() -> None:
+    """No module, signal or function of POSIX alone in what runs at a terminal."""
+    alone = r"\b(fcntl|termios|pty|grp|pwd|resource|syslog)\b"
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted((ROOT / "nsgflow_core").rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(rf"^\s*(import|from) {alone}|signal\.(?!SIGTERM|SIGINT|SIG_DFL)SIG", line)
+        or re.search(r"\bos\.(fork|getuid|geteuid|getpgid|killpg|setsid|mkfifo|chown)\b", line)
+    ]
+    assert found == []

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import accumulate
 
 import pytest
 
-from devtools.flowlogs import CLOSER, HEAD
+from devtools.estate import Estate
+from devtools.flowlogs import CLOSER, HEAD, VNET_CONTAINER, Group, Nic, vnet_path, vnet_record
 from nsgflow_core.delivery import resend
 from nsgflow_core.delivery.dead_letters import INPUT, Entry, Letter, entry_of
 from nsgflow_core.delivery.resend import Outcome, Plan, plan, send
@@ -17,6 +19,9 @@ from nsgflow_core.errors import (
     RefusedError,
     TransientError,
 )
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
 from nsgflow_core.sinks.in_order import deliver_in_order
@@ -25,6 +30,7 @@ from nsgflow_core.sinks.rows import flow_id
 from nsgflow_core.sinks.sink import Delivery, Item
 from tests.functional.logs import azure_blocks, log, records
 from tests.functional.world import REF, Blobs, Letters, MemorySink, World
+from tests.unit.test_inventory import Graph
 
 RECORDS = records(4, tuples=8)
 PLACES = [len(HEAD) + at for at in accumulate((len(one) + 1 for one in RECORDS), initial=0)]
@@ -316,6 +322,23 @@ def test_a_record_that_was_cut_off_is_sent_when_it_is_whole() -> None:
     assert {flow.position.offset for flow in made.flows["t"]} == {PLACES[1]}
     made = plan(of_input(piece), blobs, {"t": Taker("t", terms="port=1")})
     assert (made.left, made.unwanted) == ([], 0)
+
+
+def test_flows_are_judged_with_what_is_known(blobs: Blobs) -> None:
+    """A GUID goes by the name of its NSG, as in a delivery."""
+    guid = "1a2b3c4d-0000-0000-0000-000000000001"
+    estate = Estate()
+    estate.nsg("Prod-Web", guid)
+    known = Knowledge(None, Inventory(read_inventory(Graph(estate))))
+    at = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    denied = f"{at.timestamp() * 1000:.0f},10.0.0.9,10.5.16.4,5,22,6,I,D,NX,0,0,0,0"
+    record = vnet_record(Nic(), at, [Group("UserRule_X", (denied,), acl=guid)]).data
+    place = ("logs", VNET_CONTAINER, vnet_path(Nic(), at))
+    letter = Letter(*place, INPUT, [entry_of(Bad(12, OLD, record))])
+    sinks = {"t": Taker("t", terms="nsg=prod-*")}
+    (flow,) = plan(letter, blobs, sinks, known).flows["t"]
+    assert flow.group.acl_name == "Prod-Web"
+    assert plan(letter, blobs, sinks).flows["t"] == []
 
 
 def refused(*names: bytes, size: int = 0) -> Letter:

@@ -1,6 +1,7 @@
 """Dead letters in real storage: what each keeps, its name, and how it goes."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +71,7 @@ def test_a_letter_of_input_tells_where_it_is_from(letters: DeadLetters) -> None:
     )
     assert letter.ref == REF
     assert listed.size > 100
+    assert abs(listed.written.timestamp() - time.time()) < 600
 
 
 def test_a_letter_of_a_sink_tells_what_was_refused(letters: DeadLetters) -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from nsgflow_core.delivery.checkpoint import Away, Checkpoint, Checkpoints
 from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.state_table import ClaimLostError
-from nsgflow_core.delivery.swept import SweepState
+from nsgflow_core.delivery.swept import SweepState, behind
 from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.errors import RefusedError
 from nsgflow_core.logs.path import hour_name
@@ -244,3 +244,46 @@ def test_old_rows_go_while_there_is_time(rows: Rows, store: Checkpoints) -> None
     assert store.delete_before(HOUR) == 30
     assert rows.rows == {}
     assert store.delete_before(HOUR) == 0
+
+
+def test_what_the_table_refuses_is_named(rows: Rows, store: Checkpoints) -> None:
+    """By what was tried, whatever it is."""
+    row = Checkpoint(ref("a"), HOUR)
+
+    def refuse() -> None:
+        refusal = HttpResponseError("no role")
+        refusal.status_code = 403
+        raise refusal
+
+    rows.wire.step = refuse
+    for tried, what in (
+        (lambda: store.read(ref("a"), HOUR), "read the state"),
+        (lambda: store.write(row), "write the state"),
+        (lambda: store.write(replace(row, etag="1")), "write the state"),
+        (lambda: store.ask_sweep("FlowLogs", [HOUR]), "write the state"),
+        (lambda: store.back("FlowLogs", Away("one", "", HOUR, 1, 5.0)), "delete from the state"),
+        (lambda: list(store.in_hour(HOUR)), "list the state"),
+    ):
+        with pytest.raises(RefusedError, match=f"^{what}: 403"):
+            tried()
+
+
+def test_a_claim_that_is_lost_says_so(store: Checkpoints) -> None:
+    """Whether the row is another, is there already, or is gone."""
+    store.write(Checkpoint(ref("a"), HOUR))
+    for row in (
+        Checkpoint(ref("a"), HOUR),
+        Checkpoint(ref("a"), HOUR, etag="other"),
+        Checkpoint(ref("b"), HOUR, etag="other"),
+    ):
+        with pytest.raises(ClaimLostError, match=r"^the row has changed since it was read$"):
+            store.write(row)
+
+
+def test_what_a_sweep_leaves_fits_into_a_row() -> None:
+    """The newest hours; of too many places their containers."""
+    hours = [HOUR - timedelta(hours=at) for at in range(130)]
+    few = [("one", f"r{at:03}/") for at in range(100)]
+    assert behind(HOUR, hours, few) == SweepState(HOUR, tuple(sorted(hours)[-100:]), tuple(few))
+    many = behind(HOUR, [], [*few, ("two", "r/"), ("two", "")])
+    assert many == SweepState(HOUR, (), (("one", ""), ("two", "")))

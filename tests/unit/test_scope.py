@@ -89,7 +89,12 @@ def test_with_an_inventory(
     src: str, dst: str, inbound: bool, mac: str, expected: str, knowledge: Knowledge
 ) -> None:
     """Its VNets and sites are inside, whatever their addresses look like."""
-    assert scope(flow(src, dst, inbound=inbound, mac=mac), knowledge) == expected
+    one = flow(src, dst, inbound=inbound, mac=mac)
+    assert scope(one, knowledge) == expected
+    source, destination = on_internet(one, knowledge)
+    for terms, passes in (("src=internet", source), ("dst=internet", destination)):
+        assert compile_terms(terms).knowing(knowledge)(one) is passes
+        assert compile_terms(f"!{terms}").knowing(knowledge)(one) is not passes
 
 
 def test_digests_judge_so(knowledge: Knowledge) -> None:

@@ -197,6 +197,20 @@ def test_levels_in_any_letters_and_two_of_a_kind() -> None:
         assert not any(found[hour] for hour in hours[1:])
 
 
+def test_a_day_in_two_places_is_found_in_both() -> None:
+    """Where a page holds one of them and not the other."""
+    hours = [START + timedelta(hours=at) for at in range(1, 4)] + [START + timedelta(days=1)] * 2
+    hours.append(START + timedelta(days=2))
+    upper = path(hours[0], MACS[1]).replace("/d=", "/D=")
+    for small in (upper, path(hours[0])):
+        container = Container({upper, path(hours[0])}, page=2)
+        for mac in (MACS[2], "000D3A0000A4"):
+            large = path(hours[0], mac)
+            container.paths.add(large if small is upper else large.replace("/d=", "/D="))
+        found = walked(container, [*hours, *(hour + timedelta(hours=9) for hour in hours)])
+        assert {blob.path for blob in found[hours[0]]} == container.paths
+
+
 def test_a_container_that_is_not_there_has_no_logs() -> None:
     """However it is asked."""
     container = Container(missing=True)
