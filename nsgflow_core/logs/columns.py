@@ -168,7 +168,7 @@ def read(items: Sequence[Placed], tell: Callable[[Place, Bad], None]) -> Columns
     times, places, ordinals, texts = zip(*items, strict=True)
     vnet = {place.group.record.version == _VNET for place in set(places)}
     if len(vnet) == 1 and max(times) <= LAST_TIME_MS:
-        found = fields_of(texts, vnet=True in vnet)
+        found = fields_of(texts, vnet=True in vnet, as_numbers=False)
         if found is not None:
             return Columns(
                 places, ordinals, texts, times, found.src, found.dst, found.protocol_code,

@@ -39,7 +39,7 @@ class Fields(msgspec.Struct, gc=False):
     """The fields of tuples, in their order: a list of each.
 
     Times are as written and not judged. Addresses are canonical. Ports and counters are there as
-    written, without zeros in front and "" where there is none, and as numbers.
+    written, without zeros in front and "" where there is none, and as numbers if asked for.
     """
 
     times: Sequence[str]
@@ -53,8 +53,11 @@ class Fields(msgspec.Struct, gc=False):
     numbers: Sequence[Numbers]
 
 
-def fields_of(texts: Sequence[str], *, vnet: bool) -> Fields | None:
-    """The fields of tuples of one kind of log; None where anything in them is unusual."""
+def fields_of(texts: Sequence[str], *, vnet: bool, as_numbers: bool = True) -> Fields | None:
+    """The fields of tuples of one kind of log; None where anything in them is unusual.
+
+    Whoever only shows ports and counters does without them `as_numbers`.
+    """
     columns = _columns(texts, vnet=vnet)
     if columns is None:
         return None
@@ -63,14 +66,17 @@ def fields_of(texts: Sequence[str], *, vnet: bool) -> Fields | None:
         return None
     try:
         src, dst = _canonical(src), _canonical(dst)
-        ports = [_numbers(column, _PORTS) for column in (src_port, dst_port)]
-        numbers = [_numbers(column, _COUNTERS) for column in counters]
+        numbers: list[Numbers] = []
+        if as_numbers:
+            numbers += (_numbers(column, _PORTS) for column in (src_port, dst_port))
+            numbers += (_numbers(column, _COUNTERS) for column in counters)
+        else:
+            _judge((src_port, dst_port), _PORTS)
+            _judge(counters, _COUNTERS)
     except (ValueError, OSError):  # msgspec's are ValueErrors, too
         return None
     written = (src_port, dst_port, *counters)
-    return Fields(
-        times, src, dst, protocol, direction, decision, detail, written, (*ports, *numbers)
-    )
+    return Fields(times, src, dst, protocol, direction, decision, detail, written, numbers)
 
 
 def times_of(written: Sequence[str]) -> Sequence[int] | None:
@@ -145,6 +151,19 @@ def _numbers(column: list[str], decoder: msgspec.json.Decoder[list[int]]) -> Num
             raise
     found = iter(_whole(",".join(filter(None, column)), decoder))
     return [next(found) if text else None for text in column]
+
+
+def _judge(columns: Sequence[list[str]], decoder: msgspec.json.Decoder[list[int]]) -> None:
+    """See that columns hold numbers within the decoder's bounds, or nothing.
+
+    Raises:
+        ValueError: one holds something else, as for `_numbers`.
+    """
+    text = ",".join([",".join(column) for column in columns])
+    if ",," in text or text.startswith(",") or text.endswith(","):
+        # Of several that are missing in a row the first look finds every other one.
+        text = f",{text},".replace(",,", ",0,").replace(",,", ",0,")[1:-1]
+    _whole(text, decoder)
 
 
 def _whole(text: str, decoder: msgspec.json.Decoder[list[int]]) -> list[int]:

@@ -127,3 +127,19 @@ def test_numbers_are_there_as_written_and_as_numbers() -> None:
     assert list(found.written[3]) == ["", "500"]
     assert list(found.numbers[3]) == [None, 500]
     assert list(found.detail) == ["", "E"]
+
+
+@given(lists())
+@settings(deadline=None)
+@example([TupleList(Group(Record(7, 9, "T", 2, "t"), "", "", "", ""), (0,), (f"{GOOD[2]},",))])
+@example([TupleList(Group(Record(7, 9, "T", 1, "t"), "", "", "", ""), (0,), (GOOD[1],))])
+def test_judges_alike_whether_numbers_are_asked_for(found: list[TupleList]) -> None:
+    """Whoever only shows ports and counters refuses what others refuse."""
+    for each in found:
+        vnet = each.group.record.version == 4
+        shown = fields_of(each.texts, vnet=vnet, as_numbers=False)
+        read = fields_of(each.texts, vnet=vnet)
+        assert (shown is None) == (read is None)
+        if shown is not None and read is not None:
+            assert (shown.src, shown.dst, shown.written) == (read.src, read.dst, read.written)
+            assert not shown.numbers
