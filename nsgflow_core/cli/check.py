@@ -30,6 +30,7 @@ def check(
         import sys
 
         from nsgflow_core.cli.findings import findings
+        from nsgflow_core.cli.tables import write_text
 
         missing = 0
         for finding in findings(os.environ, send_test=send_test):
@@ -37,7 +38,7 @@ def check(
             mark = "ok" if not finding.mend else "WRONG" if finding.wrong else "MISSING"
             line = f"{mark:8}{finding.what}"
             line = redacted(f"{line}: {finding.mend}" if finding.mend else line)
-            sys.stdout.write(f"{line}\n")
+            write_text(line)
             sys.stdout.flush()
         if missing:
             raise typer.Exit(Status.FAILED)

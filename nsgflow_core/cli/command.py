@@ -28,7 +28,7 @@ _ELSEWHERE = {
 """Flags of get_nsg_logs since 2024, and of its like, and what stands for them here."""
 
 
-_LOGS = (".json", ".gz", ".ndjson", ".jsonl")
+_INVENTORY = ".nsgflow"
 _HEAD = 64 * 1024
 _GZIP = b"\x1f\x8b"
 _SIGNS = (b'"records"', b'"flowRecords"', b'"flowTuples"', b'"macAddress"')
@@ -53,9 +53,9 @@ def _is_inventory(word: str) -> bool:
         return False
     try:
         with Path(word).open("rb") as file:
-            head = file.read(_HEAD)
-    except FileNotFoundError:  # names of accounts have no dot
-        return "." in word and not word.lower().endswith(_LOGS)
+            head = file.read(_HEAD).replace(b"\0", b"")  # in UTF-16 every other byte is 0
+    except FileNotFoundError:  # an account, an address or a VM, unless it looks like a file
+        return word.lower().endswith(_INVENTORY)
     except OSError:
         return False
     return not head.startswith(_GZIP) and not any(sign in head for sign in _SIGNS)

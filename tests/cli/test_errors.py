@@ -166,6 +166,12 @@ def test_a_log_behind_inventory_is_a_log(folder: Path) -> None:
     assert done.returncode == 1
 
 
+def test_an_end_behind_inventory_is_an_end(folder: Path) -> None:
+    """--inventory may stand before an address or a VM, too."""
+    done = run("why --inventory 10.0.0.1 10.0.0.2 --protocol tpc", folder)
+    assert done.stderr.startswith("nsgflow: asking Azure Resource Graph for the inventory")
+
+
 def test_ranges_in_rules_are_told_as_such(folder: Path) -> None:
     """A rule with one is not taken for a service tag."""
     done = run("why 10.0.0.1 10.0.0.2:1 --rules nsgs.json --nsg web-nsg --direction in", folder)
