@@ -152,8 +152,7 @@ def _rows_figure(version: Literal[2, 4], tags: bytes, inventory: bytes, times: i
 
 
 def _rows(data: bytes, log: LogPath, ref: BlobRef, knowledge: Knowledge) -> list[bytes]:
-    encode = rows.encoder(ref, knowledge)
-    return [encode(flow) for flow in denied_flows(data, log)]
+    return list(rows.encoded(ref, denied_flows(data, log), knowledge))
 
 
 def _far_ends(inventory: bytes) -> list[str]:

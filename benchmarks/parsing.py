@@ -17,7 +17,8 @@ _SIZE = WINDOW
 _LOGS = 2
 """So many logs take turns, and their times are more than the caches of the product hold."""
 _ROUNDS = 20
-_TARGETS = {0.05: 1.0, 0.0: 0.6}
+_TARGETS = {2000: 0.5, 40: 0.9}
+_TARGET_MIXED, _TARGET_NONE = 1.2, 0.6
 _DENIED = compile_terms("action=denied")
 _HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
@@ -29,9 +30,10 @@ def measure() -> list[Figure]:
     for version in versions:
         for size in (2000, 40):
             figures += [
-                _figure(version, size, share, target=target) for share, target in _TARGETS.items()
+                _figure(version, size, 0.05, target=_TARGETS[size]),
+                _figure(version, size, 0.0, target=_TARGET_NONE),
+                _figure(version, size, 0.05, mixed=True, target=_TARGET_MIXED),
             ]
-            figures.append(_figure(version, size, 0.05, mixed=True))
     return figures
 
 
@@ -41,7 +43,7 @@ def _figure(
     denied_share: float,
     *,
     mixed: bool = False,
-    target: float | None = None,
+    target: float,
 ) -> Figure:
     path = vnet_path(Nic(), _HOUR) if version == 4 else nsg_path(Nic(), _HOUR)
     log = parse_path(path)

@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nsgflow_core.cli.bars import Bars
-from nsgflow_core.cli.clock import Clock
+from nsgflow_core.cli.clock import Clock, local_second
 from nsgflow_core.cli.denials import Denials, Groups, Key, together
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.groupings import all_in_words
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nsgflow_core.estate.verdict import Judge
 
 _COUNTERS = ("packets", "bytes")
+_DAY, _SECOND = 10, 19
+"""Where the day of a local time ends, and its second."""
 
 
 class Proposed(Protocol):
@@ -157,10 +159,29 @@ def _write_table(groups: Groups, shown: Shown) -> None:
         _add(names, f"all {len(every) + 1} groups")
         of_all.append(together([groups[0], *every]))
     titles += ["first", "last"] + ([f"every {bars.length}"] if bars is not None else [])
-    numbers, times = _columns(of_all, shown)
+    within_day, day = _of_one_day(of_all, shown)
+    numbers, times = _columns(of_all, within_day)
     write_columns(titles, [*numbers, *names, *times])
+    if day:
+        write_text(f"times of {day}")
     if bars is not None:
         write_text(*bars.legend(shown.times).splitlines())
+
+
+def _of_one_day(found: Iterable[Denials], shown: Shown) -> tuple[Shown, str]:
+    """Times without their day where all are of one, and that day, as a terminal has them."""
+    if shown.times is not local_second:
+        return shown, ""
+    ends = {end for one in found for end in (one.first, one.last)}
+    days = {(text[:_DAY], text[_SECOND:]) for text in map(local_second, ends)}
+    if len(days) > 1:
+        return shown, ""
+    day, offset = days.pop()
+    return replace(shown, times=_time_of_day), f"{day}, UTC{offset.removesuffix('Z')}"
+
+
+def _time_of_day(milliseconds: int) -> str:
+    return local_second(milliseconds)[_DAY + 1 : _SECOND]
 
 
 def _add(names: Sequence[list[str]], what: str) -> None:

@@ -29,6 +29,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "Who was denied where, from one network to SQL Server",
             "nsgflow denied mylogs --filter 'src=10.1.0.0/16 port=1433' --by rule,source",
         ),
+        (
+            "When each of the ten busiest began and ended",
+            "nsgflow denied mylogs --top 10 --every 5m",
+        ),
+        (
+            "Who talks most, by bytes",
+            "nsgflow denied mylogs --action allowed --by src,dst --sort bytes",
+        ),
         ("The rules that would let it through, as Bicep", "nsgflow denied mylogs --as bicep"),
         ("From a pipe, for jq", "zcat PT1H.json.gz | nsgflow denied - -o json"),
     ),

@@ -115,11 +115,13 @@ def test_what_is_asked_for_by_name_is_not_hidden(
     assert said == (f"nsgflow: left out by default: {left_out}\n" if left_out else "")
 
 
+BERLIN = {"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}
 DENIED = """\
-flows  sources  source        first                      last
-1      1        10.5.16.4     2026-03-04 06:00:00+01:00  2026-03-04 06:00:00+01:00
-1      1        192.0.2.7     2026-03-04 06:00:01+01:00  2026-03-04 06:00:01+01:00
-2      2        all 2 groups  2026-03-04 06:00:00+01:00  2026-03-04 06:00:01+01:00
+flows  sources  source        first     last
+1      1        10.5.16.4     06:00:00  06:00:00
+1      1        192.0.2.7     06:00:01  06:00:01
+2      2        all 2 groups  06:00:00  06:00:01
+times of 2026-03-04, UTC+01:00
 """
 TABLE = """\
 time                           NSG      rule           action  direction  protocol
@@ -143,10 +145,28 @@ def test_times_are_local_on_a_terminal_and_utc_elsewhere(
 ) -> None:
     """With the offset everywhere; --utc has those of files and pipes."""
     note = f"nsgflow: left out by default: {PROBES}\n"
-    berlin = {"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}
-    assert on_terminal([*command.split(), log], 90, **berlin) == shown + note
+    assert on_terminal([*command.split(), log], 90, **BERLIN) == shown + note
     assert "2026-03-04T05:00:00.000Z" in run(command)[0]
-    assert "2026-03-04T05:00:00.000Z" in on_terminal([*command.split(), log, "--utc"], 90, **berlin)
+    assert "2026-03-04T05:00:00.000Z" in on_terminal([*command.split(), log, "--utc"], 90, **BERLIN)
+
+
+def test_times_of_several_days_or_offsets_are_whole(tmp_path: Path) -> None:
+    """Across midnight, and across the night in which clocks are put back."""
+    for number, (begin, first, last) in enumerate(
+        (
+            ("2026-03-04T22:30", "2026-03-04 23:30:00+01:00", "2026-03-05 00:30:00+01:00"),
+            ("2026-10-25T00:30", "2026-10-25 02:30:00+02:00", "2026-10-25 02:30:00+01:00"),
+        )
+    ):
+        time = int(at(begin).timestamp())
+        texts = tuple(
+            f"{time + later},192.0.2.7,10.5.16.4,5000,1433,T,I,D,B,,,," for later in (0, 3600)
+        )
+        file = tmp_path / f"{number}.json"
+        record = nsg_record(SQL, at(begin), [Group("UserRule_Deny", texts)]).data
+        file.write_bytes(b'{"records":[' + record + b"]}")
+        shown = on_terminal(["denied", str(file), "--by", "port"], 90, **BERLIN)
+        assert shown.splitlines()[1:] == [f"2      1        1433  {first}  {last}"]
 
 
 def test_lines_of_get_nsg_logs_keep_its_time(run: Run) -> None:

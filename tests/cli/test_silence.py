@@ -28,10 +28,10 @@ def test_a_silence_is_made_listed_and_ended(store: Store) -> None:
     assert "none" in run(store, "list")[1]
     first, said = run(store, "'nsg=prod-*  port=1433' --for 2h --why 'change 123'")
     assert re.fullmatch(r"nsgflow: until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", said)
-    second, _ = run(store, f"src=10.0.0.5 --until {tomorrow()}")
+    second, _ = run(store, f"src=10.0.0.5 proto=tcp --until {tomorrow()}")
     assert [(at["id"], at["terms"], at["why"]) for at in listed(store)] == [
         (first.strip(), "nsg=prod-* port=1433", "change 123"),
-        (second.strip(), "src=10.0.0.5", ""),
+        (second.strip(), "src=10.0.0.5 proto=tcp", ""),
     ]
     assert "nsg=prod-* port=1433" in run(store, "list")[0]
 

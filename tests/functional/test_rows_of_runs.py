@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from devtools.flowlogs import HEAD
 from nsgflow_core.delivery import reading
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint
-from nsgflow_core.delivery.cursor import Cursor
+from nsgflow_core.delivery.cursor import Cursor, beginning
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.errors import NsgflowError, TransientError
@@ -272,3 +272,27 @@ def test_a_sink_whose_time_ran_out_goes_on_where_it_was(world: World) -> None:
     fresh.event()
     assert sink.texts == told.texts
     assert cursor(world, "table").failures == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"<html>" + b"x" * 500, b"\x1f\x8b" + b"y" * 500], ids=["HTML", "gzip"]
+)
+def test_what_is_no_log_is_done_with_to_its_end(world: World, content: bytes) -> None:
+    """Nothing of it is read again; what is cut short is waited for where it begins."""
+    world.blobs.write(REF, [("all", content)])
+    world.event()
+    assert cursor(world, "table").offset == len(content)
+    world.clock.seconds = (world.clock_hour() + timedelta(hours=3)).timestamp()
+    world.blobs.write(REF, [("all", HEAD + RECORDS[0] + b"," + RECORDS[1][:50])])
+    world.event()
+    assert cursor(world, "table").offset == len(HEAD + RECORDS[0])
+
+
+def test_a_new_sink_has_not_failed_yet() -> None:
+    """It begins where the furthest stands, and neither waits nor is behind for that one."""
+    known = {
+        "table": Cursor(5, 2, failures=3, not_before=9.0, behind_since=4.0),
+        "webhook": Cursor(5, 1, seen=7),
+    }
+    assert beginning(known) == Cursor(5, 2)
+    assert beginning({}) == Cursor()

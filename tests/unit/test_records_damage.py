@@ -210,6 +210,16 @@ def test_what_stands_where_a_record_belongs_is_said(element: bytes, reason: str)
     assert texts(found) == [NSG, VNET]
 
 
+@pytest.mark.parametrize("garbage", [b"!X", b"X!X", b'{"time":X'])
+def test_garbage_is_kept_without_what_separates_it(garbage: bytes) -> None:
+    """With its place, and in words what it is not."""
+    begun = HEAD + NSG + b",\n"
+    found = records.split(begun + garbage + b" ,\t\r\n" + VNET + CLOSER, 0, last=True)
+    assert [(bad.reason, bad.data) for bad in found.bad] == [("not JSON, or cut short", garbage)]
+    assert found.bad[0].offset == len(begun)
+    assert texts(found) == [NSG, VNET]
+
+
 def test_number_of_a_million_digits() -> None:
     """A huge number costs its bytes and no more, and is no reason to lose a record."""
     record = b'{"time":"t","x":' + b"9" * 1_000_000 + b"}"

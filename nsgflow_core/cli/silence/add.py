@@ -12,7 +12,7 @@ from nsgflow_core.cli.session import note, session
 
 def add(
     terms: Annotated[
-        str,
+        list[str],
         typer.Argument(metavar="TERMS", help="Filter terms, such as 'nsg=prod-* port=1433'."),
     ],
     *,
@@ -47,7 +47,7 @@ def add(
 
         now = datetime.now(UTC)
         end = silences.end_of(length, until, now)
-        made = silences.silence(check(terms).terms, end, now, why)
+        made = silences.silence(check(" ".join(terms)).terms, end, now, why)
         silences.add(states_of(os.environ), made, now.timestamp())
         note(f"until {datetime.fromtimestamp(made.until, UTC):%Y-%m-%dT%H:%M:%SZ}")
         typer.echo(made.id)
