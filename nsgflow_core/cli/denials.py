@@ -117,14 +117,13 @@ def _least_first(value: Value) -> tuple[bool, int, str]:
 
 def together(groups: Groups) -> Denials:
     """What some groups are together, as if they were one."""
-    first = groups[0][1]
-    found = Denials("", first.first, first.last, first.example)
-    for _, one in groups:
-        found.flows += one.flows
-        found.sources |= one.sources
-        found.packets += one.packets
-        found.bytes += one.bytes
-        found.first, found.last = min(found.first, one.first), max(found.last, one.last)
+    parts = [one for _, one in groups]
+    first, last = min(one.first for one in parts), max(one.last for one in parts)
+    found = Denials("", first, last, parts[0].example, sum(one.flows for one in parts))
+    found.packets = sum(one.packets for one in parts)
+    found.bytes = sum(one.bytes for one in parts)
+    for one in parts:
+        found.sources.update(one.sources)
         for second, count in one.seconds.items():
             found.seconds[second] = found.seconds.get(second, 0) + count
     return found

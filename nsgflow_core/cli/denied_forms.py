@@ -9,7 +9,7 @@ from nsgflow_core.cli.bars import Bars
 from nsgflow_core.cli.clock import Clock, local_second
 from nsgflow_core.cli.denials import Denials, Groups, Key, together
 from nsgflow_core.cli.formats import write_csv, write_json_lines
-from nsgflow_core.cli.groupings import in_words
+from nsgflow_core.cli.groupings import all_in_words
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.tables import write_columns, write_text
@@ -139,8 +139,9 @@ def _write_table(groups: Groups, shown: Shown) -> None:
         for key in keys
         if f"{key}Name" in _names(keys, of_all[0])
     }
+    examples = [denials.example for denials in of_all]
     names = [
-        [in_words(key, values[at], denials.example) for values, denials in groups]
+        all_in_words(key, [values[at] for values, _ in groups], examples)
         for at, key in enumerate(keys)
     ]
     names = [

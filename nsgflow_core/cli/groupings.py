@@ -90,6 +90,23 @@ def in_words(key: str, value: Value, flow: Flow) -> str:
     return "" if value is None else str(value)
 
 
+def all_in_words(key: str, values: Sequence[Value], flows: Sequence[Flow]) -> list[str]:
+    """Many values of a key, each as `in_words` has it; mostly they are in words already."""
+    plain = True
+    if key in ("nsg", "rule"):
+        plain = not any(
+            causes.cause(*pair)
+            for pair in {(flow.group.acl_group, flow.group.rule) for flow in flows}
+        )
+    elif key == "protocol":
+        plain = not any(flow.protocol.isdigit() for flow in flows)
+    elif key in ("port", "sport"):
+        plain = all(map(causes.has_ports, {flow.protocol for flow in flows}))
+    if plain:
+        return ["" if value is None else str(value) for value in values]
+    return [in_words(key, value, flow) for value, flow in zip(values, flows, strict=True)]
+
+
 def parse_by(by: str) -> list[str]:
     """The keys to group by.
 
