@@ -100,17 +100,19 @@ def ended(at: Ended) -> tuple[str, str]:
 
 
 def port(tally: Tally) -> str:
-    """Protocol and destination port with its service, or the busiest of many ports."""
+    """Protocol and destination port with its service, or the busiest of several ports."""
     key = tally.key
     protocol = plain(protocol_name(key.protocol), 40)
     if key.port is None:
         return protocol
-    if key.port == MANY_PORTS:
-        busiest = ", ".join(map(str, tally.ports))
-        more = ", …" if len(tally.ports) == MAX_PORTS else ""
-        return f"{protocol} ports {busiest}{more}" if busiest else f"{protocol}, many ports"
-    service = service_name(key.protocol, key.port)
-    return f"{protocol} {key.port} ({service})" if service else f"{protocol} {key.port}"
+    ports = [*tally.ports] if key.port == MANY_PORTS else [key.port]
+    if not ports:
+        return f"{protocol}, many ports"
+    if len(ports) > 1:
+        more = ", …" if len(ports) == MAX_PORTS else ""
+        return f"{protocol} ports {', '.join(map(str, ports))}{more}"
+    service = service_name(key.protocol, ports[0])
+    return f"{protocol} {ports[0]} ({service})" if service else f"{protocol} {ports[0]}"
 
 
 def nsg(tally: Tally) -> str:

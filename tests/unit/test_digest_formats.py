@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
 from nsgflow_core.digests.digest import MAX_SHOWN
-from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
+from nsgflow_core.digests.groups import MANY_PORTS, MAX_PORTS, Key, Tally
 from nsgflow_core.digests.message import LATE, QUIET, TURNED, UNKNOWN, About, Digest, Ended
 from nsgflow_core.digests.sample import COARSE, Sample, sample_of
 from nsgflow_core.digests.silences import Held
@@ -535,6 +535,24 @@ def test_protocols_are_named(protocol: str, port: int | None, words: str) -> Non
     """Without a port where they have none."""
     key = Key("a", "n", "r", True, protocol, port, INSIDE)  # noqa: FBT003
     assert wording.port(Tally(key, 1, AT, AT)) == words
+
+
+@pytest.mark.parametrize(
+    ("ports", "words"),
+    [
+        ({}, "TCP, many ports"),
+        ({3389: 5}, "TCP 3389 (ms-wbt-server)"),
+        ({3389: 5, 22: 1}, "TCP ports 3389, 22"),
+        (
+            dict.fromkeys(range(1, MAX_PORTS + 1), 1),
+            "TCP ports 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …",
+        ),
+    ],
+)
+def test_several_ports_are_listed(ports: dict[int, int], words: str) -> None:
+    """A single one is said as where there is no other."""
+    key = Key("a", "n", "r", True, "TCP", MANY_PORTS, INTERNET)  # noqa: FBT003
+    assert wording.port(Tally(key, 1, AT, AT, ports=ports)) == words
 
 
 @pytest.mark.parametrize(
