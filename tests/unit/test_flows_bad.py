@@ -339,3 +339,18 @@ def test_reason_names_rule_and_tuple() -> None:
     _, bad = read(nsg([V2.replace("443", "99999")]))
 
     assert bad[0].reason == "tuple 0 of the record, rule 'r': impossible port '99999'"
+
+
+@pytest.mark.parametrize(("record", "denied"), [(nsg, V2), (vnet, V4)], ids=["v2", "v4"])
+@pytest.mark.parametrize("odd", ["nonsense", "cut,short", "", "D", "a,b,c,d,e,f,g,h,i,j"])
+@pytest.mark.parametrize("place", [0, 1, 2, 30, 60])
+def test_what_makes_no_sense_beside_a_denied_flow_is_told(
+    record: Any, denied: str, odd: str, place: int
+) -> None:
+    """Wherever it stands among allowed ones: it may have been a denied flow."""
+    allowed = denied.replace(",D,B", ",A,B").replace(",I,D,NX", ",I,B,NX")
+    tuples = [allowed] * 30 + [denied] + [allowed] * 30
+    tuples.insert(place, odd)
+    found, bad = read(record(tuples), denied_only=True)
+    assert [flow.ordinal for flow in found] == [31 if place <= 30 else 30]
+    assert [piece.data for piece in bad] == [odd.encode()]
