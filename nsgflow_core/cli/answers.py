@@ -12,6 +12,7 @@ from nsgflow_core.cli.database import Database, database
 from nsgflow_core.cli.exporting import PARQUET
 from nsgflow_core.cli.formats import write_csv, write_json
 from nsgflow_core.cli.options import Estate, Sources, Wanted, When
+from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import BadInputError
 
@@ -57,7 +58,8 @@ def check(query: str) -> None:
 def write(flows: Database, query: str, form: str) -> None:
     """Run SQL that reaches nothing but the table, and write what it answers to stdout."""
     flows.lock()
-    names, rows = flows.ask(query)
+    with working("asking the flows"):
+        names, rows = flows.ask(query)
     columns = _told_apart(names)
     if form == "json":
         for row in rows:

@@ -48,6 +48,7 @@ def export(
         from nsgflow_core.cli.database import database
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.inventories import estate_of
+        from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
 
@@ -63,5 +64,6 @@ def export(
             flows.load(work.columns(), work.knowledge)
             # What could not be read must not empty a file that was there before.
             if work.shown or work.complete:
-                flows.write_parquet(part, left_out)
+                with working("writing Parquet"):
+                    flows.write_parquet(part, left_out)
                 exporting.put(part, to, work.shown)
