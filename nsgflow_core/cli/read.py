@@ -31,6 +31,7 @@ from nsgflow_core.logs.source import LARGEST_RECORD, Source
 from nsgflow_core.logs.tuples import TupleList, read_lists
 from nsgflow_core.model import NOWHERE, Bad, BlobRef, Flow, Group
 
+_VNET = 4
 _DOWNLOADS = 8
 _WINDOWS = 32 * 1024 * 1024
 """Bytes that the windows of an hour's logs share."""
@@ -331,6 +332,8 @@ def nsg_name(log: LogPath, group: Group) -> str:
     """The NSG as a line names it: from the path of its own log, else its name, else the aclID."""
     if log.kind == "nsg" and log.mac:
         return log.resource.rpartition("/")[2]
+    if group.record.version == _VNET:
+        return group.acl_name or group.acl_group
     # A file without such a path may have records of any NSG: each says which.
     return group.acl_name or group.acl_group.rpartition("/")[2]
 
