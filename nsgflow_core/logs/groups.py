@@ -5,7 +5,7 @@ undecoded text until a `D` is seen among them; that is what makes this faster th
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import compress, count
+from itertools import compress, count, repeat
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -26,7 +26,7 @@ from nsgflow_core.logs.tuples import TupleList, count_tuples, texts_of
 from nsgflow_core.model import Group, Record
 
 _VNET = 4
-_SEPARATORS = (7, 12)
+_SEPARATORS = {7, 12}
 """Commas in a tuple of a known length."""
 _SMALL = 16 * 1024
 """Up to this many characters a list with a denied tuple has each of its tuples checked."""
@@ -174,19 +174,31 @@ def denied(
         return (), []
     if ",D" in texts[0] and ",D" in texts[-1]:
         return ordinals, texts
-    if len(joined) <= _SMALL:
+    if len(joined) <= _SMALL and not _usual(joined, texts, other):
         found = [
             at
             for at, text in enumerate(texts)
             if ",D" in text or text.count(",") not in _SEPARATORS or other not in text
         ]
-    else:
-        # A search for one character takes a quarter of one for two, and passes over nearly all.
-        looked_at = compress(count(), ["D" in text for text in texts])
-        found = [at for at in looked_at if ",D" in texts[at]]
-        if 2 * len(found) > len(texts):
-            return ordinals, texts
+        return [ordinals[at] for at in found], [texts[at] for at in found]
+    # A search for one character takes a quarter of one for two, and passes over nearly all.
+    looked_at = compress(count(), ["D" in text for text in texts])
+    found = [at for at in looked_at if ",D" in texts[at]]
+    if 2 * len(found) > len(texts):
+        return ordinals, texts
     return [ordinals[at] for at in found], [texts[at] for at in found]
+
+
+def _usual(joined: str, texts: list[str], other: str) -> bool:
+    """Whether each tuple of a list has as many fields as it may, and says allowed or denied.
+
+    Letters are counted all together, so where addresses may have some, this is not known.
+    """
+    if not _SEPARATORS.issuperset(map(str.count, texts, repeat(","))):
+        return False
+    if other == ",":
+        return True
+    return ":" not in joined and joined.count("A") + joined.count("D") == len(texts)
 
 
 def _unknown(_: str) -> None:
