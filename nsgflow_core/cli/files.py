@@ -94,6 +94,7 @@ class FileLogs:
         self._places: dict[BlobRef, tuple[Path | None, int, int]] = {}
         self._logs: list[Log] = []
         self._typed: dict[str, str] = {}
+        taken: set[Path] = set()
         for text in texts:
             if text == STDIN:
                 self._add(STDIN, None)
@@ -104,7 +105,10 @@ class FileLogs:
                     f"there is no file {text}: give a file, a folder, - or an account"
                 )
             for one in _below(path) if path.is_dir() else [path]:
-                self._add(str(one), one)
+                # Given twice, or in a folder that is given too: its flows are not twice as many.
+                if (whole := one.resolve()) not in taken:
+                    taken.add(whole)
+                    self._add(str(one), one)
         if not self._logs and not self.failures:
             raise BadInputError(
                 f"there are no flow logs in {', '.join(texts)}: give a folder that has PT1H.json "

@@ -25,6 +25,8 @@ _ROWS = (500, 200, 50, 10)
 """Rows of a table at most; fewer where the page would be too large."""
 _PROPOSALS = 200_000
 """Characters of proposals at most."""
+_PROPOSED = 2_000
+"""Groups that rules are proposed for: of a scan there may be millions, and the page shows few."""
 
 Groups = Sequence[tuple[Key, Denials]]
 """Groups by the default keys of `nsgflow denied`, the busiest first."""
@@ -66,7 +68,8 @@ def report(
 
     Where the judge knows rules, it has what they say now of a flow of each group.
     """
-    texts = list(proposals.suggest(groups, judge, "az").texts()) if groups else []
+    some = groups[:_PROPOSED]
+    texts = list(proposals.suggest(some, judge, "az").texts()) if some else []
     for most in _ROWS:
         page = written(_page(groups, summary, judge if knows else None, told, texts, most))
         if len(page.encode()) <= _LARGEST:
@@ -103,16 +106,18 @@ def _page(
             _groups(groups, judge, most),
         ],
         proposals=shown,
-        proposals_about=_about_proposals(len(texts), len(shown)),
+        proposals_about=_about_proposals(len(texts), len(shown), len(groups)),
         foot=f"Made by nsgflow {version('nsgflow')} at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. "
         "The chart is drawn by uPlot 1.6.32 (MIT licence). This file fetches nothing.",
     )
 
 
-def _about_proposals(made: int, shown: int) -> str:
+def _about_proposals(made: int, shown: int, groups: int) -> str:
     if not made:
         return "There is nothing to propose."
-    more = f" {shown} of {made} are shown; 'nsgflow denied --suggest' has all." * (shown < made)
+    cut = shown < made or groups > _PROPOSED
+    of = f" for the {_PROPOSED:,} busiest of {groups:,} groups" if groups > _PROPOSED else ""
+    more = f" {shown} of {made}{of} are shown; 'nsgflow denied --suggest' has all." * cut
     return (
         "The fewest rules that would let these flows through, as az commands. Each is to be "
         f"reviewed before it is run: a flow that is denied may be one that should be.{more}"
@@ -154,7 +159,7 @@ def _rules(groups: Groups, most: int) -> Table:
 
 
 def _pairs(summary: Summary, most: int) -> Table:
-    busiest = summary.busiest()
+    busiest = summary.busiest(most)
     rows = [
         [
             f"{seen.flows:,}",
@@ -165,14 +170,15 @@ def _pairs(summary: Summary, most: int) -> Table:
             _time(seen.first),
             _time(seen.last),
         ]
-        for (source, destination, protocol, port), seen in busiest[:most]
+        for (source, destination, protocol, port), seen in busiest
     ]
     columns = [
         ("flows", "number"), ("source", ""), ("destination", ""), ("protocol", "whole"),
         ("port", "number"), ("first (UTC)", "whole"), ("last (UTC)", "whole"),
     ]  # fmt: skip
     about = "Who wanted to reach whom, the busiest first."
-    return Table("pairs", "Who to whom", about, columns, rows, _more(len(busiest), len(rows)))
+    more = _more(len(summary.pairs), len(rows))
+    return Table("pairs", "Who to whom", about, columns, rows, more)
 
 
 def _groups(groups: Groups, judge: Judge | None, most: int) -> Table:

@@ -1,5 +1,6 @@
 """What a report tells of denied flows besides their groups: when they were, and who to whom."""
 
+import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -69,10 +70,10 @@ class Summary:
         minute = flow.time_ms // (1000 * _MINUTE)
         self._minutes.setdefault(minute, [0, 0])[0 if flow.inbound else 1] += 1
 
-    def busiest(self) -> list[tuple[Pair, Seen]]:
-        """Who to whom, the most flows first."""
-        return sorted(
-            self.pairs.items(), key=lambda each: (-each[1].flows, list(map(str, each[0])))
+    def busiest(self, most: int) -> list[tuple[Pair, Seen]]:
+        """Who to whom, the most flows first; so many at most."""
+        return heapq.nsmallest(
+            most, self.pairs.items(), key=lambda each: (-each[1].flows, list(map(str, each[0])))
         )
 
     def timeline(self) -> Timeline:

@@ -20,6 +20,7 @@ LAST_UPDATE = timedelta(hours=1, minutes=10)
 
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\s*(\{\s*"records"\s*:\s*\[)?')
 _GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
 _SHOWN = 256
 """Bytes of what is no log that are kept, to see what it is."""
 HEAD_BYTES = 64
@@ -78,6 +79,8 @@ def leftover(head: bytes, rest: bytes, at: int, *, over: bool) -> Bad | None:
 def _what_it_is(piece: bytes) -> str:
     if piece.startswith(_GZIP):
         return f"{NO_LOG}compressed with gzip"
+    if piece.startswith(_PARQUET):
+        return f"{NO_LOG}Parquet, which 'nsgflow sql' reads"
     if piece.startswith(b"<"):
         return f"{NO_LOG}HTML or XML"
     return f"{NO_LOG}not JSON"

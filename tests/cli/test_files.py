@@ -159,6 +159,20 @@ def test_standard_input() -> None:
         assert sum(counts) == 30
 
 
+def test_a_file_that_is_given_twice_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever name, or in a folder that is given too."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "PT1H.json").write_bytes(LOGS[2])
+    (tmp_path / "link.json").symlink_to(folder / "PT1H.json")
+    monkeypatch.chdir(tmp_path)
+    once = lines("logs/PT1H.json")
+    assert once > 0
+    assert lines("logs/PT1H.json", "logs", "./logs/PT1H.json", "link.json") == once
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     """It is named; and so are files next to accounts, and what tail cannot follow."""
     (tmp_path / "x.json").write_text("{}")

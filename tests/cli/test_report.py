@@ -22,6 +22,7 @@ import pytest
 from typer.testing import CliRunner
 
 from devtools.flowlogs import Nic, large_log, nsg_path, random_record
+from nsgflow_core.cli import reports
 from nsgflow_core.cli.main import app
 
 HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -210,6 +211,15 @@ def test_it_is_never_too_large(tmp_path: Path) -> None:
     (tmp_path / "large.json").write_text(text)
     page = check_closed(report(tmp_path, tmp_path / "large.json"))
     assert re.search(r"The first [\d,]+ of [\d,]+ are here\.", page.text)
+
+
+def test_rules_are_proposed_for_the_busiest(
+    tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a scan there may be millions of groups; what was not looked at is said."""
+    monkeypatch.setattr(reports, "_PROPOSED", 1)
+    content = report(tmp_path, logs)
+    assert re.search(r" 1 of 1 for the 1 busiest of [2-9]\d* groups are shown;", content)
 
 
 def test_it_serves_keyboard_and_screen_reader(tmp_path: Path, logs: Path, rules: Path) -> None:

@@ -41,6 +41,7 @@ def test_whole_logs_leave_nothing(log: bytes) -> None:
     [
         (b"<html><body>Not found</body></html>", "no flow log: HTML or XML"),
         (gzip.compress(HEAD + RECORD + CLOSER, mtime=0), "no flow log: compressed with gzip"),
+        (b"PAR1\x15\x04PAR1", "no flow log: Parquet, which 'nsgflow sql' reads"),
         (b"time,source,destination\n", "no flow log: not JSON"),
         (b"\0" * 1000, "no flow log: not JSON"),
     ],
