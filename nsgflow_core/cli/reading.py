@@ -51,6 +51,10 @@ def when_span(when: When, now: datetime) -> Span | None:
     return span(when.since, when.until, hours, now, utc=when.utc)
 
 
+_NAMES = {"vm", "subnet"}
+"""Keys of filter terms whose values only an inventory has; a VNet's are in its log, too."""
+
+
 class Reading:
     """The flows that a command asks for, as they are read.
 
@@ -190,6 +194,10 @@ class Reading:
                 "there are no logs of the last sixty minutes: these are the newest of each NSG, "
                 f"and {age(tally.newest)}"
             )
+        nameless = _NAMES & self.query.filter.keys
+        if nameless and self.knowledge.inventory is None:
+            keys = " and ".join(f"{key}=" for key in sorted(nameless))
+            note(f"without --inventory no name is known that {keys} could match")
         if not self.shown:
             self._nothing()
         elif left_out := left_out_by_default(self.query):

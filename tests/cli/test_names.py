@@ -168,6 +168,16 @@ def test_filters_by_name(log: str, inventory: str, tmp_path: Path, term: str, fl
     assert sum(json.loads(simulated[-1])["totals"].values()) == flows
 
 
+@pytest.mark.parametrize("command", ["flows", "denied"])
+def test_names_that_nothing_knows_are_told(log: str, inventory: str, command: str) -> None:
+    """Nothing found would look as if there were no such flows."""
+    told = "nsgflow: without --inventory no name is known that subnet= and vm= could match\n"
+    words = (command, log, "--filter", "vm=web1 subnet=hub/web")
+    assert told in CliRunner().invoke(app, words).stderr
+    assert told not in CliRunner().invoke(app, [*words, "--inventory", inventory]).stderr
+    assert told not in CliRunner().invoke(app, [command, log, "--filter", "vnet=hub"]).stderr
+
+
 NAMED = [
     ["db-nsg", "prod/web1", "prod/db1", "prod/hub/web", "prod/hub/db"],
     ["db-nsg", "", "prod/db1", "prod/hub/free", "prod/hub/db"],
