@@ -74,13 +74,18 @@ def read_inventory(graph: Graph) -> bytes:
     """Ask for everything and pack it.
 
     Raises:
-        NsgflowError: as the graph does, or rules have another shape than they are known to have.
+        NsgflowError: as the graph does, or rows have another shape than they are known to have.
     """
     try:
         return _read(graph)
     except ValueError as exc:
         # Without its rules an NSG would seem to have Azure's default ones alone.
         raise BadInputError(f"what Azure Resource Graph answers cannot be read: {exc}") from exc
+    except (AttributeError, LookupError, TypeError) as exc:
+        raise BadInputError(
+            "what Azure Resource Graph answers has another shape than is known: "
+            f"{type(exc).__name__}: {exc}"
+        ) from exc
 
 
 def _read(graph: Graph) -> bytes:
