@@ -236,7 +236,7 @@ class When:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Flows from then on: 14:00, 'yesterday 22:30', ISO 8601 (local unless it names "
+            help="Flows from then on: 14:00, 9am, 'monday 22:30', ISO 8601 (local unless it names "
             "a zone), 30m, 1h30m or 3d ago, or seconds since the epoch.  [default: 1h, but for "
             "flows]",
         ),
@@ -322,8 +322,8 @@ class Letters:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Written since then: 14:00, ISO 8601 (local unless it names a zone), or 30m, 2h, "
-            "3d ago.",
+            help="Written since then: 14:00, 'monday 9am', ISO 8601 (local unless it names a "
+            "zone), or 30m, 2h, 3d ago.",
         ),
     ] = ""
     nsg: Annotated[
