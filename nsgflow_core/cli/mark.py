@@ -20,7 +20,8 @@ def mark(
         typer.Option(
             "--at",
             metavar="TIME",
-            help="When it was done: 14:00, ISO 8601 (local unless it names a zone), or 5m ago.",
+            help="When it was done: 14:00, 9am, ISO 8601 (local unless it names a zone), or "
+            "5m ago.",
         ),
     ] = "now",
     verbose: Verbose = False,

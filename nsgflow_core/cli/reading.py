@@ -37,11 +37,9 @@ def when_span(when: When, now: datetime) -> Span | None:
     """The span of time, None for the newest logs.
 
     Raises:
-        BadInputError: the span is empty or no time, or the hours are none.
+        BadInputError: the span is empty or no time.
     """
     hours = 1 if when.display_hours is None else when.display_hours
-    if hours < 1:
-        raise BadInputError(f"--display-hours {hours} is too few: give 1 or more")
     if not when.since and not when.until:
         return None
     if when.since and when.display_hours is not None:

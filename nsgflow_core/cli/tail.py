@@ -38,8 +38,8 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Begin with flows from then on: 14:00, ISO 8601 (local unless it names a zone), "
-            "or 30m, 2h ago.  [default: now]",
+            help="Begin with flows from then on: 14:00, 9am, ISO 8601 (local unless it names a "
+            "zone), or 30m, 2h ago.  [default: now]",
         ),
     ] = "",
     utc: Utc = False,

@@ -23,7 +23,10 @@ def add(
     until: Annotated[
         str | None,
         typer.Option(
-            "--until", metavar="TIME", help="Until when: ISO 8601 (local unless it names a zone)."
+            "--until",
+            metavar="TIME",
+            help="Until when: the next 17:00, 'monday 9am', ISO 8601 (local unless it names a "
+            "zone).",
         ),
     ] = None,
     why: Annotated[
