@@ -44,6 +44,8 @@ account is named.
 An option that adds up may be repeated: `--filter`, `--ip` and `--port` add a condition each,
 `--nsg-name` and `--account-name` one more to read. Any other option given twice is an error.
 
+`--color`, `--utc` and `--verbose` may stand before the name of a command as well as behind it.
+
 Times are given as people write them: `14:00`, `9:30pm`, `noon` or `monday 9am` (the last one; of
 `silence --until` the next), `yesterday 22:30`, `2026-11-23 08:00`, `90s`, `1h30m` or `3d` ago,
 seconds since the epoch. What may mean two things, such as `12am`, `9`, `11/12/2026` or `last

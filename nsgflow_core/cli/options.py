@@ -14,20 +14,9 @@ import typer
 
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.numbers import among, number
+from nsgflow_core.cli.shared import Utc
 from nsgflow_core.errors import BadInputError, did_you_mean
 
-Verbose = Annotated[
-    bool, typer.Option("--verbose", help="Tell more, on stderr: what was read, causes of errors.")
-]
-Color = Annotated[
-    str,
-    typer.Option(
-        "--color",
-        metavar="auto|always|never",
-        help="Colours: on a terminal if NO_COLOR is not set (auto), in files and pipes too, or "
-        "never.",
-    ),
-]
 LogName = Annotated[
     str,
     typer.Option(
@@ -45,13 +34,6 @@ Interval = Annotated[
         metavar="SECONDS",
         parser=number("--interval", "seconds", 1, 86400, whole=False),
         help="Look for new flows so often.",
-    ),
-]
-
-Utc = Annotated[
-    bool,
-    typer.Option(
-        "--utc", help="Times are of UTC: those given without a zone, and those on a terminal."
     ),
 ]
 
@@ -326,6 +308,7 @@ class Letters:
             "zone), or 30m, 2h, 3d ago.",
         ),
     ] = ""
+    utc: Utc = False
     nsg: Annotated[
         str,
         typer.Option(

@@ -7,20 +7,18 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
-    Color,
     Estate,
     Explain,
     Interval,
     Rules,
     Sources,
-    Utc,
-    Verbose,
     Wanted,
     one_of,
     output,
     takes_options,
 )
 from nsgflow_core.cli.session import note, session
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 _OUTPUTS = ("text", "json")
 

@@ -7,12 +7,9 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
-    Color,
     Estate,
     Rules,
     Sources,
-    Utc,
-    Verbose,
     Wanted,
     When,
     one_of,
@@ -20,6 +17,7 @@ from nsgflow_core.cli.options import (
     takes_options,
 )
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 _OUTPUTS = ("text", "json")
 
