@@ -112,7 +112,8 @@ def why(  # noqa: PLR0913 - one parameter for each option
                 answer["changes"] = rule_changes.asked(
                     os.environ, ids, now, answer, made=kept.made, who=who
                 )
-            whys.write(answer, form, names, logs=accounts is not None, logged=logged)
+            read = accounts is not None
+            whys.write(answer, form, names, logs=read, logged=logged, utc=utc)
 
         if accounts is None:
             tell()
