@@ -190,8 +190,8 @@ _NO_INVENTORY = (
                 (
                     "nsgs.json",
                     (
-                        "has rules of NSGs and no flows: give it behind --rules, as to 'nsgflow why' "
-                        "or 'nsgflow simulate', beside logs"
+                        "has rules of NSGs and no flows: give it behind --rules, as to "
+                        "'nsgflow why' or 'nsgflow simulate', beside logs"
                     ),
                 ),
                 (
@@ -201,8 +201,8 @@ _NO_INVENTORY = (
                 (
                     "tags.json",
                     (
-                        "has service tags and no flows: --inventory azure brings them, the function "
-                        "takes them by NSGFLOW_SERVICE_TAGS"
+                        "has service tags and no flows: --inventory azure brings them, the "
+                        "function takes them by NSGFLOW_SERVICE_TAGS"
                     ),
                 ),
                 ("day.parquet", "is no flow log but Parquet, which 'nsgflow sql' reads"),
