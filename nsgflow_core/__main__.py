@@ -6,6 +6,9 @@ import sys
 
 def main() -> None:
     """Run the command line, which is an extra of the package."""
+    from nsgflow_core.cli import interrupts  # noqa: PLC0415 - after the process has begun
+
+    interrupts.take_over()
     if sys.version_info < (3, 11):  # noqa: UP036 - said in words, before an import fails
         sys.exit(f"nsgflow needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
     try:

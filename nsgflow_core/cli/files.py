@@ -9,9 +9,9 @@ import codecs
 import gzip
 import json
 import re
-import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BufferedReader
@@ -34,6 +34,8 @@ _GZIP = b"\x1f\x8b"
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MARK = codecs.BOM_UTF8
 _TAIL = 64
+_UNZIPPING = (OSError, EOFError, zlib.error)
+"""What reading a file ends with, one compressed with gzip as well."""
 _HEAD = 64 * 1024
 """Bytes in which a file tells what it is a log of."""
 _ENDINGS = (".json", ".gz", ".ndjson", ".jsonl")
@@ -99,9 +101,12 @@ class FileLogs:
         self._typed: dict[str, str] = {}
         self._others: list[str] = []
         taken: set[Path] = set()
+        if STDIN in texts:
+            if sys.stdin is None:
+                raise BadInputError("standard input is closed: there is nothing to read from it")
+            self._add(STDIN, None)
         for text in texts:
             if text == STDIN:
-                self._add(STDIN, None)
                 continue
             path = Path(text).expanduser()
             if not path.exists():
@@ -192,15 +197,21 @@ class FileLogs:
                 opened = _unzipped(file) if zipped else file
                 wide = opened.peek(2).startswith(_WIDE)
                 if path is None or zipped or wide or not path.is_file():  # a pipe as <(zcat …) is
-                    begin, size, head = self._kept(_narrow(opened) if wide else opened)
+                    cut: list[str] = []
+                    pieces = _pieces(opened, cut)
+                    begin, size, head = self._kept(_narrow(pieces) if wide else pieces)
                     path = None
+                    if cut:
+                        self.failures[name] = f"{_said(name)} is cut or damaged: {cut[0]}"
+                        if not size:
+                            return
                 else:
                     head = file.read(_HEAD)
                     file.seek(-min(size, _TAIL), 2)
                     before, behind = _wrapping(head, file.read())
                     begin, size = before, max(size - before - behind, 0)
-        except (OSError, EOFError, gzip.BadGzipFile) as exc:
-            self.failures[name] = f"{name} cannot be read: {exc}"
+        except _UNZIPPING as exc:
+            self.failures[name] = f"{_said(name)} cannot be read: {exc}"
             return
         if other := self._what_else(name, path, (begin, size), head):
             self.failures[name] = other
@@ -212,7 +223,7 @@ class FileLogs:
         folder, blob = (name[: at.start()], name[at.start() :]) if at else ("", name)
         ref = BlobRef(folder.rstrip("/\\") or "file", container, blob.replace("\\", "/"))
         self._places[ref] = path, begin, size
-        self._typed[str(ref)] = "standard input" if name == STDIN else name
+        self._typed[str(ref)] = _said(name)
         self._logs.append(Log(ref, log, size, ""))
         if log.kind == "nsg":
             self.names.add(log.resource.rpartition("/")[2])
@@ -226,16 +237,15 @@ class FileLogs:
                 opened.seek(begin)
                 return opened.read(size)
 
-        said = "standard input" if name == STDIN else name
-        return what_else(said, head, size, read)
+        return what_else(_said(name), head, size, read)
 
-    def _kept(self, file: IO[bytes]) -> tuple[int, int, bytes]:
+    def _kept(self, pieces: Iterable[bytes]) -> tuple[int, int, bytes]:
         """What is compressed, or comes once, is kept as it is read: place, size and beginning."""
         if self._spool is None:
             self._spool = tempfile.NamedTemporaryFile(prefix="nsgflow-")  # noqa: SIM115 - lives on
         spool = self._spool
         begin = spool.seek(0, 2)
-        shutil.copyfileobj(file, spool)
+        spool.writelines(pieces)
         spool.flush()
         size = spool.tell() - begin
         spool.seek(begin)
@@ -250,13 +260,29 @@ def is_loose(log: Log) -> bool:
     return not log.path.mac
 
 
+def _said(name: str) -> str:
+    return "standard input" if name == STDIN else name
+
+
 def _unzipped(file: IO[bytes]) -> "BufferedReader":
     return cast("BufferedReader", gzip.GzipFile(fileobj=file))
 
 
-def _narrow(file: IO[bytes]) -> IO[bytes]:
+def _pieces(file: "BufferedReader", cut: list[str]) -> Iterator[bytes]:
+    """What a file has; where it breaks off, why goes to `cut`, and what came before is kept."""
+    try:
+        while piece := file.read1(_HEAD):
+            yield piece
+    except _UNZIPPING as exc:
+        cut.append(str(exc).rstrip("."))
+
+
+def _narrow(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """UTF-16, as PowerShell redirects, as UTF-8."""
-    return cast("IO[bytes]", codecs.EncodedFile(file, "utf-8", "utf-16", "replace"))
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for piece in pieces:
+        yield decoder.decode(piece).encode()
+    yield decoder.decode(b"", final=True).encode()
 
 
 def _wrapping(head: bytes, tail: bytes) -> tuple[int, int]:

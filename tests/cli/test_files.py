@@ -39,10 +39,62 @@ def run(*words: str, status: int = 0) -> str:
     return result.output
 
 
+def flows(*sources: str, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Every flow of files, or of what comes on standard input, as a shell runs it."""
+    words = ["flows", *sources, "--display-allowed", "--display-direction", "both"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nsgflow_core", *words], input=data, capture_output=True, check=False
+    )
+    return subprocess.CompletedProcess(
+        words, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
 def lines(*sources: str) -> int:
     """How many flows are shown."""
     return len(
         run("flows", *sources, "--display-allowed", "--display-direction", "both").splitlines()
+    )
+
+
+@pytest.mark.parametrize("break_it", ["cut", "flipped"])
+@pytest.mark.parametrize("on_stdin", [True, False])
+def test_gzip_that_breaks_off(tmp_path: Path, break_it: str, on_stdin: bool) -> None:
+    """What came before is read, and the break is told, in a file and on standard input."""
+    log = large_log(20, 100, 0.5, 4, 1)
+    whole = tmp_path / "whole.json"
+    whole.write_bytes(log)
+    every = flows(str(whole)).stdout.splitlines()
+    file = tmp_path / "PT1H.json.gz"
+    data = bytearray(gzip.compress(log))
+    if break_it == "cut":
+        del data[len(data) * 2 // 3 :]
+    else:
+        data[-6] ^= 0xFF  # of the sum at the end
+    file.write_bytes(data)
+    done = flows("-", data=file.read_bytes()) if on_stdin else flows(str(file))
+    found = done.stdout.splitlines()
+    assert 0 < len(found) <= len(every)
+    assert set(found) <= set(every)
+    assert done.returncode == 3
+    name = "standard input" if on_stdin else str(file)
+    assert f"skipped: {name} is cut or damaged: " in done.stderr
+    assert "there are no flow logs" not in done.stderr
+
+
+def test_standard_input_twice_and_closed(tmp_path: Path) -> None:
+    """It is read once, however often it is named; one that is closed is told."""
+    once = flows("-", data=LOGS[2])
+    assert once.stdout.count("\n") == 60
+    twice = flows("-", "-", data=LOGS[2])
+    assert (twice.returncode, twice.stdout, twice.stderr) == (0, once.stdout, once.stderr)
+    closed = subprocess.run(
+        f"{sys.executable} -m nsgflow_core flows - <&-",
+        shell=True, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (closed.returncode, closed.stdout) == (2, "")
+    assert closed.stderr == (
+        "nsgflow: standard input is closed: there is nothing to read from it\n"
     )
 
 

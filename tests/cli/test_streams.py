@@ -74,6 +74,32 @@ def test_help_in_any_encoding(encoding: str, words: str) -> None:
     assert "\\u" not in text
 
 
+_SLOW = """
+import os, signal, sys, threading, time
+def send():
+    for wait in map(float, sys.argv[1].split(",")):
+        time.sleep(wait)
+        os.kill(os.getpid(), signal.SIGINT)
+from nsgflow_core.__main__ import main
+threading.Thread(target=send, daemon=True).start()
+sys.argv[:2] = ["nsgflow"]
+main()
+"""
+"""A command whose process gets Ctrl-C after so many seconds each."""
+
+
+@pytest.mark.parametrize(
+    "waits", [*(f"0.{n:02}" for n in range(5, 80, 7)), "0.5,0.01", "1,0.05,0.05"]
+)
+def test_ctrl_c_says_nothing_of_python(logs: Store, waits: str) -> None:
+    """However early it comes, and however often: status 130, or what was done by then."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SLOW, waits, "tail"],
+        env=logs.environ(), cwd=ROOT, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 def test_csv_holds_no_formula(logs: Store) -> None:
     """A cell that a spreadsheet would compute begins with an apostrophe."""
     rows = list(csv.DictReader(logs.output("denied -o csv").splitlines()))
