@@ -18,7 +18,7 @@ from nsgflow_core.logs.lenient import read_leniently
 from nsgflow_core.logs.log_record import UnreadableError
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
-from nsgflow_core.logs.tuples import TupleList, read_lists
+from nsgflow_core.logs.tuples import TupleList, read_lists, texts_of
 from nsgflow_core.model import Bad, Flow
 
 _TOGETHER = 4096
@@ -136,6 +136,27 @@ def read(
     groups = Groups(log, inventory, denied_only=denied_only)
     found, _ = _lists_of(raw, groups, bad)
     return read_lists(found, bad, denied_only=denied_only)
+
+
+def read_some(
+    raw: RawRecord, log: LogPath, text: str, inventory: Inventory | None = None
+) -> list[Flow]:
+    """The flows of a record whose tuples hold a text; its other tuples are left unread.
+
+    Their ordinals are not those in the record. There are none where it is not as Azure writes it.
+    """
+    try:
+        doc, raw_lists, _ = of_bytes(raw.data)
+        lists = [
+            (acl, rule, mac, [each for each in texts_of(bytes(tuples)) if text in each])
+            for acl, rule, mac, tuples in raw_lists
+            if text.encode() in bytes(tuples)
+        ]
+        groups = Groups(log, inventory, denied_only=False)
+        found = groups.lists(Listed(doc, texts=lists), (raw.offset, raw.end))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError):
+        return []
+    return read_lists(found, [], denied_only=False)
 
 
 def _lists_of(raw: RawRecord, groups: Groups, bad: list[Bad]) -> tuple[list[TupleList], str]:

@@ -130,6 +130,21 @@ def alike(
         begin = following
 
 
+def around(data: bytes, at: int) -> RawRecord | None:
+    """The whole record that holds a byte, by its place in these bytes; None where none is plain.
+
+    The bytes begin between two records. It is cut out by what the first one begins with.
+    """
+    start = _RECORD_START.match(data, _end_of(_BETWEEN, data, 0))
+    if start is None:
+        return None
+    begin = data.rfind(start[0], 0, at)
+    following = data.find(start[0], at)
+    piece = data[begin : following if following > 0 else len(data)]
+    found = split(piece, begin, last=False).records
+    return next((each for each in found if each.offset <= at < each.end), None)
+
+
 def split(data: bytes, at: int, *, last: bool) -> Stretch:
     """Split bytes that begin at offset `at`, between two records, into records.
 

@@ -34,8 +34,8 @@ def test_over_by_the_clock_alone() -> None:
     """A log that is late, or has stopped, says nothing of its groups."""
     end_of = life.end_of
 
-    def without_logs(one: Life, went_on: Any, turned: str, quiet: float, now: float) -> Any:
-        return end_of(replace(one, logs={}), went_on, turned, quiet, now)
+    def without_logs(one: Life, *evidence: Any) -> Any:
+        return end_of(replace(one, logs={}), *evidence)
 
     assert "did not go on" in found(digest, "end_of", without_logs)
 
@@ -45,9 +45,9 @@ def test_what_was_read_later_taken_for_evidence_of_before() -> None:
     hour = Gathering._hour
     later: list[tuple[Any, ...]] = []
 
-    def told_first(gathering: Gathering, at: Any, reach: Reach | None) -> None:
+    def told_first(gathering: Gathering, at: Any, reach: Reach | None, through: Any) -> None:
         """The ledgers of an hour, and how far its logs were read some requests later."""
-        hour(gathering, at, None)
+        hour(gathering, at, None, through)
         if reach is not None:
             later.append((gathering, at, reach))
 
@@ -102,8 +102,8 @@ def test_changed_rules_taken_for_granted() -> None:
     """A group whose rules have not changed is not over because it could be."""
     end_of = life.end_of
 
-    def turned(one: Life, went_on: Any, _: str, quiet: float, now: float) -> Any:
-        return end_of(one, went_on, "now allowed" if one.denied else "", quiet, now)
+    def turned(one: Life, went_on: Any, passed: str, _: str, *times: float) -> Any:
+        return end_of(one, went_on, passed, "now allowed" if one.denied else "", *times)
 
     assert "no rule has changed" in found(digest, "end_of", turned)
 
