@@ -29,6 +29,8 @@ MOST_HITS = 16
 
 _MOST_LOGS = 4096
 _HOUR = timedelta(hours=1)
+_LATE = timedelta(minutes=30)
+"""What was denied before is quiet before the next hour has much to say of it."""
 
 
 class Lately:
@@ -43,9 +45,10 @@ class Lately:
         self._kept: OrderedDict[tuple[str, datetime], dict[str, list[Sought]]] = OrderedDict()
 
     def keep(self, log: str, hour: datetime, ledgers: Mapping[str, Ledger]) -> None:
-        """Remember what was counted in an hour of a log, by sink."""
+        """Remember what was denied at the end of an hour of a log, by sink."""
+        late = round((hour + _LATE).timestamp() * 1000)
         denied = {
-            sink: sorted(denied_in(ledger), key=lambda one: -one.last)[:MOST_PAIRS]
+            sink: [one for one in denied_in(ledger) if one.last >= late][:MOST_PAIRS]
             for sink, ledger in ledgers.items()
         }
         with self._lock:
