@@ -1,7 +1,7 @@
 """What is denied in the schedules of alerts, and what is let through beside it and behind it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,9 +13,10 @@ from nsgflow_core.model import Flow, Group, Record
 
 HOSTS = Sample(("10.0.0.1", "10.0.0.2"))
 _RECORD = Record(0, 0, "", 2, "")
-_AFTER = 3 * 3600.0
 _BESIDE = 25.0
 _EVERY = 300.0
+_AFTER = 36
+"""So many flows of each kind follow its end, one each `_EVERY` seconds."""
 
 
 class Allowed(NamedTuple):
@@ -49,19 +50,24 @@ class Fault:
     blocks: bool
     one_host: bool
     narrow: bool
+    _denials: dict[str, list[Tally]] = field(default_factory=dict)
+    _allowances: dict[str, list[Allowed]] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> Key:
         """Its group."""
         return key_of(self._denied(self.sources[0], self.logs[0], 0))
 
-    def denied(self, log: str, begin: float, end: float) -> Iterator[Tally]:
+    def denied(self, log: str, begin: float, end: float) -> list[Tally]:
         """What is denied in a log between two times."""
         if log not in self.logs:
-            return
-        for number, at in enumerate(self._times(min(self.ends, end))):
-            if at < begin:
-                continue
+            return []
+        if log not in self._denials:
+            self._denials[log] = [*self._all_denied(log)]
+        return [each for each in self._denials[log] if begin * 1000 <= each.last < end * 1000]
+
+    def _all_denied(self, log: str) -> Iterator[Tally]:
+        for number, at in enumerate(self._times):
             flow = self._denied(self._source(number, log), log, at)
             yield Tally(
                 self.key,
@@ -74,41 +80,39 @@ class Fault:
                 examples=Sample((example_of(flow),)),
             )
 
-    def allowed(self, log: str, begin: float, end: float) -> Iterator[Allowed]:
+    def allowed(self, log: str, begin: float, end: float) -> list[Allowed]:
         """What is let through in a log between two times, the same and what only looks like it."""
-        if log in self.logs:
-            yield from (
-                each for each in self._allowed(log, end) if begin * 1000 <= _ms(each) < end * 1000
-            )
+        if log not in self.logs:
+            return []
+        if log not in self._allowances:
+            self._allowances[log] = [*self._all_allowed(log)]
+        return [each for each in self._allowances[log] if begin <= each.flow.time < end]
 
-    def _allowed(self, log: str, end: float) -> Iterator[Allowed]:
+    def _all_allowed(self, log: str) -> Iterator[Allowed]:
         for number in range(4):
             yield self._same(self._source(number, log), log, self.begins - 60 * (number + 1))
-        for number, at in enumerate(self._times(min(self.ends, end))):
+        for number, at in enumerate(self._times):
             yield self._other(number, log, at + _BESIDE)
             if self.flaps:
                 yield self._same(self._source(number, log), log, at + 2 * _BESIDE)
-        at, number, last = self.ends + _BESIDE, 0, self._source(self._count - 1, log)
-        while at < min(end, self.ends + _AFTER):
+        last = self._source(len(self._times) - 1, log)
+        for number in range(_AFTER):
+            at = self.ends + _BESIDE + number * _EVERY
             yield self._other(number, log, at)
             source = last if self.narrow else self.sources[number % len(self.sources)]
             if self.narrow or source in self.sources[: self.through]:
                 yield self._same(source, log, at + _BESIDE)
-            at, number = at + _EVERY, number + 1
 
     @cached_property
-    def _count(self) -> int:
-        return len([*self._times(self.ends)])
-
-    def _times(self, end: float) -> Iterator[float]:
-        at = self.begins
-        while at < end:
-            yield at
-            at += self.every
+    def _times(self) -> list[float]:
+        times = [self.begins]
+        while (at := times[-1] + self.every) < self.ends:
+            times.append(at)
+        return times
 
     def _source(self, number: int, log: str) -> str:
         count = len(self.sources)
-        turn = number * count // self._count if self.blocks else number
+        turn = number * count // len(self._times) if self.blocks else number
         return self.sources[(turn + self.logs.index(log)) % count]
 
     def _denied(self, source: str, log: str, at: float) -> Flow:
@@ -149,7 +153,3 @@ class Fault:
             "B",
             group=group,
         )
-
-
-def _ms(each: Allowed) -> int:
-    return each.flow.time_ms
