@@ -15,17 +15,17 @@ from datetime import datetime, timedelta
 from itertools import product
 
 from nsgflow_core.digests.ledger import Ledger, Passed
-from nsgflow_core.digests.sought import Sought, denied_in, passed, sought
+from nsgflow_core.digests.sought import Few, Sought, few_in, passed, sought
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow
 
-MOST_BYTES = 512 * 1024
-"""Bytes of a window that are searched, for all pairs of ends together: the last ones."""
-MOST_PAIRS = 16
+MOST_BYTES = 128 * 1024
+"""Bytes of a window that are searched, for all flows together: the last ones."""
+MOST_FLOWS = 8
 MOST_HITS = 16
-"""The most pairs of ends that are sought in a window, and places of each that are looked at."""
+"""The most flows that are sought in a window, and places between their ends that are looked at."""
 
 _MOST_LOGS = 4096
 _HOUR = timedelta(hours=1)
@@ -42,13 +42,13 @@ class Lately:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, datetime], dict[str, list[Sought]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, datetime], dict[str, list[Few]]] = OrderedDict()
 
     def keep(self, log: str, hour: datetime, ledgers: Mapping[str, Ledger]) -> None:
         """Remember what was denied at the end of an hour of a log, by sink."""
         late = round((hour + _LATE).timestamp() * 1000)
         denied = {
-            sink: [one for one in denied_in(ledger) if one.last >= late][:MOST_PAIRS]
+            sink: [group for group in few_in(ledger) if group.last >= late][:MOST_FLOWS]
             for sink, ledger in ledgers.items()
         }
         with self._lock:
@@ -59,7 +59,7 @@ class Lately:
             while len(self._kept) > _MOST_LOGS:
                 self._kept.popitem(last=False)
 
-    def before(self, log: str, hour: datetime) -> Mapping[str, list[Sought]]:
+    def before(self, log: str, hour: datetime) -> Mapping[str, list[Few]]:
         """What was denied in the hour before one, by sink."""
         return self._kept.get((log, hour - _HOUR), {})
 
@@ -73,21 +73,16 @@ class Look:
         self._log = log
         self._knowledge = knowledge
 
-    def passed(self, ledger: Ledger | None, before: Sequence[Sought], read_to: int) -> list[Passed]:
+    def passed(self, ledger: Ledger | None, before: Sequence[Few], read_to: int) -> list[Passed]:
         """The flows of a ledger, and those denied in the hour before, that are let through here."""
+        size = max(len(self._data), 1)
+        most = min(MOST_FLOWS, max(MOST_BYTES // size, 1))
         pairs: dict[bytes, list[Sought]] = {}
-        for one in sought(ledger, before, read_to):
+        for one in sought(ledger, before, read_to, most, turn=self._start):
             src, dst, _ = one.example.split(" ")
             pairs.setdefault(f",{src},{dst},".encode(), []).append(one)
-        if not pairs:
-            return []
-        first = max(len(self._data) - MOST_BYTES, 0)
-        most = min(MOST_PAIRS, max(MOST_BYTES // max(len(self._data), 1), 1))
-        names = list(pairs)
-        if len(names) > most:  # others have their turn in another window
-            turn = self._start % len(names)
-            names = (names[turn:] + names[:turn])[:most]
-        return [one for name in names for one in self._of_pair(name, pairs[name], first)]
+        first = max(size - MOST_BYTES, 0)
+        return [one for pair, wanted in pairs.items() for one in self._of_pair(pair, wanted, first)]
 
     def _of_pair(self, pair: bytes, wanted: list[Sought], first: int) -> list[Passed]:
         """The newest place at which each flow between two ends is let through."""

@@ -3,7 +3,7 @@
 Whoever delivers blobs imports this and no more of what tells people.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -35,39 +35,65 @@ class Sought(NamedTuple):
     since: int = 0
 
 
-def denied_in(ledger: Ledger) -> list[Sought]:
-    """The flows of the groups of which all different ones are known, and that a rule denied."""
-    return [
-        Sought(tally.key, example, tally.last)
-        for tally in ledger.groups
-        if tally.examples.complete and tally.key.cause == RULE
-        for example in tally.examples.values
-    ]
+class Few(NamedTuple):
+    """A group of which all different flows are known, and when it was denied last."""
+
+    key: Key
+    last: int
+    examples: tuple[str, ...]
 
 
-def sought(ledger: Ledger | None, before: Sequence[Sought], read_to: int) -> list[Sought]:
-    """The flows of a blob's groups, and those of the hour `before`, that are to be looked for.
+def few_in(ledger: Ledger, turn: int = 0) -> Iterator[Few]:
+    """The groups of a few flows that a rule denied; another `turn` begins with another one."""
+    groups = ledger.groups
+    for number in range(len(groups)):
+        tally = groups[(turn + number) % len(groups)]
+        if tally.examples.complete and tally.key.cause == RULE:
+            yield Few(tally.key, tally.last, tally.examples.values)
 
-    `read_to` is how far the blob has been read. What was seen let through a short while before is
-    left out, and what was not is in front.
+
+def sought(
+    ledger: Ledger | None, before: Sequence[Few], read_to: int, most: int, turn: int = 0
+) -> list[Sought]:
+    """Flows of a blob's groups, and of those of the hour `before`, that are to be looked for.
+
+    `read_to` is how far the blob has been read: what was seen let through a short while before is
+    left out. Where there are more than `most`, another `turn` begins with another group.
     """
-    denied = [*before, *(denied_in(ledger) if ledger else ())]
-    known = {(each.group, each.example): each for each in (ledger.passed if ledger else ())}
-    lasts: dict[Key, int] = {}
-    for one in denied:
-        lasts[one.key] = max(lasts.get(one.key, 0), one.last)
-    ids = {key: key.id for key in lasts} if known else {}
-    first: list[Sought] = []
-    again: list[Sought] = []
-    for key, example in dict.fromkeys((one.key, one.example) for one in denied):
-        least = lasts[key] + TICK
-        seen = known.get((ids[key], example)) if known else None
-        if seen is None or seen.at < least:
-            first.append(Sought(key, example, lasts[key]))
-        elif seen.at < read_to - _AGAIN:
-            since = seen.since if seen.since >= least else seen.at
-            again.append(Sought(key, example, lasts[key], since))
-    return first + again
+    groups = few_in(ledger, turn) if ledger else iter(())
+    passed = ledger.passed if ledger else ()
+    noted = {one.example for one in passed}
+    found: list[Sought] = []
+    for key, last, examples in _merged(before, groups, turn) if before else groups:
+        for example in examples:
+            since = _seen(key, example, last, passed, read_to) if example in noted else 0
+            if since is not None:
+                found.append(Sought(key, example, last, since))
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _merged(before: Sequence[Few], groups: Iterator[Few], turn: int) -> list[Few]:
+    found = {group.key: group for group in groups}
+    for group in before:
+        known = found.get(group.key, group)
+        examples = tuple(sorted({*known.examples, *group.examples}))
+        found[group.key] = Few(group.key, max(known.last, group.last), examples)
+    first = turn % len(found)
+    merged = [*found.values()]
+    return merged[first:] + merged[:first]
+
+
+def _seen(key: Key, example: str, last: int, passed: Sequence[Passed], read_to: int) -> int | None:
+    """Since when a flow was seen let through, 0 where it was not; None where that is just so."""
+    name = key.id
+    for one in passed:
+        if one.example == example and one.group == name and one.at >= last + TICK:
+            if one.at >= read_to - _AGAIN:
+                return None
+            return one.since if one.since >= last + TICK else one.at
+    return 0
 
 
 def passed(flow: Flow, one: Sought, knowledge: Knowledge) -> Passed | None:

@@ -187,7 +187,9 @@ class AlertsWorld:
     def _look(self, row: Checkpoint, log: str, hour: datetime, allowed: list[Allowed]) -> None:
         """Whoever reads a log looks for what was denied, and remembers the hour or does not."""
         before = self.lately.before(log, hour).get("webhook", ())
-        wanted = sought.sought(row.ledger, before, int(row.read * 1000) - 1)
+        wanted = sought.sought(
+            row.ledger, before, int(row.read * 1000) - 1, 8, self.rng.randrange(9)
+        )
         seen = [sought.passed(flow, one, NOTHING) for one in wanted for flow, _ in allowed]
         if passed := [one for one in seen if one is not None]:
             row.ledger = ledgers.noted(row.ledger, passed, log)

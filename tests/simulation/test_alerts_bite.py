@@ -1,5 +1,6 @@
 """Bugs seeded into alerts must be found: each of these breaks one rule of their life."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
@@ -306,14 +307,14 @@ def test_groups_of_many_flows_taken_for_few() -> None:
         }
         made(through, few, first)
 
-    denied_in = sought.denied_in
+    few_in = sought.few_in
 
-    def of_many(ledger: Ledger) -> list[sought.Sought]:
+    def of_many(ledger: Ledger, turn: int = 0) -> Iterator[sought.Few]:
         few = (replace(tally, examples=Sample(tally.examples.values)) for tally in ledger.groups)
-        return denied_in(replace(ledger, groups=tuple(few)))
+        return few_in(replace(ledger, groups=tuple(few)), turn)
 
     init = mock.patch.object(Through, "__init__", all_of)
-    with init, mock.patch.object(sought, "denied_in", of_many):
+    with init, mock.patch.object(sought, "few_in", of_many):
         assert "not let through" in found(Through, "of", of_some)
 
 
