@@ -17,7 +17,8 @@ from itertools import product
 from nsgflow_core.digests.ledger import Ledger, Passed
 from nsgflow_core.digests.sought import Few, Sought, few_in, passed, sought
 from nsgflow_core.estate.knowledge import Knowledge
-from nsgflow_core.logs import flows, records
+from nsgflow_core.logs import flows
+from nsgflow_core.logs.alike import around
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow
 
@@ -112,7 +113,7 @@ class Look:
 
     def _flows(self, at: int, pair: bytes) -> list[Flow]:
         """The flows between two ends in the record around a place."""
-        record = records.around(self._data, at)
+        record = around(self._data, at)
         if record is None:
             return []
         return flows.read_some(record, self._log, pair.decode(), self._knowledge.inventory)
