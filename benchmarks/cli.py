@@ -23,9 +23,8 @@ from devtools.nic import NSG_CONTAINER
 from nsgflow_core.cli.download import Download
 from nsgflow_core.cli.options import Wanted
 from nsgflow_core.cli.query import Defaults, Query
-from nsgflow_core.cli.read import Log, Reader
+from nsgflow_core.cli.read import DOWNLOADS, Log, Reader, windows
 from nsgflow_core.cli.text import lines
-from nsgflow_core.delivery.reading import WINDOW
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.logs.source import BlockList, Source
@@ -41,9 +40,8 @@ _UPLOADS = 16
 _HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 _RECORDS, _TUPLES, _DENIED_SHARE = 300, 400, 0.05
 _ROUNDS = 7
-_DOWNLOADS = 8
 _ROUND_TRIP = 0.04
-_HELP_ROUNDS = 15
+_START_ROUNDS = 15
 _MEASURED = """
 import sys
 from nsgflow_core.__main__ import main
@@ -59,14 +57,14 @@ _DENIED = Query(Wanted(), Defaults(probes=True)).filter
 
 
 def measure() -> list[Figure]:
-    """Listings, query, overlap, memory and help."""
+    """Listings, query, overlap, memory and start-up."""
     with azurite() as storage, metered(storage) as meter:
         return [
             *_listings(storage, meter),
             *_queries(),
             _overlap(storage),
             _memory(storage),
-            _help(),
+            *_start_up(),
         ]
 
 
@@ -162,9 +160,9 @@ class _Distant:
         return self.near.read(ref, start, end, etag)
 
 
-def _windows(source: _Distant, pool: ThreadPoolExecutor, log: Log) -> Iterator[int]:
-    """Download a log as a query does, and leave it at that; the sizes of its windows."""
-    download = Download(source, pool, log.ref, log.size, log.etag, WINDOW)
+def _windows(source: _Distant, pool: ThreadPoolExecutor, log: Log, logs: int) -> Iterator[int]:
+    """Download one of so many logs as a query does, and leave it at that; sizes of its windows."""
+    download = Download(source, pool, log.ref, log.size, log.etag, *windows(logs))
     return (len(piece) for piece, _ in download.pieces())
 
 
@@ -191,9 +189,10 @@ def _overlap(storage: Azurite) -> Figure:
     local = _Downloaded({log.ref.path: data for log in logs})
 
     def download() -> None:
-        with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            for windows in zip(*(_windows(remote, pool, log) for log in logs), strict=True):
-                del windows
+        with ThreadPoolExecutor(DOWNLOADS) as pool:
+            downloads = [_windows(remote, pool, log, len(logs)) for log in logs]
+            for sizes in zip(*downloads, strict=True):
+                del sizes
 
     together, apart = [], []
     for _ in range(_ROUNDS):
@@ -203,7 +202,7 @@ def _overlap(storage: Azurite) -> Figure:
     return Figure(
         f"download and parse {2 * len(data) / 2**20:.0f} MiB of two logs (wall time)",
         min(together) / min(apart),
-        "one after the other",
+        "the same requests, then the parse",
         0.85,
     )
 
@@ -223,13 +222,18 @@ def _memory(storage: Azurite) -> Figure:
     return Figure("peak memory of 8 hours of logs as JSON", peaks[0] / peaks[1], "one hour", 1.5)
 
 
-def _help() -> Figure:
-    """Wall time of `nsgflow --help`, against importing typer."""
-    ours, baseline = [], []
-    for _ in range(_HELP_ROUNDS):
-        ours.append(_seconds(lambda: _python("-m", "nsgflow_core", "--help")))
+def _start_up() -> list[Figure]:
+    """Wall time of `nsgflow --help` and `--version`, against importing typer."""
+    asked = {"--help": list[float](), "--version": list[float]()}
+    baseline = []
+    for _ in range(_START_ROUNDS):
+        for flag, seconds in asked.items():
+            seconds.append(_seconds(lambda flag=flag: _python("-m", "nsgflow_core", flag)))  # type: ignore[misc]
         baseline.append(_seconds(lambda: _python("-c", "import typer")))
-    return Figure("nsgflow --help (wall time)", min(ours) / min(baseline), "import typer", 1.2)
+    return [
+        Figure(f"nsgflow {flag} (wall time)", min(ours) / min(baseline), "import typer", 1.2)
+        for flag, ours in asked.items()
+    ]
 
 
 def _python(*arguments: str) -> None:

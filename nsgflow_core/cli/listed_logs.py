@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.files import FileLogs
+from nsgflow_core.cli.files import FileLogs, is_loose
 from nsgflow_core.cli.log_forms import nsgs_of
 from nsgflow_core.cli.log_lists import Listed, Lists, hours_of, in_files
+from nsgflow_core.cli.loose_logs import add_records
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.nothing_found import no_such_names
 from nsgflow_core.cli.progress import Unseen, progress
-from nsgflow_core.cli.session import Status, note
+from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import Span
+from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs.source import Source
 
@@ -54,9 +56,18 @@ def find(
     found = Lists()
     with progress() as seen:
         if isinstance(accounts, FileLogs):
+            failures = dict(accounts.failures)
+            hours = None if span is None else set(hours_of(span))
             for log in in_files(accounts, nsgs, span):
-                found.add(log)
-            source, failures, names = accounts, accounts.failures, accounts.names
+                name = accounts.name_of(log)
+                try:
+                    if not is_loose(log):
+                        found.add(log)
+                    elif not add_records(found, accounts, log, hours):
+                        failures[name] = f"{name}: there is no record of a flow log in it"
+                except NsgflowError as exc:
+                    failures[name] = sentence(exc)
+            source, names = accounts, accounts.names
         else:
             from nsgflow_core.cli.listing import Logs  # noqa: PLC0415 - files need no Azure
             from nsgflow_core.logs.blocks import FlowLogs  # noqa: PLC0415

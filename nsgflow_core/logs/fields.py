@@ -28,6 +28,13 @@ _END = "\0"
 """Stands between two tuples, as a field of its own."""
 _ODD = " \t\n\r-"
 """What else a JSON list of whole numbers that are not negative may hold: white space, and -0."""
+_KINDS = bytes(
+    ord("0") if chr(byte) in "0123456789" else byte if chr(byte) == "," else ord("x")
+    for byte in range(256)
+)
+"""What a byte of counters is: a digit, a comma, or something else."""
+_LONG, _ELSE = b"0" * 19, b"x"
+"""A number of so many digits may be above 2^63, and no shorter one is."""
 _TIMES = msgspec.json.Decoder(list[Time])
 _PORTS = msgspec.json.Decoder(list[Port])
 _COUNTERS = msgspec.json.Decoder(list[Counter])
@@ -72,7 +79,7 @@ def fields_of(texts: Sequence[str], *, vnet: bool, as_numbers: bool = True) -> F
             numbers += (_numbers(column, _COUNTERS) for column in counters)
         else:
             _judge((src_port, dst_port), _PORTS)
-            _judge(counters, _COUNTERS)
+            _judge_counters(counters)
     except (ValueError, OSError):  # msgspec's are ValueErrors, too
         return None
     written = (src_port, dst_port, *counters)
@@ -164,6 +171,23 @@ def _judge(columns: Sequence[list[str]], decoder: msgspec.json.Decoder[list[int]
         # Of several that are missing in a row the first look finds every other one.
         text = f",{text},".replace(",,", ",0,").replace(",,", ",0,")[1:-1]
     _whole(text, decoder)
+
+
+def _judge_counters(columns: Sequence[list[str]]) -> None:
+    """The same of counters, which are many, and most far below their bound: none becomes a number.
+
+    Raises:
+        ValueError: as for `_judge`.
+    """
+    text = f",{','.join([','.join(column) for column in columns])},"
+    # Of several zeros in a row the first look finds every other one.
+    if ",0" in text and ",0" in text.replace(",0,", ",,").replace(",0,", ",,"):
+        raise ValueError
+    kinds = text.encode().translate(_KINDS)
+    if _ELSE in kinds:
+        raise ValueError
+    if _LONG in kinds:
+        _judge(columns, _COUNTERS)
 
 
 def _whole(text: str, decoder: msgspec.json.Decoder[list[int]]) -> list[int]:

@@ -154,6 +154,36 @@ def test_a_name_that_is_not_there_gets_the_nearest(tmp_path: Path) -> None:
     assert "there are no logs of an NSG named 'WBE-NSG', did you mean 'WEB-NSG'?" in result.stderr
 
 
+def test_a_file_that_is_of_several(tmp_path: Path) -> None:
+    """Whose path says of what: all that its records are of, each with its own hours and age."""
+    minute = timedelta(minutes=1)
+    made = [
+        nsg_log(WEB, HOUR + minute),
+        vnet_log(HOUR + 3 * minute, GUID, OTHER),
+        nsg_log(WEB_2, HOUR + 4 * minute),
+        nsg_log(WEB, HOUR + 61 * minute),
+    ]
+    file = tmp_path / "mixed.json"
+    file.write_bytes(b'{"records":[' + b",".join(made) + b"]}")
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"a": 1}')
+    result = CliRunner().invoke(app, ["logs", str(file), str(empty), "-o", "json"])
+    assert result.stderr == f"nsgflow: skipped: {empty}: there is no record of a flow log in it\n"
+    assert result.exit_code == 3
+    found = {row["name"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert [
+        (row["nsgs"], row["hours"], row["bytes"], row["newest"], len(row["interfaces"]))
+        for row in found.values()
+    ] == [
+        ([GUID, OTHER], 1, len(made[1]), "2026-03-04T05:03:00Z", 1),
+        (["WEB-NSG"], 2, sum(map(len, (made[0], made[2], made[3]))), "2026-03-04T06:01:00Z", 2),
+    ]
+    span = ["--since", "2026-03-04T06:00Z", "--until", "2026-03-04T06:30Z"]
+    result = CliRunner().invoke(app, ["logs", str(file), *span, "-o", "json"])
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert (row["name"], row["hours"], row["bytes"]) == ("WEB-NSG", 1, len(made[3]))
+
+
 def test_an_account_tells_what_is_silent(store: Store) -> None:
     """The last 24 hours are counted; what has nothing in them is shown by its newest log."""
     now = datetime.now(UTC)
