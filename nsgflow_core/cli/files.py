@@ -12,8 +12,9 @@ import re
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, cast
@@ -34,8 +35,7 @@ _GZIP = b"\x1f\x8b"
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MARK = codecs.BOM_UTF8
 _TAIL = 64
-_UNZIPPING = (OSError, EOFError, zlib.error)
-"""What reading a file ends with, one compressed with gzip as well."""
+_PIECE = 1024 * 1024
 _HEAD = 64 * 1024
 """Bytes in which a file tells what it is a log of."""
 _ENDINGS = (".json", ".gz", ".ndjson", ".jsonl")
@@ -102,8 +102,6 @@ class FileLogs:
         self._others: list[str] = []
         taken: set[Path] = set()
         if STDIN in texts:
-            if sys.stdin is None:
-                raise BadInputError("standard input is closed: there is nothing to read from it")
             self._add(STDIN, None)
         for text in texts:
             if text == STDIN:
@@ -191,26 +189,21 @@ class FileLogs:
     def _add(self, name: str, path: Path | None) -> None:
         try:
             begin, size = 0, path.stat().st_size if path is not None else 0
-            source = path.open("rb") if path is not None else sys.stdin.buffer
-            with cast("BufferedReader", source) as file:
+            with cast("BufferedReader", path.open("rb") if path is not None else _stdin()) as file:
                 zipped = file.peek(2).startswith(_GZIP)
                 opened = _unzipped(file) if zipped else file
                 wide = opened.peek(2).startswith(_WIDE)
                 if path is None or zipped or wide or not path.is_file():  # a pipe as <(zcat …) is
-                    cut: list[str] = []
-                    pieces = _pieces(opened, cut)
-                    begin, size, head = self._kept(_narrow(pieces) if wide else pieces)
+                    begin, size, head = self._kept(
+                        name, _narrow(opened).read if wide else opened.read1
+                    )
                     path = None
-                    if cut:
-                        self.failures[name] = f"{_said(name)} is cut or damaged: {cut[0]}"
-                        if not size:
-                            return
                 else:
                     head = file.read(_HEAD)
                     file.seek(-min(size, _TAIL), 2)
                     before, behind = _wrapping(head, file.read())
                     begin, size = before, max(size - before - behind, 0)
-        except _UNZIPPING as exc:
+        except (OSError, EOFError, gzip.BadGzipFile) as exc:
             self.failures[name] = f"{_said(name)} cannot be read: {exc}"
             return
         if other := self._what_else(name, path, (begin, size), head):
@@ -239,13 +232,23 @@ class FileLogs:
 
         return what_else(_said(name), head, size, read)
 
-    def _kept(self, pieces: Iterable[bytes]) -> tuple[int, int, bytes]:
-        """What is compressed, or comes once, is kept as it is read: place, size and beginning."""
+    def _kept(self, name: str, read: Callable[[int], bytes]) -> tuple[int, int, bytes]:
+        """What is compressed, or comes once, is kept as it is read: place, size and beginning.
+
+        Of what breaks off all is kept that came before, where `read` gives what there is and does
+        not wait for more.
+        """
         if self._spool is None:
             self._spool = tempfile.NamedTemporaryFile(prefix="nsgflow-")  # noqa: SIM115 - lives on
         spool = self._spool
         begin = spool.seek(0, 2)
-        spool.writelines(pieces)
+        try:
+            for piece in iter(partial(read, _PIECE), b""):
+                spool.write(piece)
+        except (EOFError, zlib.error) as exc:
+            if spool.tell() == begin:
+                raise EOFError(exc) from exc
+            self.failures[name] = f"{_said(name)} breaks off, and is read until there: {exc}"
         spool.flush()
         size = spool.tell() - begin
         spool.seek(begin)
@@ -264,25 +267,24 @@ def _said(name: str) -> str:
     return "standard input" if name == STDIN else name
 
 
+def _stdin() -> IO[bytes]:
+    """Standard input, as bytes.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    if sys.stdin is None:
+        raise BadInputError("standard input is closed: there is nothing to read")
+    return sys.stdin.buffer
+
+
 def _unzipped(file: IO[bytes]) -> "BufferedReader":
     return cast("BufferedReader", gzip.GzipFile(fileobj=file))
 
 
-def _pieces(file: "BufferedReader", cut: list[str]) -> Iterator[bytes]:
-    """What a file has; where it breaks off, why goes to `cut`, and what came before is kept."""
-    try:
-        while piece := file.read1(_HEAD):
-            yield piece
-    except _UNZIPPING as exc:
-        cut.append(str(exc).rstrip("."))
-
-
-def _narrow(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _narrow(file: IO[bytes]) -> IO[bytes]:
     """UTF-16, as PowerShell redirects, as UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-16")("replace")
-    for piece in pieces:
-        yield decoder.decode(piece).encode()
-    yield decoder.decode(b"", final=True).encode()
+    return cast("IO[bytes]", codecs.EncodedFile(file, "utf-8", "utf-16", "replace"))
 
 
 def _wrapping(head: bytes, tail: bytes) -> tuple[int, int]:

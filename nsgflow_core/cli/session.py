@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import typer
 
-from nsgflow_core.cli import colour, interrupts
+from nsgflow_core.cli import colour
 from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.streams import take_anything
@@ -112,8 +112,7 @@ def session(*, verbose: bool, color: str = colour.AUTO) -> Iterator[None]:
     for name in ("azure", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
-        choice = one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))
-        with interrupts.working(), colour.asked(choice):
+        with colour.asked(one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))):
             yield
         sys.stdout.flush()
     except KeyboardInterrupt:
