@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import repeat
 
 from nsgflow_core.cli.colour import coloured
@@ -19,6 +19,8 @@ from nsgflow_core.logs.weave import woven
 _GAP = "  "
 _INDENT = "    "
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_SAMPLE = 32
+"""Cells at the beginning of a column that tell whether many of it are alike."""
 _WIDE = frozenset("WF")
 _NO_WIDTH = frozenset(("Mn", "Me", "Cf"))
 
@@ -54,12 +56,35 @@ def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def write_columns(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
     """Write a table as `write_table` does, by its columns."""
-    texts = [
+    heading, drawn_rows = drawn(titles, _printable(columns), terminal_width())
+    sys.stdout.write(bold(heading) + drawn_rows)
+
+
+def write_pages(
+    titles: Sequence[str], pages: Callable[[], Iterable[Sequence[Sequence[str]]]]
+) -> None:
+    """Write a table as `write_columns` does, of rows that come some thousands at a time.
+
+    The pages are gone through twice: how wide columns are is known at the end.
+    """
+    width = terminal_width()
+    sizes = _Sizes(titles)
+    for page in pages():
+        texts = _printable(page)
+        sizes.add(list(map(_Column, texts)))
+        if width:
+            sizes.add_words(texts)
+    heading, lines = _fitted(titles, sizes, width)
+    sys.stdout.write(bold(heading))
+    for page in pages():
+        sys.stdout.write(lines(list(map(_Column, _printable(page)))))
+
+
+def _printable(columns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    return [
         column if "".join(column).isprintable() else list(map(printable, column))
         for column in columns
     ]
-    heading, drawn_rows = drawn(titles, texts, terminal_width())
-    sys.stdout.write(bold(heading) + drawn_rows)
 
 
 def write_text(*paragraphs: str) -> None:
@@ -79,60 +104,114 @@ def bold(heading: str) -> str:
 
 def drawn(titles: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> tuple[str, str]:
     """The lines of a heading, and those of all rows; texts are printable. 0 is any width."""
-    widths = [
-        max(width_of(title), _widest(column)) for title, column in zip(titles, columns, strict=True)
-    ]
-    rows = zip(*columns, strict=True)
+    measured = list(map(_Column, columns))
+    sizes = _Sizes(titles)
+    sizes.add(measured)
+    if width and _total(sizes.widths) > width:
+        sizes.add_words(columns)
+    heading, lines = _fitted(titles, sizes, width)
+    return heading, lines(measured)
+
+
+def _fitted(
+    titles: Sequence[str], sizes: "_Sizes", width: int
+) -> tuple[str, Callable[[Sequence["_Column"]], str]]:
+    """The lines of a heading, and what draws those of some rows."""
+    widths = sizes.widths
     if not width or _total(widths) <= width:
-        return _line(titles, widths), _plain(columns, widths)
-    if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
-        return _wrapped(titles, shrunk), "".join(_wrapped(row, shrunk) for row in rows)
+        return _line(titles, widths), lambda columns: _plain(columns, widths)
+    if (shrunk := _shrunk(sizes, width)) is not None:
+        return _wrapped(titles, shrunk), lambda columns: "".join(
+            _wrapped(row, shrunk) for row in _rows(columns)
+        )
     blocks = _blocks(widths, width)
-    widths = [min(wide, width - len(_INDENT)) for wide in widths]
-    lines = "".join(_in_blocks(row, widths, blocks) for row in rows)
-    return _in_blocks(titles, widths, blocks), lines
+    narrow = [min(wide, width - len(_INDENT)) for wide in widths]
+    return _in_blocks(titles, narrow, blocks), lambda columns: "".join(
+        _in_blocks(row, narrow, blocks) for row in _rows(columns)
+    )
 
 
 def _total(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _widest(column: Sequence[str]) -> int:
-    if "".join(column).isascii():
-        return max(map(len, column), default=0)
-    return max(map(width_of, column), default=0)
+class _Column:
+    """A column of texts: how wide it is, and its cells as wide as they must be.
+
+    Where many cells are alike each text is measured and filled up once.
+    """
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        """Measure a column."""
+        self.cells = cells
+        self._texts: Collection[str] = cells
+        if len(set(cells[:_SAMPLE])) <= _SAMPLE // 4 and len(cells) > _SAMPLE:
+            self._texts = set(cells)
+        self._is_ascii = "".join(self._texts).isascii()
+        self.widest = max(map(len if self._is_ascii else width_of, self._texts), default=0)
+
+    def filled(self, width: int) -> list[str]:
+        """The cells with spaces behind them, so that each takes `width` columns."""
+        fill = str.ljust if self._is_ascii else padded
+        if self._texts is self.cells:
+            return list(map(fill, self.cells, repeat(width)))
+        texts = {text: fill(text, width) for text in self._texts}
+        return list(map(texts.__getitem__, self.cells))
 
 
-def _plain(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+def _rows(columns: Sequence[_Column]) -> Iterable[tuple[str, ...]]:
+    return zip(*(column.cells for column in columns), strict=True)
+
+
+class _Sizes:
+    """How wide the columns of a table are, and the longest word of each."""
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        self.widths = list(map(width_of, titles))
+        self.words = [_longest_word([title]) for title in titles]
+
+    def add(self, columns: Sequence[_Column]) -> None:
+        """Make room for rows."""
+        self.widths = [
+            max(wide, column.widest) for wide, column in zip(self.widths, columns, strict=True)
+        ]
+
+    def add_words(self, columns: Sequence[Sequence[str]]) -> None:
+        """Look at the words of rows, too, which a narrow terminal asks for."""
+        self.words = list(map(max, self.words, map(_longest_word, columns)))
+
+
+def _plain(columns: Sequence[_Column], widths: Sequence[int]) -> str:
     *others, last = columns
     # The last column needs no padding: without it few lines end in spaces.
     filled = [
-        _filled(column, width + len(_GAP)) for column, width in zip(others, widths, strict=False)
+        column.filled(width + len(_GAP)) for column, width in zip(others, widths, strict=False)
     ]
-    drawn_rows = woven([*filled, last, "\n"], len(last))
+    for row, cell in enumerate(last.cells):
+        if not cell:
+            _trim(filled, row)
+    drawn_rows = woven([*filled, last.cells, "\n"], len(last.cells))
     if " \n" not in drawn_rows:
         return drawn_rows
     return "\n".join([line.rstrip() for line in drawn_rows.split("\n")])
 
 
-def _filled(column: Sequence[str], width: int) -> Sequence[str]:
-    fill = str.ljust if "".join(column).isascii() else padded
-    return list(map(fill, column, repeat(width)))
+def _trim(columns: Sequence[list[str]], row: int) -> None:
+    """Take the spaces from the end of a row."""
+    for column in reversed(columns):
+        column[row] = column[row].rstrip()
+        if column[row]:
+            return
 
 
 def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
     return _GAP.join(map(padded, cells, widths)).rstrip() + "\n"
 
 
-def _shrunk(
-    titles: Sequence[str], columns: Sequence[Sequence[str]], widths: Sequence[int], width: int
-) -> Sequence[int] | None:
+def _shrunk(sizes: _Sizes, width: int) -> Sequence[int] | None:
     """Widths that fit, where wrapping cells between their words is enough for it."""
-    least = [
-        max(_longest_word([title]), _longest_word(column))
-        for title, column in zip(titles, columns, strict=True)
-    ]
-    found = list(widths)
+    least = sizes.words
+    found = list(sizes.widths)
     while (over := _total(found) - width) > 0:
         room = [wide - narrow for wide, narrow in zip(found, least, strict=True)]
         if not any(room):
