@@ -38,7 +38,9 @@ _HEAD = 64 * 1024
 """Bytes in which a file tells what it is a log of."""
 _ENDINGS = (".json", ".gz", ".ndjson", ".jsonl")
 _BLOB_PATH = re.compile(r"(?:resourceId|flowLogResourceID)=/", re.IGNORECASE)
-_RESOURCE = re.compile(rb'"(resourceId|flowLogResourceID|targetResourceID)"\s*:\s*("[^"\\]*")')
+_RESOURCE = re.compile(
+    rb'"(resourceId|flowLogResourceID|targetResourceID)"\s*:\s*("(?:[^"\\]|\\.)*")'
+)
 _TIME = re.compile(rb'"time"\s*:\s*"([^"\\]*)"')
 _UNKNOWN_HOUR = datetime(1970, 1, 1, tzinfo=UTC)
 

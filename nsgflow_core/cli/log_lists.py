@@ -21,7 +21,7 @@ _FIRST_READ = 16 * 1024
 _MORE = 16
 _TRIES = 3
 _NO_DIGIT = re.compile("[^0-9A-F]")
-_TEXT = r'"\s*:\s*("[^"\\]{1,400}")'
+_TEXT = r'"\s*:\s*("(?:[^"\\]|\\.){1,400}")'
 _TIME, _TARGET, _ACL, _MAC = (
     re.compile(f'"{key}{_TEXT}'.encode(), re.IGNORECASE)
     for key in ("time", "targetResourceID", "aclID", "mac(?:Address)?")
