@@ -7,6 +7,7 @@ record; see `fields`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import repeat
 from operator import attrgetter
 
@@ -71,9 +72,8 @@ class Columns(msgspec.Struct, gc=False):
         """The versions of the logs that the flows are of."""
         return {place.group.record.version for place in set(self.places)}
 
-    def states(self) -> tuple[Sequence[str], Sequence[str]]:
-        """The columns of states and encryptions; see `Flow`."""
-        versions = self.versions
+    def states(self, versions: AbstractSet[int]) -> tuple[Sequence[str], Sequence[str]]:
+        """The columns of states and encryptions of flows of these versions; see `Flow`."""
         if versions == {_VNET}:
             return self.decision, self.detail
         if _VNET not in versions:
