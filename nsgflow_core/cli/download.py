@@ -8,8 +8,6 @@ from nsgflow_core.errors import BadInputError
 from nsgflow_core.logs.source import LARGEST_RECORD, BlobChangedError, Source
 from nsgflow_core.model import BlobRef
 
-_AHEAD = 2
-"""Windows of a log that are fetched or waiting while one is parsed."""
 _CLOSING = 512
 """Bytes at the end that are fetched at once: half a closing would not fit a log that grew."""
 
@@ -18,20 +16,30 @@ class Download:
     """One log on its way: the next windows are fetched while the one before is parsed."""
 
     def __init__(
-        self, source: Source, pool: Executor, ref: BlobRef, size: int, etag: str, window: int
+        self,
+        source: Source,
+        pool: Executor,
+        ref: BlobRef,
+        size: int,
+        etag: str,
+        window: int,
+        ahead: int,
     ) -> None:
-        """Begin to fetch the bytes of a blob, of so many and with this ETag as listed."""
+        """Begin to fetch the bytes of a blob, of so many and with this ETag as listed.
+
+        So many windows `ahead` are fetched or waiting while one is parsed.
+        """
         self._source = source
         self._pool = pool
         self._ref = ref
-        self._window = window
+        self._window, self._windows_ahead = window, ahead
         self._size, self._etag = size, etag
         self._at = self._asked = 0
         self._ahead: deque[Future[bytes]] = deque()
         self._fetch()
 
     def _fetch(self) -> None:
-        while self._asked < self._size and len(self._ahead) < _AHEAD:
+        while self._asked < self._size and len(self._ahead) < self._windows_ahead:
             end = self._asked + self._window
             if end > self._size - _CLOSING:
                 end = self._size

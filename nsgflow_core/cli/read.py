@@ -32,10 +32,14 @@ from nsgflow_core.logs.tuples import TupleList, read_lists
 from nsgflow_core.model import NOWHERE, Bad, BlobRef, Flow, Group
 
 _VNET = 4
-_DOWNLOADS = 8
+DOWNLOADS = 8
+"""Windows that are downloaded at once."""
 _WINDOWS = 32 * 1024 * 1024
 """Bytes that the windows of an hour's logs share."""
 _WINDOW = (128 * 1024, 2 * 1024 * 1024)
+_AHEAD = 2
+"""Windows of each log that are on their way at least; of few logs as many as are downloaded at
+once, since a window is parsed in less time than the next takes to come from afar."""
 TOGETHER = 1024
 """Flows that are made columns at once, where nothing else is asked for."""
 _NEVER = 2**63
@@ -118,7 +122,7 @@ class Reader:
         self._source = source
         self._wanted = wanted
         self._progress = progress
-        self._downloads = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="download")
+        self._downloads = ThreadPoolExecutor(DOWNLOADS, thread_name_prefix="download")
         self._listing = ThreadPoolExecutor(1, thread_name_prefix="listing")
 
     def __enter__(self) -> Self:
@@ -206,13 +210,12 @@ class Reader:
         logs: Sequence[Log],
         make: Callable[[Log, Sequence[TupleList], list[Bad]], list[_Item]],
     ) -> list[Iterator[Settled[_Item]]]:
-        smallest, largest = _WINDOW
-        window = min(max(_WINDOWS // max(len(logs), 1), smallest), largest)
+        window, ahead = windows(len(logs))
         self.tally.logs += len(logs)
         self.tally.resources |= {(log.path.kind, log.path.resource) for log in logs}
         self.tally.bytes_known += sum(log.size for log in logs)
         downloads = [
-            Download(self._source, self._downloads, log.ref, log.size, log.etag, window)
+            Download(self._source, self._downloads, log.ref, log.size, log.etag, window, ahead)
             for log in logs
         ]
         return [
@@ -271,6 +274,13 @@ class Reader:
             data = data[stretch.end - at :]
             at = stretch.end
             download.widen(unfinished=not stretch.records)
+
+
+def windows(logs: int) -> tuple[int, int]:
+    """The bytes of a window where so many logs are read side by side, and how many are fetched."""
+    smallest, largest = _WINDOW
+    logs = max(logs, 1)
+    return min(max(_WINDOWS // logs, smallest), largest), max(_AHEAD, DOWNLOADS // logs)
 
 
 def in_order(
