@@ -23,10 +23,11 @@ from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.digests import ledger
 from nsgflow_core.estate.young import is_young
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
-from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.lane import Begun
 from nsgflow_core.sinks.patience import FLOOR, HANG_GRACE, LONGEST, SINK_SECONDS
 from nsgflow_core.sinks.sink import Delivery
@@ -254,7 +255,7 @@ class _Run:
             told = any(not behind(at, blocks) for at in self.tenure.row.cursors.values())
             reading = self._reader.judge_end(data, start.offset, reading, blocks, told=told)
         self.report.records += reading.records
-        self.report.flows += len(reading.flows)
+        self.report.flows += sum(map(len, reading.flows))
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
         known = {**self.tenure.row.cursors, **cursors}
         examined = max(at.offset for at in known.values() if matches(at, blocks))
@@ -288,19 +289,26 @@ class _Run:
         return replace(cursor, behind_since=cursor.behind_since or self._parts.now())
 
     def _deliver(
-        self, window: Mapping[str, Cursor], found: Sequence[Flow], start: Position, end: Position
+        self,
+        window: Mapping[str, Cursor],
+        found: Sequence[Columns],
+        start: Position,
+        end: Position,
     ) -> dict[str, Delivery]:
         """Deliver to the sinks side by side, each in its time; one left alone is left out."""
         deliveries: dict[str, Delivery] = {}
         # Only of a record that was left half delivered can flows lie before the start.
-        ahead = [flow for flow in found if flow.position >= start] if start.ordinal else found
+        ahead = [part.from_place(start) for part in found] if start.ordinal else found
         begun: dict[str, Begun] = {}
         for name in window:
             lane = self._lanes[name]
-            with turn(heavy=len(ahead) > HEAVY_FLOWS):
-                wanted = list(filter(lane.sink.filter.knowing(self._knowledge), ahead))
+            with turn(heavy=sum(map(len, ahead)) > HEAVY_FLOWS):
+                passed = [lane.sink.filter.wanted(part, self._knowledge) for part in ahead]
+            wanted = [part for part in passed if part]
             if "nsg" in lane.sink.filter.keys:
-                self.report.young_nsgs += sum(is_young(flow, self._knowledge) for flow in wanted)
+                self.report.young_nsgs += sum(
+                    is_young(flow, self._knowledge) for part in wanted for flow in part
+                )
             if not wanted:
                 deliveries[name] = Delivery(end)
                 continue
@@ -309,7 +317,7 @@ class _Run:
             if delivery is None:  # it failed for another blob meanwhile
                 self._left.add(name)
                 continue
-            _count(self.report.wanted, name, len(wanted))
+            _count(self.report.wanted, name, sum(map(len, wanted)))
             begun[name] = delivery
         waited: dict[str, float] = {}
         for name, delivery in begun.items():

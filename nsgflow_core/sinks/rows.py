@@ -7,7 +7,7 @@ for all tuples that share them.
 
 import hashlib
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -15,14 +15,14 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.caches import cache_short
+from nsgflow_core.columns import columns
 from nsgflow_core.estate import enrich
 from nsgflow_core.estate.addresses import address_classes
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.logs.columns import Columns, Place, of_flows
+from nsgflow_core.logs.columns import Columns, Place, of_blob
 from nsgflow_core.logs.weave import woven
 from nsgflow_core.model import (
     MILLISECONDS,
-    NOWHERE,
     PROTOCOLS,
     BlobRef,
     Flow,
@@ -36,29 +36,11 @@ MAX_FIELD = 64 * 1024
 """Largest text in bytes that Log Analytics keeps; it would cut longer ones without a word
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
 CUT = "…[cut]"
-_TOGETHER = 512
 _ALIKE = 8
 """So many flows of one time make it cheaper to look for it."""
 _Outcome = tuple[str, str, str, str, str]
 """Decision, direction, protocol as written, state and encryption."""
-_SHARED = frozenset(
-    (
-        "AclGroup",
-        "AclName",
-        "AclRule",
-        "FlowDirection",
-        "FlowEncryption",
-        "FlowLogVersion",
-        "FlowState",
-        "FlowStatus",
-        "L4Protocol",
-        "MacAddress",
-        "RecordTime",
-        "SourceBlob",
-        "TargetResourceId",
-    )
-)
-"""Columns that many flows share: their text is made once for all of those."""
+_NUMBERS = frozenset(name for name, kind in columns().items() if kind in ("int", "long"))
 
 
 def flow_id(ref: BlobRef, flow: Flow) -> str:
@@ -116,71 +98,16 @@ def _outcome_columns(outcome: _Outcome) -> dict[str, Any]:
 def encoder(
     ref: BlobRef, knowledge: Knowledge = NOTHING, omit: frozenset[str] = frozenset()
 ) -> Callable[[Flow], bytes]:
-    """A function that encodes flows of one blob; many at once cost less, see `rows_of`."""
-    encode = rows_of(knowledge, omit)
-    place = Place(ref, NOWHERE)
-
-    def one(flow: Flow) -> bytes:
-        nonlocal place
-        if flow.group is not place.group:
-            place = Place(ref, flow.group)
-        return encode(of_flows([flow], [place]))[0].encode()
-
-    return one
-
-
-def encoded(
-    ref: BlobRef,
-    flows: Sequence[Flow],
-    knowledge: Knowledge = NOTHING,
-    omit: frozenset[str] = frozenset(),
-) -> Iterator[bytes]:
-    """The rows of flows of one blob, made some hundreds at once as they are asked for."""
-    encode = rows_of(knowledge, omit)
-    place = Place(ref, NOWHERE)
-    for at in range(0, len(flows), _TOGETHER):
-        some = flows[at : at + _TOGETHER]
-        places: list[Place] = []
-        for flow in some:
-            if flow.group is not place.group:
-                place = Place(ref, flow.group)
-            places.append(place)
-        for row in encode(of_flows(some, places)):
-            yield row.encode()
-
-
-def rows_of(
-    knowledge: Knowledge = NOTHING, omit: frozenset[str] = frozenset()
-) -> Callable[[Columns], list[str]]:
-    """A function that encodes flows, each as the JSON text of its row.
-
-    Columns in `omit` are left out; leaving out those that differ from flow to flow costs time.
-    """
-    single = omit - _SHARED
-    lines = lines_of(knowledge, omit & _SHARED)
-
-    def encode(flows: Columns) -> list[str]:
-        made = lines(flows).split("\n")[:-1]  # JSON has the ends of lines as escapes
-        return [_without(row, single) for row in made] if single else made
-
-    return encode
+    """A function that encodes flows of one blob; many at once cost far less, see `lines_of`."""
+    lines = lines_of(knowledge, omit)
+    return lambda flow: lines(of_blob(ref, [flow]))[:-1].encode()
 
 
 def lines_of(
     knowledge: Knowledge = NOTHING, omit: frozenset[str] = frozenset()
 ) -> Callable[[Columns], str]:
-    """A function that encodes flows as lines of JSON, a row each, without shared columns in `omit`.
-
-    It is the cheaper way for whoever needs no row alone.
-    """
+    """A function that encodes flows as lines of JSON, a row each, without the columns in `omit`."""
     return lambda flows: _encoded(parts_of(flows, knowledge), omit)
-
-
-def _without(row: str, omit: frozenset[str]) -> str:
-    columns = msgspec.json.decode(row)
-    return msgspec.json.encode(
-        {name: columns[name] for name in columns if name not in omit}
-    ).decode()
 
 
 class Shared(msgspec.Struct, eq=False, frozen=True):
@@ -277,28 +204,20 @@ def times_of(flows: Columns) -> list[str]:
 
 
 def _encoded(parts: Parts, omit: frozenset[str]) -> str:
-    own = parts.own
-    places, outcomes, ends = (
-        [texts[key] for key in of.keys]
-        for of in (parts.places, parts.outcomes, parts.ends)
-        for texts in [{key: _fields(cells, omit) for key, cells in of.cells.items()}]
-    )
-    pieces = (
-        '{"TimeGenerated":"', own["TimeGenerated"],
-        '","FlowTime":"', own["FlowTime"],
-        '","FlowId":"', own["FlowId"],
-        '","SrcIp":"', own["SrcIp"],
-        '","DestIp":"', own["DestIp"],
-        '","SrcPort":', _nulls(own["SrcPort"]),
-        ',"DestPort":', _nulls(own["DestPort"]),
-        ',"L7Protocol":"', own["L7Protocol"],
-        '","PacketsSrcToDest":', _nulls(own["PacketsSrcToDest"]),
-        ',"BytesSrcToDest":', _nulls(own["BytesSrcToDest"]),
-        ',"PacketsDestToSrc":', _nulls(own["PacketsDestToSrc"]),
-        ',"BytesDestToSrc":', _nulls(own["BytesDestToSrc"]),
-        ends, outcomes, places, "}\n",
-    )  # fmt: skip
-    return woven(pieces, len(places))
+    pieces: list[str | Sequence[str]] = []
+    begun = "{"
+    for name, column in parts.own.items():
+        if name in _NUMBERS and name not in omit:
+            pieces += (f'{begun}"{name}":', _nulls(column))
+            begun = ","
+        elif name not in omit:
+            pieces += (f'{begun}"{name}":"', column)
+            begun = '",'
+    pieces.append(begun[:-1])  # the end of a text, if the last one is
+    for shared in (parts.ends, parts.outcomes, parts.places):
+        texts = {key: _fields(cells, omit) for key, cells in shared.cells.items()}
+        pieces.append([texts[key] for key in shared.keys])
+    return woven([*filter(None, pieces), "}\n"], len(parts.places.keys))
 
 
 @cache
