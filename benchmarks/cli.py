@@ -41,7 +41,7 @@ _HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 _RECORDS, _TUPLES, _DENIED_SHARE = 300, 400, 0.05
 _ROUNDS = 7
 _ROUND_TRIP = 0.04
-_HELP_ROUNDS = 15
+_START_ROUNDS = 15
 _MEASURED = """
 import sys
 from nsgflow_core.__main__ import main
@@ -57,14 +57,14 @@ _DENIED = Query(Wanted(), Defaults(probes=True)).filter
 
 
 def measure() -> list[Figure]:
-    """Listings, query, overlap, memory and help."""
+    """Listings, query, overlap, memory and start-up."""
     with azurite() as storage, metered(storage) as meter:
         return [
             *_listings(storage, meter),
             *_queries(),
             _overlap(storage),
             _memory(storage),
-            _help(),
+            *_start_up(),
         ]
 
 
@@ -222,13 +222,18 @@ def _memory(storage: Azurite) -> Figure:
     return Figure("peak memory of 8 hours of logs as JSON", peaks[0] / peaks[1], "one hour", 1.5)
 
 
-def _help() -> Figure:
-    """Wall time of `nsgflow --help`, against importing typer."""
-    ours, baseline = [], []
-    for _ in range(_HELP_ROUNDS):
-        ours.append(_seconds(lambda: _python("-m", "nsgflow_core", "--help")))
+def _start_up() -> list[Figure]:
+    """Wall time of `nsgflow --help` and `--version`, against importing typer."""
+    asked = {"--help": list[float](), "--version": list[float]()}
+    baseline = []
+    for _ in range(_START_ROUNDS):
+        for flag, seconds in asked.items():
+            seconds.append(_seconds(lambda flag=flag: _python("-m", "nsgflow_core", flag)))  # type: ignore[misc]
         baseline.append(_seconds(lambda: _python("-c", "import typer")))
-    return Figure("nsgflow --help (wall time)", min(ours) / min(baseline), "import typer", 1.2)
+    return [
+        Figure(f"nsgflow {flag} (wall time)", min(ours) / min(baseline), "import typer", 1.2)
+        for flag, ours in asked.items()
+    ]
 
 
 def _python(*arguments: str) -> None:

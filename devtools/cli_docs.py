@@ -44,11 +44,15 @@ account is named.
 An option that adds up may be repeated: `--filter`, `--ip` and `--port` add a condition each,
 `--nsg-name` and `--account-name` one more to read. Any other option given twice is an error.
 
-Times are given as people write them: `14:00` (the last one), `yesterday 22:30`,
-`2026-11-23 08:00`, `90s`, `1h30m` or `3d` ago, seconds since the epoch. What names no zone (`Z`,
-`+02:00`) is local time, or UTC with `--utc`; where clocks are put back, a span has both of the
-hours that come twice. Times shown are local on a terminal and UTC in files, pipes and with
-`--utc`; each says its offset. The lines of `flows` have the record's time, as get_nsg_logs has.
+`--color`, `--utc` and `--verbose` may stand before the name of a command as well as behind it.
+
+Times are given as people write them: `14:00`, `9:30pm`, `noon` or `monday 9am` (the last one; of
+`silence --until` the next), `yesterday 22:30`, `2026-11-23 08:00`, `90s`, `1h30m` or `3d` ago,
+seconds since the epoch. What may mean two things, such as `12am`, `9`, `11/12/2026` or `last
+monday`, is refused with the reason. What names no zone (`Z`, `+02:00`) is local time, or UTC with
+`--utc`; where clocks are put back, a span has both of the hours that come twice. Times shown are
+local on a terminal and UTC in files, pipes and with `--utc`; each says its offset. The lines of
+`flows` have the record's time, as get_nsg_logs has.
 
 Where no time is asked for, the last sixty minutes are; `flows` reads the newest hourly log of each
 NSG, as get_nsg_logs does, and files are read whole. Where an account has no logs of the last sixty

@@ -6,12 +6,11 @@ The language is that of man(7), as both groff and mandoc read it.
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from typing import Any
 
 import typer
 
-from nsgflow_core import terms
+from nsgflow_core import __version__, terms
 from nsgflow_core.cli.examples import EXAMPLES
 from nsgflow_core.cli.main import app
 
@@ -48,7 +47,7 @@ def man_page() -> str:
     group = typer.main.get_group(app)
     root = typer.Context(group, info_name="nsgflow")
     lines = [
-        f'.TH NSGFLOW 1 {_CHANGED} "nsgflow {version("nsgflow")}" "User Commands"',
+        f'.TH NSGFLOW 1 {_CHANGED} "nsgflow {__version__}" "User Commands"',
         ".nh",
         ".ad l",
         *_section("Name", ["nsgflow \\- which NSG, which rule, which port: Azure flow logs"]),

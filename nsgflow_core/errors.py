@@ -8,7 +8,8 @@ NsgflowError
     └── ConfigError   settings, all of their problems at once
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 
 class NsgflowError(Exception):
@@ -36,6 +37,30 @@ class DataRefusedError(RefusedError):
 
 class BadInputError(NsgflowError):
     """Data or an argument that cannot be read, named with its place."""
+
+
+def did_you_mean(
+    given: str, words: Iterable[str], also: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """What to say behind a word that is none of these: the one that is near it, or nothing.
+
+    `also` has other names that people know, in lower case, and the word that is said here.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes pay for it
+
+    folded = {word.casefold(): word for word in words}
+    wrong = given.strip().casefold()
+    # `inbound` for `in`, `deny` for `denied`: letters alone would find neither near.
+    begun = [
+        word for word in folded if wrong and (word.startswith(wrong) or wrong.startswith(word))
+    ]
+    if wrong in also:
+        near = [also[wrong]]
+    elif len(begun) == 1:
+        near = [folded[begun[0]]]
+    else:
+        near = [folded[word] for word in get_close_matches(wrong, folded, 1, 0.6)]
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 class ConfigError(BadInputError):

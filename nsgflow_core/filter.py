@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from nsgflow_core.errors import BadInputError
+from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate import addresses, enrich, scope, young
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import Flow
-from nsgflow_core.terms import KEYS
+from nsgflow_core.terms import ELSEWHERE, KEYS
 
 Predicate = Callable[[Flow], bool]
 Judge = Callable[[Knowledge], Predicate]
@@ -92,7 +92,9 @@ def compile_terms(terms: str) -> Filter:
             continue
         key, negated = found["key"].lower(), bool(found["negated"])
         if key not in KEYS:
-            problems.append(f"unknown key {key!r} in {term!r} (keys: {', '.join(KEYS)})")
+            near = did_you_mean(key, KEYS, ELSEWHERE)
+            said = f"{term!r}, {near}" if near else f"{term!r}"
+            problems.append(f"unknown key {key!r} in {said} (keys: {', '.join(KEYS)})")
             continue
         values = found["values"].split(",")
         keys.add(key)
@@ -167,7 +169,8 @@ def _negation(predicate: Predicate) -> Predicate:
 def _one_of(values: list[str], names: dict[str, bool]) -> set[bool]:
     unknown = [value for value in values if value.lower() not in names]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(names)}")
+        near = did_you_mean(unknown[0], names)
+        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(names)}{near and f': {near}'}")
     return {names[value.lower()] for value in values}
 
 
@@ -258,7 +261,10 @@ def _flow_type(values: list[str]) -> Judge:
     known = {name.lower(): name for name in enrich.FLOW_TYPES}
     for value in values:
         if "*" not in value and value.lower() not in known:
-            raise ValueError(f"{value!r} is not one of {', '.join(enrich.FLOW_TYPES)}")
+            near = did_you_mean(value, enrich.FLOW_TYPES)
+            raise ValueError(
+                f"{value!r} is not one of {', '.join(enrich.FLOW_TYPES)}{near and f': {near}'}"
+            )
     pattern = re.compile("|".join(map(_wildcard, values)), re.IGNORECASE)
     wanted = {name for name in enrich.FLOW_TYPES if pattern.fullmatch(name)}
 

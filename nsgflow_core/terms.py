@@ -104,6 +104,22 @@ KEYS = {
 }
 """The keys in the order in which they are told."""
 
+ELSEWHERE = {
+    **dict.fromkeys(("source", "srcip", "from"), "src"),
+    **dict.fromkeys(("destination", "dest", "destip", "to"), "dst"),
+    **dict.fromkeys(("dport", "destport", "dstport"), "port"),
+    **dict.fromkeys(("srcport", "sourceport"), "sport"),
+    **dict.fromkeys(("protocol", "l4protocol"), "proto"),
+    **dict.fromkeys(("status", "flowstatus", "decision"), "action"),
+    "flowdirection": "direction",
+    "flowstate": "state",
+    "flowtype": "type",
+    "aclname": "nsg",
+    "aclrule": "rule",
+    "macaddress": "mac",
+}
+"""What keys are called elsewhere: in flow logs, in the table, by other programs."""
+
 GRAMMAR = (
     "Terms are separated by spaces, and all must hold; a key that comes twice must hold twice.",
     "The values of a term are separated by commas, and any may hold.",

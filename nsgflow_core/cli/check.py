@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Verbose
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.session import Status, session
+from nsgflow_core.cli.shared import Verbose
 
 
 def check(

@@ -6,22 +6,15 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import (
-    Color,
-    Estate,
-    LogName,
-    Verbose,
-    one_of,
-    output,
-    takes_options,
-)
+from nsgflow_core.cli.options import Estate, LogName, one_of, output, takes_options
 from nsgflow_core.cli.session import note, session
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 _OUTPUTS = ("table", "json", "csv")
 
 
 @takes_options
-def checkpoints(
+def checkpoints(  # noqa: PLR0913 - one parameter for each option
     *,
     since: Annotated[
         str | None,
@@ -37,6 +30,7 @@ def checkpoints(
         typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
     ] = None,
     nsg: LogName = "",
+    utc: Utc = False,
     estate: Estate,
     stale: Annotated[
         bool, typer.Option("--stale", help="Only where a sink is behind its log.")
@@ -65,7 +59,7 @@ def checkpoints(
         from nsgflow_core.cli.times import span
 
         form = one_of("--output", form, _OUTPUTS)
-        hours = whole_hours(span(since, until, 2, datetime.now(UTC)))
+        hours = whole_hours(span(since, until, 2, datetime.now(UTC), utc=utc))
         state = open_state(os.environ)
         knowledge = estate_of(estate, os.environ)
         inventory = knowledge.inventory if knowledge is not None else None

@@ -18,6 +18,21 @@ def clock(*, utc: bool = False, milliseconds: bool = False) -> Clock:
     return local_time if milliseconds else local_second
 
 
+def text_clock(*, utc: bool = False) -> Callable[[str], str]:
+    """How times are shown on stdout that are there as ISO 8601, as `clock` shows those of flows."""
+    if utc or not sys.stdout.isatty():
+        return str
+    return _local_text
+
+
+def _local_text(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return local_second(int(moment.timestamp() * 1000)) if moment.tzinfo else text
+
+
 def local_time(milliseconds: int) -> str:
     """A time in the machine's time zone, to the millisecond."""
     seconds, rest = divmod(milliseconds, 1000)

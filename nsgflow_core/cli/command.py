@@ -6,6 +6,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from nsgflow_core.cli.examples import write_examples
+from nsgflow_core.cli.shared import handed_down
 from nsgflow_core.terms import KEYS
 
 _TERMS = f"""Keys of --filter: {", ".join(KEYS)}. Terms are separated by spaces and all must
@@ -113,6 +114,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words of a command line apart; wrong ones are a usage error."""
         known = {name for param in self.params for name in param.opts}
+        args = [*handed_down(ctx, known, args), *args]
         if "--inventory" in known:
             args = _with_inventory(args)
         for word in args:

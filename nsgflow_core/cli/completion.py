@@ -9,6 +9,7 @@ import typer
 from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.session import session
 
+_ALSO = {"pwsh": "powershell"}
 _SHELLS = ("bash", "zsh", "fish", "powershell")
 # typer's own of these two put a space behind `action=`, and bash takes that for two words.
 _SCRIPTS = {
@@ -58,7 +59,7 @@ def completion(
     Commands, options, their values, and the keys of filter terms.
     """
     with session(verbose=False):
-        shell = one_of("SHELL", shell, _SHELLS)
+        shell = one_of("SHELL", _ALSO.get(shell.lower(), shell), _SHELLS)
         typer.echo(_script(shell).rstrip())
 
 

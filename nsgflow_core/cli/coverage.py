@@ -8,17 +8,9 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.completing import several
-from nsgflow_core.cli.options import (
-    AccountNames,
-    Color,
-    Estate,
-    Sources,
-    Verbose,
-    one_of,
-    output,
-    takes_options,
-)
+from nsgflow_core.cli.options import AccountNames, Estate, Sources, one_of, output, takes_options
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Color, Verbose
 
 FAILURES = ("not-logged", "in-part", "twice", "filtered", "nsg-logs")
 """What can be wrong with how an interface is logged; `coverages.totals` counts them."""

@@ -174,8 +174,9 @@ class Database:
         """Insert flows."""
         lines: list[str] = []
         shared: list[Mapping[str, Any]] = []
+        parts_of = rows.apart(knowledge)
         for flows in found:
-            _take_apart(rows.parts_of(flows, knowledge), flows.times, self._keys, lines, shared)
+            _take_apart(parts_of(flows), flows.times, self._keys, lines, shared)
             if len(lines) >= _TOGETHER:
                 self._insert(lines, shared)
                 lines.clear()
@@ -220,13 +221,12 @@ def _take_apart(
     shared: list[Mapping[str, Any]],
 ) -> None:
     """Flows as lines of CSV, each begun with the key of what it shares; keys begin at `first`."""
-    alike = (parts.places, parts.outcomes, parts.ends)
-    kinds = list(zip(*(of.keys for of in alike), strict=True))
+    kinds = list(zip(*parts.keys, strict=True))
     keys: dict[tuple[Hashable, ...], str] = {}
     for kind in dict.fromkeys(kinds):
         cells: dict[str, Any] = {"key": first + len(shared)}
-        for of, key in zip(alike, kind, strict=True):
-            cells |= of.cells[key]
+        for cells_of, key in zip(rows.CELLS, kind, strict=True):
+            cells |= cells_of(key)
         keys[kind] = str(cells["key"])
         shared.append(cells)
     own = [map(str, parts.own[name]) for name in _OWN if name != "FlowTime"]

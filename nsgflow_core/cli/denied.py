@@ -7,13 +7,11 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
-    Color,
     Estate,
     Explain,
     Grouped,
     Rules,
     Sources,
-    Verbose,
     Wanted,
     When,
     one_of,
@@ -21,6 +19,7 @@ from nsgflow_core.cli.options import (
     takes_options,
 )
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Color, Verbose
 
 _OUTPUTS = ("table", "json", "csv")
 _FORMS = ("az", "bicep", "terraform")

@@ -1,7 +1,8 @@
 """Flows as CSV: the rows of the table, with what many of them share written once for all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from nsgflow_core.cli.harmless import inert
@@ -27,26 +28,29 @@ def cell(value: Any) -> str:
 
 def writer(knowledge: Knowledge = NOTHING) -> Callable[[Columns], str]:
     """A function that makes the lines of flows, with their ends."""
+    parts_of, kept = rows.apart(knowledge), rows.kept_of_each(_runs)
 
     def lines(flows: Columns) -> str:
-        parts = rows.parts_of(flows, knowledge)
-        shared = {
-            name: of
-            for of in (parts.places, parts.outcomes, parts.ends)
-            for name in next(iter(of.cells.values()))
-        }
+        parts = parts_of(flows)
+        found: dict[str, Sequence[str]] = {**parts.own}
+        for of, keys in zip(kept, parts.keys, strict=True):
+            runs = of.of(keys)
+            for name in runs[0]:
+                found[name] = list(map(itemgetter(name), runs))
         pieces: list[str | Sequence[str]] = []
-        for of, some in groupby(columns(), shared.get):
-            names = list(some)
-            if of is None:
-                for name in names:
-                    pieces += (parts.own[name], ",")
-                continue
-            texts = {
-                key: ",".join([cell(cells[name]) for name in names])
-                for key, cells in of.cells.items()
-            }
-            pieces += ([texts[key] for key in of.keys], ",")
+        for name in columns():
+            if name in found:
+                pieces += (found[name], ",")
         return woven([*pieces[:-1], "\n"], len(flows.texts))
 
     return lines
+
+
+def _runs(cells: Mapping[str, Any]) -> dict[str, str]:
+    """Cells as they stand side by side, by the name of the first column of each run."""
+    found: dict[str, str] = {}
+    for there, some in groupby(columns(), cells.__contains__):
+        if there:
+            names = list(some)
+            found[names[0]] = ",".join([cell(cells[name]) for name in names])
+    return found

@@ -6,18 +6,9 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import (
-    Color,
-    Estate,
-    Sources,
-    Verbose,
-    Wanted,
-    When,
-    one_of,
-    output,
-    takes_options,
-)
+from nsgflow_core.cli.options import Estate, Sources, Wanted, When, one_of, output, takes_options
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Color, Verbose
 
 _OUTPUTS = ("text", "table", "json", "csv")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from nsgflow_core.cli.names import vnet_name
 from nsgflow_core.cli.read import Found, nsg_name
-from nsgflow_core.errors import BadInputError
+from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate import causes, enrich
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.model import Flow
@@ -113,12 +113,14 @@ def parse_by(by: str) -> list[str]:
     Raises:
         BadInputError: names one that there is not, or none.
     """
-    words = [word.strip().lower() for word in by.split(",") if word.strip()]
-    unknown = [word for word in words if word not in _FOLDED]
+    words = [word.strip() for word in by.split(",") if word.strip()]
+    unknown = [word for word in words if word.lower() not in _FOLDED]
     if unknown or not words:
         wrong = unknown[0] if unknown else ""
+        if near := did_you_mean(wrong, [*KEYS, *_ALSO]):  # all of them would hide it
+            raise BadInputError(f"--by {wrong!r} is nothing to group by: {near}")
         raise BadInputError(f"--by {wrong!r} is not one of {', '.join([*KEYS, *_COLUMNS])}")
-    return list(dict.fromkeys(_FOLDED[word] for word in words))
+    return list(dict.fromkeys(_FOLDED[word.lower()] for word in words))
 
 
 def check_known(keys: Sequence[str], knowledge: Knowledge) -> None:

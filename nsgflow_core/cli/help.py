@@ -27,13 +27,14 @@ def help_(
     ] = None,
 ) -> None:
     """Show the help of a command, or of filter terms."""
-    if topic == ["filter"]:
+    if topic in (["filter"], ["filters"], ["terms"]):
         typer.echo(_filter(ctx))
         return
     shown: Any = ctx.find_root()
     for word in topic or ():
         if not hasattr(shown.command, "resolve_command"):
             ctx.fail(f"'{shown.command_path}' has no commands below it.")
+        shown.resilient_parsing = False  # a name that there is not is an error
         name, command, _ = shown.command.resolve_command(shown, [word])
         shown = command.make_context(name, [], parent=shown, resilient_parsing=True)
     typer.echo(shown.get_help())

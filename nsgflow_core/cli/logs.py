@@ -6,17 +6,9 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import (
-    Color,
-    Estate,
-    Sources,
-    Utc,
-    Verbose,
-    one_of,
-    output,
-    takes_options,
-)
+from nsgflow_core.cli.options import Estate, Sources, one_of, output, takes_options
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 _OUTPUTS = ("table", "json", "csv")
 

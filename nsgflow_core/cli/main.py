@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from nsgflow_core import __version__
 from nsgflow_core.cli.lazy_group import SETTINGS, LazyGroup
+from nsgflow_core.cli.shared import Color, Utc, Verbose, leading, shared
 
 _ENVIRONMENT = """Sign-in: AZURE_STORAGE_CONNECTION_STRING, or STORAGE_ACCOUNT_KEY or a SAS
 with --account-name, else whoever is signed in here (az login, managed identity).
@@ -41,8 +43,9 @@ class Silence(LazyGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Terms in the place of a command are those of a new silence."""
-        if args and args[0] not in (*self.helps, "-h", "--help"):
-            args = ["add", *args]
+        at = leading(args)
+        if args[at:] and args[at] not in (*self.helps, "-h", "--help"):
+            args = [*args[:at], "add", *args[at:]]
         return super().parse_args(ctx, args)
 
 
@@ -75,6 +78,7 @@ class Nsgflow(LazyGroup):
     groups = {  # noqa: RUF012 - read only
         "dead-letters": typer.Typer(
             cls=DeadLetters,
+            callback=shared,
             help="""List, show and resend what was put aside.
 
             Flows that could not be read, and rows or alerts that were refused alone. Takes the
@@ -87,6 +91,7 @@ class Nsgflow(LazyGroup):
         ),
         "silence": typer.Typer(
             cls=Silence,
+            callback=shared,
             help="""Hold back what people are told, for a while.
 
             `nsgflow silence TERMS --for 2h` makes a silence. Takes the function's own settings
@@ -114,18 +119,20 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:  # noqa: FBT001 - how typer calls it
     if value:
-        from importlib.metadata import version  # noqa: PLC0415 - as the commands do
-
-        typer.echo(f"nsgflow {version('nsgflow')}")
+        typer.echo(f"nsgflow {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _nsgflow(
+    ctx: typer.Context,
     *,
-    version: Annotated[
+    color: Color = "auto",
+    utc: Utc = False,
+    verbose: Verbose = False,
+    version: Annotated[  # noqa: ARG001 - answered before this runs
         bool,
         typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    pass
+    shared(ctx, color=color, utc=utc, verbose=verbose)

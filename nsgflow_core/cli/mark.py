@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Verbose
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Utc, Verbose
 
 
 def mark(
@@ -20,9 +20,11 @@ def mark(
         typer.Option(
             "--at",
             metavar="TIME",
-            help="When it was done: 14:00, ISO 8601 (local unless it names a zone), or 5m ago.",
+            help="When it was done: 14:00, 9am, ISO 8601 (local unless it names a zone), or "
+            "5m ago.",
         ),
     ] = "now",
+    utc: Utc = False,
     verbose: Verbose = False,
 ) -> None:
     """Mark what you did, such as a deployment.
@@ -44,7 +46,7 @@ def mark(
         now = datetime.now(UTC)
         states = states_of(os.environ)
         if text.strip():
-            marking.add(states, text, moment(at, now), now)
+            marking.add(states, text, moment(at, now, utc=utc), now)
         elif at != "now":
             raise BadInputError("say what was done, and not only when")
         else:

@@ -13,20 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from nsgflow_core.cli.completing import several
-from nsgflow_core.errors import BadInputError
+from nsgflow_core.cli.numbers import among, number
+from nsgflow_core.cli.shared import Utc
+from nsgflow_core.errors import BadInputError, did_you_mean
 
-Verbose = Annotated[
-    bool, typer.Option("--verbose", help="Tell more, on stderr: what was read, causes of errors.")
-]
-Color = Annotated[
-    str,
-    typer.Option(
-        "--color",
-        metavar="auto|always|never",
-        help="Colours: on a terminal if NO_COLOR is not set (auto), in files and pipes too, or "
-        "never.",
-    ),
-]
 LogName = Annotated[
     str,
     typer.Option(
@@ -39,13 +29,11 @@ LogName = Annotated[
 ]
 Interval = Annotated[
     float,
-    typer.Option("--interval", metavar="SECONDS", min=1, help="Look for new flows so often."),
-]
-
-Utc = Annotated[
-    bool,
     typer.Option(
-        "--utc", help="Times are of UTC: those given without a zone, and those on a terminal."
+        "--interval",
+        metavar="SECONDS",
+        parser=number("--interval", "seconds", 1, 86400, whole=False),
+        help="Look for new flows so often.",
     ),
 ]
 
@@ -82,7 +70,10 @@ def one_of(flag: str, value: str, words: Sequence[str]) -> str:
     """
     folded = {word.casefold(): word for word in words}
     if value.casefold() not in folded:
-        raise BadInputError(f"{flag} {value!r} is not one of {', '.join(words)}")
+        near = did_you_mean(value, words)
+        raise BadInputError(
+            f"{flag} {value!r} is not one of {', '.join(words)}{near and f': {near}'}"
+        )
     return folded[value.casefold()]
 
 
@@ -171,8 +162,7 @@ class Wanted:
         typer.Option(
             "--port",
             metavar="PORT",
-            min=0,
-            max=65535,
+            parser=number("--port", "a port", 0, 65535),
             help="Only flows from or to this port; repeated: between them.",
         ),
     ] = None
@@ -191,7 +181,10 @@ class Wanted:
     version: Annotated[
         int | None,
         typer.Option(
-            "--version", metavar="1|2|4", help="Only flows of this log version.  [default: all]"
+            "--version",
+            metavar="1|2|4",
+            parser=among("--version", (1, 2, 4)),
+            help="Only flows of this log version.  [default: all]",
         ),
     ] = None
     only_non_zero: Annotated[
@@ -216,6 +209,7 @@ class When:
         typer.Option(
             "--display-hours",
             metavar="N",
+            parser=number("--display-hours", "a whole number", 1),
             help="Read the newest N hourly logs of each NSG.  [default for flows: 1]",
         ),
     ] = None
@@ -224,7 +218,7 @@ class When:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Flows from then on: 14:00, 'yesterday 22:30', ISO 8601 (local unless it names "
+            help="Flows from then on: 14:00, 9am, 'monday 22:30', ISO 8601 (local unless it names "
             "a zone), 30m, 1h30m or 3d ago, or seconds since the epoch.  [default: 1h, but for "
             "flows]",
         ),
@@ -265,7 +259,12 @@ class Grouped:
     ] = ""
     top: Annotated[
         int | None,
-        typer.Option("--top", metavar="N", min=1, help="Only the first N groups, and their sum."),
+        typer.Option(
+            "--top",
+            metavar="N",
+            parser=number("--top", "a whole number", 1),
+            help="Only the first N groups, and their sum.",
+        ),
     ] = None
     sort: Annotated[
         str,
@@ -305,10 +304,11 @@ class Letters:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Written since then: 14:00, ISO 8601 (local unless it names a zone), or 30m, 2h, "
-            "3d ago.",
+            help="Written since then: 14:00, 'monday 9am', ISO 8601 (local unless it names a "
+            "zone), or 30m, 2h, 3d ago.",
         ),
     ] = ""
+    utc: Utc = False
     nsg: Annotated[
         str,
         typer.Option(

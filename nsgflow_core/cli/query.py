@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nsgflow_core.cli.names import matcher
-from nsgflow_core.cli.options import Wanted
+from nsgflow_core.cli.options import Wanted, one_of
 from nsgflow_core.cli.times import Span
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
@@ -14,7 +14,6 @@ from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.model import Flow
 
 _KEY = re.compile(r"!?([A-Za-z]+)=")
-_VERSIONS = (1, 2, 4)
 _ALWAYS = 2**63
 """Milliseconds that no time reaches."""
 _DIRECTIONS = ("in", "out", "both")
@@ -86,11 +85,7 @@ class Query:
         defaults = _of_what_is_named(defaults, wanted, given)
         hidden = dict[str, str]()
         if wanted.display_direction is not None:
-            direction = wanted.display_direction.lower()
-            if direction not in _DIRECTIONS:
-                raise BadInputError(
-                    f"--display-direction {direction!r} is not one of in, out, both"
-                )
+            direction = one_of("--display-direction", wanted.display_direction, _DIRECTIONS)
             terms += [f"direction={direction}"] if direction != "both" else []
         elif defaults.direction and "direction" not in named:
             hidden["--display-direction both"] = f"direction={defaults.direction}"
@@ -179,8 +174,6 @@ def _predicates(wanted: Wanted, *, by_records: bool) -> Sequence[Callable[[Flow]
     """What the filter terms have no word for."""
     found: list[Callable[[Flow], bool]] = []
     if (version := wanted.version) is not None:
-        if version not in _VERSIONS:
-            raise BadInputError(f"--version {version} is not one of 1, 2, 4")
         found.append(lambda flow: flow.group.record.version == version)
     if wanted.only_non_zero:
         found.append(_counters_present)

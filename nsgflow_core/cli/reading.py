@@ -37,11 +37,9 @@ def when_span(when: When, now: datetime) -> Span | None:
     """The span of time, None for the newest logs.
 
     Raises:
-        BadInputError: the span is empty or no time, or the hours are none.
+        BadInputError: the span is empty or no time.
     """
     hours = 1 if when.display_hours is None else when.display_hours
-    if hours < 1:
-        raise BadInputError(f"--display-hours {hours} is too few: give 1 or more")
     if not when.since and not when.until:
         return None
     if when.since and when.display_hours is not None:
@@ -51,8 +49,8 @@ def when_span(when: When, now: datetime) -> Span | None:
     return span(when.since, when.until, hours, now, utc=when.utc)
 
 
-_NAMES = {"vm", "subnet"}
-"""Keys of filter terms whose values only an inventory has; a VNet's are in its log, too."""
+_NAMES = frozenset(("rule", "subnet", "tag", "type", "vm", "vnet"))
+"""Keys of filter terms that may ask for what nothing is called."""
 
 
 class Reading:
@@ -194,10 +192,8 @@ class Reading:
                 "there are no logs of the last sixty minutes: these are the newest of each NSG, "
                 f"and {age(tally.newest)}"
             )
-        nameless = _NAMES & self.query.filter.keys
-        if nameless and self.knowledge.inventory is None:
-            keys = " and ".join(f"{key}=" for key in sorted(nameless))
-            note(f"without --inventory no name is known that {keys} could match")
+        for said in self._unmatched():
+            note(said)
         if not self.shown:
             self._nothing()
         elif left_out := left_out_by_default(self.query):
@@ -205,6 +201,19 @@ class Reading:
         if failures:
             nothing_read = tally.logs and len(tally.failures) == tally.logs and not tally.bytes_read
             raise typer.Exit(Status.FAILED if nothing_read else Status.INCOMPLETE)
+
+    def _unmatched(self) -> list[str]:
+        """What is to say of filter terms that can match no flow."""
+        asked = self.query.filter
+        if not _NAMES & asked.keys:
+            return []
+        from nsgflow_core.cli import unmatched  # noqa: PLC0415 - such terms are few
+
+        said = unmatched.without_knowledge(asked.terms, self.knowledge)
+        if not self.shown:
+            nsg_logs = any(kind == "nsg" for kind, _ in self.tally.resources)
+            said += unmatched.misnamed(asked.terms, self.knowledge, nsg_logs=nsg_logs)
+        return said
 
     def _nothing(self) -> None:
         there = self._logs.names | self.query.names

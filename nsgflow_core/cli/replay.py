@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Color, Estate, LogName, Verbose, one_of, takes_options
+from nsgflow_core.cli.options import Estate, LogName, one_of, takes_options
 from nsgflow_core.cli.session import note, session
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 
 @takes_options
-def replay(
+def replay(  # noqa: PLR0913 - one parameter for each option
     *,
     since: Annotated[
         str,
@@ -26,6 +27,7 @@ def replay(
         str | None,
         typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
     ] = None,
+    utc: Utc = False,
     nsg: LogName = "",
     estate: Estate,
     sink: Annotated[
@@ -57,7 +59,7 @@ def replay(
 
         sinks = [one_of("--sink", name, SINKS) for name in sink or ()]
         now = datetime.now(UTC)
-        hours = whole_hours(span(since, until, 1, now))
+        hours = whole_hours(span(since, until, 1, now, utc=utc))
         state = open_state(os.environ)
         knowledge = estate_of(estate, os.environ)
         inventory = knowledge.inventory if knowledge is not None else None

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Estate, Rules, Sources, Verbose, Wanted, When, takes_options
+from nsgflow_core.cli.options import Estate, Rules, Sources, Wanted, When, takes_options
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Verbose
 
 
 @takes_options

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import Field, fields
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import takewhile
 from typing import Any
 
+from nsgflow_core import __version__
 from nsgflow_core.cli import proposals
 from nsgflow_core.cli.denials import Denials, Key
 from nsgflow_core.cli.names import labelled
@@ -107,7 +107,7 @@ def _page(
         ],
         proposals=shown,
         proposals_about=_about_proposals(len(texts), len(shown), len(groups)),
-        foot=f"Made by nsgflow {version('nsgflow')} at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. "
+        foot=f"Made by nsgflow {__version__} at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. "
         "The chart is drawn by uPlot 1.6.32 (MIT licence). This file fetches nothing.",
     )
 

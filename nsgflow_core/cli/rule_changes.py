@@ -4,7 +4,7 @@ A change is told as Resource Graph has it. That one of them is the reason is nev
 it is of the rule that decides now, or newer than the rules that were judged.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nsgflow_core.cli.inventories import signed_in
@@ -71,8 +71,11 @@ def _row(change: Change, now: Judgement, read: str) -> dict[str, Any]:
     return row | ({"by": change.by} if change.by else {})
 
 
-def sentence_of(told: Mapping[str, Any]) -> str:
-    """What is known of when rules changed, where they say something else than was recorded."""
+def sentence_of(told: Mapping[str, Any], times: Callable[[str], str]) -> str:
+    """What is known of when rules changed, where they say something else than was recorded.
+
+    `times` shows one.
+    """
     if told["because"]:
         return f"The rules changed since; when could not be asked: {told['because']}."
     found = told["found"]
@@ -81,7 +84,7 @@ def sentence_of(told: Mapping[str, Any]) -> str:
         name = deciding["resource"].rpartition("/")[2]
         return (
             f"The rule that decides now, {deciding['decides']} of {name}, was last changed at "
-            f"{deciding['time']}."
+            f"{times(deciding['time'])}."
         )
     if found:
         return "What changed on its path since then is below."
@@ -91,8 +94,8 @@ def sentence_of(told: Mapping[str, Any]) -> str:
     )
 
 
-def write(told: Mapping[str, Any]) -> None:
-    """Write changes to stdout as a table."""
+def write(told: Mapping[str, Any], times: Callable[[str], str]) -> None:
+    """Write changes to stdout as a table; `times` shows when they were."""
     found = told["found"]
     when = "since then" if told["since"] else "in the last 14 days"
     if told["because"]:
@@ -104,7 +107,7 @@ def write(told: Mapping[str, Any]) -> None:
     write_text("", f"Changed on its path {when}, the newest first:")
     columns = ["time", "resource", "change"] + ["by"] * any("by" in one for one in found)
     cells = [
-        [one["time"], one["resource"].rpartition("/")[2], _told(one), one.get("by", "")]
+        [times(one["time"]), one["resource"].rpartition("/")[2], _told(one), one.get("by", "")]
         for one in found[:_SHOWN]
     ]
     write_table(columns, [row[: len(columns)] for row in cells])

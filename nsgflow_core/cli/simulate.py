@@ -9,11 +9,9 @@ import typer
 
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import (
-    Color,
     Estate,
     Rules,
     Sources,
-    Verbose,
     Wanted,
     When,
     one_of,
@@ -21,6 +19,7 @@ from nsgflow_core.cli.options import (
     takes_options,
 )
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Color, Verbose
 
 _OUTPUTS = ("table", "json", "markdown")
 _CHANGES = ("newly-denied", "newly-allowed", "unknown")

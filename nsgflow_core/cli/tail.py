@@ -7,20 +7,18 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
-    Color,
     Estate,
     Explain,
     Interval,
     Rules,
     Sources,
-    Utc,
-    Verbose,
     Wanted,
     one_of,
     output,
     takes_options,
 )
 from nsgflow_core.cli.session import note, session
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 _OUTPUTS = ("text", "json")
 
@@ -38,8 +36,8 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Begin with flows from then on: 14:00, ISO 8601 (local unless it names a zone), "
-            "or 30m, 2h ago.  [default: now]",
+            help="Begin with flows from then on: 14:00, 9am, ISO 8601 (local unless it names a "
+            "zone), or 30m, 2h ago.  [default: now]",
         ),
     ] = "",
     utc: Utc = False,

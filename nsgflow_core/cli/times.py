@@ -2,16 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+from nsgflow_core.cli.clock_words import date_of, in_figures
 from nsgflow_core.errors import BadInputError
 
 HOUR = timedelta(hours=1)
 _AGO = re.compile(r"-?(?:\d{1,6}(?:\.\d{1,6})?[smhdw])+(?: ago)?", re.IGNORECASE | re.ASCII)
 _PIECE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.IGNORECASE | re.ASCII)
 _EPOCH = re.compile(r"\d{9,10}|\d{12,13}", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,2}:\d\d(?::\d\d)?)(Z?)", re.IGNORECASE | re.ASCII)
-_DAY = re.compile(r"(today|yesterday|\d{4}-\d\d-\d\d)(?:[ ,T]+(.+))?", re.IGNORECASE | re.ASCII)
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?Z?", re.IGNORECASE | re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MARGIN = timedelta(minutes=2)
 """Azure writes a tuple up to a minute or so after its time, so it may lie in a neighbour hour."""
@@ -44,12 +44,15 @@ def floor(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def moment(text: str, now: datetime, *, utc: bool = False, late: bool = False) -> datetime:
+def moment(
+    text: str, now: datetime, *, utc: bool = False, late: bool = False, ahead: bool = False
+) -> datetime:
     """A time in UTC.
 
     ISO 8601; how long ago (`90s`, `30m`, `1h30m`, `1.5h`, `3d`, `1w`, with - before it or not);
-    a time of the last 24 hours (`14:00`), or of a day (`yesterday 22:30`, `2026-11-25 9:00`);
-    `now`, `today`, `yesterday`; or seconds or milliseconds since the epoch.
+    a time of day (`14:00`, `9:30pm`, `noon`, `midnight`), of a day or not (`yesterday 22:30`,
+    `monday 9am`, `2026-11-25 9:00`); `now` or a day; or seconds or milliseconds since the epoch.
+    A time or weekday is the last one that was, or where one looks `ahead` the next one.
 
     What names no zone is local, or of UTC. Where clocks are put back, an hour comes twice: the
     first is meant, or the second where the time is `late`, so that a span has both.
@@ -71,35 +74,35 @@ def moment(text: str, now: datetime, *, utc: bool = False, late: bool = False) -
         raise BadInputError(f"{text!r} is too long ago: flow logs begin in 2017") from exc
     if given.lower() == "now":
         return now
-    today = (now if utc else now.astimezone()).date()
+    day, clock = in_figures(given)
     try:
-        if found := _CLOCK.fullmatch(given):
-            utc = utc or bool(found[2])
-            if utc:
-                today = now.date()
-            at = _in_utc(_of_day(found[1], today), utc=utc, late=late)
-            if at <= now:
-                return at
-            return _in_utc(_of_day(found[1], today - timedelta(days=1)), utc=utc, late=late)
-        if found := _DAY.fullmatch(given):
-            words = {"today": today, "yesterday": today - timedelta(days=1)}
-            day = words.get(found[1].lower()) or date.fromisoformat(found[1])
-            given = f"{day}T{_padded(found[2] or '00:00')}"
+        if day or _CLOCK.fullmatch(clock):
+            return _nearest(day, clock, now, ahead=ahead, utc=utc, late=late)
         return _in_utc(datetime.fromisoformat(given), utc=utc, late=late)
     except (ValueError, OverflowError) as exc:
         raise BadInputError(
-            f"{text!r} is no time: give one such as 14:00, 'yesterday 22:30' or 2026-11-23T08:00 "
+            f"{text!r} is no time: give one such as 14:00, 'monday 9am' or 2026-11-23T08:00 "
             "(with Z behind it for UTC), or how long ago, such as 2h or 1h30m"
         ) from exc
 
 
-def _of_day(clock: str, day: date) -> datetime:
-    """A time of day; of 24 hours without seconds or with them."""
-    return datetime.combine(day, time.fromisoformat(_padded(clock)))
+def _nearest(
+    day: str, clock: str, now: datetime, *, ahead: bool, utc: bool, late: bool
+) -> datetime:
+    """A time of day, in 24 hours, that may come again: the last one, or the next one."""
+    utc = utc or (not day and clock.endswith("z"))
+    on, again = date_of(day, (now if utc else now.astimezone()).date())
+    at = _in_utc(_joined(on, clock), utc=utc, late=late)
+    if again and (at <= now if ahead else at > now):
+        other = on + again if ahead else on - again
+        return _in_utc(_joined(other, clock), utc=utc, late=late)
+    return at
 
 
-def _padded(clock: str) -> str:
-    return f"0{clock}" if clock[1:2] == ":" else clock
+def _joined(day: date, clock: str) -> datetime:
+    """A time of that day, in 24 hours; its beginning where none is named."""
+    padded = f"0{clock}" if clock[1:2] == ":" else clock
+    return datetime.fromisoformat(f"{day}T{padded.upper() or '00:00'}")
 
 
 def _in_utc(read: datetime, *, utc: bool, late: bool) -> datetime:

@@ -7,12 +7,9 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
-    Color,
     Estate,
     Rules,
     Sources,
-    Utc,
-    Verbose,
     Wanted,
     When,
     one_of,
@@ -20,6 +17,7 @@ from nsgflow_core.cli.options import (
     takes_options,
 )
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 _OUTPUTS = ("text", "json")
 
@@ -114,7 +112,8 @@ def why(  # noqa: PLR0913 - one parameter for each option
                 answer["changes"] = rule_changes.asked(
                     os.environ, ids, now, answer, made=kept.made, who=who
                 )
-            whys.write(answer, form, names, logs=accounts is not None, logged=logged)
+            read = accounts is not None
+            whys.write(answer, form, names, logs=read, logged=logged, utc=utc)
 
         if accounts is None:
             tell()

@@ -1,13 +1,14 @@
 """One flow asked about: its ends, what was recorded, what rules say, and how that is shown."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from nsgflow_core.cli import rule_changes
+from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.formats import write_json
 from nsgflow_core.cli.names import labelled, matcher
 from nsgflow_core.cli.nothing_found import nearest
@@ -229,16 +230,19 @@ def write(
     *,
     logs: bool,
     logged: Sequence[str] = (),
+    utc: bool = False,
 ) -> None:
     """Write an answer to stdout.
 
     `names` says what addresses are called, `logs` that some were read, and `logged` which flow
-    logs record the ends: what it can mean that nothing was recorded.
+    logs record the ends: what it can mean that nothing was recorded. In text, times are local on
+    a terminal, unless `utc` is asked for.
     """
     if form == "json":
         write_json(msgspec.json.encode(found))
         return
-    write_text(*_lines(found, names), "")
+    times = text_clock(utc=utc)
+    write_text(*_lines(found, names, times), "")
     if found["recorded"]:
         write_text("Recorded, the newest first:")
         columns = ("flows", "NSG", "rule", "direction", "outcome", "first", "last")
@@ -246,7 +250,8 @@ def write(
             [
                 str(row["flows"]),
                 _nsg(row["nsg"], row["rule"]),
-                *(row[key] for key in ("rule", "direction", "outcome", "first", "last")),
+                *(row[key] for key in ("rule", "direction", "outcome")),
+                *(times(row[key]) for key in ("first", "last")),
             ]
             for row in found["recorded"]
         ]
@@ -272,7 +277,7 @@ def write(
         write_table(columns, cells)
     write_text(*(f"not known: {reason}" for reason in now["unknown"]))
     if "changes" in found:
-        rule_changes.write(found["changes"])
+        rule_changes.write(found["changes"], times)
 
 
 def _nsg(acl_group: str, rule: str) -> str:
@@ -291,7 +296,9 @@ NOTHING_READ = "No logs were read: name files or accounts to see what was record
 _UNKNOWN = "The rules changed since; when is not known here."
 
 
-def _lines(found: dict[str, Any], names: Mapping[str, str]) -> Iterable[str]:
+def _lines(
+    found: dict[str, Any], names: Mapping[str, str], times: Callable[[str], str]
+) -> Iterable[str]:
     flow, now = found["flow"], found["now"]
     ends = [labelled(flow[end], names[flow[end]]) for end in ("src", "dst")]
     port = "" if flow["port"] is None else f" port {flow['port']}"
@@ -312,6 +319,10 @@ def _lines(found: dict[str, Any], names: Mapping[str, str]) -> Iterable[str]:
         last = found["recorded"][0]
         yield (
             f"That is not what was recorded: {last['outcome']} by {last['rule']}, last at "
-            f"{last['last']}. "
-            + (rule_changes.sentence_of(found["changes"]) if "changes" in found else _UNKNOWN)
+            f"{times(last['last'])}. "
+            + (
+                rule_changes.sentence_of(found["changes"], times)
+                if "changes" in found
+                else _UNKNOWN
+            )
         )

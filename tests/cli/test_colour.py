@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from devtools.flowlogs import large_log
+from nsgflow_core.cli.lazy_group import LazyGroup
 from tests.cli.conftest import ROOT
 from tests.cli.terminal import on_terminal
 from tests.cli.test_help import commands, root
@@ -76,12 +77,41 @@ def test_a_wrong_word(log: str) -> None:
     assert "--color 'red' is not one of auto, always, never" in done.stderr
 
 
+@pytest.mark.parametrize("typed", [
+    "--color always denied {log}",
+    "--color=ALWAYS --utc --verbose denied {log}",
+    "denied --color always {log}",
+    "--color never denied {log} --color always",
+])  # fmt: skip
+def test_flags_that_commands_share_stand_before_or_behind_them(log: str, typed: str) -> None:
+    """What is behind comes first."""
+    done = piped(*typed.format(log=log).split())
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{ESCAPE}1mflows  sources")
+
+
+@pytest.mark.parametrize("typed", ["--color red completion bash", "silence --color red list"])
+def test_a_wrong_word_before_a_command(typed: str) -> None:
+    """It is named by commands that have no colours, too."""
+    done = piped(*typed.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--color 'red' is not one of auto, always, never" in done.stderr
+
+
+def test_a_command_without_colours_lets_the_flag_be() -> None:
+    """An alias may always give it."""
+    for word in ("--color=always", "--utc", "--verbose"):
+        assert piped(word, "completion", "bash").stdout == piped("completion", "bash").stdout
+
+
 @pytest.mark.parametrize("words", commands(root()), ids=" ".join)
 def test_what_draws_takes_the_option(words: tuple[str, ...]) -> None:
     """Every command with a table or lines to colour."""
     context: Any = typer.Context(root())
     for word in words:
         context = typer.Context(context.command.get_command(context, word), parent=context)
+    if isinstance(context.command, LazyGroup):  # which hands it down
+        return
     options = {name: param for param in context.command.params for name in param.opts}
     forms = getattr(options.get("--output"), "metavar", "") or ""
     draws = {"table", "text"} & set(forms.split("|")) or words == ("replay",)

@@ -87,8 +87,89 @@ _NO_INVENTORY = (
         (
             "flows PT1H.json --port 70000",
             (
-                "invalid value for '--port': Input should be less than or equal to 65535 "
+                "--port '70000' is too large: give a port from 0 to 65535 "
                 "('nsgflow flows --help' tells more)"
+            ),
+        ),
+        (
+            "flows PT1H.json --port 22 --port https",
+            (
+                "--port 'https' is no whole number: give a port from 0 to 65535 "
+                "('nsgflow flows --help' tells more)"
+            ),
+        ),
+        (
+            "denied PT1H.json --top 0",
+            (
+                "--top '0' is too small: give a whole number from 1 on "
+                "('nsgflow denied --help' tells more)"
+            ),
+        ),
+        (
+            "denied PT1H.json --top many",
+            (
+                "--top 'many' is no whole number: give a whole number from 1 on "
+                "('nsgflow denied --help' tells more)"
+            ),
+        ),
+        (
+            "flows PT1H.json --version two",
+            "--version 'two' is not one of 1, 2, 4 ('nsgflow flows --help' tells more)",
+        ),
+        (
+            "tail mylogs --interval nan",
+            (
+                "--interval 'nan' is too small: give seconds from 1 to 86400 "
+                "('nsgflow tail --help' tells more)"
+            ),
+        ),
+        (
+            "denied PT1H.json --by sorce",
+            "--by 'sorce' is nothing to group by: did you mean 'source'?",
+        ),
+        (
+            "denied PT1H.json --sort flwos",
+            (
+                "--sort 'flwos' is not one of flows, sources, packets, bytes, first, last, nsg, "
+                "rule, direction, protocol, destination, port: did you mean 'flows'?"
+            ),
+        ),
+        (
+            "denied PT1H.json --display-direction inbound",
+            "--display-direction 'inbound' is not one of in, out, both: did you mean 'in'?",
+        ),
+        (
+            "denied PT1H.json --filter srcc=10.0.0.1",
+            (
+                "unknown key 'srcc' in 'srcc=10.0.0.1', did you mean 'src'? (keys: action, "
+                "direction, ip, src, dst, port, sport, proto, nsg, rule, state, mac, type, vm, "
+                "subnet, vnet, tag, lb, nonzero)"
+            ),
+        ),
+        (
+            "denied PT1H.json --filter DestPort=22",
+            (
+                "unknown key 'destport' in 'DestPort=22', did you mean 'port'? (keys: action, "
+                "direction, ip, src, dst, port, sport, proto, nsg, rule, state, mac, type, vm, "
+                "subnet, vnet, tag, lb, nonzero)"
+            ),
+        ),
+        (
+            "denied PT1H.json --filter action=deny",
+            (
+                "bad value in 'action=deny': 'deny' is not one of allowed, denied: did you mean "
+                "'denied'?"
+            ),
+        ),
+        (
+            "completion fsh",
+            ("SHELL 'fsh' is not one of bash, zsh, fish, powershell: did you mean 'fish'?"),
+        ),
+        (
+            "help dead-letters lst",
+            (
+                "no such command 'lst'. Did you mean 'list'? ('nsgflow dead-letters --help' tells "
+                "more)"
             ),
         ),
         ("denied gone.json", "there is no file gone.json: give a file, a folder, - or an account"),
@@ -148,7 +229,10 @@ _NO_INVENTORY = (
         ("simulate PT1H.json", "there are no changed rules: name them with --rules FILE"),
         (
             "denied PT1H.json --display-hours 0",
-            "--display-hours 0 is too few: give 1 or more",
+            (
+                "--display-hours '0' is too small: give a whole number from 1 on "
+                "('nsgflow denied --help' tells more)"
+            ),
         ),
     ],
 )
@@ -177,6 +261,16 @@ def test_ranges_in_rules_are_told_as_such(folder: Path) -> None:
     done = run("why 10.0.0.1 10.0.0.2:1 --rules nsgs.json --nsg web-nsg --direction in", folder)
     assert done.returncode == 0
     assert f"10.4.0.0-10.4.0.9 is no prefix: a range is written as CIDR, {_CIDR}" in done.stdout
+
+
+def test_near_words_are_taken(folder: Path) -> None:
+    """Of what can only be meant."""
+    for typed, meant in (
+        ("help filters", "help filter"),
+        ("help terms", "help filter"),
+        ("completion pwsh", "completion powershell"),
+    ):
+        assert run(typed, folder).stdout == run(meant, folder).stdout != ""
 
 
 def test_help_of_a_group_is_no_mistake(folder: Path) -> None:

@@ -210,7 +210,7 @@ def test_names_of_an_inventory_can_be_grouped_by(tmp_path: Path) -> None:
     [
         (("--by", "vm"), "--by vm needs an inventory: give --inventory"),
         (("--by", "DestServiceTags"), "--by DestServiceTags needs service tags"),
-        (("--by", "FlowTime"), "--by 'flowtime' is not one of nsg, rule, direction"),
+        (("--by", "FlowTime"), "--by 'FlowTime' is nothing to group by: did you mean 'FlowType'?"),
         (("--sort", "colour"), "--sort 'colour' is not one of flows, sources"),
         (("--every", "0.5s"), "--every takes whole seconds"),
         (("--every", "often"), "'often' is no length of time"),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import typer
@@ -48,6 +49,19 @@ def test_help_imports_nothing_slow(words: tuple[str, ...]) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: " in done.stdout
+
+
+def test_version() -> None:
+    """As the package has it, and without what asks which packages are installed."""
+    script = (
+        "import sys\nfrom nsgflow_core.cli.main import app\n"
+        "try:\n app(['--version'])\nexcept SystemExit:\n pass\n"
+        f"sys.exit(', '.join(m for m in sys.modules if m in {(*_SLOW, 'email', 'zipfile')!r}))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (done.stdout, done.stderr) == (f"nsgflow {project['version']}\n", "\n")
 
 
 @pytest.mark.parametrize("words", _COMMANDS, ids=" ".join)

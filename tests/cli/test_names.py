@@ -178,6 +178,31 @@ def test_names_that_nothing_knows_are_told(log: str, inventory: str, command: st
     assert told not in CliRunner().invoke(app, [command, log, "--filter", "vnet=hub"]).stderr
 
 
+@pytest.mark.parametrize(
+    ("term", "known", "told"),
+    [
+        ("vnet=hub", False, "vnet= matches the VNet that a VNet flow log is of, and none of the"),
+        ("type=IntraVNet,s2s", False, "no flow is known to be IntraVNet or s2s"),
+        ("!type=AzurePublic", False, "Azure's public addresses are ExternalPublic"),
+        ("tag=Storage", True, "no service tags are known that tag= could match"),
+        ("vm=wbe1", True, "the inventory has no VM named 'wbe1', did you mean 'web1'?"),
+        ("subnet=nowhere-at-all", True, "the inventory has no subnet named 'nowhere-at-all'\n"),
+        ("vm=prod/web1,prod/web9", True, ""),
+        ("vm=web9*", True, ""),
+        ("!vm=web9", True, ""),
+        ("type=ExternalPublic", False, ""),
+    ],
+)
+def test_terms_that_nothing_can_match_are_told(
+    log: str, inventory: str, term: str, known: bool, told: str
+) -> None:
+    """With what is near, or what would know."""
+    words = ["denied", log, "--filter", term, *(["--inventory", inventory] if known else [])]
+    notes = CliRunner().invoke(app, words).stderr
+    assert told in notes
+    assert told or not any(word in notes for word in ("the inventory has", "without", "known"))
+
+
 NAMED = [
     ["db-nsg", "prod/web1", "prod/db1", "prod/hub/web", "prod/hub/db"],
     ["db-nsg", "", "prod/db1", "prod/hub/free", "prod/hub/db"],

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nsgflow_core.digests.sample import Sample
 from nsgflow_core.estate.resource_graph import read_inventory
 from nsgflow_core.estate.scope import INSIDE
 from tests.cli.conftest import at
+from tests.cli.terminal import answer_on_terminal
 from tests.unit.test_inventory import Graph
 
 HOUR = at("2026-03-04T05:00")
@@ -241,3 +243,15 @@ def test_the_command_of_a_message_runs_as_it_is_pasted(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{example.split(' ', maxsplit=1)[0]}")
+
+
+def test_times_of_why_are_local_on_a_terminal(logs: str, inventory: str) -> None:
+    """Last as in `denied`: when it was, where whoever asks is."""
+    question = ["why", "jump", "web1:22", logs, "--inventory", inventory]
+    recorded = why(*question[1:])["recorded"][0]["last"]
+    moment = datetime.fromisoformat(recorded).astimezone(timezone(timedelta(hours=1)))
+    local = answer_on_terminal(question, 160, TZ="CET-1")
+    assert moment.isoformat(" ", "seconds") in local
+    assert recorded not in local
+    assert recorded in answer_on_terminal([*question, "--utc"], 160, TZ="CET-1")
+    assert recorded in run(*question)

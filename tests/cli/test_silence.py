@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nsgflow_core.cli.silence.silences import end_of
 from tests.cli.conftest import Store
 
 
@@ -38,6 +39,21 @@ def test_a_silence_is_made_listed_and_ended(store: Store) -> None:
     run(store, f"end {first}")
     assert [at["id"] for at in listed(store)] == [second.strip()]
     assert "no silence" in run(store, f"end {first}", 2)[1]
+
+
+def test_flags_before_the_terms(store: Store) -> None:
+    """Those that commands share make no command of the terms; --utc is heard before and behind."""
+    evening = datetime.now(UTC) + timedelta(hours=2)
+    for typed in ("--utc 'port=22'", "--utc add 'port=22'", "'port=22' --utc"):
+        _, said = run(store, f"{typed} --until {evening:%Y-%m-%dT%H:%M}", TZ="XXX-9")
+        assert said == f"nsgflow: until {evening:%Y-%m-%dT%H:%M:00Z}\n"
+    assert len(run(store, "--verbose list")[0].splitlines()) == 1 + 3
+
+
+def test_a_clock_time_is_the_next_one() -> None:
+    """A silence until 17:00, said in the evening, lasts until tomorrow's."""
+    evening = datetime(2026, 11, 25, 20, tzinfo=UTC)
+    assert end_of(None, "17:00Z", evening) == datetime(2026, 11, 26, 17, tzinfo=UTC)
 
 
 def tomorrow() -> str:

@@ -42,11 +42,72 @@ NOW = datetime(2026, 11, 25, 13, 30, tzinfo=UTC)
         ("Today, 9:05", datetime(2026, 11, 25, 9, 5, tzinfo=UTC)),
         ("9:05:30", datetime(2026, 11, 25, 9, 5, 30, tzinfo=UTC)),
         ("2026-11-25T22:30+02:00", datetime(2026, 11, 25, 20, 30, tzinfo=UTC)),
+        ("2026-11-25T9:05", datetime(2026, 11, 25, 9, 5, tzinfo=UTC)),
+        ("9am", datetime(2026, 11, 25, 9, tzinfo=UTC)),
+        ("9 a.m.", datetime(2026, 11, 25, 9, tzinfo=UTC)),
+        ("9:30pm", datetime(2026, 11, 24, 21, 30, tzinfo=UTC)),
+        ("9:30:15 PM", datetime(2026, 11, 24, 21, 30, 15, tzinfo=UTC)),
+        ("12:30am", datetime(2026, 11, 25, 0, 30, tzinfo=UTC)),
+        ("12:30pm", datetime(2026, 11, 25, 12, 30, tzinfo=UTC)),
+        ("noon", datetime(2026, 11, 25, 12, tzinfo=UTC)),
+        ("Midnight", datetime(2026, 11, 25, tzinfo=UTC)),
+        ("yesterday noon", datetime(2026, 11, 24, 12, tzinfo=UTC)),
+        ("noon yesterday", datetime(2026, 11, 24, 12, tzinfo=UTC)),
+        ("9:30pm on monday", datetime(2026, 11, 23, 21, 30, tzinfo=UTC)),
+        ("yesterday at 10pm", datetime(2026, 11, 24, 22, tzinfo=UTC)),
+        ("at 9am", datetime(2026, 11, 25, 9, tzinfo=UTC)),
+        ("2026-11-23 9am", datetime(2026, 11, 23, 9, tzinfo=UTC)),
+        ("monday 14:00", datetime(2026, 11, 23, 14, tzinfo=UTC)),
+        ("Mon, 14:00", datetime(2026, 11, 23, 14, tzinfo=UTC)),
+        ("monday", datetime(2026, 11, 23, tzinfo=UTC)),
+        ("thurs 9am", datetime(2026, 11, 19, 9, tzinfo=UTC)),
+        # It is a Wednesday, half past one.
+        ("wednesday 13:00", datetime(2026, 11, 25, 13, tzinfo=UTC)),
+        ("wednesday 14:00", datetime(2026, 11, 18, 14, tzinfo=UTC)),
+        ("wed", datetime(2026, 11, 25, tzinfo=UTC)),
+        ("tomorrow 9am", datetime(2026, 11, 26, 9, tzinfo=UTC)),
     ],
 )
 def test_times(text: str, expected: datetime) -> None:
     """A time of day is the last one that was."""
     assert moment(text, NOW, utc=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("14:00", datetime(2026, 11, 25, 14, tzinfo=UTC)),
+        ("9am", datetime(2026, 11, 26, 9, tzinfo=UTC)),
+        ("midnight", datetime(2026, 11, 26, tzinfo=UTC)),
+        ("monday 9am", datetime(2026, 11, 30, 9, tzinfo=UTC)),
+        ("wednesday 14:00", datetime(2026, 11, 25, 14, tzinfo=UTC)),
+        ("wednesday 13:00", datetime(2026, 12, 2, 13, tzinfo=UTC)),
+    ],
+)
+def test_times_ahead(text: str, expected: datetime) -> None:
+    """What lasts until then lasts until the next one."""
+    assert moment(text, NOW, utc=True, ahead=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("12am", "'12am' may be noon or midnight: say noon, midnight, 12:00 or 00:00"),
+        ("monday 12:00pm", "may be noon or midnight"),
+        ("9", "'9' may be a time of day or a length: say 9:00 or 9am, or 9m or 9h for how long"),
+        ("11/12/2026", "may begin with the day or with the month: say a date as 2026-11-23"),
+        ("11.12.26 14:00", "may begin with the day or with the month"),
+        ("last monday", "may be of one week or another: say monday, which is the nearest one"),
+        ("yesterday midnight", "may be when that day begins or ends: say 'yesterday 00:00'"),
+        ("14pm", "'14pm' is no time: before am and pm hours are from 1 to 12"),
+        ("0:30am", "hours are from 1 to 12"),
+    ],
+)
+def test_what_may_mean_two_things_is_refused(text: str, said: str) -> None:
+    """With the reason, and what to say instead."""
+    with pytest.raises(BadInputError) as caught:
+        moment(text, NOW, utc=True)
+    assert said in str(caught.value)
 
 
 Zoned = Callable[[str], None]

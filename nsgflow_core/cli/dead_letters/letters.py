@@ -75,7 +75,7 @@ def _found(listed: Listed) -> Found | None:
 
 
 def _test(wanted: Letters, inventory: Inventory | None) -> Callable[[Found], bool]:
-    since = moment(wanted.since, datetime.now(UTC)) if wanted.since else None
+    since = moment(wanted.since, datetime.now(UTC), utc=wanted.utc) if wanted.since else None
     pattern = re.compile(translate(wanted.nsg or "*"), re.IGNORECASE)
 
     def accepts(found: Found) -> bool:

@@ -6,16 +6,9 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import (
-    Color,
-    Estate,
-    Letters,
-    Verbose,
-    one_of,
-    output,
-    takes_options,
-)
+from nsgflow_core.cli.options import Estate, Letters, one_of, output, takes_options
 from nsgflow_core.cli.session import Status, note, session
+from nsgflow_core.cli.shared import Color, Verbose
 
 _OUTPUTS = ("table", "json", "csv")
 _COLUMNS = ("id", "written", "hour", "log", "mac", "kind", "entries", "omitted", "bytes", "reason")
@@ -77,7 +70,11 @@ def list_(
                 ],
             )
         else:
-            note("there are no dead letters of that kind" if which != Letters() else "none")
+            note(
+                "there are no dead letters of that kind"
+                if which != Letters(utc=which.utc)
+                else "none"
+            )
         for letter, why in unread:
             note(f"not read: {letter}: {why}")
         if unread:

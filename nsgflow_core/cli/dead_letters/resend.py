@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Letters, Verbose, takes_options
+from nsgflow_core.cli.options import Letters, takes_options
 from nsgflow_core.cli.session import Status, note, session
+from nsgflow_core.cli.shared import Verbose
 
 
 @takes_options

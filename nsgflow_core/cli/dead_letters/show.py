@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Letters, Verbose, one_of, output
+from nsgflow_core.cli.options import Letters, one_of, output
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Verbose
 
 _OUTPUTS = ("text", "json")
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Verbose
 from nsgflow_core.cli.session import note, session
+from nsgflow_core.cli.shared import Utc, Verbose
 
 
 def add(
@@ -23,12 +23,16 @@ def add(
     until: Annotated[
         str | None,
         typer.Option(
-            "--until", metavar="TIME", help="Until when: ISO 8601 (local unless it names a zone)."
+            "--until",
+            metavar="TIME",
+            help="Until when: the next 17:00, 'monday 9am', ISO 8601 (local unless it names a "
+            "zone).",
         ),
     ] = None,
     why: Annotated[
         str, typer.Option("--why", metavar="TEXT", help="The reason, told when it is over.")
     ] = "",
+    utc: Utc = False,
     verbose: Verbose = False,
 ) -> None:
     """Hold back groups that match TERMS, for a while.
@@ -46,7 +50,7 @@ def add(
         from nsgflow_core.digests.silences import check
 
         now = datetime.now(UTC)
-        end = silences.end_of(length, until, now)
+        end = silences.end_of(length, until, now, utc=utc)
         made = silences.silence(check(" ".join(terms)).terms, end, now, why)
         silences.add(states_of(os.environ), made, now.timestamp())
         note(f"until {datetime.fromtimestamp(made.until, UTC):%Y-%m-%dT%H:%M:%SZ}")

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Verbose
 from nsgflow_core.cli.session import session
+from nsgflow_core.cli.shared import Verbose
 
 
 def end(

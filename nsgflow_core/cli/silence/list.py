@@ -4,8 +4,9 @@
 
 from typing import Annotated
 
-from nsgflow_core.cli.options import Color, Verbose, one_of, output
+from nsgflow_core.cli.options import one_of, output
 from nsgflow_core.cli.session import note, session
+from nsgflow_core.cli.shared import Color, Verbose
 
 _OUTPUTS = ("table", "json", "csv")
 _COLUMNS = ("id", "until", "made", "terms", "why")

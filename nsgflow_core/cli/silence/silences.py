@@ -59,7 +59,7 @@ def end(states: Sequence[DigestState], name: str) -> None:
         state.change(fewer)
 
 
-def end_of(length: str | None, until: str | None, now: datetime) -> datetime:
+def end_of(length: str | None, until: str | None, now: datetime, *, utc: bool = False) -> datetime:
     """When a silence is over.
 
     Raises:
@@ -67,7 +67,11 @@ def end_of(length: str | None, until: str | None, now: datetime) -> datetime:
     """
     if (length is None) == (until is None):
         raise BadInputError("say how long with --for, or until when with --until")
-    end = now + duration(length) if length is not None else moment(until or "", now)
+    end = (
+        now + duration(length)
+        if length is not None
+        else moment(until or "", now, utc=utc, ahead=True)
+    )
     if end <= now:
         raise BadInputError(f"{end:%Y-%m-%dT%H:%M:%SZ} is over already")
     if end > now + LONGEST:

@@ -1,0 +1,90 @@
+"""Times of day and days as people say them, in the figures that `times` reads."""
+
+import re
+from datetime import date, timedelta
+
+from nsgflow_core.errors import BadInputError
+
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NEAR = {"today": 0, "yesterday": -1, "tomorrow": 1}
+_SHORT = {"tues": "tuesday", "thur": "thursday", "thurs": "thursday"}
+_NAMES = {name: name for name in _WEEKDAYS} | {name[:3]: name for name in _WEEKDAYS} | _SHORT
+_DAY = rf"{'|'.join(_NEAR)}|\d{{4}}-\d\d-\d\d|(?:(?:last|this|next) )?(?:{'|'.join(_NAMES)})"
+_FIRST = re.compile(rf"(?P<day>{_DAY})(?:[ ,t]+(?:at )?(?P<clock>.+))?", re.ASCII)
+_LAST = re.compile(rf"(?:at )?(?P<clock>.+?),? (?:on )?(?P<day>{_DAY})", re.ASCII)
+_TWELVE = re.compile(r"(\d{1,2})(?::(\d\d))?(?::(\d\d))? ?([ap])\.?m\.?", re.ASCII)
+_BARE = re.compile(r"[01]?\d|2[0-3]", re.ASCII)
+_NO_ISO_DATE = re.compile(r"\d{1,2}(?:/\d{1,2}(?:/\d+)?|[.-]\d{1,2}[.-]\d+)(?: .*)?", re.ASCII)
+_HALF = 12
+
+
+def in_figures(text: str) -> tuple[str, str]:
+    """A day (`today`, `monday`, `2026-11-25`, or "") and a time of it in 24 hours, or "".
+
+    What is written otherwise is not taken apart, and stands as a time.
+
+    Raises:
+        BadInputError: it may mean one thing or another.
+    """
+    said = " ".join(text.lower().split())
+    if _BARE.fullmatch(said):
+        raise BadInputError(
+            f"{text!r} may be a time of day or a length: say {said}:00 or {said}am, or {said}m or "
+            f"{said}h for how long ago"
+        )
+    if _NO_ISO_DATE.fullmatch(said):
+        raise BadInputError(
+            f"{text!r} may begin with the day or with the month: say a date as 2026-11-23"
+        )
+    found = _FIRST.fullmatch(said) or _LAST.fullmatch(said)
+    if found is None:
+        return "", _clock(said.removeprefix("at "), text, day="")
+    day, clock = found["day"], found["clock"] or ""
+    which, _, name = day.rpartition(" ")
+    if which:
+        raise BadInputError(
+            f"{text!r} may be of one week or another: say {name}, which is the nearest one, or its "
+            "date"
+        )
+    return _NAMES.get(day, day), _clock(clock, text, day=day)
+
+
+def _clock(said: str, text: str, *, day: str) -> str:
+    """A time of day in 24 hours."""
+    if said == "noon":
+        return "12:00"
+    if said == "midnight":
+        if day:
+            raise BadInputError(
+                f"{text!r} may be when that day begins or ends: say '{day} 00:00', or 00:00 of the "
+                "day after"
+            )
+        return "00:00"
+    if (found := _TWELVE.fullmatch(said)) is None:
+        return said
+    hour, minute, second = int(found[1]), int(found[2] or 0), int(found[3] or 0)
+    if not 1 <= hour <= _HALF:
+        raise BadInputError(
+            f"{text!r} is no time: before am and pm hours are from 1 to 12, without them to 23"
+        )
+    if (hour, minute, second) == (_HALF, 0, 0):
+        raise BadInputError(f"{text!r} may be noon or midnight: say noon, midnight, 12:00 or 00:00")
+    return f"{hour % _HALF + _HALF * (found[4] == 'p'):02}:{minute:02}:{second:02}"
+
+
+def date_of(day: str, today: date) -> tuple[date, timedelta]:
+    """The date that a day is, and how long until it comes again.
+
+    A weekday is the last one, no day is today; other days come once.
+
+    Raises:
+        ValueError: there is no such date.
+    """
+    if day in _WEEKDAYS:
+        since = (today.weekday() - _WEEKDAYS.index(day)) % len(_WEEKDAYS)
+        return today - timedelta(days=since), timedelta(weeks=1)
+    if not day:
+        return today, timedelta(days=1)
+    if day in _NEAR:
+        return today + timedelta(days=_NEAR[day]), timedelta()
+    return date.fromisoformat(day), timedelta()

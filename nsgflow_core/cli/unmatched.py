@@ -1,0 +1,77 @@
+"""Filter terms that no flow can match, for want of knowledge or by their spelling, and the mend."""
+
+from collections.abc import Iterable
+
+from nsgflow_core.errors import did_you_mean
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.estate.simulation import rule_name
+
+_NAMED = ("subnet", "vm")
+"""Keys whose values only an inventory has."""
+_PLACES = frozenset(("intervnet", "intravnet", "p2s", "s2s"))
+"""Flow types, in lower case, that only an inventory tells."""
+
+
+def without_knowledge(terms: str, knowledge: Knowledge) -> list[str]:
+    """A sentence for what the terms of a filter ask and nobody knows here."""
+    asked = {key: values for key, values, _ in _terms(terms)}
+    said = []
+    if knowledge.inventory is None:
+        if named := [key for key in _NAMED if key in asked]:
+            keys = " and ".join(f"{key}=" for key in named)
+            said.append(f"without --inventory no name is known that {keys} could match")
+        if "vnet" in asked:
+            said.append(
+                "without --inventory vnet= matches the VNet that a VNet flow log is of, and none "
+                "of the other end"
+            )
+        if types := [value for value in asked.get("type", ()) if value.lower() in _PLACES]:
+            said.append(f"without --inventory no flow is known to be {' or '.join(types)}")
+    if knowledge.tags is None:
+        if "tag" in asked:
+            said.append("no service tags are known that tag= could match: --inventory azure has")
+        elif any(value.lower() == "azurepublic" for value in asked.get("type", ())):
+            said.append(
+                "without service tags Azure's public addresses are ExternalPublic: --inventory "
+                "azure tells them apart"
+            )
+    return said
+
+
+def misnamed(terms: str, knowledge: Knowledge, *, nsg_logs: bool) -> list[str]:
+    """A sentence for each name that nothing has, where nothing was found; with the nearest."""
+    said = []
+    for key, values, negated in _terms(terms):
+        if negated or any("*" in value for value in values):
+            continue
+        if key == "rule" and nsg_logs:
+            bare = [value for value in values if rule_name(value) == value]
+            said += [
+                f"NSG flow logs write rules with a prefix: rule=UserRule_{value}, or rule=*_{value}"
+                for value in bare
+            ]
+        elif key in _NAMED and knowledge.inventory is not None:
+            there = set(_names(key, knowledge.inventory))
+            said += [
+                f"the inventory has no {'VM' if key == 'vm' else key} named {value!r}, {near}"
+                if (near := did_you_mean(value, {name.rpartition("/")[2] for name in there}))
+                else f"the inventory has no {'VM' if key == 'vm' else key} named {value!r}"
+                for value in values
+                if not any(f"/{name}".endswith(f"/{value.lower()}") for name in there)
+            ]
+    return said
+
+
+def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
+    """Key and values of each term, and whether it is negated; the terms are known to be right."""
+    for term in terms.split():
+        key, _, values = term.partition("=")
+        yield key.removeprefix("!").lower(), values.split(","), key.startswith("!")
+
+
+def _names(key: str, inventory: Inventory) -> Iterable[str]:
+    """The names of VMs or subnets, in lower case, with what they are in in front."""
+    for nic in inventory.nics:
+        name = nic.vm if key == "vm" else inventory.subnet(nic).name
+        yield name.lower()
