@@ -10,7 +10,7 @@ from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.coverage import LOGGED, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
-from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.model import flow_time
 
 _WORDS = {
@@ -134,7 +134,10 @@ def summary(found: Mapping[str, int], made: float) -> str:
 
 
 def of_ends(
-    inventory: Inventory | None, logs: Sequence[FlowLog] | None, ends: Mapping[str, str]
+    inventory: Inventory | None,
+    logs: Sequence[FlowLog] | None,
+    ends: Mapping[str, Sequence[Nic]],
+    names: Mapping[str, str],
 ) -> list[str]:
     """A line for each interface at some addresses, by what these are called: what records it.
 
@@ -142,9 +145,9 @@ def of_ends(
     """
     if inventory is None or logs is None:
         return []
-    at = {id(nic): address for address in ends for nic in inventory.nics_at(address)}
+    at = {id(nic): address for address, nics in ends.items() for nic in nics}
     return [
-        f"{labelled(at[id(one.nic)], ends[at[id(one.nic)]])}: {_said(one)}"
+        f"{labelled(at[id(one.nic)], names[at[id(one.nic)]])}: {_said(one)}"
         for one in coverage(inventory, logs)
         if id(one.nic) in at
     ]

@@ -21,6 +21,7 @@ from typing import IO, cast
 from nsgflow_core.cli.accounts import Account, sign_in
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.options import Sources
+from nsgflow_core.cli.other_files import what_else
 from nsgflow_core.cli.read import Failure, Log
 from nsgflow_core.cli.times import floor
 from nsgflow_core.errors import BadInputError
@@ -37,7 +38,9 @@ _HEAD = 64 * 1024
 """Bytes in which a file tells what it is a log of."""
 _ENDINGS = (".json", ".gz", ".ndjson", ".jsonl")
 _BLOB_PATH = re.compile(r"(?:resourceId|flowLogResourceID)=/", re.IGNORECASE)
-_RESOURCE = re.compile(rb'"(resourceId|flowLogResourceID|targetResourceID)"\s*:\s*("[^"\\]*")')
+_RESOURCE = re.compile(
+    rb'"(resourceId|flowLogResourceID|targetResourceID)"\s*:\s*("(?:[^"\\]|\\.)*")'
+)
 _TIME = re.compile(rb'"time"\s*:\s*"([^"\\]*)"')
 _UNKNOWN_HOUR = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,6 +97,7 @@ class FileLogs:
         self._places: dict[BlobRef, tuple[Path | None, int, int]] = {}
         self._logs: list[Log] = []
         self._typed: dict[str, str] = {}
+        self._others: list[str] = []
         taken: set[Path] = set()
         for text in texts:
             if text == STDIN:
@@ -109,6 +113,8 @@ class FileLogs:
                 if (whole := one.resolve()) not in taken:
                     taken.add(whole)
                     self._add(str(one), one)
+        if self._others and not self._logs:
+            raise BadInputError("; ".join(self._others))
         if not self._logs and not self.failures:
             raise BadInputError(
                 f"there are no flow logs in {', '.join(texts)}: give a folder that has PT1H.json "
@@ -123,16 +129,20 @@ class FileLogs:
         by_hour: dict[datetime, list[Log]] = {}
         for log in self._logs:
             name = log.path.resource.rpartition("/")[2]
-            if _is_loose(log) or log.path.kind == "vnet" or accepts(name, log.path.resource):
+            if is_loose(log) or log.path.kind == "vnet" or accepts(name, log.path.resource):
                 by_hour.setdefault(log.path.hour, []).append(log)
         chosen = sorted(by_hour)
         for hour in chosen[-newest:] if newest else chosen:
             logs = by_hour[hour]
             if span is not None and hour not in span:
                 # What is not told by a path is read, and its flows are judged by their times.
-                logs = [log for log in logs if _is_loose(log)]
+                logs = [log for log in logs if is_loose(log)]
             if logs:
                 yield logs
+
+    def name_of(self, log: Log) -> str:
+        """A file as it was typed or found."""
+        return self._typed.get(str(log.ref), log.ref.path)
 
     def named(self, failure: Failure) -> Failure:
         """A failure of a file, with the file as it was typed or found."""
@@ -142,7 +152,7 @@ class FileLogs:
     @property
     def loose(self) -> bool:
         """Whether there are files of which no path tells what they are: their records do."""
-        return any(map(_is_loose, self._logs))
+        return any(map(is_loose, self._logs))
 
     def newest_hour(self) -> datetime | None:
         """The newest hour that there is a log of."""
@@ -192,6 +202,10 @@ class FileLogs:
         except (OSError, EOFError, gzip.BadGzipFile) as exc:
             self.failures[name] = f"{name} cannot be read: {exc}"
             return
+        if other := self._what_else(name, path, (begin, size), head):
+            self.failures[name] = other
+            self._others.append(other)
+            return
         log = _log_path(name, head)
         container = NSG_CONTAINER if log.kind == "nsg" else VNET_CONTAINER
         at = _BLOB_PATH.search(name)
@@ -202,6 +216,18 @@ class FileLogs:
         self._logs.append(Log(ref, log, size, ""))
         if log.kind == "nsg":
             self.names.add(log.resource.rpartition("/")[2])
+
+    def _what_else(self, name: str, path: Path | None, place: tuple[int, int], head: bytes) -> str:
+        begin, size = place
+
+        def read() -> bytes:
+            file = path or Path(self._spool.name if self._spool is not None else name)
+            with file.open("rb") as opened:
+                opened.seek(begin)
+                return opened.read(size)
+
+        said = "standard input" if name == STDIN else name
+        return what_else(said, head, size, read)
 
     def _kept(self, file: IO[bytes]) -> tuple[int, int, bytes]:
         """What is compressed, or comes once, is kept as it is read: place, size and beginning."""
@@ -219,7 +245,7 @@ class FileLogs:
         return begin + before, max(size - before - behind, 0), head
 
 
-def _is_loose(log: Log) -> bool:
+def is_loose(log: Log) -> bool:
     """Whether no path tells what is in a file: it may be of several NSGs and hours."""
     return not log.path.mac
 

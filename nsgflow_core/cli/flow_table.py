@@ -127,10 +127,8 @@ def _ports(numbers: Sequence[str], codes: Sequence[str]) -> Sequence[str]:
 
 
 def _counters(packets: Sequence[str], sizes: Sequence[str]) -> list[str]:
-    return [
-        "" if size == count == "" else f"{count}/{size}"
-        for count, size in zip(packets, sizes, strict=True)
-    ]
+    cells = [f"{count}/{size}" for count, size in zip(packets, sizes, strict=True)]
+    return ["" if cell == "/" else cell for cell in cells] if "/" in cells else cells
 
 
 def _write_page(columns: Sequence[Sequence[str]]) -> None:

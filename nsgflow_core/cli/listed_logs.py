@@ -1,23 +1,25 @@
 """Finds the logs that `nsgflow logs` lists, in files or accounts, and tells what is missing."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import typer
 
 from nsgflow_core.cli.accounts import Account
-from nsgflow_core.cli.files import FileLogs
+from nsgflow_core.cli.files import FileLogs, is_loose
 from nsgflow_core.cli.log_forms import nsgs_of
 from nsgflow_core.cli.log_lists import Listed, Lists, hours_of, in_files
-from nsgflow_core.cli.names import matcher
+from nsgflow_core.cli.loose_logs import add_records
+from nsgflow_core.cli.names import acl_shown, matcher
 from nsgflow_core.cli.nothing_found import no_such_names
 from nsgflow_core.cli.progress import Unseen, progress
-from nsgflow_core.cli.session import Status, note
+from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import Span
+from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs.source import Source
 
@@ -54,9 +56,18 @@ def find(
     found = Lists()
     with progress() as seen:
         if isinstance(accounts, FileLogs):
+            failures = dict(accounts.failures)
+            hours = None if span is None else set(hours_of(span))
             for log in in_files(accounts, nsgs, span):
-                found.add(log)
-            source, failures, names = accounts, accounts.failures, accounts.names
+                name = accounts.name_of(log)
+                try:
+                    if not is_loose(log):
+                        found.add(log)
+                    elif not add_records(found, accounts, log, hours):
+                        failures[name] = f"{name}: there is no record of a flow log in it"
+                except NsgflowError as exc:
+                    failures[name] = sentence(exc)
+            source, names = accounts, accounts.names
         else:
             from nsgflow_core.cli.listing import Logs  # noqa: PLC0415 - files need no Azure
             from nsgflow_core.logs.blocks import FlowLogs  # noqa: PLC0415
@@ -66,11 +77,12 @@ def find(
             source = FlowLogs({account.name: account.service for account in accounts})
             failures, names = logs.failures, logs.names
         found.read_ends(source, seen.listing)
-    lists = [one for one in found.all() if _named(one, nsgs, inventory)]
-    there = names | {name for one in found.all() for name in (one.name, *nsgs_of(one, inventory))}
+    every = found.all()
+    of_them = {name for one in every for name in nsgs_of(one, one.interfaces.values(), inventory)}
+    there = names | of_them | {one.name for one in every}
     return FoundLogs(
-        lists,
-        list(failures.values()),
+        [named for one in every if (named := _named(one, nsgs, inventory))],
+        [*failures.values(), *_unread(every)],
         no_such_names(nsgs, there, vnets=False),
         only_a_day=span is None and not isinstance(accounts, FileLogs),
     )
@@ -88,11 +100,26 @@ def _count(found: Lists, logs: "Logs", span: Span, now: datetime, seen: Unseen) 
         found.add(log)
 
 
-def _named(one: Listed, nsgs: Sequence[str], inventory: Inventory | None) -> bool:
-    """Whether a log is of what is asked for; that of NSGs is told by its path."""
+def _named(one: Listed, nsgs: Sequence[str], inventory: Inventory | None) -> Listed | None:
+    """A log where it is of what is asked for; of a VNet flow log the interfaces under that NSG."""
     accepts = matcher(nsgs)
-    names = [one.name, *nsgs_of(one, inventory)]
-    return accepts(one.name, one.resource) or any(accepts(name, "") for name in names)
+    if accepts(one.name, one.resource):
+        return one
+    interfaces = {
+        mac: each
+        for mac, each in one.interfaces.items()
+        if any(accepts(*acl_shown(acl, inventory)) for acl in each.newest.acls)
+    }
+    return replace(one, interfaces=interfaces) if interfaces else None
+
+
+def _unread(found: Sequence[Listed]) -> Iterator[str]:
+    """A sentence for each log whose end could not be read."""
+    for one in found:
+        because = [each.newest.because for each in one.interfaces.values() if each.newest.because]
+        if because:
+            more = f", and {len(because) - 1} more" if len(because) > 1 else ""
+            yield f"{one.account}: {one.name}: {because[0]}{more}"
 
 
 def finish(found: FoundLogs) -> None:
@@ -102,13 +129,7 @@ def finish(found: FoundLogs) -> None:
         typer.Exit: something could not be read.
     """
     sys.stdout.flush()
-    failures = [*found.failures]
-    for one in found.lists:
-        because = [each.newest.because for each in one.interfaces.values() if each.newest.because]
-        if because:
-            more = f", and {len(because) - 1} more" if len(because) > 1 else ""
-            failures.append(f"{one.account}: {one.name}: {because[0]}{more}")
-    for failure in failures:
+    for failure in found.failures:
         note(f"skipped: {failure}")
     for said in found.missing:
         note(said)
@@ -116,5 +137,5 @@ def finish(found: FoundLogs) -> None:
         note("there are no flow logs")
     if found.only_a_day and found.lists:
         note("hours, logs and size are of the last 24 hours: --since counts others")
-    if failures:
+    if found.failures:
         raise typer.Exit(Status.INCOMPLETE)

@@ -28,15 +28,18 @@ class Shown:
     nics: bool
 
 
-def nsgs_of(listed: Listed, inventory: Inventory | None) -> list[str]:
-    """The NSGs of a log, as --nsg-name takes them: for VNet flow logs those of their newest ends.
+def nsgs_of(
+    listed: Listed, interfaces: Iterable[Interface], inventory: Inventory | None
+) -> list[str]:
+    """The NSGs of interfaces of a log, as --nsg-name takes them: of VNet flow logs at their ends.
 
-    An NSG that the inventory does not know is called as it is logged.
+    An NSG that the inventory does not know is called as it is logged, in one of its spellings.
     """
     if listed.kind == "nsg":
         return [listed.name]
-    acls = {acl for each in listed.interfaces.values() for acl in each.newest.acls}
-    return sorted({acl_shown(acl, inventory) for acl in acls})
+    acls = {acl for each in interfaces for acl in each.newest.acls}
+    names = sorted(acl_shown(acl, inventory)[0] for acl in acls)
+    return sorted({name.lower(): name for name in names}.values())
 
 
 def write(lists: Sequence[Listed], output: str, shown: Shown) -> None:
@@ -62,7 +65,7 @@ def _columns(shown: Shown) -> list[str]:
 def _rows(one: Listed, shown: Shown) -> list[dict[str, Any]]:
     """Cells of CSV, a row for all of a list or for each of its interfaces."""
     common = {
-        "nsgs": " ".join(nsgs_of(one, shown.inventory)),
+        "nsgs": _nsgs(one, one.interfaces.values(), shown),
         "kind": one.kind,
         "name": one.name,
         "vnet": _vnet(one.interfaces.values(), shown),
@@ -72,22 +75,32 @@ def _rows(one: Listed, shown: Shown) -> list[dict[str, Any]]:
     if not shown.nics:
         return [common | {"nics": len(one.interfaces)} | _sums(one, shown)]
     return [
-        common | {"vnet": _vnet([each], shown)} | _interface(each, shown) | _age(each, shown)
+        common
+        | {"nsgs": _nsgs(one, [each], shown), "vnet": _vnet([each], shown)}
+        | _interface(each, shown)
+        | _age(each, shown)
         for each in sorted(one.interfaces.values(), key=lambda each: each.mac)
     ]
+
+
+def _nsgs(one: Listed, interfaces: Iterable[Interface], shown: Shown) -> str:
+    return " ".join(nsgs_of(one, interfaces, shown.inventory))
 
 
 def _object(one: Listed, shown: Shown) -> dict[str, Any]:
     return {
         "name": one.name,
         "kind": one.kind,
-        "nsgs": nsgs_of(one, shown.inventory),
+        "nsgs": nsgs_of(one, one.interfaces.values(), shown.inventory),
         "vnet": _vnet(one.interfaces.values(), shown),
         **_sums(one, shown),
         "account": one.account,
         "resource": one.resource,
         "interfaces": [
-            _interface(each, shown) | _age(each, shown) | {"because": each.newest.because}
+            _interface(each, shown)
+            | {"nsgs": nsgs_of(one, [each], shown.inventory)}
+            | _age(each, shown)
+            | {"because": each.newest.because}
             for each in sorted(one.interfaces.values(), key=lambda each: each.mac)
         ],
     }

@@ -21,7 +21,7 @@ _FIRST_READ = 16 * 1024
 _MORE = 16
 _TRIES = 3
 _NO_DIGIT = re.compile("[^0-9A-F]")
-_TEXT = r'"\s*:\s*("[^"\\]{1,400}")'
+_TEXT = r'"\s*:\s*("(?:[^"\\]|\\.){1,400}")'
 _TIME, _TARGET, _ACL, _MAC = (
     re.compile(f'"{key}{_TEXT}'.encode(), re.IGNORECASE)
     for key in ("time", "targetResourceID", "aclID", "mac(?:Address)?")
@@ -91,8 +91,8 @@ class Lists:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], Listed] = {}
 
-    def add(self, log: Log) -> None:
-        """Count a log."""
+    def add(self, log: Log) -> Interface:
+        """Count a log; the interface that it is of."""
         account, path = log.ref.account, log.path
         key = (account, path.kind, path.resource.lower())
         if (listed := self._found.get(key)) is None:
@@ -100,6 +100,7 @@ class Lists:
         if (interface := listed.interfaces.get(path.mac)) is None:
             interface = listed.interfaces[path.mac] = Interface(path.mac, log)
         interface.add(log)
+        return interface
 
     def has(self, account: str, kind: str, resource: str) -> bool:
         """Whether there is a log of this."""
@@ -113,7 +114,12 @@ class Lists:
 
     def read_ends(self, source: Source, told: Callable[[int, int], None]) -> None:
         """Read the end of the newest log of each interface."""
-        every = [each for one in self._found.values() for each in one.interfaces.values()]
+        every = [
+            each
+            for one in self._found.values()
+            for each in one.interfaces.values()
+            if each.newest is _UNREAD
+        ]
         with ThreadPoolExecutor(_READERS, thread_name_prefix="newest") as pool:
             ends = pool.map(lambda each: newest_of(source, each.last), every)
             for done, (interface, newest) in enumerate(zip(every, ends, strict=True), 1):
@@ -169,8 +175,17 @@ def _said(data: bytes, times: Sequence[bytes]) -> Newest:
         return Newest(because="its newest record has a time that cannot be read")
     moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     target = _last(_TARGET.findall(data))
-    macs = _NO_DIGIT.sub("", _last(_MAC.findall(data)).upper())
-    return Newest(moment, "", target, frozenset(map(_text, _ACL.findall(data))), macs)
+    return Newest(moment, "", target, acls_of(data), mac_of(data))
+
+
+def acls_of(data: bytes) -> frozenset[str]:
+    """The NSGs that records of VNet flow logs name, as logged."""
+    return frozenset(map(_text, _ACL.findall(data)))
+
+
+def mac_of(data: bytes) -> str:
+    """The network interface of the last record, as its MAC; "" where none says it."""
+    return _NO_DIGIT.sub("", _last(_MAC.findall(data)).upper())
 
 
 def _last(found: Sequence[bytes]) -> str:

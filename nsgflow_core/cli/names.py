@@ -15,18 +15,22 @@ from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow
 
 _VNET = re.compile(r".+/virtualnetworks/([^/]+)(?:/.*)?", re.IGNORECASE)
-_ID = re.compile(r"(/subscriptions/.+/networksecuritygroups/)([^/]+)/?", re.IGNORECASE)
+_ID = re.compile(r"/subscriptions/.+/(?:networksecuritygroups|flowlogs)/[^/]+/?", re.IGNORECASE)
+_FLOW_LOG = re.compile(
+    r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/microsoft\.network"
+    r"/networkwatchers/([^/]+)/flowlogs/([^/]+)"
+)
 
 
 def matcher(names: Iterable[str]) -> Callable[[str, str], bool]:
-    """Whether an NSG, by its name and its resource id ("" where unknown), is one of these.
+    """Whether an NSG or VNet flow log, by name and resource id ("" if unknown), is one of these.
 
     Case makes no difference. No names accept every NSG.
     """
     ids, patterns = set[str](), list[re.Pattern[str]]()
     for name in names:
         if _ID.fullmatch(name.strip()):
-            ids.add(name.strip().rstrip("/").lower())
+            ids.update(ids_in_paths(name.strip().rstrip("/").lower()))
         else:
             patterns.append(re.compile(translate(name.strip()), re.IGNORECASE))
     if not ids and not patterns:
@@ -36,6 +40,14 @@ def matcher(names: Iterable[str]) -> Callable[[str, str], bool]:
         return resource.lower() in ids or any(one.fullmatch(name) for one in patterns)
 
     return accepts
+
+
+def ids_in_paths(resource: str) -> tuple[str, ...]:
+    """A resource id in lower case, in the forms that paths of logs and flows have it in."""
+    if parts := _FLOW_LOG.fullmatch(resource):
+        subscription, group, watcher, name = parts.groups()
+        return resource, f"/{subscription}_{group}/{watcher}_{name}"
+    return (resource,)
 
 
 def vnet_name(flow: Flow, inventory: Inventory | None) -> str:
@@ -69,23 +81,28 @@ def interface_names(log: LogPath, inventory: Inventory) -> dict[str, str]:
     return {"vm": nic.vm, "subnet": inventory.subnet(nic).name, "nsgs": " ".join(nsgs)}
 
 
-def log_fits(log: LogPath, pattern: re.Pattern[str], inventory: Inventory | None) -> bool:
+def log_fits(
+    log: LogPath, accepts: Callable[[str, str], bool], inventory: Inventory | None
+) -> bool:
     """Whether a log is of what is asked for: by its path, or an NSG that its interface is under."""
-    if pattern.fullmatch(_last(log.resource)):
+    if accepts(_last(log.resource), log.resource):
         return True
     nsgs = inventory.nsgs(log.mac) if inventory is not None else ()
-    return any(pattern.fullmatch(_last(one)) for one in nsgs)
+    return any(accepts(_last(one), one) for one in nsgs)
 
 
 def _last(resource: str) -> str:
     return resource.rpartition("/")[2]
 
 
-def acl_shown(acl_id: str, inventory: Inventory | None) -> str:
-    """An NSG as flows have it, by its v4 aclID: its name where it is known, else the aclID."""
+def acl_shown(acl_id: str, inventory: Inventory | None) -> tuple[str, str]:
+    """An NSG as flows have it, by its v4 aclID: its name where it is known, and its id.
+
+    Each is the aclID where it is not known.
+    """
     if inventory is not None and (known := inventory.acl(acl_id)) is not None:
-        return known.name
-    return enrich.acl_name(acl_id) or acl_id
+        return known.name, known.id
+    return enrich.acl_name(acl_id) or acl_id, acl_id
 
 
 def end_names(flow: Flow, knowledge: Knowledge) -> tuple[str, str]:

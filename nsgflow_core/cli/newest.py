@@ -11,6 +11,7 @@ from typing import NamedTuple
 from azure.storage.blob import ContainerClient
 
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.names import ids_in_paths
 from nsgflow_core.cli.session import sentence
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.flow_logs import FlowLog
@@ -26,10 +27,6 @@ _READERS = 8
 _FIRST_READ = 4096
 _MORE = 16
 _TIME = re.compile(rb'"time"\s*:\s*"([^"\\]{10,40})"')
-_PARTS = re.compile(
-    r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/microsoft\.network"
-    r"/networkwatchers/([^/]+)/flowlogs/([^/]+)"
-)
 
 
 class Newest(NamedTuple):
@@ -113,11 +110,8 @@ def _paths(log: FlowLog) -> Iterator[str]:
     if log.level == "nsg":
         yield f"resourceid={log.target}/"
         return
-    own = log.id.lower()
-    yield f"flowlogresourceid={own}/"
-    if parts := _PARTS.fullmatch(own):
-        subscription, group, watcher, name = parts.groups()
-        yield f"flowlogresourceid=/{subscription}_{group}/{watcher}_{name}/"
+    for own in ids_in_paths(log.id.lower()):
+        yield f"flowlogresourceid={own}/"
 
 
 def _newest_blobs(

@@ -12,7 +12,7 @@ from nsgflow_core.cli.session import sentence
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.estate.changes import Change, ends_of, read_changes, since
-from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.judgement import Judgement
 from nsgflow_core.model import flow_time
 
@@ -20,10 +20,10 @@ _SHOWN = 10
 _PROPERTIES = 3
 
 
-def path_ids(inventory: Inventory, addresses: Iterable[str], now: Judgement) -> set[str]:
+def path_ids(inventory: Inventory, nics: Iterable[Nic], now: Judgement) -> set[str]:
     """The resources whose changes may change a verdict; see `ends_of`."""
     judged = {layer.acl for layer in now.layers if layer.layer != "admin"}
-    return judged | ends_of(inventory, addresses)
+    return judged | ends_of(inventory, nics)
 
 
 def asked(

@@ -1,19 +1,17 @@
 """The deployed function's settings and state, as the command line sees them."""
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import translate
 
 import typer
 from azure.core.exceptions import ResourceNotFoundError
 
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.listing import Hours, Logs, Resource
-from nsgflow_core.cli.names import log_fits
+from nsgflow_core.cli.names import log_fits, matcher
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
@@ -123,9 +121,9 @@ def whole_hours(span: Span) -> list[datetime]:
 class Entries:
     """Every log of some hours and every checkpoint, put together.
 
-    `nsg` is the name, with `*`, of the NSG or VNet flow log as the path of the log has it; or, of
-    a VNet flow log, of an NSG that the inventory has its interface under. `failures` says
-    afterwards what could not be listed, `names` what there was.
+    `nsg` is the name, with `*`, or the resource id of the NSG or VNet flow log as the path of the
+    log has it; or, of a VNet flow log, of an NSG that the inventory has its interface under.
+    `failures` says afterwards what could not be listed, `names` what there was.
     """
 
     def __init__(
@@ -136,7 +134,7 @@ class Entries:
         inventory: Inventory | None = None,
     ) -> None:
         self._state, self._hours, self._inventory = state, hours, inventory
-        self._pattern = re.compile(translate(nsg or "*"), re.IGNORECASE)
+        self._accepts = matcher([nsg] if nsg else [])
         self.failures: list[str] = []
         self.names: set[str] = set()
 
@@ -193,13 +191,13 @@ class Entries:
         for walk in walks:
             for log in logs.of_walk(hour, walk):
                 checkpoint = known.pop(log.ref, None)
-                if log_fits(log.path, self._pattern, self._inventory):
+                if log_fits(log.path, self._accepts, self._inventory):
                     yield Entry(connection, log.ref, log, checkpoint)
         for ref, checkpoint in known.items():
-            if log_fits(parse_path(ref.path), self._pattern, self._inventory):
+            if log_fits(parse_path(ref.path), self._accepts, self._inventory):
                 yield Entry(connection, ref, None, checkpoint)
 
     def _may_fit(self, at: Resource) -> bool:
         """Whether logs of this may be asked for: what interfaces it has is told by its logs."""
         by_interface = self._inventory is not None and at.kind == "vnet"
-        return by_interface or self._pattern.fullmatch(at.name) is not None
+        return by_interface or self._accepts(at.name, at.id)

@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import repeat
 
 from nsgflow_core.cli.colour import coloured
@@ -19,6 +19,8 @@ from nsgflow_core.logs.weave import woven
 _GAP = "  "
 _INDENT = "    "
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_SAMPLE = 32
+"""Cells at the beginning of a column that tell whether many of it are alike."""
 _WIDE = frozenset("WF")
 _NO_WIDTH = frozenset(("Mn", "Me", "Cf"))
 
@@ -79,12 +81,13 @@ def bold(heading: str) -> str:
 
 def drawn(titles: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> tuple[str, str]:
     """The lines of a heading, and those of all rows; texts are printable. 0 is any width."""
+    measured = list(map(_Column, columns))
     widths = [
-        max(width_of(title), _widest(column)) for title, column in zip(titles, columns, strict=True)
+        max(width_of(title), column.widest) for title, column in zip(titles, measured, strict=True)
     ]
     rows = zip(*columns, strict=True)
     if not width or _total(widths) <= width:
-        return _line(titles, widths), _plain(columns, widths)
+        return _line(titles, widths), _plain(measured, widths)
     if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
         return _wrapped(titles, shrunk), "".join(_wrapped(row, shrunk) for row in rows)
     blocks = _blocks(widths, width)
@@ -97,27 +100,51 @@ def _total(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _widest(column: Sequence[str]) -> int:
-    if "".join(column).isascii():
-        return max(map(len, column), default=0)
-    return max(map(width_of, column), default=0)
+class _Column:
+    """A column of texts: how wide it is, and its cells as wide as they must be.
+
+    Where many cells are alike each text is measured and filled up once.
+    """
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        """Measure a column."""
+        self.cells = cells
+        self._texts: Collection[str] = cells
+        if len(set(cells[:_SAMPLE])) <= _SAMPLE // 4 and len(cells) > _SAMPLE:
+            self._texts = set(cells)
+        self._is_ascii = "".join(self._texts).isascii()
+        self.widest = max(map(len if self._is_ascii else width_of, self._texts), default=0)
+
+    def filled(self, width: int) -> list[str]:
+        """The cells with spaces behind them, so that each takes `width` columns."""
+        fill = str.ljust if self._is_ascii else padded
+        if self._texts is self.cells:
+            return list(map(fill, self.cells, repeat(width)))
+        texts = {text: fill(text, width) for text in self._texts}
+        return list(map(texts.__getitem__, self.cells))
 
 
-def _plain(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+def _plain(columns: Sequence[_Column], widths: Sequence[int]) -> str:
     *others, last = columns
     # The last column needs no padding: without it few lines end in spaces.
     filled = [
-        _filled(column, width + len(_GAP)) for column, width in zip(others, widths, strict=False)
+        column.filled(width + len(_GAP)) for column, width in zip(others, widths, strict=False)
     ]
-    drawn_rows = woven([*filled, last, "\n"], len(last))
+    for row, cell in enumerate(last.cells):
+        if not cell:
+            _trim(filled, row)
+    drawn_rows = woven([*filled, last.cells, "\n"], len(last.cells))
     if " \n" not in drawn_rows:
         return drawn_rows
     return "\n".join([line.rstrip() for line in drawn_rows.split("\n")])
 
 
-def _filled(column: Sequence[str], width: int) -> Sequence[str]:
-    fill = str.ljust if "".join(column).isascii() else padded
-    return list(map(fill, column, repeat(width)))
+def _trim(columns: Sequence[list[str]], row: int) -> None:
+    """Take the spaces from the end of a row."""
+    for column in reversed(columns):
+        column[row] = column[row].rstrip()
+        if column[row]:
+            return
 
 
 def _line(cells: Iterable[str], widths: Iterable[int]) -> str:

@@ -75,10 +75,10 @@ def why(  # noqa: PLR0913 - one parameter for each option
         import os
 
         from nsgflow_core.cli import rule_changes, whys
+        from nsgflow_core.cli.asked import parse
         from nsgflow_core.cli.coverages import of_ends
         from nsgflow_core.cli.files import FileLogs, are_named, opened
         from nsgflow_core.cli.inventories import APP, AZURE, estate_of, judge_of, kept_of
-        from nsgflow_core.cli.names import address_name
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import known, reading
         from nsgflow_core.errors import BadInputError
@@ -97,17 +97,18 @@ def why(  # noqa: PLR0913 - one parameter for each option
         else:
             knowledge = estate_of(estate, os.environ, offline=offline) or known(os.environ)
         judge = judge_of(rules, knowledge)
-        asked = whys.parse(src, dst, protocol, knowledge.inventory)
-        recorded = whys.Recorded(judge)
+        asked = parse(src, dst, protocol, knowledge.inventory)
+        recorded = whys.Recorded(judge, asked)
         wanted = Wanted(filter_terms=[f"src={asked.src} dst={asked.dst}"])
-        names = {end: address_name(end, knowledge.inventory) for end in (asked.src, asked.dst)}
-        logged = of_ends(knowledge.inventory, kept.flow_logs if kept else None, names)
+        names = asked.names(knowledge.inventory)
+        at = asked.nics(knowledge.inventory) if knowledge.inventory is not None else {}
+        logged = of_ends(knowledge.inventory, kept.flow_logs if kept else None, at, names)
 
         def tell() -> None:
-            now = whys.one_nsg(judge, nsg, way, asked) if nsg else recorded.judge(asked)
+            now = whys.one_nsg(judge, nsg, way, asked) if nsg else recorded.judge()
             answer = whys.answer(asked, recorded.rows(), now)
             if live and kept and knowledge.inventory is not None:
-                ends = () if nsg else (asked.src, asked.dst)
+                ends = [] if nsg else [nic for nics in at.values() for nic in nics]
                 ids = rule_changes.path_ids(knowledge.inventory, ends, now)
                 answer["changes"] = rule_changes.asked(
                     os.environ, ids, now, answer, made=kept.made, who=who
@@ -122,8 +123,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
         defaults = Defaults(allowed=True, probes=True)
         with reading(accounts, wanted, when, defaults, knowledge) as work:
             for found in work.flows():
-                if asked.fits(found.flow):
-                    recorded.add(found.flow)
+                recorded.add(found.flow)
             tell()
 
 

@@ -1,127 +1,39 @@
-"""One flow asked about: its ends, what was recorded, what rules say, and how that is shown."""
+"""One flow asked about: what was recorded of it, what rules say, and how that is shown."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from nsgflow_core.cli import rule_changes
+from nsgflow_core.cli.asked import Asked, fits
 from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.formats import write_json
 from nsgflow_core.cli.names import labelled, matcher
 from nsgflow_core.cli.nothing_found import nearest
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.errors import BadInputError
-from nsgflow_core.estate import addresses, causes
-from nsgflow_core.estate.acl import Packet
-from nsgflow_core.estate.inventory import Inventory, Nic
+from nsgflow_core.estate import causes
 from nsgflow_core.estate.judgement import Judgement
 from nsgflow_core.estate.simulation import rule_name, tells
 from nsgflow_core.estate.verdict import NO_INVENTORY, Judge
 from nsgflow_core.model import Flow, flow_time
 
-_BRACKETED = re.compile(r"\[([^\]]+)\](?::(\d{1,5}))?")
-_PORT = re.compile(r"(.+):(\d{1,5})")
-_PROTOCOLS = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "esp": "50", "ah": "51"}
-_LAST_PORT = 65535
 _WHERE = {"admin": "admin rules", "subnet": "NSG of the subnet", "nic": "NSG of the NIC"}
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The flow that is asked about; `protocol` as flow logs are shown with it, or a number."""
-
-    src: str
-    dst: str
-    port: int | None
-    protocol: str
-
-    def packet(self) -> Packet:
-        """As rules are asked about it; any source port will do."""
-        return Packet(self.src, self.dst, self.protocol, None, self.port)
-
-    def fits(self, flow: Flow) -> bool:
-        """Whether a flow is such a one."""
-        return (
-            flow.src == self.src
-            and flow.dst == self.dst
-            and flow.protocol == self.protocol
-            and (self.port is None or flow.dst_port == self.port)
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As `nsgflow why -o json` has it."""
-        protocol = self.protocol.lower()
-        return {"src": self.src, "dst": self.dst, "port": self.port, "protocol": protocol}
-
-
-def parse(src: str, dst: str, protocol: str, inventory: Inventory | None) -> Asked:
-    """The flow that was typed: addresses, or names of VMs where an inventory is there.
-
-    Raises:
-        BadInputError: an end is neither.
-    """
-    name, port = _with_port(dst)
-    number = protocol.strip().lower()
-    if number not in _PROTOCOLS and not (number.isdecimal() and int(number) <= 255):  # noqa: PLR2004
-        raise BadInputError(f"--protocol {protocol!r} is not one of {', '.join(_PROTOCOLS)}, 0-255")
-    known = {"6": "TCP", "17": "UDP", "1": "ICMP"}
-    ends = [_addresses("SRC", src, inventory), _addresses("DST", name, inventory)]
-    pairs = [(one, two) for one in ends[0] for two in ends[1] if (":" in one) == (":" in two)]
-    if not pairs:
-        raise BadInputError(f"{src} and {name} are of IPv4 and IPv6: give addresses of one of them")
-    return Asked(*pairs[0], port, _PROTOCOLS.get(number) or known.get(number, number))
-
-
-def _with_port(text: str) -> tuple[str, int | None]:
-    text = text.strip()
-    found = _BRACKETED.fullmatch(text)
-    if found is None and text.count(":") == 1:
-        found = _PORT.fullmatch(text)
-    if found is None:
-        return text, None
-    name, port = found[1], found[2]
-    if port is not None and int(port) > _LAST_PORT:
-        raise BadInputError(f"{text!r} has no such port: give one of 0-{_LAST_PORT}")
-    return name, None if port is None else int(port)
-
-
-def _addresses(what: str, text: str, inventory: Inventory | None) -> list[str]:
-    """The addresses of an end: of a VM its private ones."""
-    text = text.strip().removeprefix("[").removesuffix("]")
-    try:
-        return [addresses.canonical(text)]
-    except ValueError:
-        pass
-    if inventory is None:
-        raise BadInputError(
-            f"{what} {text!r} is no address: give one, or --inventory, which knows names of VMs"
-        )
-    nics = inventory.nics_of(text)
-    vms = sorted({nic.vm for nic in nics})
-    if len(vms) > 1:
-        raise BadInputError(f"{what} {text!r} is {', '.join(vms)}: give one of these")
-    found = [at for nic in nics for at in nic.addresses]
-    private = [at for at in found if addresses.address_class(at) != addresses.INTERNET]
-    if not found:
-        raise BadInputError(
-            f"{what} {text!r} is neither an address nor a VM of the inventory: give its address, "
-            "or ask Azure anew with --refresh"
-        )
-    return private or found
 
 
 class Recorded:
     """What logs have of a flow, by NSG, rule, direction and outcome; times in milliseconds."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, asked: Asked) -> None:
         self._judge = judge
+        self._asked = asked
         self._found: dict[tuple[str, str, str, str], list[int]] = {}
 
     def add(self, flow: Flow) -> None:
-        """Count a flow."""
+        """Count a flow, if it is such a one."""
+        if not fits(self._asked, flow, self._judge.inventory):
+            return
         known = self._judge.nsg(flow.group.acl_group)
         self._learn(flow)
         nsg = known.id if known is not None else flow.group.acl_group
@@ -137,15 +49,18 @@ class Recorded:
     def _learn(self, flow: Flow) -> None:
         """What a log says of the ends, where nothing else does."""
         near, far = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
-        space = self._judge.space(self._judge.near_nic(near, far))
+        chosen = self._asked.target if flow.inbound else self._asked.source
+        space = self._judge.space(chosen or self._judge.near_nic(near, far))
         space.own(near)
         if (inside := tells(flow.group.rule)) is not None:
             space.learn(far, inside=inside)
 
-    def judge(self, asked: Asked) -> Judgement:
+    def judge(self) -> Judgement:
         """What every layer says now; without an inventory, the NSGs that logged the flow."""
+        asked = self._asked
         if self._judge.inventory is not None:
-            return self._judge.judge(asked.packet())
+            ends = self._judge.ends(asked.packet(), source=asked.source, target=asked.target)
+            return self._judge.judge(asked.packet(), ends)
         found = [
             self._judge.one_layer(nsg, asked.packet(), inbound=direction == "in")
             for direction in ("out", "in")
@@ -193,7 +108,8 @@ def one_nsg(judge: Judge, name: str, direction: str, asked: Asked) -> Judgement:
         raise BadInputError(f"no NSG is named {name!r}{nearest(name, known)}")
     nsg = wanted[0] if wanted else name
     near, far = (asked.dst, asked.src) if inbound else (asked.src, asked.dst)
-    nic: Nic | None = judge.near_nic(near, far)
+    chosen = asked.target if inbound else asked.source
+    nic = chosen or judge.near_nic(near, far)
     if nic is None:
         judge.space(None).own(near)
     return judge.one_layer(nsg, asked.packet(), inbound=inbound, nic=nic)

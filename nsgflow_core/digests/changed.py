@@ -60,7 +60,8 @@ def path(tally: Tally, inventory: Inventory | None) -> set[str]:
     if (acl := inventory.acl(tally.key.acl)) is not None:
         found.add(acl.id)
     ends = (end for example in tally.examples.values for end in example.split(" ")[:2])
-    return found | ends_of(inventory, dict.fromkeys(ends))
+    nics = (nic for address in dict.fromkeys(ends) for nic in inventory.nics_at(address))
+    return found | ends_of(inventory, nics)
 
 
 def line(change: Change, first: int) -> str:

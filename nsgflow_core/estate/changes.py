@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.layout import Layout
 
 MOST = 200
@@ -132,19 +132,18 @@ def _time(text: str) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
-def ends_of(inventory: Inventory, addresses: Iterable[str]) -> set[str]:
-    """The resources at some addresses whose changes may change a verdict.
+def ends_of(inventory: Inventory, nics: Iterable[Nic]) -> set[str]:
+    """The resources at network interfaces whose changes may change a verdict.
 
     They are NICs, NSGs, VNets, route tables, and the security admin rules in force on the VNets.
     """
     found: set[str] = set()
     layout = inventory.layout
-    for address in addresses:
-        for nic in inventory.nics_at(address):
-            vnet = inventory.subnet(nic).vnet
-            found |= {layout.nics[inventory.number(nic)], vnet, *inventory.nsgs_of(nic)}
-            found |= set(layout.tables[nic.subnet : nic.subnet + 1])
-            found |= _admin(layout, vnet)
+    for nic in nics:
+        vnet = inventory.subnet(nic).vnet
+        found |= {layout.nics[inventory.number(nic)], vnet, *inventory.nsgs_of(nic)}
+        found |= set(layout.tables[nic.subnet : nic.subnet + 1])
+        found |= _admin(layout, vnet)
     return found - {""}
 
 

@@ -155,12 +155,13 @@ class Judge:
             verdict = "unknown" if reasons else "allowed"
         return Judgement(verdict, tuple(layers), tuple(dict.fromkeys(reasons)))
 
-    def ends(self, packet: Packet) -> Ends:
-        """The network interfaces at both ends, and how each sees the packet."""
+    def ends(self, packet: Packet, *, source: Nic | None = None, target: Nic | None = None) -> Ends:
+        """The network interfaces at both ends, those that are known given, and what each sees."""
         reasons: list[str] = []
         found: list[Seen] = []
-        source = self._end(packet.src, packet.dst, reasons)
-        target = self._end(packet.dst, packet.src, reasons)
+        given = source, target
+        source = source or self._end(packet.src, packet.dst, given[1], reasons)
+        target = target or self._end(packet.dst, packet.src, given[0], reasons)
         if source is not None:
             seen = packet._replace(src=self._private(source, packet.src, packet.dst))
             found.append(Seen(False, source, seen))  # noqa: FBT003 - its one flag
@@ -198,23 +199,29 @@ class Judge:
         )
         return Judgement(answer.verdict, (layer,), (answer.because,) if answer.because else ())
 
-    def near_nic(self, address: str, other: str) -> Nic | None:
-        """The network interface that has an address, as the other end of a flow would mean it."""
+    def near_nic(self, address: str, other: str, far: Nic | None = None) -> Nic | None:
+        """The network interface that has an address, as the other end of a flow would mean it.
+
+        `far` is that of the other end, where it is known.
+        """
         if self.inventory is None:
             return None
         found = self.inventory.nics_at(address)
+        if len(found) > 1 and far is not None:
+            peers = self._layout.peers(self.inventory.subnet(far).vnet)
+            found = [nic for nic in found if self.inventory.subnet(nic).vnet in peers] or found
         if len(found) > 1:
             spaces = {id(nic): self.space(nic).holds(other) for nic in found}
             inside = [nic for nic in found if spaces[id(nic)] is True]
             found = inside if len(inside) == 1 else found
         return found[0] if len(found) == 1 else None
 
-    def _end(self, address: str, other: str, reasons: list[str]) -> Nic | None:
+    def _end(self, address: str, other: str, far: Nic | None, reasons: list[str]) -> Nic | None:
         """The network interface at an end; a reason where it should have one that nobody knows."""
         inventory = self.inventory
         if inventory is None:
             return None
-        nic = self.near_nic(address, other)
+        nic = self.near_nic(address, other, far)
         if nic is None and inventory.nics_at(address):
             reasons.append(f"{address} is in several VNets: which is meant is not known")
         elif nic is None and addresses.address_class(address) in _INSIDE:

@@ -35,6 +35,10 @@ _END = "\0"
 """Stands between two tuples, as a field of its own."""
 _ODD = " \t\n\r-"
 """What else a JSON list of whole numbers that are not negative may hold: white space, and -0."""
+_SAMPLE = 64
+_MOST_KNOWN = 16384
+_KNOWN: set[str] = set()
+"""Addresses of version 4 in canonical form that were seen, a limited number."""
 _KINDS = bytes(
     ord("0") if chr(byte) in "0123456789" else byte if chr(byte) == "," else ord("x")
     for byte in range(256)
@@ -137,7 +141,15 @@ def _canonical(column: list[str]) -> list[str]:
         return [addresses.canonical(first)] * len(column)
     if ":" in "".join(column):
         return list(map(addresses.canonical, column))
-    all(map(inet_pton, repeat(AF_INET), column))
+    # Who is denied tries again: a look at the first ones tells whether addresses come again here.
+    if len(set(column[:_SAMPLE])) > _SAMPLE // 2:
+        all(map(inet_pton, repeat(AF_INET), column))
+    elif not _KNOWN.issuperset(column):
+        distinct = set(column)
+        all(map(inet_pton, repeat(AF_INET), distinct))
+        if len(_KNOWN) > _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN.update(distinct)
     return column
 
 

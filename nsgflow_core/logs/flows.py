@@ -13,10 +13,11 @@ import msgspec
 
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs import records
+from nsgflow_core.logs.alike import alike
 from nsgflow_core.logs.columns import Columns, Place, read_flows, read_lists
-from nsgflow_core.logs.groups import Groups, Listed, of_bytes
+from nsgflow_core.logs.groups import Groups
 from nsgflow_core.logs.lenient import read_leniently
-from nsgflow_core.logs.log_record import UnreadableError
+from nsgflow_core.logs.log_record import RECORD, Document, Tuples, UnreadableError
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.logs.tuples import TupleList
@@ -82,7 +83,7 @@ def stretch_of(
 ) -> Reading[_Made]:
     """What `make` makes of all tuples in bytes that begin at offset `at`.
 
-    Records that `records.alike` knows are decoded once instead of twice. From the first one on
+    Records that `alike` knows are decoded once instead of twice. From the first one on
     that it does not know the rest is split and read one by one. Either way the same is found.
     """
     flows: list[_Made] = []
@@ -91,20 +92,22 @@ def stretch_of(
     records_read = begun = done = waiting = 0
     newest = ""
     groups = Groups(log, inventory, denied_only=denied_only)
-    for begin, end, listed in records.alike(data, groups.decode):
-        try:
-            found = groups.lists(listed, (at + begin, at + end))
-        except UnreadableError as exc:
-            bad.append(Bad(at + begin, str(exc), data[begin:end]))
-            found = []
-        if found:
-            lists += found
-            waiting += sum(len(each.texts) for each in found)
-            if waiting >= _TOGETHER:
-                flows += make(lists, bad)
-                lists, waiting = [], 0
-        records_read += 1
-        begun, done, newest = begin, end, listed.doc.time
+    for bounds, documents in alike(data, groups.decode):
+        for (begin, end), doc in zip(bounds, documents, strict=True):
+            try:
+                found = groups.lists(doc, (at + begin, at + end))
+            except UnreadableError as exc:
+                bad.append(Bad(at + begin, str(exc), data[begin:end]))
+                continue
+            for each in found:
+                lists.append(each)
+                waiting += len(each.texts)
+        if waiting >= _TOGETHER:
+            flows += make(lists, bad)
+            lists, waiting = [], 0
+        records_read += len(bounds)
+        begun, done = bounds[-1]
+        newest = documents[-1].time
     flows += make(lists, bad)
     rest = records.split(data[done:], at + done, last=last)
     for raw in rest.records:
@@ -148,14 +151,16 @@ def read(
 
 def _lists_of(raw: RawRecord, groups: Groups, bad: list[Bad]) -> tuple[list[TupleList], str]:
     """The lists of tuples of a record, and its time as written."""
-    listed: Listed | None = None
+    time = ""
     try:
+        doc: Document
+        lists: list[Tuples] | None = None
         try:
-            listed = of_bytes(raw.data)
+            doc = RECORD.decode(raw.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            listed = Listed(*read_leniently(raw, bad))
-        found = groups.lists(listed, (raw.offset, raw.end))
+            doc, lists = read_leniently(raw, bad)
+        time = doc.time
+        return groups.lists(doc, (raw.offset, raw.end), lists), time
     except (UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
-        found = []
-    return found, "" if listed is None else listed.doc.time
+        return [], time

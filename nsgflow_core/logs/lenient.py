@@ -24,9 +24,7 @@ _ANYTHING = json.JSONDecoder(parse_int=lambda digits: int(digits[:_MAX_DIGITS]))
 """Takes numbers of any length; what they are does not matter where it is used."""
 
 
-def read_leniently(
-    raw: RawRecord, bad: list[Bad]
-) -> tuple[LogRecord[msgspec.Raw], list[Tuples[msgspec.Raw]]]:
+def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[LogRecord[msgspec.Raw], list[Tuples]]:
     """Read a record that has values of other types than it should, or bytes that are no UTF-8.
 
     Whatever makes sense is kept; each piece that does not is bad on its own.
@@ -38,7 +36,7 @@ def read_leniently(
     if not isinstance(doc, dict):
         raise UnreadableError("not a JSON object")
     properties, flow_records = doc.get("properties"), doc.get("flowRecords")
-    lists: list[Tuples[msgspec.Raw]] = []
+    lists: list[Tuples] = []
 
     def walk(node: object, keys: tuple[str, ...], found: dict[str, str]) -> None:
         if not isinstance(node, dict):

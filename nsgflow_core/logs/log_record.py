@@ -8,6 +8,7 @@ https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview#log-for
 https://learn.microsoft.com/azure/network-watcher/vnet-flow-logs-overview#log-format.
 """
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -69,11 +70,31 @@ class LogRecord(msgspec.Struct, Generic[_List], gc=False):
 
 
 Document = LogRecord[msgspec.Raw] | LogRecord[list[str]]
-Tuples = tuple[str, str, str, _List]
+Tuples = tuple[str, str, str, msgspec.Raw | list[str]]
 """aclID, rule and MAC, "" where the record has none, and the tuples under them: JSON, or texts."""
 
 RECORD = msgspec.json.Decoder(LogRecord[msgspec.Raw])
 RECORD_OF_TEXTS = msgspec.json.Decoder(LogRecord[list[str]])
+
+
+def documents(
+    decoder: msgspec.json.Decoder[LogRecord[_List]], pieces: Sequence[bytes | memoryview]
+) -> Sequence[LogRecord[_List]]:
+    """The record that each piece is; several together, if each ends with a brace.
+
+    A call costs as much as a small record. With nothing but a line feed between them several are
+    as many documents only if each is one: what stands before a brace within a record is a comma
+    if it is a brace as well.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: one is none, or it is odd.
+    """
+    if len(pieces) == 1:
+        return [decoder.decode(pieces[0])]
+    found = decoder.decode_lines(b"\n".join(pieces))
+    if len(found) != len(pieces):
+        raise msgspec.DecodeError("a piece is more than one record")
+    return found
 
 
 def version_of(doc: Document) -> int:
@@ -93,8 +114,8 @@ def version_of(doc: Document) -> int:
     return version
 
 
-def tuple_lists(doc: LogRecord[_List]) -> list[Tuples[_List]]:
-    """The lists of tuples of a record, in its order."""
+def tuple_lists(doc: Document) -> list[Tuples]:
+    """The lists of tuples of a record, in its order; all of them JSON, or all of them texts."""
     if doc.flowRecords is not None:
         return [
             (acl.aclID, group.rule, "", group.flowTuples)

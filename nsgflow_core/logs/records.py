@@ -12,8 +12,7 @@ it is not lost: reading goes on at the next place where a record begins.
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import msgspec
 
@@ -33,11 +32,7 @@ _RECORD_KEYS = (
     b"time|systemId|macAddress|category|resourceId|operationName|properties|records|"
     b"flowLogVersion|flowLogGUID|flowLogResourceID|targetResourceID|flowRecords"
 )
-_RECORD_START = re.compile(rb'\{\s*"(?:' + _RECORD_KEYS + rb')"\s*:')
-
-_COMMA, _BRACE = b",}"
-_MARK = 20
-"""Bytes of a record's start to search for; the longer, the faster a search is."""
+RECORD_START = re.compile(rb'\{\s*"(?:' + _RECORD_KEYS + rb')"\s*:')
 
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 # Numbers stay text: only the extent of a value is wanted, and a number of a million digits must
@@ -51,8 +46,6 @@ _EFFORT_PER_TRY = 1000
 _EFFORT_TOO_DEEP = 10 * _EFFORT_PER_TRY  # Python 3.13 goes ten times as deep as those before it
 _LEAST_EFFORT = 100 * _EFFORT_PER_TRY
 """Bounds of the search for the next record behind bytes that are none, in bytes looked at."""
-
-_Document = TypeVar("_Document")
 
 
 class RawRecord(msgspec.Struct, frozen=True, gc=False):
@@ -80,56 +73,6 @@ class Stretch(msgspec.Struct, frozen=True):
     end: int
 
 
-def alike(
-    data: bytes, decode: Callable[[memoryview], _Document]
-) -> Iterator[tuple[int, int, _Document]]:
-    """Records as Azure writes them, decoded in the same pass: begin, end and document of each.
-
-    `split` reads every byte to find where a record ends, and whoever wants its content reads it
-    again. But all records of a log begin alike (`{"time":"2026-…`), so a search for the next
-    such beginning cuts the bytes into pieces, and `decode` tells whether a piece is one whole
-    JSON object. If it is, it is the record that `split` would find: a beginning that stands
-    inside a record, or one that was missed, leaves pieces that do not decode.
-
-    It ends, for good, before the first piece that does not decode: `split` reads the rest. So it
-    yields nothing for records that begin otherwise than the known keys say, and stops at one that
-    begins otherwise than the first, at whatever is wrapped, cut short, or no record, and at values
-    of unexpected types.
-    """
-    begin = _end_of(_BETWEEN, data, 0)
-    start = _RECORD_START.match(data, begin)
-    if start is None or b'"records"' in start[0]:
-        return
-    mark = data[begin : begin + max(start.end() - begin, _MARK)]
-    find = data.find
-    stop = len(data) - 2 if data.endswith(b"]}") else len(data)
-    view = memoryview(data)
-    # Most records are about as long as the one before: begin the search for the end not far from
-    # where that one had it. A stride too far shows (two records are not one) and is the last.
-    # Where little is searched a search prepares less, so look near by before looking at all.
-    stride, strides = 1, True
-    while begin >= 0:
-        near = begin + stride
-        following = find(mark, near, min(near + stride, stop))
-        if following < 0:
-            following = find(mark, near, stop)
-        if following > 0 and data[following - 1] == _COMMA and data[following - 2] == _BRACE:
-            end = following - 1
-        else:
-            end = _before_separators(data, following if following > 0 else stop)
-        try:
-            document = decode(view[begin:end])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            if stride == 1:
-                return
-            stride, strides = 1, False
-            continue
-        yield begin, end, document
-        if strides:
-            stride = (end - begin) * 3 // 4
-        begin = following
-
-
 def split(data: bytes, at: int, *, last: bool) -> Stretch:
     """Split bytes that begin at offset `at`, between two records, into records.
 
@@ -147,7 +90,7 @@ def _split(data: bytes, at: int, *, last: bool, nested: bool) -> Stretch:
     closing = _CLOSING.search(data, max(start, len(data) - _CLOSING_REACH)) if last else None
     stop = closing.start() if closing else len(data)
     for candidate in (stop, _last_start(data, start)):
-        end = _before_separators(data, candidate)
+        end = before_separators(data, candidate)
         if end <= start:
             continue
         try:
@@ -163,7 +106,8 @@ def _split(data: bytes, at: int, *, last: bool, nested: bool) -> Stretch:
     return _search(data, start, stop, at, closed=closing is not None, nested=nested)
 
 
-def _before_separators(data: bytes, end: int) -> int:
+def before_separators(data: bytes, end: int) -> int:
+    """Where the commas and the white space before `end` begin."""
     while end and data[end - 1] in b", \t\r\n":
         end -= 1
     return end
@@ -310,4 +254,4 @@ def _next_record(data: bytes, text: _Text, pos: int) -> int | None:
 
 
 def _starts(data: bytes, pos: int) -> Iterator[int]:
-    return (found.start() for found in _RECORD_START.finditer(data, pos))
+    return (found.start() for found in RECORD_START.finditer(data, pos))

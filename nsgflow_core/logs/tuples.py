@@ -37,6 +37,7 @@ _PORTS = 65536
 _NUMBERED_PROTOCOLS = 256
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _TEXTS = msgspec.json.Decoder(list[str])
+_LISTS = msgspec.json.Decoder(list[list[str]])
 
 
 class TupleList(msgspec.Struct, frozen=True, gc=False):
@@ -103,8 +104,17 @@ def texts_of(tuples: bytes) -> list[str]:
         return [clean(item) if isinstance(item, str) else json.dumps(item) for item in items]
 
 
-def count_tuples(tuples: bytes) -> int:
-    """How many elements a JSON list has, counted without making them; 1 for what is no list."""
+def count_tuples(lists: Sequence[bytes]) -> int:
+    """How many elements JSON lists have together; 1 for what is no list."""
+    try:
+        if len(lists) == 1:
+            return len(_TEXTS.decode(lists[0]))
+        return sum(map(len, _LISTS.decode(b"[%b]" % b",".join(lists))))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return sum(map(_count, lists))
+
+
+def _count(tuples: bytes) -> int:
     try:
         return len(_ELEMENTS.decode(tuples))
     except (msgspec.DecodeError, RecursionError):

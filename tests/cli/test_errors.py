@@ -44,6 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("mistakes")
     (place / "PT1H.json").write_bytes(large_log(3, 20, 0.5, 2, 1))
     (place / "nsgs.json").write_text(json.dumps([_RULES]))
+    (place / "day.parquet").write_bytes(b"PAR1 rows PAR1")
+    (place / "tags.json").write_text(json.dumps({"changeNumber": 7, "values": []}))
     (place / "notes.txt").write_text("not an inventory")
     (place / "empty").mkdir()
     estate = Estate()
@@ -181,6 +183,31 @@ _NO_INVENTORY = (
             "denied PT1H.json mylogs",
             "PT1H.json is a file and mylogs an account: give files or accounts, not both",
         ),
+        *(
+            (f"{typed} {name}", f"{name} {said}")
+            for typed in ("denied", "logs", "report -o x.html")
+            for name, said in (
+                (
+                    "nsgs.json",
+                    (
+                        "has rules of NSGs and no flows: give it behind --rules, as to "
+                        "'nsgflow why' or 'nsgflow simulate', beside logs"
+                    ),
+                ),
+                (
+                    "network.nsgflow",
+                    "is an inventory and no log: give it behind --inventory, beside logs",
+                ),
+                (
+                    "tags.json",
+                    (
+                        "has service tags and no flows: --inventory azure brings them, the "
+                        "function takes them by NSGFLOW_SERVICE_TAGS"
+                    ),
+                ),
+                ("day.parquet", "is no flow log but Parquet, which 'nsgflow sql' reads"),
+            )
+        ),
         ("denied PT1H.json -o xml", "--output 'xml' is not one of table, json, csv"),
         (
             "denied PT1H.json --filter src=10.4.0.0-10.4.0.9",
@@ -271,6 +298,15 @@ def test_near_words_are_taken(folder: Path) -> None:
         ("completion pwsh", "completion powershell"),
     ):
         assert run(typed, folder).stdout == run(meant, folder).stdout != ""
+
+
+def test_what_is_no_log_loses_no_log(folder: Path) -> None:
+    """It is told, with status 3, and the logs beside it are read."""
+    for typed in ("denied nsgs.json PT1H.json", "logs nsgs.json PT1H.json"):
+        done = run(typed, folder)
+        assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+        assert done.stderr.startswith("nsgflow: skipped: nsgs.json has rules of NSGs")
+        assert "PROD-WEB-NSG" in done.stdout
 
 
 def test_help_of_a_group_is_no_mistake(folder: Path) -> None:

@@ -17,7 +17,7 @@ from devtools.flowlogs import Group, Nic, nsg_path, nsg_record, vnet_path, vnet_
 from nsgflow_core.cli.main import app
 from tests.cli.conftest import Store, at
 from tests.cli.terminal import on_terminal
-from tests.cli.test_names import GUID, estate_file
+from tests.cli.test_names import GUID, estate_file, nsg_id
 
 GOLDEN = Path(__file__).with_name("golden")
 WIDTHS = (80, 120)
@@ -35,11 +35,11 @@ def nsg_log(nic: Nic, when: datetime) -> bytes:
     return nsg_record(nic, when, [Group("UserRule_Deny", (text,))]).data
 
 
-def vnet_log(when: datetime, *acls: str) -> bytes:
+def vnet_log(when: datetime, *acls: str, nic: Nic = DB) -> bytes:
     """A record of a flow of each NSG."""
     text = f"{int(when.timestamp())}000,10.0.0.4,10.0.1.4,5000,1433,6,I,D,NX,0,0,0,0"
     groups = [Group("UserRule_DenySql", (text,), acl) for acl in acls]
-    return vnet_record(DB, when, groups).data
+    return vnet_record(nic, when, groups).data
 
 
 def folder(root: Path) -> str:
@@ -99,12 +99,12 @@ def test_programs_get_every_interface(tmp_path: Path) -> None:
     assert web["interfaces"] == [
         {
             "mac": "000D3A0000A1", "vm": "", "hours": 2, "logs": 2,
-            "bytes": web["bytes"] - web["interfaces"][1]["bytes"],
+            "bytes": web["bytes"] - web["interfaces"][1]["bytes"], "nsgs": ["WEB-NSG"],
             "newest": "2026-03-04T06:01:00Z", "because": "",
         },
         {
             "mac": "000D3A0000A2", "vm": "", "hours": 1, "logs": 1,
-            "bytes": web["interfaces"][1]["bytes"],
+            "bytes": web["interfaces"][1]["bytes"], "nsgs": ["WEB-NSG"],
             "newest": "2026-03-04T05:01:00Z", "because": "",
         },
     ]  # fmt: skip
@@ -152,6 +152,82 @@ def test_a_name_that_is_not_there_gets_the_nearest(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["logs", folder(tmp_path), "--nsg", "WBE-NSG"])
     assert (result.exit_code, result.stdout) == (0, "")
     assert "there are no logs of an NSG named 'WBE-NSG', did you mean 'WEB-NSG'?" in result.stderr
+
+
+def test_a_file_that_is_of_several(tmp_path: Path) -> None:
+    """Whose path says of what: all that its records are of, each with its own hours and age."""
+    minute = timedelta(minutes=1)
+    made = [
+        nsg_log(WEB, HOUR + minute),
+        vnet_log(HOUR + 3 * minute, GUID, OTHER),
+        nsg_log(WEB_2, HOUR + 4 * minute),
+        nsg_log(WEB, HOUR + 61 * minute),
+    ]
+    file = tmp_path / "mixed.json"
+    file.write_bytes(b'{"records":[' + b",".join(made) + b"]}")
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"a": 1}')
+    result = CliRunner().invoke(app, ["logs", str(file), str(empty), "-o", "json"])
+    assert result.stderr == f"nsgflow: skipped: {empty}: there is no record of a flow log in it\n"
+    assert result.exit_code == 3
+    found = {row["name"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert [
+        (row["nsgs"], row["hours"], row["bytes"], row["newest"], len(row["interfaces"]))
+        for row in found.values()
+    ] == [
+        ([GUID, OTHER], 1, len(made[1]), "2026-03-04T05:03:00Z", 1),
+        (["WEB-NSG"], 2, sum(map(len, (made[0], made[2], made[3]))), "2026-03-04T06:01:00Z", 2),
+    ]
+    span = ["--since", "2026-03-04T06:00Z", "--until", "2026-03-04T06:30Z"]
+    result = CliRunner().invoke(app, ["logs", str(file), *span, "-o", "json"])
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert (row["name"], row["hours"], row["bytes"]) == ("WEB-NSG", 1, len(made[3]))
+
+
+APP = Nic(mac="000D3A000003", ip="10.0.2.4")
+APP_NSG = f"{APP.nsg_id.rpartition('/')[0]}/app-nsg"
+
+
+def test_each_interface_has_its_own_nsgs(tmp_path: Path) -> None:
+    """Several logs of one VNet flow log in files: not all the NSGs of it for each of them."""
+    files = []
+    for name, nic, acls in (("db", DB, (GUID, GUID.upper())), ("app", APP, (APP_NSG,))):
+        file = tmp_path / f"{name}.json"
+        file.write_bytes(b'{"records":[' + vnet_log(HOUR, *acls, nic=nic) + b"]}")
+        files.append(str(file))
+    table = [line.split()[:4] for line in run(*files, "--nics").splitlines()]
+    assert table[1:] == [
+        [GUID, "SHOP-FLOWLOG", DB.vnet, DB.mac],
+        ["app-nsg", "SHOP-FLOWLOG", APP.vnet, APP.mac],
+    ]
+    (one,) = rows(*files)
+    assert one["nsgs"] == [GUID, "app-nsg"]
+    assert [each["nsgs"] for each in one["interfaces"]] == [[GUID], ["app-nsg"]]
+    book = ["--inventory", estate_file(tmp_path)]
+    for asked in ("db-nsg", nsg_id()):
+        (one,) = rows(*files, *book, "--nsg", asked)
+        assert (one["nsgs"], one["logs"]) == (["db-nsg"], 1)
+        assert [each["mac"] for each in one["interfaces"]] == [DB.mac]
+
+
+def test_a_vnet_flow_log_by_its_id(tmp_path: Path) -> None:
+    """As help promises; in both forms in which paths have had it."""
+    book = folder(tmp_path)
+    (one,) = rows(book, "--nsg", "SHOP-FLOWLOG")
+    (same,) = rows(book, "--nsg", one["resource"].lower())
+    assert same == one
+
+
+def test_names_with_escapes_in_json(tmp_path: Path) -> None:
+    """A group called Grüne is written as it is or with an escape: both are read."""
+    for number, written in enumerate(("Grüne", r"Gr\u00fcne")):
+        flow = vnet_log(HOUR, APP_NSG.replace("SHOP-RG", "Grüne")).decode()
+        data = flow.replace("SHOP-RG", "Grüne").replace("Grüne", written)
+        path = tmp_path / str(number) / vnet_path(DB, HOUR)
+        path.parent.mkdir(parents=True)
+        path.write_text(f'{{"records":[{data}]}}', encoding="utf-8")
+        (row,) = rows(str(tmp_path / str(number)), "--nsg", "app-nsg")
+        assert (row["nsgs"], row["vnet"]) == (["app-nsg"], DB.vnet)
 
 
 def test_an_account_tells_what_is_silent(store: Store) -> None:

@@ -38,6 +38,12 @@ def estate() -> Estate:
     return made
 
 
+def nsg_id() -> str:
+    """The resource id of the NSG that the log names by GUID."""
+    ids = (str(row["id"]) for row in estate().tables["resources"])
+    return next(one for one in ids if "/networksecuritygroups/" in one.lower())
+
+
 def record(hour: datetime, *sources: str) -> bytes:
     """Flows from these addresses to SQL of db1, denied by an NSG that has a GUID for a name."""
     begin = int(hour.timestamp())

@@ -28,7 +28,7 @@ from nsgflow_core.model import BlobRef, Storage
 from nsgflow_core.service import Service
 from nsgflow_core.storage import table
 from tests.cli.conftest import Store
-from tests.cli.test_names import estate_file
+from tests.cli.test_names import estate_file, nsg_id
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 THIS = f"--since {HOUR:%Y-%m-%dT%H}"
@@ -136,6 +136,8 @@ def test_an_inventory_names_what_logs_are_of(
     assert [rows["WEB-NSG"][key] for key in ("vm", "subnet", "nsgs")] == ["", "", ""]
     assert [row["log"] for row in listed(store, f"{book} --nsg 'db*'")] == ["SHOP-FLOWLOG"]
     assert [row["log"] for row in listed(store, f"{book} --nsg web-nsg")] == ["WEB-NSG"]
+    assert [row["log"] for row in listed(store, f"{book} --nsg {nsg_id()}")] == ["SHOP-FLOWLOG"]
+    assert [row["log"] for row in listed(store, f"--nsg {WEB.nsg_id.lower()}")] == ["WEB-NSG"]
     first, *others = store.output(f"checkpoints -o csv {book}").splitlines()
     assert first.startswith("connection,hour,log,mac,vm,subnet,nsgs,sink,")
     assert len(others) == 2

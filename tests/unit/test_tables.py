@@ -33,9 +33,16 @@ def test_wide_letters_take_two_columns() -> None:
     assert lines == ["a     b", "资源  x", "e\u0301     y"]
 
 
-@given(st.lists(st.tuples(*[st.text(st.sampled_from("ab资\u0301 "), max_size=5)] * 3), min_size=1))
-def test_where_there_is_room_as_row_by_row(rows: list[tuple[str, ...]]) -> None:
-    """Each cell is filled up to the widest of its column, and no line ends in spaces."""
+@given(
+    st.lists(st.tuples(*[st.text(st.sampled_from("ab资\u0301 "), max_size=5)] * 3), min_size=1),
+    st.sampled_from((1, 40)),
+    st.text(st.sampled_from("ab资"), max_size=9),
+)
+def test_where_there_is_room_as_row_by_row(
+    rows: list[tuple[str, ...]], times: int, late: str
+) -> None:
+    """Each cell is filled up to the widest of its column, be many alike or not, no line too far."""
+    rows = [*rows * times, ("a", late, "")]
     widths = [max(map(tables.width_of, column)) for column in zip("abc", *rows, strict=True)]
     assert drawn(("a", "b", "c"), rows, 0) == [
         "  ".join(map(tables.padded, row, widths)).rstrip() for row in [("a", "b", "c"), *rows]

@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import translate
 
-from nsgflow_core.cli.names import log_fits
+from nsgflow_core.cli.names import log_fits, matcher
 from nsgflow_core.cli.options import Letters
 from nsgflow_core.cli.times import moment
 from nsgflow_core.config import Settings
@@ -76,12 +75,12 @@ def _found(listed: Listed) -> Found | None:
 
 def _test(wanted: Letters, inventory: Inventory | None) -> Callable[[Found], bool]:
     since = moment(wanted.since, datetime.now(UTC), utc=wanted.utc) if wanted.since else None
-    pattern = re.compile(translate(wanted.nsg or "*"), re.IGNORECASE)
+    of_nsg = matcher([wanted.nsg] if wanted.nsg else [])
 
     def accepts(found: Found) -> bool:
         return (
             (since is None or found.listed.written >= since)
-            and log_fits(found.log, pattern, inventory)
+            and log_fits(found.log, of_nsg, inventory)
             and wanted.kind in ("", found.kind)
         )
 

@@ -1,0 +1,48 @@
+"""Files that people have beside logs: told as what they are, with the flag that takes them."""
+
+import re
+from collections.abc import Callable
+
+from nsgflow_core.cli.options import MAGIC
+from nsgflow_core.errors import BadInputError
+
+_PARQUET = b"PAR1"
+_OF_A_LOG = (b'"records"', b'"flowRecords"', b'"flowTuples"', b'"macAddress"')
+_SERVICE_TAGS = re.compile(rb'"changeNumber"\s*:')
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of rules that are looked at; an estate's are a tenth of it."""
+
+
+def what_else(name: str, head: bytes, size: int, read: Callable[[], bytes]) -> str:
+    """What a file is by its beginning, or by all of it, and what to do with it.
+
+    "" where it is a log, or nothing that is known.
+    """
+    if head.startswith(MAGIC):
+        return f"{name} is an inventory and no log: give it behind --inventory, beside logs"
+    if head.startswith(_PARQUET):
+        return f"{name} is no flow log but Parquet, which 'nsgflow sql' reads"
+    if any(sign in head for sign in _OF_A_LOG) or head.lstrip()[:1] not in (b"{", b"["):
+        return ""
+    if _SERVICE_TAGS.search(head):
+        return (
+            f"{name} has service tags and no flows: --inventory azure brings them, the function "
+            "takes them by NSGFLOW_SERVICE_TAGS"
+        )
+    if size > _LARGEST or not _are_rules(read()):
+        return ""
+    return (
+        f"{name} has rules of NSGs and no flows: give it behind --rules, as to 'nsgflow why' or "
+        "'nsgflow simulate', beside logs"
+    )
+
+
+def _are_rules(data: bytes) -> bool:
+    """Whether --rules takes this."""
+    from nsgflow_core.estate.rule_files import RuleFiles  # noqa: PLC0415 - logs need none of it
+
+    try:
+        RuleFiles().add(data, "")
+    except BadInputError:
+        return False
+    return True

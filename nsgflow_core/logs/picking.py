@@ -1,0 +1,106 @@
+"""The denied tuples of a list, picked out of its bytes.
+
+The tuples of a rule are nearly always all denied or all allowed. Where they are not, those that
+make no sense may have been denied, too, and must be told. So of each tuple must be known that it
+has all its fields and says allowed or denied. One pass over all of them tells: it deletes what
+fields are made of and leaves commas, quotes and the letter that decides. What is left of usual
+tuples is the same for each, so that their number is known as well, and the place of each that is
+denied; the others never become texts.
+"""
+
+from collections.abc import Sequence
+from itertools import compress, count
+
+from nsgflow_core.logs.tuples import texts_of
+
+_VNET = 4
+_SEPARATORS = {7, 12}
+"""Commas in a tuple of a known length."""
+_SMALL = 16 * 1024
+"""Up to this many characters a list with a denied tuple has each of its tuples checked."""
+_FEW = 512
+"""Up to this many bytes a list becomes texts at once."""
+_SPARSE = 8
+"""Where less than one tuple in so many is denied, each is cut out alone."""
+_D, _QUOTE = b'D"'
+"""As numbers: `find` and `in` are several times as fast with one as with a text."""
+_IS_D = bytes(byte == _D for byte in range(256))
+_LETTER = b'["1,2,3,4,5,6,7,'.translate(None, b"1234567")
+"""What is left of the beginning of a list before the letter that decides."""
+_V1, _V2 = (b'",,,,,,,A%b",' % (b"," * more) for more in (0, 5))
+"""What is left of a tuple that is usual and allowed, and the comma behind it."""
+_FIELDS = b"0123456789.:abcdef"
+_SHAPES = {
+    1: (None, _FIELDS + b"TUIO", _V1),
+    2: (None, _FIELDS + b"TUIOBCE", _V2),
+    _VNET: (bytes.maketrans(b"BCE", b"AAA"), _FIELDS + b"IONX", _V2),
+}
+"""By version: what is exchanged and deleted in tuples, and what is left of one."""
+
+Picked = tuple[int, Sequence[int], Sequence[str]]
+"""How many tuples a list has, and the ordinal and the text of each that is kept."""
+
+
+def denied(raw: bytes, version: int, first: int) -> Picked:
+    """The tuples of a list without those that a look shows not to be denied.
+
+    Those that make no sense are kept in small lists, and where most are denied. The ordinal of the
+    list's first tuple is `first`.
+    """
+    if len(raw) <= _FEW:
+        return denied_of(texts_of(raw), version, first)
+    if _is_denied(raw, 0, raw.find(b'"', 2)) and _is_denied(raw, raw.rfind(b'"', 0, -2), len(raw)):
+        texts = texts_of(raw)
+        return len(texts), range(first, first + len(texts)), texts
+    exchanged, deleted, cell = _SHAPES[version]
+    left = raw.translate(exchanged, deleted)
+    number, rest = divmod(len(left) - 1, len(cell))
+    if rest or left.replace(b"D", b"A") != b"[%b]" % (cell * number)[:-1]:
+        return denied_of(texts_of(raw), version, first)
+    letters = left[len(_LETTER) :: len(cell)]
+    if _SPARSE * letters.count(_D) < number:
+        return number, *_cut_out(raw, letters, first)
+    texts = texts_of(raw)
+    are_denied = letters.translate(_IS_D)
+    return number, list(compress(count(first), are_denied)), list(compress(texts, are_denied))
+
+
+def _is_denied(raw: bytes, begin: int, end: int) -> bool:
+    return raw.find(b",D", begin, end) > 0
+
+
+def _cut_out(raw: bytes, letters: bytes, first: int) -> tuple[Sequence[int], Sequence[str]]:
+    ordinals: list[int] = []
+    found: list[bytes] = []
+    at = place = -1
+    # No other field has a D, so those of the bytes are those of the letters that decide.
+    while (at := letters.find(_D, at + 1)) >= 0:
+        place = raw.find(_D, place + 1)
+        begin, place = raw.rfind(_QUOTE, 0, place), raw.find(_QUOTE, place)
+        ordinals.append(first + at)
+        found.append(raw[begin:place])
+    return ordinals, b"".join(found).decode().split('"')[1:]
+
+
+def denied_of(texts: list[str], version: int, first: int) -> Picked:
+    """The same of a list of texts."""
+    number = len(texts)
+    if texts and ",D" in texts[0] and ",D" in texts[-1]:
+        return number, range(first, first + number), texts
+    joined = "".join(texts)
+    if "D" not in joined:
+        return number, (), ()
+    if len(joined) <= _SMALL:
+        other = "," if version == _VNET else ",A"
+        found = [
+            at
+            for at, text in enumerate(texts)
+            if ",D" in text or text.count(",") not in _SEPARATORS or other not in text
+        ]
+    else:
+        # A search for one character takes a quarter of one for two, and passes over nearly all.
+        looked_at = compress(count(), ["D" in text for text in texts])
+        found = [at for at in looked_at if ",D" in texts[at]]
+        if 2 * len(found) > number:
+            return number, range(first, first + number), texts
+    return number, [first + at for at in found], [texts[at] for at in found]
