@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -57,14 +58,41 @@ class _Cost:
 
 
 def measure() -> list[Figure]:
-    """Each form of flows, then denied, and the most memory that any of them held."""
+    """Each form of flows, then denied, the most memory they held, and that of a million groups."""
+    with _logs(_DENIED_SHARE) as folder:
+        figures = _figures(folder)
+    with _logs(1.0) as folder:
+        return [*figures, *_all_denied(folder)]
+
+
+@contextmanager
+def _logs(denied_share: float) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(_NICS):
             nic = Nic(nsg=f"NSG{number}", mac=f"000D3A00000{number}")
             path = Path(folder) / nsg_path(nic, _HOUR)
             path.parent.mkdir(parents=True)
-            path.write_bytes(distinct_log(_RECORDS, _TUPLES, _DENIED_SHARE, 2, number))
-        return _figures(folder)
+            path.write_bytes(distinct_log(_RECORDS, _TUPLES, denied_share, 2, number))
+        yield folder
+
+
+def _all_denied(folder: str) -> list[Figure]:
+    """What is held where every flow is a group, a source and a pair of its own, as in a scan."""
+    asked: dict[str, Sequence[str]] = {
+        "denied, drawn": ("denied", folder),
+        "denied as JSON": ("denied", "-o", "json", folder),
+        "report": ("report", "-o", f"{folder}/denied.html", folder),
+    }
+    return [
+        Figure(
+            f"peak memory of {name}, a million groups",
+            _cost(("-m", "nsgflow_core", *words)).mebibytes,
+            "all of it",
+            300,
+            unit="MiB",
+        )
+        for name, words in asked.items()
+    ]
 
 
 def _figures(folder: str) -> list[Figure]:

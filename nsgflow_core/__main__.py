@@ -1,11 +1,17 @@
 """`nsgflow`, or `python -m nsgflow_core`: the command line."""
 
 import os
+import signal
 import sys
 
 
 def main() -> None:
     """Run the command line, which is an extra of the package."""
+    # A command says what becomes of an interrupt. Before one runs, and while its threads end, an
+    # interrupt ends the process, without a traceback.
+    raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if raises:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.version_info < (3, 11):  # noqa: UP036 - said in words, before an import fails
         sys.exit(f"nsgflow needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
     try:
@@ -21,11 +27,14 @@ def main() -> None:
     from nsgflow_core.cli.streams import take_anything  # noqa: PLC0415
 
     take_anything()  # help has letters, too
-
     try:
         try:
+            if raises:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             app(prog_name="nsgflow")
         finally:
+            if raises:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
             # Here, because Python tells of what fails at exit in a way of its own.
             if sys.stdout is not None:
                 sys.stdout.flush()

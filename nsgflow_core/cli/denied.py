@@ -87,11 +87,15 @@ def denied(  # noqa: PLR0913 - one parameter for each option
             raise BadInputError("--suggest is for denied flows: leave out --action")
         accounts = opened(sources, os.environ)
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
-        with reading(accounts, asked.wanted, when, asked.defaults, knowledge) as work:
+        with (
+            reading(accounts, asked.wanted, when, asked.defaults, knowledge) as work,
+            asked.gathering(work.knowledge, scoped=suggest) as gathering,
+        ):
             asked.check(work.knowledge)
             judge = judge_of(rules, work.knowledge) if explain or suggest else None
             twice = Twice()
-            groups = asked.groups(twice.beside(work.flows()), work.knowledge, scoped=suggest)
+            gathering.take(twice.beside(work.flows()))
+            groups = gathering.groups(asked.sort)
             shown = denied_forms.Shown(
                 asked.keys,
                 clock(utc=when.utc),
@@ -106,7 +110,8 @@ def denied(  # noqa: PLR0913 - one parameter for each option
                 from nsgflow_core.cli import proposals
 
                 with working("working out proposals"):
-                    proposed = proposals.suggest(groups, judge, written_as, width=terminal_width())
+                    some = proposals.at_hand(groups)
+                    proposed = proposals.suggest(some, judge, written_as, width=terminal_width())
             if alone and proposed is not None:
                 proposed.write()
             else:

@@ -1,24 +1,29 @@
 """Groups of flows as a table, JSON or CSV, with what is proposed for them and when they were."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nsgflow_core.cli.bars import Bars
 from nsgflow_core.cli.clock import Clock, local_second
-from nsgflow_core.cli.denials import Denials, Groups, Key, together
+from nsgflow_core.cli.denials import Denials, Groups, Key
 from nsgflow_core.cli.formats import write_csv, write_json_lines
+from nsgflow_core.cli.gathering import all_of, has_vnets, together
 from nsgflow_core.cli.groupings import all_in_words
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.nothing_found import counted
-from nsgflow_core.cli.tables import write_columns, write_text
+from nsgflow_core.cli.spilled import Spilled
+from nsgflow_core.cli.tables import write_pages, write_text
 from nsgflow_core.model import flow_time
 
 if TYPE_CHECKING:
     from nsgflow_core.estate.verdict import Judge
 
 _COUNTERS = ("packets", "bytes")
+_PAGE = 10_000
+"""Groups that are written at once."""
 _DAY, _SECOND = 10, 19
 """Where the day of a local time ends, and its second."""
 
@@ -29,8 +34,8 @@ class Proposed(Protocol):
     def texts(self) -> Iterable[str]:
         """Each proposal, to be shown below the table."""
 
-    def into_rows(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Put into the row of each group what is proposed for it."""
+    def into_rows(self, rows: Sequence[dict[str, Any]], first: int) -> None:
+        """Put into the rows of groups, by their numbers from `first` on, what is proposed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,7 @@ def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None =
         for text in proposed.texts() if proposed is not None else ():
             sys.stdout.write(f"\n{text}")
         return
-    found_rows = [_row(*entry, shown) for entry in groups]
-    if shown.judge is not None:
-        _explain(found_rows, groups, shown.judge, whole=output == "json")
-    if proposed is not None:
-        proposed.into_rows(found_rows)
+    found_rows = _rows(groups, shown, proposed, whole=output == "json")
     if output == "json":
         write_json_lines(found_rows)
         return
@@ -74,9 +75,37 @@ def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None =
     columns += ["flows", "sources", *(_COUNTERS if shown.counters else ()), "first", "last"]
     columns += ["every", "begin", "counts"] if shown.bars is not None else []
     columns += ["now"] * (shown.judge is not None) + ["proposal"] * (proposed is not None)
-    for row in found_rows if shown.bars is not None else ():
+    write_csv(columns, (_cells(row, columns) for row in found_rows))
+
+
+def _cells(row: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    if "counts" in columns:
         row["counts"] = " ".join(map(str, row["counts"]))
-    write_csv(columns, ({name: row[name] for name in columns} for row in found_rows))
+    return {name: row[name] for name in columns}
+
+
+def _rows(
+    groups: Groups, shown: Shown, proposed: Proposed | None, *, whole: bool
+) -> Iterator[dict[str, Any]]:
+    """What is known of each group, by name; of the rules the `whole` or a line."""
+    first = 0
+    if shown.judge is None and isinstance(groups, Spilled):
+        groups = groups.counted
+    for page in _pages(groups):
+        found_rows = [_row(*entry, shown) for entry in page]
+        if shown.judge is not None:
+            _explain(found_rows, page, shown.judge, whole=whole)
+        if proposed is not None:
+            proposed.into_rows(found_rows, first)
+        yield from found_rows
+        first += len(page)
+
+
+def _pages(groups: Groups) -> Iterator[Sequence[tuple[Key, Denials]]]:
+    """The groups, so many at once that memory holds them."""
+    rest = iter(groups)
+    while page := list(islice(rest, _PAGE)):
+        yield page
 
 
 def _write_lines(groups: Sequence[tuple[Key, Denials]], judge: "Judge") -> None:
@@ -119,7 +148,7 @@ def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:
 def _row(values: Key, denials: Denials, shown: Shown) -> dict[str, Any]:
     row: dict[str, Any] = dict(zip(shown.keys, values, strict=True))
     row |= _names(shown.keys, denials)
-    row |= {"flows": denials.flows, "sources": len(denials.sources)}
+    row |= {"flows": denials.flows, "sources": denials.source_count}
     if shown.counters:
         row |= {name: getattr(denials, name) for name in _COUNTERS}
     row |= {"first": flow_time(denials.first), "last": flow_time(denials.last)}
@@ -133,47 +162,65 @@ def _write_table(groups: Groups, shown: Shown) -> None:
     if not groups:
         return
     keys, bars = shown.keys, shown.bars
-    of_all = [denials for _, denials in groups]
-    named = {
-        key: [_names(keys, denials)[f"{key}Name"] for denials in of_all]
-        for key in keys
-        if f"{key}Name" in _names(keys, of_all[0])
-    }
-    examples = [denials.example for denials in of_all]
-    names = [
-        all_in_words(key, [values[at] for values, _ in groups], examples)
-        for at, key in enumerate(keys)
-    ]
-    names = [
-        list(map(labelled, column, named[key])) if key in named else column
-        for key, column in zip(keys, names, strict=True)
-    ]
     titles = ["flows", "sources", *(_COUNTERS if shown.counters else ()), *keys]
-    if "vnet" not in keys and any(denials.vnets for denials in of_all):
+    with_vnets = "vnet" not in keys and has_vnets(groups)
+    if with_vnets:
         titles.append("vnet")
-        names.append([", ".join(sorted(denials.vnets)) for denials in of_all])
-    if shown.others:
-        _add(names, counted(len(shown.others), "more group"))
-        of_all.append(together(shown.others))
-    if every := [*groups, *shown.others][1:]:
-        _add(names, f"all {len(every) + 1} groups")
-        of_all.append(together([groups[0], *every]))
     titles += ["first", "last"] + ([f"every {bars.length}"] if bars is not None else [])
-    within_day, day = _of_one_day(of_all, shown)
-    numbers, times = _columns(of_all, within_day)
-    write_columns(titles, [*numbers, *names, *times])
+    sums = _sums(groups, shown)
+    within_day, day = _of_one_day(sums[-1][1] if sums else groups[0][1], shown)
+
+    def pages() -> Iterator[Sequence[Sequence[str]]]:
+        for page in _pages(groups):
+            names = _in_words(page, keys, with_vnets=with_vnets)
+            numbers, times = _columns([one for _, one in page], within_day)
+            yield [*numbers, *names, *times]
+        for what, found in sums:
+            numbers, times = _columns([found], within_day)
+            # What the groups are stands in the first column of names.
+            yield [*numbers, [what], *[[""]] * (len(keys) - 1 + with_vnets), *times]
+
+    made = None if isinstance(groups, Spilled) else list(pages())
+    write_pages(titles, pages if made is None else lambda: made)
     if day:
         write_text(f"times of {day}")
     if bars is not None:
         write_text(*bars.legend(shown.times).splitlines())
 
 
-def _of_one_day(found: Iterable[Denials], shown: Shown) -> tuple[Shown, str]:
+def _in_words(
+    groups: Sequence[tuple[Key, Denials]], keys: Sequence[str], *, with_vnets: bool
+) -> list[list[str]]:
+    """Columns of what the groups are."""
+    examples = [denials.example for _, denials in groups]
+    ends = [_names(keys, denials) for _, denials in groups]
+    found: list[list[str]] = []
+    for at, key in enumerate(keys):
+        column = all_in_words(key, [values[at] for values, _ in groups], examples)
+        if (name := f"{key}Name") in ends[0]:
+            column = [labelled(cell, end[name]) for cell, end in zip(column, ends, strict=True)]
+        found.append(column)
+    if with_vnets:
+        found.append([", ".join(sorted(denials.vnets)) for _, denials in groups])
+    return found
+
+
+def _sums(groups: Groups, shown: Shown) -> list[tuple[str, Denials]]:
+    """What several groups are together: those that are not shown, and all."""
+    found: list[tuple[str, Denials]] = []
+    if shown.others:
+        found.append((counted(len(shown.others), "more group"), together(shown.others)))
+    every = all_of(groups, shown.others)
+    if len(every) > 1:
+        found.append((f"all {len(every)} groups", together(every)))
+    return found
+
+
+def _of_one_day(every: Denials, shown: Shown) -> tuple[Shown, str]:
     """Times without their day where all are of one, and that day, as a terminal has them."""
     if shown.times is not local_second:
         return shown, ""
-    ends = {end for one in found for end in (one.first, one.last)}
-    days = {(text[:_DAY], text[_SECOND:]) for text in map(local_second, ends)}
+    days = {(text[:_DAY], text[_SECOND:]) for text in map(local_second, (every.first, every.last))}
     if len(days) > 1:
         return shown, ""
     day, offset = days.pop()
@@ -184,15 +231,9 @@ def _time_of_day(milliseconds: int) -> str:
     return local_second(milliseconds)[_DAY + 1 : _SECOND]
 
 
-def _add(names: Sequence[list[str]], what: str) -> None:
-    """A row for several groups: what they are stands in the first column of names."""
-    for at, column in enumerate(names):
-        column.append("" if at else what)
-
-
 def _columns(found: Sequence[Denials], shown: Shown) -> tuple[list[list[str]], list[list[str]]]:
     """What stands before the names, numbers, and behind them: times and bars."""
-    numbers = [[one.flows for one in found], [len(one.sources) for one in found]]
+    numbers = [[one.flows for one in found], [one.source_count for one in found]]
     if shown.counters:
         numbers += ([one.packets for one in found], [one.bytes for one in found])
     ends = [[one.first for one in found], [one.last for one in found]]

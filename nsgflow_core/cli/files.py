@@ -9,11 +9,12 @@ import codecs
 import gzip
 import json
 import re
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, cast
@@ -34,6 +35,7 @@ _GZIP = b"\x1f\x8b"
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MARK = codecs.BOM_UTF8
 _TAIL = 64
+_PIECE = 1024 * 1024
 _HEAD = 64 * 1024
 """Bytes in which a file tells what it is a log of."""
 _ENDINGS = (".json", ".gz", ".ndjson", ".jsonl")
@@ -99,9 +101,10 @@ class FileLogs:
         self._typed: dict[str, str] = {}
         self._others: list[str] = []
         taken: set[Path] = set()
+        if STDIN in texts:
+            self._add(STDIN, None)
         for text in texts:
             if text == STDIN:
-                self._add(STDIN, None)
                 continue
             path = Path(text).expanduser()
             if not path.exists():
@@ -186,13 +189,14 @@ class FileLogs:
     def _add(self, name: str, path: Path | None) -> None:
         try:
             begin, size = 0, path.stat().st_size if path is not None else 0
-            source = path.open("rb") if path is not None else sys.stdin.buffer
-            with cast("BufferedReader", source) as file:
+            with cast("BufferedReader", path.open("rb") if path is not None else _stdin()) as file:
                 zipped = file.peek(2).startswith(_GZIP)
                 opened = _unzipped(file) if zipped else file
                 wide = opened.peek(2).startswith(_WIDE)
                 if path is None or zipped or wide or not path.is_file():  # a pipe as <(zcat …) is
-                    begin, size, head = self._kept(_narrow(opened) if wide else opened)
+                    begin, size, head = self._kept(
+                        name, _narrow(opened).read if wide else opened.read1
+                    )
                     path = None
                 else:
                     head = file.read(_HEAD)
@@ -200,7 +204,7 @@ class FileLogs:
                     before, behind = _wrapping(head, file.read())
                     begin, size = before, max(size - before - behind, 0)
         except (OSError, EOFError, gzip.BadGzipFile) as exc:
-            self.failures[name] = f"{name} cannot be read: {exc}"
+            self.failures[name] = f"{_said(name)} cannot be read: {exc}"
             return
         if other := self._what_else(name, path, (begin, size), head):
             self.failures[name] = other
@@ -212,7 +216,7 @@ class FileLogs:
         folder, blob = (name[: at.start()], name[at.start() :]) if at else ("", name)
         ref = BlobRef(folder.rstrip("/\\") or "file", container, blob.replace("\\", "/"))
         self._places[ref] = path, begin, size
-        self._typed[str(ref)] = "standard input" if name == STDIN else name
+        self._typed[str(ref)] = _said(name)
         self._logs.append(Log(ref, log, size, ""))
         if log.kind == "nsg":
             self.names.add(log.resource.rpartition("/")[2])
@@ -226,16 +230,25 @@ class FileLogs:
                 opened.seek(begin)
                 return opened.read(size)
 
-        said = "standard input" if name == STDIN else name
-        return what_else(said, head, size, read)
+        return what_else(_said(name), head, size, read)
 
-    def _kept(self, file: IO[bytes]) -> tuple[int, int, bytes]:
-        """What is compressed, or comes once, is kept as it is read: place, size and beginning."""
+    def _kept(self, name: str, read: Callable[[int], bytes]) -> tuple[int, int, bytes]:
+        """What is compressed, or comes once, is kept as it is read: place, size and beginning.
+
+        Of what breaks off all is kept that came before, where `read` gives what there is and does
+        not wait for more.
+        """
         if self._spool is None:
             self._spool = tempfile.NamedTemporaryFile(prefix="nsgflow-")  # noqa: SIM115 - lives on
         spool = self._spool
         begin = spool.seek(0, 2)
-        shutil.copyfileobj(file, spool)
+        try:
+            for piece in iter(partial(read, _PIECE), b""):
+                spool.write(piece)
+        except (EOFError, zlib.error) as exc:
+            if spool.tell() == begin:
+                raise EOFError(exc) from exc
+            self.failures[name] = f"{_said(name)} breaks off, and is read until there: {exc}"
         spool.flush()
         size = spool.tell() - begin
         spool.seek(begin)
@@ -248,6 +261,21 @@ class FileLogs:
 def is_loose(log: Log) -> bool:
     """Whether no path tells what is in a file: it may be of several NSGs and hours."""
     return not log.path.mac
+
+
+def _said(name: str) -> str:
+    return "standard input" if name == STDIN else name
+
+
+def _stdin() -> IO[bytes]:
+    """Standard input, as bytes.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    if sys.stdin is None:
+        raise BadInputError("standard input is closed: there is nothing to read")
+    return sys.stdin.buffer
 
 
 def _unzipped(file: IO[bytes]) -> "BufferedReader":

@@ -1,16 +1,15 @@
 """What `nsgflow denied` is asked for: which flows, grouped by what, in which order."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from nsgflow_core.cli import bars as small_bars
 from nsgflow_core.cli import denials
 from nsgflow_core.cli.bars import Bars
 from nsgflow_core.cli.denials import Groups
+from nsgflow_core.cli.gathering import Gathering, span_of
 from nsgflow_core.cli.groupings import check_known, parse_by
 from nsgflow_core.cli.options import Grouped, Wanted, one_of
 from nsgflow_core.cli.query import Defaults
-from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.session import note
 from nsgflow_core.cli.times import Span, duration
 from nsgflow_core.errors import BadInputError
@@ -38,7 +37,7 @@ class Asked:
     @property
     def defaults(self) -> Defaults:
         """Which flows are read."""
-        return Defaults(allowed=not self.denied, always_denied=self.denied)
+        return Defaults(allowed=not self.denied, always_denied=self.denied, ordered=False)
 
     def check(self, knowledge: Knowledge) -> None:
         """See that what flows are grouped by can be known.
@@ -48,13 +47,12 @@ class Asked:
         """
         check_known(self.keys, knowledge)
 
-    def groups(
-        self, found: Iterable[Found], knowledge: Knowledge, *, scoped: bool = True
-    ) -> list[tuple[denials.Key, denials.Denials]]:
-        """The flows in groups, in the order asked for; see `denials.group`."""
-        measured = bool(self.every) or not self.denied or self.sort in ("packets", "bytes")
-        groups = denials.group(found, self.keys, knowledge, measured=measured, scoped=scoped)
-        return groups if self.sort == "flows" else denials.in_order(groups, self.keys, self.sort)
+    def gathering(self, knowledge: Knowledge, *, scoped: bool) -> Gathering:
+        """What puts flows into the groups asked for; see there."""
+        measured = not self.denied or self.sort in ("packets", "bytes")
+        return Gathering(
+            self.keys, knowledge, measured=measured, timed=bool(self.every), scoped=scoped
+        )
 
     def bars(self, groups: Groups, span: Span | None, *, table: bool) -> Bars | None:
         """The bars asked for: over the span, or from the first flow to the last.
@@ -64,8 +62,7 @@ class Asked:
         """
         if not (self.every and groups):
             return None
-        first = min(one.first for _, one in groups)
-        last = max(one.last for _, one in groups)
+        first, last = span_of(groups)
         if span is not None:
             since, until = span.milliseconds()
             first, last = since, until - 1

@@ -9,10 +9,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from nsgflow_core.cli import as_az, as_bicep, as_terraform, proposal_words
-from nsgflow_core.cli.denials import Denials
+from nsgflow_core.cli import as_az, as_bicep, as_terraform, gathering, proposal_words
+from nsgflow_core.cli.denials import Denials, Groups
 from nsgflow_core.cli.harmless import escaped
 from nsgflow_core.cli.nsg_target import identifier
+from nsgflow_core.cli.session import note
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.proposals import Proposal, propose
 from nsgflow_core.estate.verdict import Judge
@@ -25,6 +26,8 @@ _MARKS = {
 }
 _DONE = {"run": "RUN", "deploy": "DEPLOYED", "apply": "APPLIED"}
 _NARROWEST = 40
+_GROUPS, _SOURCES = 2_000, 200_000
+"""Groups that rules are proposed for where there are more than memory holds, and their sources."""
 
 
 class _Form(Protocol):
@@ -66,14 +69,16 @@ class Document:
             lines += proposal_words.proof(one)
             yield self._commented(self._folded(lines)) + self._rule(written, one) + "\n"
 
-    def into_rows(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Put into the row of each group what is proposed for it."""
+    def into_rows(self, rows: Sequence[dict[str, Any]], first: int = 0) -> None:
+        """Put into the rows of groups, by their numbers from `first` on, what is proposed."""
         of: list[list[Proposal]] = [[] for _ in rows]
         for row in rows:
             row |= {"proposal": "", "warnings": [], "proof": None}
         for one in self._found:
             notes = self._notes(one)
-            for number in one.groups:
+            for number in (each - first for each in one.groups):
+                if not 0 <= number < len(rows):
+                    continue
                 row = rows[number]
                 row["warnings"] += [note for note in notes if note not in row["warnings"]]
                 if isinstance(one, Proposal):
@@ -117,6 +122,17 @@ class Document:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
+
+
+def at_hand(groups: Groups) -> Groups:
+    """Those groups that rules can be proposed for: all, or the first of those that are on disk."""
+    found = gathering.at_hand(groups, _GROUPS, _SOURCES)
+    if len(found) < len(groups):
+        note(
+            f"rules are proposed for the first {len(found)} of {len(groups)} groups: ask for less, "
+            "such as --filter, to have them for others"
+        )
+    return found
 
 
 def suggest(

@@ -39,11 +39,12 @@ def report(
 
         from nsgflow_core.cli import denials, exporting, reports
         from nsgflow_core.cli.files import FileLogs, opened
+        from nsgflow_core.cli.gathering import Gathering
         from nsgflow_core.cli.inventories import estate_of, judge_of
+        from nsgflow_core.cli.minutes import Minutes
         from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
-        from nsgflow_core.cli.summary import Summary
         from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.filter import compile_terms
@@ -59,16 +60,18 @@ def report(
         with (
             exporting.part_of(to, exporting.HTML) as part,
             reading(accounts, wanted, when, defaults, knowledge) as work,
+            Gathering(keys, work.knowledge) as by_rule,
+            Gathering(reports.PAIR, work.knowledge, scoped=False) as by_pair,
         ):
             judge = judge_of(rules, work.knowledge)
-            summary, twice = Summary(work.knowledge), Twice()
-            found = twice.beside(summary.beside(work.flows()))
-            groups = denials.group(found, keys, work.knowledge)
+            minutes, twice = Minutes(), Twice()
+            by_rule.take(by_pair.beside(twice.beside(minutes.beside(work.flows()))))
             if work.shown or work.complete:
                 knows = bool(rules) or work.knowledge.inventory is not None
                 told = reports.asked(wanted, when), reports.read(work.tally)
+                seen = reports.Seen(by_rule.groups(), by_pair.groups(), minutes.timeline())
                 with working("making the report"):
-                    page = reports.report(groups, summary, judge, told, knows=knows)
+                    page = reports.report(seen, judge, told, knows=knows)
                     part.write_text(page, encoding="utf-8")
                 exporting.put(part, to, work.shown)
             twice.tell()

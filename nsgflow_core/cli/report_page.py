@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.summary import Timeline
+from nsgflow_core.cli.minutes import Timeline
 from nsgflow_core.model import second_of
 
 _FOLDER = Path(__file__).with_name("page")

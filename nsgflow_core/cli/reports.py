@@ -1,20 +1,22 @@
 """What a report says of denied flows: its tables, cut to what a page holds."""
 
 from collections.abc import Sequence
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, fields
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
 from nsgflow_core import __version__
 from nsgflow_core.cli import proposals
-from nsgflow_core.cli.denials import Denials, Key
+from nsgflow_core.cli.denials import Groups
+from nsgflow_core.cli.gathering import at_hand, span_of
+from nsgflow_core.cli.minutes import Timeline
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.read import Tally
 from nsgflow_core.cli.report_page import Page, Table, written
-from nsgflow_core.cli.summary import Summary
+from nsgflow_core.cli.reported import Rule, distinct, rules_of
 from nsgflow_core.estate import explain
 from nsgflow_core.estate.verdict import Judge
 from nsgflow_core.model import flow_time
@@ -27,9 +29,20 @@ _PROPOSALS = 200_000
 """Characters of proposals at most."""
 _PROPOSED = 2_000
 """Groups that rules are proposed for: of a scan there may be millions, and the page shows few."""
+_SOURCES = 200_000
+"""Sources of these that are looked at, where not all are in memory."""
 
-Groups = Sequence[tuple[Key, Denials]]
-"""Groups by the default keys of `nsgflow denied`, the busiest first."""
+PAIR = ("source", "destination", "protocol", "port")
+"""What flows are grouped by, to tell who wanted to reach whom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Denied flows by the default keys of `nsgflow denied`, and by PAIR; the busiest first."""
+
+    groups: Groups
+    pairs: Groups
+    timeline: Timeline
 
 
 def asked(wanted: Wanted, when: When) -> str:
@@ -61,48 +74,46 @@ def _values(value: Any) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
 
 
-def report(
-    groups: Groups, summary: Summary, judge: Judge, told: Sequence[str], *, knows: bool
-) -> str:
+def report(seen: Seen, judge: Judge, told: Sequence[str], *, knows: bool) -> str:
     """The HTML of a report; `told` are sentences that say what it is of.
 
     Where the judge knows rules, it has what they say now of a flow of each group.
     """
-    some = groups[:_PROPOSED]
+    some = at_hand(seen.groups[:_PROPOSED], _PROPOSED, _SOURCES)
     texts = list(proposals.suggest(some, judge, "az").texts()) if some else []
+    rules = rules_of(seen.groups)
     for most in _ROWS:
-        page = written(_page(groups, summary, judge if knows else None, told, texts, most))
+        page = written(_page(seen, rules, judge if knows else None, told, texts, most))
         if len(page.encode()) <= _LARGEST:
             break
     return page
 
 
 def _page(
-    groups: Groups,
-    summary: Summary,
+    seen: Seen,
+    rules: Sequence[Rule],
     judge: Judge | None,
     told: Sequence[str],
     texts: Sequence[str],
     most: int,
 ) -> Page:
-    flows = sum(denials.flows for _, denials in groups)
-    times = [(denials.first, denials.last) for _, denials in groups]
-    first, last = min((at for at, _ in times), default=0), max((at for _, at in times), default=0)
+    groups = seen.groups
+    first, last = span_of(groups) if groups else (0, 0)
     span = f"From {_time(first)} to {_time(last)} UTC." if groups else "No flow was denied."
     shown = _fitting(texts, most)
     return Page(
         title="Denied flows",
         about=[line for line in (span, *told) if line],
         totals=[
-            ("denied flows", f"{flows:,}"),
-            ("rules that denied", f"{len({(key[0], key[1], key[2]) for key, _ in groups}):,}"),
-            ("sources", f"{len({src for src, *_ in summary.pairs}):,}"),
-            ("destinations", f"{len({dst for _, dst, *_ in summary.pairs}):,}"),
+            ("denied flows", f"{sum(rule.flows for rule in rules):,}"),
+            ("rules that denied", f"{len(rules):,}"),
+            ("sources", f"{distinct(seen.pairs, 0):,}"),
+            ("destinations", f"{distinct(seen.pairs, 1):,}"),
         ],
-        timeline=summary.timeline(),
+        timeline=seen.timeline,
         tables=[
-            _rules(groups, most),
-            _pairs(summary, most),
+            _rules(rules, most),
+            _pairs(seen.pairs, most),
             _groups(groups, judge, most),
         ],
         proposals=shown,
@@ -136,48 +147,38 @@ def _fitting(texts: Sequence[str], most: int) -> list[str]:
     return list(takewhile(fits, texts[:most]))
 
 
-def _rules(groups: Groups, most: int) -> Table:
-    rules: dict[tuple[str, str, str], tuple[list[int], set[str], set[str]]] = {}
-    for (nsg, rule, direction, _, destination, _), denials in groups:
-        key = (str(nsg), str(rule), str(direction))
-        made: tuple[list[int], set[str], set[str]] = ([0], set(), set())
-        counted, sources, destinations = rules.setdefault(key, made)
-        counted[0] += denials.flows
-        sources.update(denials.sources)
-        destinations.add(str(destination))
-    busiest = sorted(rules.items(), key=lambda each: (-each[1][0][0], each[0]))
+def _rules(rules: Sequence[Rule], most: int) -> Table:
     rows = [
-        [f"{flows:,}", *key, f"{len(sources):,}", f"{len(destinations):,}"]
-        for key, ((flows,), sources, destinations) in busiest[:most]
-    ]
+        [f"{one.flows:,}", one.nsg, one.rule, one.direction, f"{one.sources:,}",
+         f"{one.destinations:,}"]
+        for one in rules[:most]
+    ]  # fmt: skip
     columns = [
         ("flows", "number"), ("NSG", ""), ("rule", ""), ("direction", "whole"),
         ("sources", "number"), ("destinations", "number"),
     ]  # fmt: skip
     about = "The rules that denied, the busiest first."
-    return Table("rules", "Rules", about, columns, rows, _more(len(busiest), len(rows)))
+    return Table("rules", "Rules", about, columns, rows, _more(len(rules), len(rows)))
 
 
-def _pairs(summary: Summary, most: int) -> Table:
-    busiest = summary.busiest(most)
+def _pairs(pairs: Groups, most: int) -> Table:
     rows = [
         [
-            f"{seen.flows:,}",
-            labelled(source, seen.names[0]),
-            labelled(destination, seen.names[1]),
-            protocol,
+            f"{one.flows:,}",
+            *map(labelled, map(str, (source, destination)), one.names or ("", "")),
+            str(protocol),
             "" if port is None else str(port),
-            _time(seen.first),
-            _time(seen.last),
+            _time(one.first),
+            _time(one.last),
         ]
-        for (source, destination, protocol, port), seen in busiest
+        for (source, destination, protocol, port), one in pairs[:most]
     ]
     columns = [
         ("flows", "number"), ("source", ""), ("destination", ""), ("protocol", "whole"),
         ("port", "number"), ("first (UTC)", "whole"), ("last (UTC)", "whole"),
     ]  # fmt: skip
     about = "Who wanted to reach whom, the busiest first."
-    more = _more(len(summary.pairs), len(rows))
+    more = _more(len(pairs), len(rows))
     return Table("pairs", "Who to whom", about, columns, rows, more)
 
 
@@ -190,7 +191,7 @@ def _groups(groups: Groups, judge: Judge | None, most: int) -> Table:
         rows.append(
             [
                 f"{denials.flows:,}",
-                f"{len(denials.sources):,}",
+                f"{denials.source_count:,}",
                 *map(str, (nsg, rule, direction, protocol)),
                 labelled(str(destination), name),
                 "" if port is None else str(port),

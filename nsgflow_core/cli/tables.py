@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import repeat
 
 from nsgflow_core.cli.colour import coloured
@@ -56,12 +56,35 @@ def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def write_columns(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
     """Write a table as `write_table` does, by its columns."""
-    texts = [
+    heading, drawn_rows = drawn(titles, _printable(columns), terminal_width())
+    sys.stdout.write(bold(heading) + drawn_rows)
+
+
+def write_pages(
+    titles: Sequence[str], pages: Callable[[], Iterable[Sequence[Sequence[str]]]]
+) -> None:
+    """Write a table as `write_columns` does, of rows that come some thousands at a time.
+
+    The pages are gone through twice: how wide columns are is known at the end.
+    """
+    width = terminal_width()
+    sizes = _Sizes(titles)
+    for page in pages():
+        texts = _printable(page)
+        sizes.add(list(map(_Column, texts)))
+        if width:
+            sizes.add_words(texts)
+    heading, lines = _fitted(titles, sizes, width)
+    sys.stdout.write(bold(heading))
+    for page in pages():
+        sys.stdout.write(lines(list(map(_Column, _printable(page)))))
+
+
+def _printable(columns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    return [
         column if "".join(column).isprintable() else list(map(printable, column))
         for column in columns
     ]
-    heading, drawn_rows = drawn(titles, texts, terminal_width())
-    sys.stdout.write(bold(heading) + drawn_rows)
 
 
 def write_text(*paragraphs: str) -> None:
@@ -82,18 +105,30 @@ def bold(heading: str) -> str:
 def drawn(titles: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> tuple[str, str]:
     """The lines of a heading, and those of all rows; texts are printable. 0 is any width."""
     measured = list(map(_Column, columns))
-    widths = [
-        max(width_of(title), column.widest) for title, column in zip(titles, measured, strict=True)
-    ]
-    rows = zip(*columns, strict=True)
+    sizes = _Sizes(titles)
+    sizes.add(measured)
+    if width and _total(sizes.widths) > width:
+        sizes.add_words(columns)
+    heading, lines = _fitted(titles, sizes, width)
+    return heading, lines(measured)
+
+
+def _fitted(
+    titles: Sequence[str], sizes: "_Sizes", width: int
+) -> tuple[str, Callable[[Sequence["_Column"]], str]]:
+    """The lines of a heading, and what draws those of some rows."""
+    widths = sizes.widths
     if not width or _total(widths) <= width:
-        return _line(titles, widths), _plain(measured, widths)
-    if (shrunk := _shrunk(titles, columns, widths, width)) is not None:
-        return _wrapped(titles, shrunk), "".join(_wrapped(row, shrunk) for row in rows)
+        return _line(titles, widths), lambda columns: _plain(columns, widths)
+    if (shrunk := _shrunk(sizes, width)) is not None:
+        return _wrapped(titles, shrunk), lambda columns: "".join(
+            _wrapped(row, shrunk) for row in _rows(columns)
+        )
     blocks = _blocks(widths, width)
-    widths = [min(wide, width - len(_INDENT)) for wide in widths]
-    lines = "".join(_in_blocks(row, widths, blocks) for row in rows)
-    return _in_blocks(titles, widths, blocks), lines
+    narrow = [min(wide, width - len(_INDENT)) for wide in widths]
+    return _in_blocks(titles, narrow, blocks), lambda columns: "".join(
+        _in_blocks(row, narrow, blocks) for row in _rows(columns)
+    )
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -124,6 +159,28 @@ class _Column:
         return list(map(texts.__getitem__, self.cells))
 
 
+def _rows(columns: Sequence[_Column]) -> Iterable[tuple[str, ...]]:
+    return zip(*(column.cells for column in columns), strict=True)
+
+
+class _Sizes:
+    """How wide the columns of a table are, and the longest word of each."""
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        self.widths = list(map(width_of, titles))
+        self.words = [_longest_word([title]) for title in titles]
+
+    def add(self, columns: Sequence[_Column]) -> None:
+        """Make room for rows."""
+        self.widths = [
+            max(wide, column.widest) for wide, column in zip(self.widths, columns, strict=True)
+        ]
+
+    def add_words(self, columns: Sequence[Sequence[str]]) -> None:
+        """Look at the words of rows, too, which a narrow terminal asks for."""
+        self.words = list(map(max, self.words, map(_longest_word, columns)))
+
+
 def _plain(columns: Sequence[_Column], widths: Sequence[int]) -> str:
     *others, last = columns
     # The last column needs no padding: without it few lines end in spaces.
@@ -151,15 +208,10 @@ def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
     return _GAP.join(map(padded, cells, widths)).rstrip() + "\n"
 
 
-def _shrunk(
-    titles: Sequence[str], columns: Sequence[Sequence[str]], widths: Sequence[int], width: int
-) -> Sequence[int] | None:
+def _shrunk(sizes: _Sizes, width: int) -> Sequence[int] | None:
     """Widths that fit, where wrapping cells between their words is enough for it."""
-    least = [
-        max(_longest_word([title]), _longest_word(column))
-        for title, column in zip(titles, columns, strict=True)
-    ]
-    found = list(widths)
+    least = sizes.words
+    found = list(sizes.widths)
     while (over := _total(found) - width) > 0:
         room = [wide - narrow for wide, narrow in zip(found, least, strict=True)]
         if not any(room):

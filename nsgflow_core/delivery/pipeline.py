@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint
 from nsgflow_core.delivery.cursor import Cursor, after, beginning, behind, has, matches, put_off
+from nsgflow_core.delivery.looking import Lately, Look
 from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.reading import Reader
 from nsgflow_core.delivery.remembered import Remembered
@@ -25,7 +26,8 @@ from nsgflow_core.digests import ledger
 from nsgflow_core.estate.young import is_young
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.events import Announced
-from nsgflow_core.logs.path import LogPath, parse_path
+from nsgflow_core.logs.flows import Reading
+from nsgflow_core.logs.path import LogPath, log_name, parse_path
 from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.lane import Begun
@@ -44,6 +46,7 @@ class Pipeline:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._remembered = Remembered(parts.now)
+        self._lately = Lately()
 
     def run(
         self,
@@ -73,7 +76,7 @@ class Pipeline:
         # Nothing is passed over on its word: a replay may have put cursors back since.
         trusted = not fresh and known is not None and not self._have(known, announced)
         row = known if trusted and known else self._parts.checkpoints.read(ref, log.hour)
-        run = _Run(self._parts, log, row, deadline, most, remembered=trusted)
+        run = _Run(self._parts, log, row, deadline, most, self._lately, remembered=trusted)
         if self._have(row, announced):
             self._remembered.keep(row)
             run.report.seconds = time.monotonic() - begun
@@ -81,6 +84,8 @@ class Pipeline:
         try:
             run.whole()
             self._remembered.keep(run.tenure.row)
+            if ledgers := run.tenure.row.ledgers:
+                self._lately.keep(log_name(ref, log), log.hour, ledgers)
         finally:
             run.tenure.give_back()
             if trusted and run.tenure.moved:
@@ -110,6 +115,7 @@ class _Run:
         checkpoint: Checkpoint,
         deadline: float,
         most: int | None,
+        lately: Lately,
         *,
         remembered: bool,
     ) -> None:
@@ -119,6 +125,8 @@ class _Run:
         self.tenure = Tenure(parts.checkpoints, checkpoint, parts.now, remembered=remembered)
         self._deadline = deadline
         self._most = most
+        self._log = log
+        self._lately = lately
         self._knowledge = parts.knowledge()
         self._overtime = dict.fromkeys(self._lanes, 0.0)
         self._left: set[str] = set()
@@ -279,6 +287,8 @@ class _Run:
                 cursor = replace(cursor, seen=seen, listed=listed, behind_since=0.0)
             else:
                 cursor = self._behind(cursor)
+            if delivery.reached == end and delivery.error is None:
+                self._look(name, data, start.offset, reading)
             if delivery.error is not None:
                 before = 0 if delivery.accepted else window[name].failures
                 cursor = put_off(cursor, delivery.error, before + 1, self._parts.now())
@@ -348,6 +358,17 @@ class _Run:
         if delivery.error is not None:
             self.report.errors[name] = delivery.error
             self._left.add(name)
+
+    def _look(self, name: str, data: bytes, start: int, reading: Reading[Columns]) -> None:
+        """Note what was denied before, for a sink of digests, and is let through in a window."""
+        before = self._lately.before(self._reader.log_name, self._log.hour).get(name, ())
+        if not before and name not in self._ledgers:
+            return
+        look = Look(data[: reading.end - start], start, self._log, self._knowledge)
+        known = self._ledgers.get(name)
+        if passed := look.passed(known, before, reading.read_to):
+            noted = ledger.noted(known, passed, self._reader.log_name)
+            self._ledgers = {**self._ledgers, name: noted}
 
     def _commit(self, cursors: Mapping[str, Cursor], blocks: BlockList, *, release: bool) -> None:
         """Write how far the sinks got; those that only other processes have stay where they are."""

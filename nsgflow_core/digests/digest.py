@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from nsgflow_core.digests.gathering import Gathering
+from nsgflow_core.digests.gathering import Gathered, Gathering
 from nsgflow_core.digests.groups import Tally, rank, shown
 from nsgflow_core.digests.life import (
     MAX_LIVES,
@@ -33,7 +33,6 @@ from nsgflow_core.digests.marks import before_groups
 from nsgflow_core.digests.memory import Ledgers, State, StateChangedError, StateStore
 from nsgflow_core.digests.message import Digest, Ended
 from nsgflow_core.digests.quieting import by_id, hold_back, inhibited
-from nsgflow_core.digests.reach import WentOn
 from nsgflow_core.digests.scans import fold
 from nsgflow_core.digests.silences import Held, Silence, active, silencing
 from nsgflow_core.errors import DataRefusedError, NsgflowError, TransientError
@@ -143,7 +142,7 @@ class Digests:
         now = self.now()
         free = self._is_free(state, now)
         if free and state.pending is None:
-            state = self._tell(state, now, gathered.went_on)
+            state = self._tell(state, now, gathered)
         report = DigestReport(state.to_post, waiting=len(state.waiting))
         report.denied = any(life.denied for life in state.lives.values())
         report.unread = len(gathered.failures)
@@ -179,19 +178,19 @@ class Digests:
         self.looks.at = now
         return {name: life.logs for name, life in quiet.items()}
 
-    def _tell(self, state: State, now: float, went_on: WentOn) -> State:
+    def _tell(self, state: State, now: float, gathered: Gathered) -> State:
         """The state with the digest that is due; what silences match is held back."""
         silences = active(state.silences, now)
         kept = hold_back(state, silences)
         over = {name: held for name, held in kept.held.items() if name not in by_id(silences)}
         still = {name: held for name, held in kept.held.items() if name not in over}
-        return self._make(replace(kept, held=still), now, went_on, silences, tuple(over.values()))
+        return self._make(replace(kept, held=still), now, gathered, silences, tuple(over.values()))
 
     def _make(
         self,
         state: State,
         now: float,
-        went_on: WentOn,
+        gathered: Gathered,
         silences: Sequence[Silence],
         silenced: tuple[Held, ...],
     ) -> State:
@@ -199,7 +198,7 @@ class Digests:
 
         What `silences` match is told in none; `silenced` was held back by some that are over.
         """
-        due = self._due(state, now, went_on, silences)
+        due = self._due(state, now, gathered, silences)
         others = state.others if _OTHERS not in due.told else 0
         if not (due.groups or due.ended or due.lates or silenced or others):
             return state if due.told == state.told else replace(state, told=due.told)
@@ -239,14 +238,14 @@ class Digests:
         )
 
     def _due(
-        self, state: State, now: float, went_on: WentOn, silences: Sequence[Silence]
+        self, state: State, now: float, gathered: Gathered, silences: Sequence[Silence]
     ) -> "_Due":
         """What is to be told now of what waits and of what is followed."""
         told = {group: at for group, at in state.told.items() if now - at < self.repeat}
         waiting = {tally.key.id: tally for tally in fold(state.waiting, state.lives)}
         ended = [
             at
-            for at in self._ended(state, waiting, went_on, now)
+            for at in self._ended(state, waiting, gathered, now)
             if not (silences and silencing(state.lives[at.key.id].as_tally, silences))
         ]
         gone = {at.key.id for at in ended}
@@ -277,7 +276,7 @@ class Digests:
         self,
         state: State,
         waiting: Mapping[str, Tally],
-        went_on: WentOn,
+        gathered: Gathered,
         now: float,
     ) -> list[Ended]:
         """The groups that are followed no longer, each with the flows that were not told yet."""
@@ -286,7 +285,8 @@ class Digests:
             tally = waiting.get(name)
             life = told.with_more(tally)
             turned = self.turned(life) if life.denied else ""
-            because, said = end_of(life, went_on, turned, self.quiet, now)
+            passed = gathered.passed(life)
+            because, said = end_of(life, gathered.went_on, passed, turned, self.quiet, now)
             if because:
                 found[name] = ended(life, tally.flows if tally else 0, because, said)
         open_ = {life.incident for name, life in state.lives.items() if name not in found}

@@ -5,7 +5,7 @@ hours that are read anyway are, and not only those in which something was counte
 rests on costs no request of its own while logs go on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +14,11 @@ from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.ledger import Seen, read_to, unseen
+from nsgflow_core.digests.life import Life
 from nsgflow_core.digests.memory import Ledgers, State
 from nsgflow_core.digests.reach import Reach, WentOn, hours_behind, unknown
 from nsgflow_core.digests.rows import Marks, Watched
+from nsgflow_core.digests.through import Through, nothing
 from nsgflow_core.digests.waiting import Waiting
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs.path import hour_name, hour_named
@@ -39,13 +41,15 @@ Quiet = Mapping[str, Mapping[str, int]]
 class Gathered:
     """The state with what is new, marks that are done with, and what could not be read.
 
-    `went_on` says which logs did, where that was asked and all could be read.
+    `went_on` says which logs did, where that was asked and all could be read. `passed` says what
+    is known of a group if all of it was seen let through since.
     """
 
     state: State
     expired: list[Watched] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
     went_on: WentOn = unknown
+    passed: Callable[[Life], str] = nothing
 
 
 class Gathering:
@@ -76,18 +80,21 @@ class Gathering:
         marks = self._ledgers.marks()
         reach = Reach(marks.swept) if quiet else None
         recent = self._recent(self._state.completed)
+        through = Through(self._state.lives, recent[0])
         for hour in reversed(recent):
-            self._hour(hour, reach)
+            self._hour(hour, reach, through)
         others = self._others(marks)
         if reach is not None:
             others |= hours_behind(quiet.values(), reach.went_on, quiet_seconds, recent[0])
         for hour in sorted(others - set(recent), reverse=True):
-            self._hour(hour, reach)
+            self._hour(hour, reach, through)
         for failure in self._failures.values():
             if not self._read and isinstance(failure, NsgflowError):
                 raise failure  # nothing can be read: that is the storage, and no hour of its own
         went_on = reach.went_on if reach is not None and not self._failures else unknown
-        return Gathered(self._after(recent[0]), self._expired(marks), self._failures, went_on)
+        passed = nothing if self._failures else through.of
+        after, expired = self._after(recent[0]), self._expired(marks)
+        return Gathered(after, expired, self._failures, went_on, passed)
 
     def _recent(self, completed: float) -> list[datetime]:
         """The hours whose logs may still be written, or were since ledgers were last read."""
@@ -102,7 +109,7 @@ class Gathering:
         unread = {hour_named(name) for name in self._state.unread if name > oldest}
         return unread | {mark.hour for mark in marks.watched}
 
-    def _hour(self, hour: datetime, reach: Reach | None) -> None:
+    def _hour(self, hour: datetime, reach: Reach | None, through: Through) -> None:
         """Take what is new in the ledgers of an hour, once all of it could be read."""
         name = hour_name(hour)
         forgotten = name < self._kept and name not in self._state.unread
@@ -114,6 +121,9 @@ class Gathering:
             for row in self._ledgers.rows(hour, everything=reach is not None):
                 logs[row.log] = row.read_to, row.whole
                 if row.ledger is not None:
+                    through.add(row.ledger)
+                    if not (row.ledger.groups or row.ledger.others):
+                        continue  # it says what was let through of the hour before
                     found.append(unseen(row.ledger, seen.get(row.key), told))
                     seen[row.key] = read_to(row.ledger)
         except (NsgflowError, ValueError, msgspec.MsgspecError) as exc:

@@ -177,11 +177,12 @@ def count(flows: Iterable[Flow], knowledge: Knowledge = NOTHING) -> list[Tally]:
     """Flows counted in their groups; hosts are called by their VMs where those are known."""
     found: dict[Key, list[Flow]] = {}
     for flow in flows:
-        found.setdefault(_key(flow, knowledge), []).append(flow)
+        found.setdefault(key_of(flow, knowledge), []).append(flow)
     return [_tally(key, of_key, knowledge) for key, of_key in found.items()]
 
 
-def _key(flow: Flow, knowledge: Knowledge) -> Key:
+def key_of(flow: Flow, knowledge: Knowledge = NOTHING) -> Key:
+    """The group of a flow."""
     group = flow.group
     where, cause = scope(flow, knowledge), causes.cause(group.acl_group, group.rule)
     port = flow.dst_port if causes.has_ports(flow.protocol) else None
@@ -225,11 +226,16 @@ def _tally(key: Key, flows: Sequence[Flow], knowledge: Knowledge) -> Tally:
     )
 
 
+def example_of(flow: Flow) -> str:
+    """A flow as `Tally.examples` has it: its ends and its destination port."""
+    return f"{flow.src} {flow.dst} {'' if flow.dst_port is None else flow.dst_port}"
+
+
 def _examples(flows: Iterable[Flow]) -> Sample:
     """Flows that differ in their ends or port."""
     found: set[str] = set()
     for flow in flows:
-        found.add(f"{flow.src} {flow.dst} {'' if flow.dst_port is None else flow.dst_port}")
+        found.add(example_of(flow))
         if len(found) > _MAX_EXAMPLES:
             break
     return few(Sample(tuple(found)), Sample())

@@ -27,6 +27,7 @@ MAX_LEDGER = 30_000
 _MAX_GROUPS = 64
 _MAX_FOLDED = 16
 _MAX_NAMES = 20_000  # UTF-16 units of a ledger's keys, so that counts and samples have room
+_MAX_PASSED = 64
 _CUTS = (
     (MAX_VALUES, EXAMPLES, COARSE),
     (EXAMPLES, 2, COARSE),
@@ -45,13 +46,28 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     others: int = 0
 
 
+class Passed(msgspec.Struct, frozen=True, array_like=True):
+    """A flow of a group that was seen let through after the group's last denied one in its log.
+
+    `group` is the id of the group, `example` the flow as in `Tally.examples`. It was seen from
+    `since` on, and last at `at`, in milliseconds since the epoch, when `rule` let it through.
+    """
+
+    group: str
+    example: str
+    since: int
+    at: int
+    rule: str
+
+
 class Ledger(msgspec.Struct, frozen=True, array_like=True):
     """What was counted in one blob, in groups that stay where they are in the list.
 
     `id` changes when a ledger is begun anew; `others` counts flows in groups that found no room.
     `at` is when it was last added to, in seconds since the epoch, and `before` what it had counted
     at `before_at`, when nothing had come for a while; 0 where that is not known. `log` is the name
-    of the log that the blob belongs to.
+    of the log that the blob belongs to. `passed` are flows of its groups, and of those of the hour
+    before, that the blob shows let through since.
     """
 
     id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex[:8])
@@ -61,6 +77,7 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     before_at: float = 0.0
     before: Seen = Seen()
     log: str = MANY_LOGS
+    passed: tuple[Passed, ...] = ()
 
 
 def add(
@@ -90,7 +107,19 @@ def add(
     if ledger.at and now >= ledger.at + _PAUSE:
         before_at, before = ledger.at, read_to(ledger)
     name = log or ledger.log
-    return Ledger(ledger.id, tuple(groups.values()), others, now, before_at, before, name)
+    counted = tuple(groups.values())
+    return Ledger(ledger.id, counted, others, now, before_at, before, name, ledger.passed)
+
+
+def noted(ledger: Ledger | None, passed: Iterable[Passed], log: str) -> Ledger:
+    """A ledger with flows that were seen let through; of each the newest, and of many those."""
+    ledger = ledger or Ledger()
+    found = {(each.group, each.example): each for each in ledger.passed}
+    for each in passed:
+        name = each.group, each.example
+        found[name] = max(found.get(name, each), each, key=lambda one: one.at)
+    newest = sorted(found.values(), key=lambda one: (-one.at, one.group, one.example))
+    return replace(ledger, passed=tuple(newest[:_MAX_PASSED]), log=log or ledger.log)
 
 
 def _cost(key: Key) -> int:
@@ -108,7 +137,8 @@ def encode(ledger: Ledger) -> str:
     for cut in _CUTS:
         if _units(text) <= MAX_LEDGER:
             break
-        smaller = replace(ledger, groups=tuple(_cut(tally, *cut) for tally in ledger.groups))
+        groups = tuple(_cut(tally, *cut) for tally in ledger.groups)
+        smaller = replace(ledger, groups=groups, passed=ledger.passed if cut[0] else ())
         text = msgspec.json.encode(smaller).decode()
     return text
 

@@ -1,8 +1,9 @@
 """The life of a group that was told: it goes on, and it ends, but only on evidence. Pure.
 
 That a flow is not tried again does not say that it would pass. So a group is over when nothing
-came of it for a while in which each log that had it went on, or when the rules let pass by now
-all that was denied. Of a log that has stopped nobody knows.
+came of it for a while in which each log that had it went on, when the rules let pass by now all
+that was denied, or when all of it was seen let through again. Of a log that has stopped nobody
+knows.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nsgflow_core.digests.groups import MANY_LOGS, Key, Tally, few, interfaces_of, newest
-from nsgflow_core.digests.message import LATE, QUIET, TURNED, UNKNOWN, About, Ended
+from nsgflow_core.digests.message import ALLOWED, LATE, QUIET, TURNED, UNKNOWN, About, Ended
 from nsgflow_core.digests.reach import WentOn
 from nsgflow_core.digests.sample import Sample
 
@@ -32,7 +33,8 @@ LOST_SECONDS = 86_400.0
 """What is neither told nor over for so long, beyond the time to be quiet, is followed no longer."""
 
 _SETTLED = 300.0
-"""Seconds without a flow after which changed rules are taken for its end: flows come late."""
+"""Seconds without a flow after which changed rules, and flows that pass, are taken for its end:
+flows come late."""
 
 
 class Life(msgspec.Struct, frozen=True, array_like=True):
@@ -43,7 +45,8 @@ class Life(msgspec.Struct, frozen=True, array_like=True):
     since the epoch. `logs` says when each log had it last. `source` is the one host that all its
     flows came from, "" where there are more. `denied` says that the rules, as far as they were
     known when it began, deny it; `examples` are flows to ask them of again. `incident` is what it
-    was told as, where messages are incidents.
+    was told as, where messages are incidents. No flow that was told of it is older than `since`,
+    in milliseconds.
     """
 
     key: Key
@@ -58,6 +61,7 @@ class Life(msgspec.Struct, frozen=True, array_like=True):
     denied: bool
     examples: Sample
     incident: str
+    since: int = 0
 
     def with_more(self, tally: Tally | None) -> "Life":
         """The same with flows that wait to be told."""
@@ -70,6 +74,7 @@ class Life(msgspec.Struct, frozen=True, array_like=True):
             logs=newest(self.logs, tally.seen_in),
             source=self.source if self.source == only_source(tally) else "",
             examples=few(self.examples, tally.examples),
+            since=min(self.since, tally.first),
         )
 
     @property
@@ -110,6 +115,7 @@ def begun(tally: Tally, after: int) -> Life:
         tally.now.startswith("now denied"),
         tally.examples,
         tally.key.id,
+        tally.first,
     )
 
 
@@ -168,12 +174,17 @@ def is_quiet(life: Life, quiet: float, now: float) -> bool:
     return now - life.last / 1000 >= quiet
 
 
-def end_of(life: Life, went_on: WentOn, turned: str, quiet: float, now: float) -> tuple[str, str]:
+def end_of(
+    life: Life, went_on: WentOn, passed: str, turned: str, quiet: float, now: float
+) -> tuple[str, str]:
     """Why a group is followed no longer, and how that is known; "" while it is.
 
-    `went_on` says which logs did, and was known before what was counted in them was read. `turned`
-    is what the rules say if they let it pass by now.
+    `went_on` says which logs did, and was known before what was counted in them was read. `passed`
+    is what logs say if all of it was seen let through since its last flow, and `turned` what the
+    rules say if they let it pass by now.
     """
+    if passed and is_quiet(life, _SETTLED, now):
+        return ALLOWED, passed
     if turned and is_quiet(life, _SETTLED, now):
         return TURNED, turned
     if is_quiet(life, quiet, now) and all(
@@ -188,7 +199,8 @@ def end_of(life: Life, went_on: WentOn, turned: str, quiet: float, now: float) -
 def over_until(at: Ended, quiet: float) -> int:
     """Until when nothing more can begin of a group that is over: it would be of what is over.
 
-    That its logs went on without it for a while says so of that while. Rules may turn again.
+    That its logs went on without it for a while says so of that while. Rules may turn again, also
+    those by which it was seen let through.
     """
     return at.last + round(quiet * 1000) if at.because == QUIET else at.last
 

@@ -7,11 +7,13 @@ from nsgflow_core.digests.groups import Key, Tally
 from nsgflow_core.digests.silences import Held
 
 QUIET = "quiet"
+ALLOWED = "allowed"
 TURNED = "turned"
 UNKNOWN = "unknown"
 LATE = "late"
-"""Why a group is followed no longer: nothing of it while its logs went on, rules that let it pass
-now, or no word of it, one way or the other. And what came late of one that is over already."""
+"""Why a group is followed no longer: nothing of it while its logs went on, the same flows seen let
+through, rules that let it pass now, or no word of it, one way or the other. And what came late of
+one that is over already."""
 
 MAX_ENDED = 10
 """The most ends that a digest names; more are counted."""

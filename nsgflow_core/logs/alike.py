@@ -10,7 +10,13 @@ from typing import TypeVar
 
 import msgspec
 
-from nsgflow_core.logs.records import RECORD_START, before_separators, behind_nothing
+from nsgflow_core.logs.records import (
+    RECORD_START,
+    RawRecord,
+    before_separators,
+    behind_nothing,
+    split,
+)
 
 _COMMA, _OPENED, _CLOSED = b",{}"
 _MARK = 20
@@ -98,3 +104,18 @@ def _pieces(data: bytes, mark: bytes, begin: int, together: int, length: int) ->
         if strides:
             stride = (end - begin) * 3 // 4
         begin = following
+
+
+def around(data: bytes, at: int) -> RawRecord | None:
+    """The whole record that holds a byte, by its place in these bytes; None where none is plain.
+
+    The bytes begin between two records. It is cut out by what the first one begins with.
+    """
+    start = RECORD_START.match(data, behind_nothing(data, 0))
+    if start is None:
+        return None
+    begin = data.rfind(start[0], 0, at)
+    following = data.find(start[0], at)
+    piece = data[begin : following if following > 0 else len(data)]
+    found = split(piece, begin, last=False).records
+    return next((each for each in found if each.offset <= at < each.end), None)

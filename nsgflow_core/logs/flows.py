@@ -17,10 +17,10 @@ from nsgflow_core.logs.alike import alike
 from nsgflow_core.logs.columns import Columns, Place, read_flows, read_lists
 from nsgflow_core.logs.groups import Groups
 from nsgflow_core.logs.lenient import read_leniently
-from nsgflow_core.logs.log_record import RECORD, Document, Tuples, UnreadableError
+from nsgflow_core.logs.log_record import RECORD, Document, Tuples, UnreadableError, tuple_lists
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
-from nsgflow_core.logs.tuples import TupleList
+from nsgflow_core.logs.tuples import TupleList, texts_of
 from nsgflow_core.model import Bad, BlobRef, Flow
 
 _TOGETHER = 4096
@@ -147,6 +147,27 @@ def read(
     groups = Groups(log, inventory, denied_only=denied_only)
     found, _ = _lists_of(raw, groups, bad)
     return read_flows(found, bad, denied_only=denied_only)
+
+
+def read_some(
+    raw: RawRecord, log: LogPath, text: str, inventory: Inventory | None = None
+) -> list[Flow]:
+    """The flows of a record whose tuples hold a text; its other tuples are left unread.
+
+    Their ordinals are not those in the record. There are none where it is not as Azure writes it.
+    """
+    try:
+        doc = RECORD.decode(raw.data)
+        lists: list[Tuples] = []
+        for acl, rule, mac, tuples in tuple_lists(doc):
+            written = bytes(tuples)  # type: ignore[arg-type]  # no texts
+            if text.encode() in written:
+                lists.append((acl, rule, mac, [one for one in texts_of(written) if text in one]))
+        groups = Groups(log, inventory, denied_only=False)
+        found = groups.lists(doc, (raw.offset, raw.end), lists)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError):
+        return []
+    return read_flows(found, [], denied_only=False)
 
 
 def _lists_of(raw: RawRecord, groups: Groups, bad: list[Bad]) -> tuple[list[TupleList], str]:

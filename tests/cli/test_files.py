@@ -159,6 +159,40 @@ def test_standard_input() -> None:
         assert sum(counts) == 30
 
 
+def piped(data: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """A command with bytes on its standard input."""
+    command = [sys.executable, "-m", "nsgflow_core", "flows", *words, "--display-allowed"]
+    return subprocess.run(
+        [*command, "--display-direction", "both"], input=data, capture_output=True, check=False
+    )
+
+
+def test_what_came_before_a_cut_is_read() -> None:
+    """Of gzip that breaks off: a copy was interrupted, and what there is may be all there is."""
+    whole = gzip.compress(LOGS[2])
+    cut = piped(whole[: len(whole) * 2 // 3], "-")
+    assert cut.returncode == 3
+    assert b"standard input breaks off, and is read until there" in cut.stderr
+    assert b"no flow" not in cut.stderr
+    assert 0 < len(cut.stdout.splitlines()) < 60
+    assert piped(whole, "-").stdout.startswith(cut.stdout)
+    nothing = piped(whole[:12], "-")
+    assert (nothing.returncode, nothing.stdout) == (3, b"")
+    assert nothing.stderr.count(b"standard input cannot be read") == 1
+
+
+def test_standard_input_that_is_given_twice_or_closed() -> None:
+    """It comes once; and where there is none that is said."""
+    assert piped(LOGS[2], "-", "-").stdout == piped(LOGS[2], "-").stdout
+    closed = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m nsgflow_core flows - <&-"],
+        capture_output=True,
+        check=False,
+    )
+    assert closed.returncode == 2
+    assert closed.stderr == b"nsgflow: standard input is closed: there is nothing to read\n"
+
+
 def test_a_file_that_is_given_twice_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

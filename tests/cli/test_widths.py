@@ -18,7 +18,7 @@ from msgspec import structs
 
 from devtools.flowlogs import Group, Nic, nsg_path, nsg_record, vnet_path, vnet_record
 from nsgflow_core.cli import denied_forms, lag, tables
-from nsgflow_core.cli.denials import group
+from nsgflow_core.cli.gathering import Gathering
 from nsgflow_core.cli.read import Found, Log
 from nsgflow_core.cli.silence.silences import row as silence_row
 from nsgflow_core.digests.silences import Silence
@@ -218,9 +218,10 @@ def test_no_address_rule_or_guid_is_broken(
         for src, dst, rule, guid in made
     ]
     keys = ("nsg", "rule", "source", "destination")
-    shown = drawn(
-        lambda: denied_forms.write(group(found, keys), "table", denied_forms.Shown(keys)), width
-    )
+    with Gathering(keys) as gathering:
+        gathering.take(found)
+        groups = gathering.groups()
+    shown = drawn(lambda: denied_forms.write(groups, "table", denied_forms.Shown(keys)), width)
     assert fits(shown, width)
     for values in made:
         assert set(values) <= set(shown.split())

@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec.structs import replace
 
+from nsgflow_core.delivery.looking import Lately
 from nsgflow_core.digests import ledger as ledgers
+from nsgflow_core.digests import sought
 from nsgflow_core.digests.digest import Digests
-from nsgflow_core.digests.groups import MANY_PORTS, Key, Tally
+from nsgflow_core.digests.groups import Key
 from nsgflow_core.digests.hours import watch_from
 from nsgflow_core.digests.ledger import Ledger
 from nsgflow_core.digests.life import LOST_SECONDS, Life
@@ -25,30 +27,18 @@ from nsgflow_core.digests.memory import State, StateChangedError
 from nsgflow_core.digests.message import Digest
 from nsgflow_core.digests.reach import Swept
 from nsgflow_core.digests.rows import Marks, Row, Watched
-from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.silences import Silence, active
 from nsgflow_core.errors import RefusedError, TransientError
-from nsgflow_core.estate.scope import INSIDE, INTERNET
+from nsgflow_core.estate.knowledge import NOTHING
 from nsgflow_core.service import DEADLINE_SECONDS
 from tests.functional.world import Killed
 from tests.simulation.alerts_judge import AlertsJudge
+from tests.simulation.faults import Allowed, Fault
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC).timestamp()
 REPEAT, QUIET, INTERVAL = 900.0, 1800.0, 30.0
 MINUTE = 60.0
 _STATE = msgspec.json.Decoder(State)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Flows that are denied on some logs from a time to another; `mended` is when rules changed."""
-
-    key: Key
-    logs: tuple[str, ...]
-    begins: float
-    ends: float
-    every: float
-    mended: bool
 
 
 @dataclass
@@ -88,6 +78,7 @@ class AlertsWorld:
     stopped: dict[str, float] = field(default_factory=dict)
     watched: dict[datetime, Watched] = field(default_factory=dict)
     swept: Swept = field(default_factory=Swept)
+    lately: Lately = field(default_factory=Lately)
     deaths: int = 0
     ids: int = 0
 
@@ -98,6 +89,7 @@ class AlertsWorld:
         self.death, self.meeting = rng.choice((0.0, 0.02, 0.06)), rng.choice((0.0, 0.05, 0.15))
         self.hushing = rng.choice((0.0, 0.0, 0.2))
         self.failing = rng.choice((0.0, 0.0, 0.3))
+        self.going_on = rng.random() < 0.6
         self.faults = [self._fault(number) for number in range(rng.randint(1, 3))]
         self.judge = AlertsJudge(QUIET, REPEAT)
         self.begun = self.now
@@ -109,20 +101,19 @@ class AlertsWorld:
     def _fault(self, number: int) -> Fault:
         rng = self.rng
         scan = rng.random() < 0.2
-        key = Key(
-            f"/nsgs/{rng.choice('ab')}",
-            "n",
-            f"rule{number}",
-            inbound=True,
-            protocol="TCP",
-            port=MANY_PORTS if scan else 1000 + number,
-            scope=INTERNET if scan else INSIDE,
-        )
+        hosts = rng.choice((1, 1, 2, 2, 5))
+        sources = tuple(f"{'8.8.4' if scan else '10.0.0'}.{n + 1}" for n in range(hosts))
+        nsg = rng.choice("ab")
         logs = tuple(rng.sample(self.logs, rng.randint(1, len(self.logs))))
         begins = self.now + MINUTE * rng.choice((0, 10, 30))
-        lasts = MINUTE * rng.choice((1, 15, 45, 100))
+        ends = begins + MINUTE * rng.choice((1, 15, 45, 100, 300))
         every = MINUTE * rng.choice((1, 5, 20, 29, 45))
-        return Fault(key, logs, begins, begins + lasts, every, rng.random() < 0.3)
+        through = rng.choice((0, 0, hosts, hosts - 1))
+        mended, flaps, blocks, one, narrow = (rng.random() < x for x in (0.3, 0.1, 0.3, 0.3, 0.2))
+        kind = mended, through, flaps, blocks, one, narrow
+        if not self.going_on:
+            kind = mended, 0, False, blocks, one, False
+        return Fault(number, nsg, sources, logs, begins, ends, every, *kind)
 
     def step(self) -> None:
         """A request: the process may die before it, or meet another that runs meanwhile."""
@@ -184,11 +175,26 @@ class AlertsWorld:
             until = self.now + 2 * DEADLINE_SECONDS
             self.watched[of_hour] = Watched(of_hour, until, str(self.now))
         row = self.checkpoints.setdefault(hour, {}).setdefault(log, Checkpoint(begin))
-        counted = [tally for at in self.faults for tally in self._flows(at, log, begin, end)]
+        counted = [tally for at in self.faults for tally in at.denied(log, begin, end)]
+        allowed = [flow for at in self.faults for flow in at.allowed(log, begin, end)]
         if counted:
             row.ledger = ledgers.add(row.ledger, counted, self.now, log)
         row.read = end
         self.judge.delivered(log, counted, int(end * 1000) - 1)
+        self.judge.let_through(log, [flow for flow, same in allowed if same])
+        self._look(row, log, of_hour, allowed)
+
+    def _look(self, row: Checkpoint, log: str, hour: datetime, allowed: list[Allowed]) -> None:
+        """Whoever reads a log looks for what was denied, and remembers the hour or does not."""
+        before = self.lately.before(log, hour).get("webhook", ())
+        wanted = sought.sought(
+            row.ledger, before, int(row.read * 1000) - 1, 8, self.rng.randrange(9)
+        )
+        seen = [sought.passed(flow, one, NOTHING) for one in wanted for flow, _ in allowed]
+        if passed := [one for one in seen if one is not None]:
+            row.ledger = ledgers.noted(row.ledger, passed, log)
+        if row.ledger is not None and self.rng.random() < 0.8:
+            self.lately.keep(log, hour, {"webhook": row.ledger})
 
     def written(self, key: Key, log: str, after: int, until: int) -> int:
         """How many flows of a group were written to a log between two times in milliseconds."""
@@ -198,26 +204,8 @@ class AlertsWorld:
             after < tally.last <= until
             for at in self.faults
             if at.key == key
-            for tally in self._flows(at, log, after / 1000, end)
+            for tally in at.denied(log, after / 1000, end)
         )
-
-    def _flows(self, fault: Fault, log: str, begin: float, end: float) -> Iterator[Tally]:
-        if log not in fault.logs:
-            return
-        at = fault.begins
-        while at < min(fault.ends, end):
-            if at >= begin:
-                yield Tally(
-                    fault.key,
-                    1,
-                    int(at * 1000),
-                    int(at * 1000),
-                    Sample(("10.0.0.1", "10.0.0.2")),
-                    Sample(("10.0.1.1",)),
-                    now="now denied by it" if fault.mended else "",
-                    examples=Sample(("10.0.0.1 10.0.1.1 1",)),
-                )
-            at += fault.every
 
     def timer(self) -> None:
         """A timer fires, in a process that may die."""
@@ -234,11 +222,14 @@ class AlertsWorld:
             QUIET,
             self.turned,
         )
+        self.judge.reads()
         try:
             digests.run()
         except Killed:
             if self.nested:
                 raise
+        finally:
+            self.judge.has_read()
 
     def new_id(self) -> str:
         """An id that no other digest has."""

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from nsgflow_core.digests.groups import Key, Tally
-from nsgflow_core.digests.message import LATE, QUIET, TURNED, UNKNOWN, Digest, Ended
+from nsgflow_core.digests.groups import Key, Tally, example_of
+from nsgflow_core.digests.message import ALLOWED, LATE, QUIET, TURNED, UNKNOWN, Digest, Ended
 from nsgflow_core.digests.silences import Silence
 from nsgflow_core.estate.scope import INSIDE, INTERNET
+from nsgflow_core.model import Flow
 from tests.simulation.judge import BrokenPromiseError
 
 _DAY = 86_400.0
+_SETTLED = 300.0
 
 
 @dataclass
@@ -21,14 +23,20 @@ class AlertsJudge:
     """What was delivered, and what became of it.
 
     `flows` are the times of flows by group and log, `read_to` how far each log was read, both in
-    milliseconds. `open` has the open incidents, `told` when each group was told, in the life that
-    it has.
+    milliseconds. `denied` are the same flows, each with its group, log and time, in the order in
+    which they were delivered, and `passed` says when each was let through last; `reading` has how
+    many were delivered when a timer began, and `lived` how many were when a group was over. `open`
+    has the open incidents, `told` when each group was told, in the life that it has.
     """
 
     quiet: float
     repeat: float
     flows: dict[Key, dict[str, list[int]]] = field(default_factory=dict)
     read_to: dict[str, int] = field(default_factory=dict)
+    denied: list[tuple[Key, str, str, int]] = field(default_factory=list)
+    passed: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    reading: list[int] = field(default_factory=list)
+    lived: dict[Key, int] = field(default_factory=dict)
     digests: dict[str, Digest] = field(default_factory=dict)
     taken: dict[str, float] = field(default_factory=dict)
     open: dict[str, set[str]] = field(default_factory=dict)
@@ -45,7 +53,23 @@ class AlertsJudge:
         """A log was read so far, with these flows."""
         for tally in counted:
             self.flows.setdefault(tally.key, {}).setdefault(log, []).append(tally.last)
+            (example,) = tally.examples.values
+            self.denied.append((tally.key, log, example, tally.last))
         self.read_to[log] = max(self.read_to.get(log, 0), read_to)
+
+    def let_through(self, log: str, allowed: Iterable[Flow]) -> None:
+        """A log that was read has these flows, of groups that were denied."""
+        for flow in allowed:
+            name = flow.group.acl_group, example_of(flow), flow.direction_code, log
+            self.passed[name] = max(self.passed.get(name, 0), flow.time_ms)
+
+    def reads(self) -> None:
+        """A timer begins to read; what is delivered from here on it may miss."""
+        self.reading.append(len(self.denied))
+
+    def has_read(self) -> None:
+        """It is done."""
+        self.reading.pop()
 
     def stored(self, digest: Digest, world: Any) -> None:
         """A digest was stored before it is posted: what it claims must be so by now."""
@@ -54,6 +78,8 @@ class AlertsJudge:
         if known is digest:
             for at in digest.ended:
                 self._check_end(at, digest.made, world)
+                if at.because != LATE:
+                    self.lived[at.key] = len(self.denied)
             for tally in digest.groups:
                 self._check_distance(tally.key.id, digest)
                 over = {at.key for at in digest.ended}
@@ -85,6 +111,8 @@ class AlertsJudge:
     def _check_end(self, at: Ended, made: float, world: Any) -> None:
         if at.because == TURNED:
             _hold(bool(world.turned(at)), f"{at.key.rule} is over, and no rule has changed")
+        if at.because == ALLOWED:
+            self._check_passed(at, made)
         if at.because == UNKNOWN:
             _hold(
                 not at.incident, f"{at.key.rule} is resolved, and nobody knows whether it is over"
@@ -93,18 +121,36 @@ class AlertsJudge:
             _hold(made >= known + _DAY + self.quiet, f"{at.key.rule} is given up too soon")
         if at.because != QUIET:
             return
-        # What a silence held back is told by itself, and begins no life.
-        mine = [silence for silence in self.silences if silence.terms == f"rule={at.key.rule}"]
-        since = max([at.began, *(1000 * silence.until for silence in mine)])
-        for log, times in self.flows[at.key].items():
-            before = [time for time in times if since <= time <= at.last]
-            if not before:
-                continue
+        of_life: dict[str, list[int]] = {}
+        for log, _, time in self._of_life(at, len(self.denied)):
+            of_life.setdefault(log, []).append(time)
+        for log, before in of_life.items():
             until = max(before) + round(self.quiet * 1000)
             _hold(self.read_to[log] >= until, f"{at.key.rule} is over, and {log} did not go on")
             # What comes late of a fault that is over may be told when later flows long were.
             after = world.written(at.key, log, max(*before, self.last.get(at.key, 0)), until)
             _hold(not after, f"{at.key.rule} is over, and went on")
+
+    def _of_life(self, at: Ended, known: int) -> list[tuple[str, str, int]]:
+        """Log, flow and time of what was denied in the life of a group that is over.
+
+        What a silence held back is told by itself, and begins no life. So many of all flows were
+        delivered when that was found out.
+        """
+        mine = [silence for silence in self.silences if silence.terms == f"rule={at.key.rule}"]
+        since = max([at.began, *(1000 * silence.until for silence in mine)])
+        return [
+            (log, example, time)
+            for key, log, example, time in self.denied[self.lived.get(at.key, 0) : known]
+            if key == at.key and since <= time <= at.last
+        ]
+
+    def _check_passed(self, at: Ended, made: float) -> None:
+        """Each of its flows was let through later, in each log that had it denied."""
+        _hold(made >= at.last / 1000 + _SETTLED, f"{at.key.rule} is over, and may have gone on")
+        for log, example, _ in self._of_life(at, self.reading[-1]):
+            seen = self.passed.get((at.key.acl, example, "I", log), 0)
+            _hold(seen > at.last, f"{at.key.rule} is over, and {example} was not let through since")
 
     def _check_distance(self, name: str, digest: Digest) -> None:
         times = self.told.get(name, [])
@@ -153,7 +199,8 @@ class AlertsJudge:
             quiet = f"rule={key.rule}" in self.silenced or self._is_behind(key)
             _hold(self.pages[key] >= 1 or quiet, f"{key.rule} was never told")
             _hold(self.pages[key] <= self.ends[key] + 1, f"{key.rule} was told as new twice")
-            if not any(fault.mended for fault in world.faults if fault.key == key):
+            of_it = [fault for fault in world.faults if fault.key == key]
+            if not any(at.mended or at.through or at.flaps or at.narrow for at in of_it):
                 pages = self._times_it_began(logs)
                 _hold(self.pages[key] <= pages, f"{key.rule} is {pages} faults and more pages")
             alive = all(

@@ -27,5 +27,15 @@ def test_alerts_keep_their_promises(part: int) -> None:
         counts["deaths"] += world.deaths
 
     assert counts["flows"] > len(seeds)
-    kinds = ("pages", "quiet", "turned", "unknown", "repeats", "deaths", "silences", "behind")
+    kinds = (
+        "pages",
+        "quiet",
+        "turned",
+        "allowed",
+        "unknown",
+        "repeats",
+        "deaths",
+        "silences",
+        "behind",
+    )
     assert min(counts[what] for what in kinds) > len(seeds) / 20

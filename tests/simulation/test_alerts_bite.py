@@ -1,16 +1,23 @@
 """Bugs seeded into alerts must be found: each of these breaks one rule of their life."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
 
 import pytest
 from msgspec.structs import replace
 
-from nsgflow_core.digests import digest, life, quieting
+from nsgflow_core.digests import digest, life, quieting, sought
 from nsgflow_core.digests.digest import Digests
 from nsgflow_core.digests.gathering import Gathering
+from nsgflow_core.digests.groups import MANY_LOGS, key_of
+from nsgflow_core.digests.ledger import Ledger, Passed
 from nsgflow_core.digests.life import Life
 from nsgflow_core.digests.reach import Reach, Swept
+from nsgflow_core.digests.sample import Sample
+from nsgflow_core.digests.through import Through
+from nsgflow_core.model import Flow
 from tests.simulation.alerts import run
 from tests.simulation.judge import BrokenPromiseError
 
@@ -34,10 +41,10 @@ def test_over_by_the_clock_alone() -> None:
     """A log that is late, or has stopped, says nothing of its groups."""
     end_of = life.end_of
 
-    def without_logs(one: Life, went_on: Any, turned: str, quiet: float, now: float) -> Any:
-        return end_of(replace(one, logs={}), went_on, turned, quiet, now)
+    def without_logs(one: Life, *evidence: Any) -> Any:
+        return end_of(replace(one, logs={}), *evidence)
 
-    assert "did not go on" in found(digest, "end_of", without_logs)
+    assert "is over, and" in found(digest, "end_of", without_logs)
 
 
 def test_what_was_read_later_taken_for_evidence_of_before() -> None:
@@ -45,9 +52,9 @@ def test_what_was_read_later_taken_for_evidence_of_before() -> None:
     hour = Gathering._hour
     later: list[tuple[Any, ...]] = []
 
-    def told_first(gathering: Gathering, at: Any, reach: Reach | None) -> None:
+    def told_first(gathering: Gathering, at: Any, reach: Reach | None, through: Any) -> None:
         """The ledgers of an hour, and how far its logs were read some requests later."""
-        hour(gathering, at, None)
+        hour(gathering, at, None, through)
         if reach is not None:
             later.append((gathering, at, reach))
 
@@ -102,8 +109,8 @@ def test_changed_rules_taken_for_granted() -> None:
     """A group whose rules have not changed is not over because it could be."""
     end_of = life.end_of
 
-    def turned(one: Life, went_on: Any, _: str, quiet: float, now: float) -> Any:
-        return end_of(one, went_on, "now allowed" if one.denied else "", quiet, now)
+    def turned(one: Life, went_on: Any, passed: str, _: str, *times: float) -> Any:
+        return end_of(one, went_on, passed, "now allowed" if one.denied else "", *times)
 
     assert "no rule has changed" in found(digest, "end_of", turned)
 
@@ -206,3 +213,137 @@ def test_what_comes_late_taken_for_new() -> None:
         return int(at.last)
 
     assert "more pages" in found(digest, "over_until", last)
+
+
+def found_by_flows(**alike: Any) -> str:
+    """What is found when flows are taken for those that are sought whatever these fields say."""
+    passed = sought.passed
+
+    def any_of(flow: Flow, one: sought.Sought, knowledge: Any) -> Passed | None:
+        key = key_of(flow, knowledge)
+        like = replace(one.key, **{name: getattr(key, name) for name in alike})
+        seen = passed(flow, one._replace(key=like), knowledge)
+        return seen and replace(seen, group=one.key.id)
+
+    return found(sought, "passed", any_of)
+
+
+def test_another_nsgs_flow_taken_for_the_one_that_was_denied() -> None:
+    """In a VNet's log one NSG lets through what another one denies."""
+    assert "not let through" in found_by_flows(acl=True)
+
+
+def test_the_other_direction_taken_for_the_one_that_was_denied() -> None:
+    """What leaves an interface is no flow that came to it."""
+    assert "not let through" in found_by_flows(inbound=True)
+
+
+def test_an_open_connection_taken_for_a_new_one() -> None:
+    """It goes on whatever the rules are by now."""
+    passed = sought.passed
+
+    def any_state(flow: Flow, one: sought.Sought, knowledge: Any) -> Passed | None:
+        begun = replace(flow, detail="B" if flow.detail == "C" else flow.detail)
+        return passed(begun, one, knowledge)
+
+    assert "not let through" in found(sought, "passed", any_state)
+
+
+def test_flows_older_than_the_last_denial_taken_for_evidence() -> None:
+    """Where it is sought and where it is judged: either would do."""
+    of, wanted = Through.of, sought.sought
+
+    def whenever(through: Through, one: Life) -> str:
+        return of(through, replace(one, last=0))
+
+    def from_ever(*about: Any) -> list[sought.Sought]:
+        return [one._replace(last=0) for one in wanted(*about)]
+
+    assert "not let through" in found(Through, "of", whenever)
+    with mock.patch.object(sought, "sought", from_ever):
+        run_all()
+        assert "not let through" in found(Through, "of", whenever)
+
+
+def test_what_an_hour_says_taken_for_evidence_behind_it() -> None:
+    """It was let through at the end of one, and denied in the next."""
+    of = Through.of
+
+    def of_the_hour(through: Through, one: Life) -> str:
+        """By the last flow before the hour that it is."""
+        return of(through, replace(one, last=one.last - one.last % 3_600_000))
+
+    assert "not let through" in found(Through, "of", of_the_hour)
+
+
+def test_one_of_its_flows_taken_for_all() -> None:
+    """A rule that lets one host pass mends nothing for the other."""
+    had_by = Through._had_by
+
+    def first(through: Through, one: Life, log: str) -> Any:
+        return {min(had_by(through, one, log), default="")}
+
+    of = Through.of
+
+    def of_one(through: Through, one: Life) -> str:
+        return of(through, replace(one, examples=Sample(one.examples.values[:1])))
+
+    with mock.patch.object(Through, "_had_by", first):
+        assert "not let through" in found(Through, "of", of_one)
+
+
+def test_groups_of_many_flows_taken_for_few() -> None:
+    """Of more than four nobody knows whether all are let through."""
+    of = Through.of
+
+    def of_some(through: Through, one: Life) -> str:
+        return of(through, replace(one, examples=Sample(one.examples.values)))
+
+    made = Through.__init__
+
+    def all_of(through: Through, lives: Any, first: Any) -> None:
+        few = {
+            name: replace(one, examples=Sample(one.examples.values)) for name, one in lives.items()
+        }
+        made(through, few, first)
+
+    few_in = sought.few_in
+
+    def of_many(ledger: Ledger, turn: int = 0) -> Iterator[sought.Few]:
+        few = (replace(tally, examples=Sample(tally.examples.values)) for tally in ledger.groups)
+        return few_in(replace(ledger, groups=tuple(few)), turn)
+
+    init = mock.patch.object(Through, "__init__", all_of)
+    with init, mock.patch.object(sought, "few_in", of_many):
+        assert "not let through" in found(Through, "of", of_some)
+
+
+def test_one_log_taken_for_all() -> None:
+    """A flow is let through where it was denied, and not beside it."""
+    add = Through.add
+
+    def anywhere(through: Through, ledger: Ledger) -> None:
+        add(through, replace(ledger, log=MANY_LOGS))
+
+    of = Through.of
+
+    def of_any(through: Through, one: Life) -> str:
+        return of(through, replace(one, logs={MANY_LOGS: one.last}))
+
+    with mock.patch.object(Through, "of", of_any):
+        assert "not let through" in found(Through, "add", anywhere)
+
+
+def test_hours_that_are_not_read_taken_for_empty() -> None:
+    """A log may have had another flow of the group hours ago."""
+    made = Through.__init__
+
+    def from_ever(through: Through, lives: Any, first: Any) -> None:
+        made(through, lives, datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert "not let through" in found(Through, "__init__", from_ever)
+
+
+def test_over_as_soon_as_a_flow_is_let_through() -> None:
+    """Flows come late, and another may have been denied meanwhile."""
+    assert "may have gone on" in found(life, "_SETTLED", 0.0)

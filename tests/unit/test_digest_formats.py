@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nsgflow_core.digests import pagerduty, portal, slack, teams, wording
 from nsgflow_core.digests.digest import MAX_SHOWN
 from nsgflow_core.digests.groups import MANY_PORTS, MAX_PORTS, Key, Tally
-from nsgflow_core.digests.message import LATE, QUIET, TURNED, UNKNOWN, About, Digest, Ended
+from nsgflow_core.digests.message import ALLOWED, LATE, QUIET, TURNED, UNKNOWN, About, Digest, Ended
 from nsgflow_core.digests.sample import COARSE, Sample, sample_of
 from nsgflow_core.digests.silences import Held
 from nsgflow_core.estate.causes import ENCRYPTION, PLATFORM
@@ -110,7 +110,7 @@ ends = st.builds(
     Ended,
     keys,
     texts,
-    st.sampled_from([QUIET, TURNED, UNKNOWN, LATE]),
+    st.sampled_from([QUIET, ALLOWED, TURNED, UNKNOWN, LATE]),
     *([st.integers(0, 10**13)] * 2),
     *([st.integers(0, 10**9)] * 3),
     incident=st.sampled_from(["", "1f" * 8]),
@@ -341,6 +341,7 @@ def end(because: str, said: str = "how it is known") -> Ended:
     ("because", "headline", "words"),
     [
         (QUIET, "1 group over", "Over: TCP 1433 (ms-sql-s)"),
+        (ALLOWED, "1 group over", "Over: TCP 1433 (ms-sql-s)"),
         (TURNED, "1 group over", "Over: TCP 1433 (ms-sql-s)"),
         (UNKNOWN, "1 group followed no longer", "Not known whether over: TCP 1433 (ms-sql-s)"),
         (LATE, "2 denied flows", "Was over already: TCP 1433 (ms-sql-s)"),

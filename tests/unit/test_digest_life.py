@@ -13,7 +13,7 @@ from nsgflow_core.digests import wording
 from nsgflow_core.digests.groups import MANY_LOGS, MANY_PORTS, Key, Tally, count, shown
 from nsgflow_core.digests.life import Life, begun, end_of, grown, is_due
 from nsgflow_core.digests.memory import State
-from nsgflow_core.digests.message import QUIET, TURNED, UNKNOWN, About, Digest
+from nsgflow_core.digests.message import ALLOWED, QUIET, TURNED, UNKNOWN, About, Digest
 from nsgflow_core.digests.reach import Reach, Swept, hours_behind, unknown
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.scans import MAX_ALONE, fold
@@ -75,9 +75,10 @@ def test_what_is_evidence_of_an_end(
     def went_on(log: str, _last: int, until: int) -> bool:
         return reached.get(log, 0) >= until
 
-    assert end_of(life, went_on, "", QUIET_SECONDS, NOW + 3600 * hours)[0] == because
-    assert end_of(life, unknown, "now allowed", QUIET_SECONDS, NOW + 301)[0] == TURNED
-    assert end_of(life, unknown, "now allowed", QUIET_SECONDS, NOW + 299)[0] == ""
+    assert end_of(life, went_on, "", "", QUIET_SECONDS, NOW + 3600 * hours)[0] == because
+    for known, kind in ((("", "now allowed"), TURNED), (("let through", "now allowed"), ALLOWED)):
+        assert end_of(life, unknown, *known, QUIET_SECONDS, NOW + 301)[0] == kind
+        assert end_of(life, unknown, *known, QUIET_SECONDS, NOW + 299)[0] == ""
 
 
 def hour(number: int) -> datetime:
