@@ -10,6 +10,7 @@ again after releasing the claim. docs/architecture.md tells what each failure le
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -35,6 +36,7 @@ from nsgflow_core.sinks.patience import FLOOR, HANG_GRACE, LONGEST, SINK_SECONDS
 from nsgflow_core.sinks.sink import Delivery
 from nsgflow_core.turns import HEAVY_FLOWS, turn
 
+_Flows = Sequence[Columns]
 _TRIES = 5  # of a run whose row was written by others
 _CLAIM_RESERVE = LONGEST + HANG_GRACE + 7
 """Seconds of claim that must be left before a delivery begins, or it is extended first."""
@@ -97,9 +99,8 @@ class Pipeline:
     def _have(self, row: Checkpoint, announced: Announced | None) -> bool:
         """Whether every sink has what an event announced."""
         names = [lane.name for lane in self._parts.lanes]
-        return announced is not None and all(
-            has(cursor, announced) for cursor in _cursors_of(row, names).values()
-        )
+        cursors = _cursors_of(row, names).values()
+        return announced is not None and all(has(cursor, announced) for cursor in cursors)
 
 
 class _Run:
@@ -299,11 +300,7 @@ class _Run:
         return replace(cursor, behind_since=cursor.behind_since or self._parts.now())
 
     def _deliver(
-        self,
-        window: Mapping[str, Cursor],
-        found: Sequence[Columns],
-        start: Position,
-        end: Position,
+        self, window: Mapping[str, Cursor], found: _Flows, start: Position, end: Position
     ) -> dict[str, Delivery]:
         """Deliver to the sinks side by side, each in its time; one left alone is left out."""
         deliveries: dict[str, Delivery] = {}
@@ -313,21 +310,19 @@ class _Run:
         for name in window:
             lane = self._lanes[name]
             with turn(heavy=sum(map(len, ahead)) > HEAVY_FLOWS):
-                passed = [lane.sink.filter.wanted(part, self._knowledge) for part in ahead]
-            wanted = [part for part in passed if part]
+                passed = (lane.sink.filter.wanted(part, self._knowledge) for part in ahead)
+                taken = [part for part in passed if part]
             if "nsg" in lane.sink.filter.keys:
-                self.report.young_nsgs += sum(
-                    is_young(flow, self._knowledge) for part in wanted for flow in part
-                )
-            if not wanted:
+                self.report.young_nsgs += sum(is_young(at, self._knowledge) for at in chain(*taken))
+            if not taken:
                 deliveries[name] = Delivery(end)
                 continue
             seconds = SINK_SECONDS - self._overtime[name]
-            delivery = lane.begin(self._ref, wanted, start, end, seconds)
+            delivery = lane.begin(self._ref, taken, start, end, seconds)
             if delivery is None:  # it failed for another blob meanwhile
                 self._left.add(name)
                 continue
-            _count(self.report.wanted, name, sum(map(len, wanted)))
+            _count(self.report.wanted, name, sum(map(len, taken)))
             begun[name] = delivery
         waited: dict[str, float] = {}
         for name, delivery in begun.items():
