@@ -74,10 +74,10 @@ def are_named(sources: Sources, environ: Mapping[str, str]) -> bool:
 
 def is_file(text: str) -> bool:
     """Whether a source that was typed names files; else it names an account."""
+    if text.lower().startswith(("/subscriptions/", "https://", "http://")):
+        return False
     if text == STDIN or text.lower().endswith(_ENDINGS):
         return True
-    if text.startswith(("/subscriptions/", "https://", "http://")):
-        return False
     return Path(text).exists() or text.startswith(("./", "../", "/", "~"))
 
 

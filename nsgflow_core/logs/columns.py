@@ -8,6 +8,7 @@ are put in order before they are read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import chain, compress, repeat
 from operator import attrgetter
@@ -88,9 +89,8 @@ class Columns(msgspec.Struct, gc=False):
         """The versions of the logs that the flows are of."""
         return {place.group.record.version for place in set(self.places)}
 
-    def states(self) -> tuple[Sequence[str], Sequence[str]]:
-        """The columns of states and encryptions; see `Flow`."""
-        versions = self.versions
+    def states(self, versions: AbstractSet[int]) -> tuple[Sequence[str], Sequence[str]]:
+        """The columns of states and encryptions of flows of these versions; see `Flow`."""
         if versions == {_VNET}:
             return self.decision, self.detail
         if _VNET not in versions:

@@ -160,7 +160,8 @@ def apart(knowledge: Knowledge) -> Callable[[Columns], Parts]:
 
     def parts_of(flows: Columns) -> Parts:
         when = times_of(flows)
-        codes = (flows.decision, flows.direction_code, flows.protocol_code, *flows.states())
+        states = flows.states(flows.versions)
+        codes = (flows.decision, flows.direction_code, flows.protocol_code, *states)
         return Parts(
             {
                 "TimeGenerated": when,
@@ -256,7 +257,7 @@ def _services(protocol_code: str) -> Mapping[str, str]:
 
 def _nulls(numbers: Sequence[str]) -> Sequence[str]:
     """Numbers as JSON has them."""
-    return ["null" if number == "" else number for number in numbers] if "" in numbers else numbers
+    return [number or "null" for number in numbers] if "" in numbers else numbers
 
 
 def _ends_columns(ends: enrich.Ends | str) -> dict[str, Any]:
