@@ -4,7 +4,7 @@ All text of a dead letter comes from a log, and so from whoever could make Azure
 could steer a terminal is shown as an escape, in JSON too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
 
@@ -71,11 +71,13 @@ def plain(letter: Letter) -> dict[str, Any]:
     }
 
 
-def lines(found: Found, letter: Letter) -> Iterator[str]:
-    """All of a dead letter as text."""
+def lines(found: Found, letter: Letter, names: Mapping[str, str]) -> Iterator[str]:
+    """All of a dead letter as text, with what its interface is called."""
     yield f"id       {found.id}"
     yield f"name     {escaped(found.listed.name)}"
     yield f"log      {escaped(str(letter.ref))}"
+    for what, name in names.items():
+        yield f"{what:<8} {escaped(name)}"
     yield f"kind     {escaped(letter.kind)}"
     yield f"entries  {len(letter.entries)}, {letter.omitted} more did not fit"
     for entry in letter.entries:
