@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nsgflow_core.cli import completing
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.numbers import among, number
 from nsgflow_core.cli.shared import Utc
@@ -234,6 +235,8 @@ class When:
     utc: Utc = False
 
 
+SORTS = ("flows", "sources", "packets", "bytes", "first", "last")
+"""What groups are put in order by, besides their keys."""
 BY = (
     *("nsg", "rule", "direction", "action", "protocol", "source", "sport", "destination", "port"),
     *("mac", "account", "vnet", "vm", "subnet", "state", "encryption", "version", "service"),
@@ -273,6 +276,7 @@ class Grouped:
             metavar="KEY",
             help="By flows, sources, packets, bytes or last, the most on top; by first or one of "
             "--by, the least on top.  [default: flows]",
+            autocompletion=completing.one_of([*SORTS, *BY]),
         ),
     ] = "flows"
     action: Annotated[
