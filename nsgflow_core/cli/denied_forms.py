@@ -188,8 +188,7 @@ def _write_table(groups: Groups, shown: Shown) -> None:
             # What the groups are stands in the first column of names.
             yield [*numbers, [what], *[[""]] * (len(keys) - 1 + with_vnets), *times]
 
-    made = None if isinstance(groups, Spilled) else list(pages())
-    write_pages(titles, pages if made is None else lambda: made)
+    write_pages(titles, pages())
     if day:
         write_text(f"times of {day}")
     if bars is not None:

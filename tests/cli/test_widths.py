@@ -204,7 +204,7 @@ def test_no_address_rule_or_guid_is_broken(
         Found(
             log,
             Flow(
-                SECONDS,
+                SECONDS * 1000,
                 src,
                 dst,
                 5000,
