@@ -5,10 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
 from nsgflow_core.model import Storage, account_of
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ _NAME = re.compile(r"[a-z0-9]{3,24}")
 _ID = re.compile(r"/subscriptions/.+/storageaccounts/([^/]+)/?", re.IGNORECASE)
 _SECRET = re.compile(r"[=;?&]")
 """No name has these; connection strings, keys and signatures do."""
+_ACCOUNT = "AZURE_STORAGE_ACCOUNT"
 _CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 
 
@@ -52,8 +55,9 @@ def sign_in(names: Sequence[str], environ: Mapping[str, str]) -> list[Account]:
     text = env.get(_CONNECTION_STRING, "")
     if not names and text:
         return [_open(Storage(text), _CONNECTION_STRING)]
-    if not names and env.get("AZURE_STORAGE_ACCOUNT"):
-        names = [env["AZURE_STORAGE_ACCOUNT"]]
+    said = "--account-name"
+    if not names and env.get(_ACCOUNT):
+        names, said = [env[_ACCOUNT]], _ACCOUNT
     if not names:
         raise BadInputError(
             "name the storage account with --account-name ('az storage account list -o table' "
@@ -65,7 +69,7 @@ def sign_in(names: Sequence[str], environ: Mapping[str, str]) -> list[Account]:
             exported = _open(Storage(text), _CONNECTION_STRING)
     found: dict[str, Account] = {}
     for name in dict.fromkeys(names):
-        account = _of(_named(name), env, exported)
+        account = _of(_named(name, said), env, exported, said)
         if account.service.url in found:
             continue
         if any(account.name == other.name for other in found.values()):
@@ -77,7 +81,7 @@ def sign_in(names: Sequence[str], environ: Mapping[str, str]) -> list[Account]:
     return list(found.values())
 
 
-def _of(named: _Named, env: Mapping[str, str], exported: Account | None) -> Account:
+def _of(named: _Named, env: Mapping[str, str], exported: Account | None, said: str) -> Account:
     if (
         exported is not None
         and not named.sas
@@ -89,11 +93,17 @@ def _of(named: _Named, env: Mapping[str, str], exported: Account | None) -> Acco
         logging.getLogger("nsgflow").info(
             "%s is named, so %s is not used for it", named.name, _CONNECTION_STRING
         )
-    return _open(_storage(named, env), f"--account-name {named.name}")
+    storage = _storage(named, env)
+    if storage.blob_url.startswith("http://"):
+        raise BadInputError(
+            f"{said} {named.name} is asked over http, where nobody is signed in but by a key or a "
+            "SAS: set STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or give it as https://"
+        )
+    return _open(storage, f"{said} {named.name}")
 
 
-def _named(text: str) -> _Named:
-    """An account as typed.
+def _named(text: str, said: str) -> _Named:
+    """An account as typed, or as the variable has it that is `said`.
 
     Raises:
         BadInputError: this is none. What may be a secret is not repeated.
@@ -102,12 +112,12 @@ def _named(text: str) -> _Named:
     if found := _ID.fullmatch(text):
         text = found[1].lower()
     if text.startswith(("https://", "http://")):
-        return _by_url(text)
+        return _by_url(text, said)
     if _NAME.fullmatch(text):
         return _Named(text)
     if _SECRET.search(text):
         raise BadInputError(
-            "--account-name takes the name, resource id or blob service URL of a storage account; "
+            f"{said} takes the name, resource id or blob service URL of a storage account; "
             f"a connection string belongs into {_CONNECTION_STRING}, a key into "
             "STORAGE_ACCOUNT_KEY, a SAS into AZURE_STORAGE_SAS_TOKEN or behind ? of the URL"
         )
@@ -116,7 +126,7 @@ def _named(text: str) -> _Named:
     )
 
 
-def _by_url(text: str) -> _Named:
+def _by_url(text: str, said: str) -> _Named:
     address, _, query = text.partition("?")
     try:
         parts = urlsplit(address)
@@ -126,21 +136,58 @@ def _by_url(text: str) -> _Named:
         host = ""
     if not host or parts.username is not None or (query and "sig" not in parse_qs(query)):
         raise BadInputError(
-            "--account-name is no URL of a blob service: give one such as "
+            f"{said} is no URL of a blob service: give one such as "
             "https://mylogs.blob.core.windows.net"
         )
+    path, blob = _of_containers(unquote(parts.path))
+    if blob or path.lower().endswith(".json"):
+        raise BadInputError(_one_blob(f"{parts.scheme}://{parts.netloc}{path}", blob))
     if ".blob." in host:
         # Of Azure's URLs the account is the first label; a path is a container's.
         return _Named(host.partition(".")[0], f"{parts.scheme}://{parts.netloc}", query)
-    url = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
-    first = parts.path.strip("/").partition("/")[0]
+    url = f"{parts.scheme}://{parts.netloc}{path}".rstrip("/")
+    first = path.strip("/").partition("/")[0]
     return _Named(first or host.partition(".")[0], url, query)
 
 
+def _of_containers(path: str) -> tuple[str, str]:
+    """The path of a URL before a container of flow logs, and the blob in it."""
+    for container in (NSG_CONTAINER, VNET_CONTAINER):
+        before, found, behind = path.partition(f"/{container}")
+        if found and behind[:1] in ("", "/"):
+            return before, behind.strip("/")
+    return path, ""
+
+
+def _one_blob(account: str, blob: str) -> str:
+    """What to do about the URL of a blob: logs are listed, and a SAS of one blob lists none."""
+    if not blob:
+        return "this is the URL of one file, and no account's: download it, and give the file"
+    try:
+        log = parse_path(blob)
+    except BadInputError:
+        return f"this is the URL of something in a container: give that of the account, {account}"
+    until = log.hour + timedelta(hours=1)
+    flags = f"--since {log.hour:%Y-%m-%dT%HZ} --until {until:%Y-%m-%dT%HZ}"
+    if log.kind == "nsg":
+        flags = f"--nsg-name {log.resource.rpartition('/')[2]} {flags}"
+    return (
+        f"this is the URL of one blob: download it, and give the file, or give the account with "
+        f"what is asked of it, {account} {flags}"
+    )
+
+
 def _storage(named: _Named, env: Mapping[str, str]) -> Storage:
-    url = named.url or f"https://{named.name}.blob.core.windows.net"
     # az's variables are of the account that one of them names.
-    own = env.get("AZURE_STORAGE_ACCOUNT", "") in ("", named.name)
+    theirs = _Named(named.name)
+    if text := env.get(_ACCOUNT):
+        try:
+            theirs = _named(text, _ACCOUNT)
+        except BadInputError:  # what is typed may do without it
+            theirs = _Named("")
+    own = theirs.name == named.name and (not theirs.url or named.url in ("", theirs.url))
+    address = named.url or (theirs.url if own else "")
+    url = address or f"https://{named.name}.blob.core.windows.net"
     key = env.get("STORAGE_ACCOUNT_KEY") or (env.get("AZURE_STORAGE_KEY") if own else "")
     sas = named.sas or ("" if key or not own else env.get("AZURE_STORAGE_SAS_TOKEN", ""))
     if sas:

@@ -8,7 +8,7 @@ from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
 from nsgflow_core.cli.tables import write_table, write_text
-from nsgflow_core.estate.coverage import LOGGED, Covered, coverage
+from nsgflow_core.estate.coverage import LOGGED, NO_FLOW_LOGS, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
 from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.model import flow_time
@@ -155,6 +155,8 @@ def of_ends(
 
 def _said(covered: Covered) -> str:
     logs = ", ".join(_log_name(log.id, log.level) for log in covered.logging)
+    if covered.because == NO_FLOW_LOGS:
+        return f"{NO_FLOW_LOGS}, so it cannot tell what is logged"
     if covered.logged in ("not-logged", "private-endpoint"):
         return f"{_WORDS[covered.logged]}: {covered.because}"
     kept = " (flows are left out)" if covered.filtered else ""

@@ -73,6 +73,7 @@ def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None =
         return
     columns = [*shown.keys, *(_names(shown.keys, groups[0][1]) if groups else ())]
     columns += ["flows", "sources", *(_COUNTERS if shown.counters else ()), "first", "last"]
+    columns += ["vnet"] if _has_vnet(shown.keys) else []
     columns += ["every", "begin", "counts"] if shown.bars is not None else []
     columns += ["now"] * (shown.judge is not None) + ["proposal"] * (proposed is not None)
     write_csv(columns, (_cells(row, columns) for row in found_rows))
@@ -145,6 +146,11 @@ def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:
     return {f"{key}Name": name for key, name in ends if key in keys}
 
 
+def _has_vnet(keys: Sequence[str]) -> bool:
+    """Whether the VNets of NSGs stand in a column of their own."""
+    return "nsg" in keys and "vnet" not in keys
+
+
 def _row(values: Key, denials: Denials, shown: Shown) -> dict[str, Any]:
     row: dict[str, Any] = dict(zip(shown.keys, values, strict=True))
     row |= _names(shown.keys, denials)
@@ -152,6 +158,8 @@ def _row(values: Key, denials: Denials, shown: Shown) -> dict[str, Any]:
     if shown.counters:
         row |= {name: getattr(denials, name) for name in _COUNTERS}
     row |= {"first": flow_time(denials.first), "last": flow_time(denials.last)}
+    if _has_vnet(shown.keys):
+        row["vnet"] = " ".join(sorted(denials.vnets))
     if (bars := shown.bars) is not None:
         row |= {"every": bars.seconds, "begin": flow_time(bars.begin * 1000)}
         row["counts"] = bars.counts(denials.seconds)
@@ -163,7 +171,7 @@ def _write_table(groups: Groups, shown: Shown) -> None:
         return
     keys, bars = shown.keys, shown.bars
     titles = ["flows", "sources", *(_COUNTERS if shown.counters else ()), *keys]
-    with_vnets = "vnet" not in keys and has_vnets(groups)
+    with_vnets = _has_vnet(keys) and has_vnets(groups)
     if with_vnets:
         titles.append("vnet")
     titles += ["first", "last"] + ([f"every {bars.length}"] if bars is not None else [])
@@ -180,8 +188,7 @@ def _write_table(groups: Groups, shown: Shown) -> None:
             # What the groups are stands in the first column of names.
             yield [*numbers, [what], *[[""]] * (len(keys) - 1 + with_vnets), *times]
 
-    made = None if isinstance(groups, Spilled) else list(pages())
-    write_pages(titles, pages if made is None else lambda: made)
+    write_pages(titles, pages())
     if day:
         write_text(f"times of {day}")
     if bars is not None:

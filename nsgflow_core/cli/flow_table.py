@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from operator import itemgetter
 
 from nsgflow_core.cli import tables
@@ -45,29 +46,25 @@ def write(flows: Columns, knowledge: Knowledge, clock: Clock = flow_time) -> Non
 
 def _cells(flows: Columns, knowledge: Knowledge, clock: Clock) -> list[Sequence[str]]:
     src, dst = _ends(flows, knowledge)
-    kinds = {
-        place: causes.cause(place.group.acl_group, place.group.rule) for place in set(flows.places)
-    }
-    names = {
-        place: causes.dropper(kind) if kind else printable(place.nsg)
-        for place, kind in kinds.items()
-    }
-    protocols = {
-        code: causes.protocol_name(PROTOCOLS.get(code, code)) for code in set(flows.protocol_code)
-    }
+    places = set(flows.places)
+    versions = {place.group.record.version for place in places}
+    kinds = {place: causes.cause(place.group.acl_group, place.group.rule) for place in places}
+    codes = {code: PROTOCOLS.get(code, code) for code in set(flows.protocol_code)}
+    protocols = {code: causes.protocol_name(name) for code, name in codes.items()}
+    without = {code for code, name in codes.items() if not causes.has_ports(name)}
     return [
         times_of(flows) if clock is flow_time else list(map(clock, flows.times)),
-        [names[place] for place in flows.places],
-        _vnets(flows, knowledge.inventory),
+        _nsgs(flows, kinds),
+        _vnets(flows, knowledge.inventory) if _VNET in versions else [""] * len(flows.texts),
         _rules(flows, kinds),
         ["denied" if decision == "D" else "allowed" for decision in flows.decision],
         ["in" if direction == "I" else "out" for direction in flows.direction_code],
         [protocols[code] for code in flows.protocol_code],
         src,
-        _ports(flows.src_port, flows.protocol_code),
+        _ports(flows.src_port, flows.protocol_code, without),
         dst,
-        _ports(flows.dst_port, flows.protocol_code),
-        flows.states()[0],
+        _ports(flows.dst_port, flows.protocol_code, without),
+        flows.states(versions)[0],
         _counters(flows.packets_sent, flows.bytes_sent),
         _counters(flows.packets_received, flows.bytes_received),
     ]
@@ -87,8 +84,6 @@ def _ends(flows: Columns, knowledge: Knowledge) -> tuple[Sequence[str], Sequence
 
 def _vnets(flows: Columns, inventory: Inventory | None) -> Sequence[str]:
     """The VNet of each flow; by the place alone, or with an inventory by the flow's near end."""
-    if _VNET not in flows.versions:
-        return [""] * len(flows.texts)
     if inventory is not None:
         return [printable(vnet_name(flow, inventory)) for flow in flows.flows()]
     first: dict[Place, int] = {}
@@ -102,22 +97,32 @@ def _vnets(flows: Columns, inventory: Inventory | None) -> Sequence[str]:
     return [named[place] for place in flows.places]
 
 
+def _nsgs(flows: Columns, kinds: Mapping[Place, str]) -> Sequence[str]:
+    """The NSG of each flow; where none denied, what dropped it."""
+    names = {place: printable(place.nsg) for place in kinds}
+    if not any(kinds.values()):
+        return [names[place] for place in flows.places]
+    return [
+        causes.dropper(kind) if (kind := causes.cause_of(flow)) else names[place]
+        for flow, place in zip(flows.flows(), flows.places, strict=True)
+    ]
+
+
 def _rules(flows: Columns, kinds: Mapping[Place, str]) -> Sequence[str]:
     """The rule of each flow; where none denied the reason, which a tuple may have for itself."""
     if not any(kinds.values()):
         rules = {place: printable(place.group.rule) for place in kinds}
         return [rules[place] for place in flows.places]
     return [
-        printable(causes.reason(flow) or causes.NO_REASON)
-        if kinds[place]
-        else printable(place.group.rule)
-        for flow, place in zip(flows.flows(), flows.places, strict=True)
+        printable(causes.reason(flow) or (causes.cause_of(flow) and causes.NO_REASON))
+        for flow in flows.flows()
     ]
 
 
-def _ports(numbers: Sequence[str], codes: Sequence[str]) -> Sequence[str]:
-    """Ports, of protocols that have some; the others are logged with 0."""
-    without = {code for code in set(codes) if not causes.has_ports(PROTOCOLS.get(code, code))}
+def _ports(
+    numbers: Sequence[str], codes: Sequence[str], without: AbstractSet[str]
+) -> Sequence[str]:
+    """Ports, of protocols that have some; those `without` are logged with 0."""
     if not without:
         return numbers
     return [

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from nsgflow_core.cli import flow_csv, flow_table
+from nsgflow_core.cli import flow_csv, flow_table, text
 from nsgflow_core.cli.clock import Clock, clock
 from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import inert, json_text, printable
 from nsgflow_core.cli.names import remark
 from nsgflow_core.cli.read import Found, place_of
-from nsgflow_core.cli.text import lines, text_of
+from nsgflow_core.cli.text import lines
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns, of_flows
 from nsgflow_core.model import Flow, flow_time
@@ -42,6 +42,7 @@ def write_flows(
     if output == "csv":
         sys.stdout.write(flow_csv.header())
     csv_lines, json_lines = flow_csv.writer(knowledge), rows.lines_of(knowledge)
+    text_lines = text.writer()
     for flows in found:
         match output:
             case "json":
@@ -53,7 +54,7 @@ def write_flows(
             case _ if named:
                 sys.stdout.writelines(line + "\n" for line in _remarked(flows, knowledge))
             case _:
-                sys.stdout.write(text_of(flows))
+                sys.stdout.write(text_lines(flows, ()))
 
 
 def _remarked(flows: Columns, knowledge: Knowledge, times: Sequence[str] = ()) -> list[str]:

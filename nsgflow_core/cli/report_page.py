@@ -177,7 +177,8 @@ def _table(table: Table) -> str:
     more = f'<p class="dim">{_plain(table.more)}</p>' if table.more else ""
     return (
         f'<div class="wide" role="region" tabindex="0" aria-labelledby="{table.id}-about">'
-        f'<table class="sorted"><caption id="{table.id}-about">{_plain(table.about)}</caption>'
+        f'<table class="sorted"><caption id="{table.id}-about">'
+        f"<span>{_plain(table.about)}</span></caption>"
         f"<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table></div>{more}"
     )
 

@@ -128,7 +128,8 @@ def _about_proposals(made: int, shown: int, groups: int) -> str:
         return "There is nothing to propose."
     cut = shown < made or groups > _PROPOSED
     of = f" for the {_PROPOSED:,} busiest of {groups:,} groups" if groups > _PROPOSED else ""
-    more = f" {shown} of {made}{of} are shown; 'nsgflow denied --suggest' has all." * cut
+    has = "others, by --filter" if groups > _PROPOSED else "all"
+    more = f" {shown} of {made}{of} are shown; 'nsgflow denied --suggest' has {has}." * cut
     return (
         "The fewest rules that would let these flows through, as az commands. Each is to be "
         f"reviewed before it is run: a flow that is denied may be one that should be.{more}"

@@ -33,6 +33,8 @@ _MENDS = {
     "resolve": "is the account's name right? 'az storage account list -o table' shows yours",
     "Name or service not known": "is the account's name right? 'az storage account list -o table' "
     "shows yours",
+    "ask Resource Graph: DefaultAzureCredential": "sign in with az login, or give the file of "
+    "'nsgflow inventory --export' to --inventory",
     "DefaultAzureCredential": "sign in with az login, or set STORAGE_ACCOUNT_KEY",
 }
 """What a service says, and what to do about it; the first that fits counts."""

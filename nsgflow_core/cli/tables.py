@@ -11,11 +11,18 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import repeat
+from tempfile import SpooledTemporaryFile
+
+import msgspec
 
 from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.logs.weave import woven
 
+_KEPT = 32 * 1024 * 1024
+"""Bytes of pages that memory keeps."""
+_LENGTH = 8
+"""Bytes that say how many a page has."""
 _GAP = "  "
 _INDENT = "    "
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
@@ -60,24 +67,27 @@ def write_columns(titles: Sequence[str], columns: Sequence[Sequence[str]]) -> No
     sys.stdout.write(bold(heading) + drawn_rows)
 
 
-def write_pages(
-    titles: Sequence[str], pages: Callable[[], Iterable[Sequence[Sequence[str]]]]
-) -> None:
+def write_pages(titles: Sequence[str], pages: Iterable[Sequence[Sequence[str]]]) -> None:
     """Write a table as `write_columns` does, of rows that come some thousands at a time.
 
-    The pages are gone through twice: how wide columns are is known at the end.
+    How wide columns are is known at the end: until then pages are kept, on disk if they are many.
     """
     width = terminal_width()
     sizes = _Sizes(titles)
-    for page in pages():
-        texts = _printable(page)
-        sizes.add(list(map(_Column, texts)))
-        if width:
-            sizes.add_words(texts)
-    heading, lines = _fitted(titles, sizes, width)
-    sys.stdout.write(bold(heading))
-    for page in pages():
-        sys.stdout.write(lines(list(map(_Column, _printable(page)))))
+    with SpooledTemporaryFile(_KEPT) as kept:
+        for page in pages:
+            texts = _printable(page)
+            sizes.add(list(map(_Column, texts)))
+            if width:
+                sizes.add_words(texts)
+            packed = msgspec.msgpack.encode(texts)
+            kept.write(len(packed).to_bytes(_LENGTH, "big") + packed)
+        heading, lines = _fitted(titles, sizes, width)
+        sys.stdout.write(bold(heading))
+        kept.seek(0)
+        while length := kept.read(_LENGTH):
+            texts = msgspec.msgpack.decode(kept.read(int.from_bytes(length, "big")))
+            sys.stdout.write(lines(list(map(_Column, texts))))
 
 
 def _printable(columns: Sequence[Sequence[str]]) -> list[Sequence[str]]:

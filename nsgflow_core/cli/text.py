@@ -4,12 +4,13 @@ v1      time NSG rule A|D I|O source port destination port
 v2, v4  time NSG rule A|D I|O source protocol port destination port state counters
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.logs.columns import Columns
+from nsgflow_core.logs.columns import Columns, Place
 from nsgflow_core.logs.weave import woven
 from nsgflow_core.model import PROTOCOLS
+from nsgflow_core.sinks.rows import Kept
 
 _DECISIONS = {"D": "D"} | dict.fromkeys("ABCE", "A")
 _PROTOCOLS = {str(number): str(number) for number in range(256)} | {
@@ -17,19 +18,38 @@ _PROTOCOLS = {str(number): str(number) for number in range(256)} | {
 }
 
 
+def writer() -> Callable[[Columns, Sequence[str]], str]:
+    """A function that makes the lines of flows, with their ends, as `text_of` does."""
+    records = Kept(lambda place: printable(f"{place.group.record.time} {_named(place)}"))
+    names = Kept(lambda place: printable(_named(place)))
+
+    def text(flows: Columns, times: Sequence[str]) -> str:
+        begun: Sequence[str | Sequence[str]] = (records.of(flows.places),)
+        if times:
+            begun = (times, " ", names.of(flows.places))
+        versions = flows.versions
+        states, _ = flows.states(versions)
+        if 1 not in versions:
+            return _woven(flows, begun, states)
+        if versions == {1}:
+            return _woven(flows, begun, None)
+        short, long = (_split(_woven(flows, begun, of)) for of in (None, states))
+        mixed = [
+            of_v1 if place.group.record.version == 1 else of_others
+            for place, of_v1, of_others in zip(flows.places, short, long, strict=True)
+        ]
+        return "\n".join([*mixed, ""])
+
+    return text
+
+
+def _named(place: Place) -> str:
+    return f"{place.nsg} {place.group.rule} "
+
+
 def text_of(flows: Columns, times: Sequence[str] = ()) -> str:
     """Flows as lines, with their ends; with these times in the place of records'."""
-    versions = flows.versions
-    if 1 not in versions:
-        return _woven(flows, times, short=False)
-    if versions == {1}:
-        return _woven(flows, times, short=True)
-    short, long = (_split(_woven(flows, times, short=short)) for short in (True, False))
-    mixed = [
-        of_v1 if place.group.record.version == 1 else of_others
-        for place, of_v1, of_others in zip(flows.places, short, long, strict=True)
-    ]
-    return "\n".join([*mixed, ""])
+    return writer()(flows, times)
 
 
 def lines(flows: Columns, times: Sequence[str] = ()) -> list[str]:
@@ -41,32 +61,25 @@ def _split(text: str) -> list[str]:
     return text.split("\n")[:-1]
 
 
-def _woven(flows: Columns, times: Sequence[str], *, short: bool) -> str:
-    """The lines, as version 1 has them or as the others do."""
-    fronts = {
-        place: printable(
-            f"{place.nsg} {place.group.rule} "
-            if times
-            else f"{place.group.record.time} {place.nsg} {place.group.rule} "
-        )
-        for place in set(flows.places)
-    }
+def _woven(
+    flows: Columns, begun: Sequence[str | Sequence[str]], states: Sequence[str] | None
+) -> str:
+    """The lines with their states and counters, or as version 1 has them, which has none."""
     protocols = [_PROTOCOLS[code] for code in flows.protocol_code]
     counters = (
-        " ", flows.states()[0], " src2dst: ", flows.packets_sent, "/", flows.bytes_sent,
+        " ", states or "", " src2dst: ", flows.packets_sent, "/", flows.bytes_sent,
         " dst2src: ", flows.packets_received, "/", flows.bytes_received,
     )  # fmt: skip
     pieces = (
-        *((times, " ") if times else ()),
-        [fronts[place] for place in flows.places],
+        *begun,
         [_DECISIONS[decision] for decision in flows.decision],
         " ", flows.direction_code,
         " ", flows.src,
-        *(() if short else (" ", protocols)),
+        *((" ", protocols) if states is not None else ()),
         " ", flows.src_port,
         " ", flows.dst,
         " ", flows.dst_port,
-        *(() if short else counters),
+        *(counters if states is not None else ()),
         "\n",
     )  # fmt: skip
     return woven(pieces, len(flows.texts))

@@ -21,6 +21,7 @@ Logged = Literal["not-logged", "in-part", "twice", "once", "private-endpoint"]
 LOGGED: tuple[Logged, ...] = ("not-logged", "in-part", "twice", "once", "private-endpoint")
 """What can be said of an interface, the most urgent first."""
 
+NO_FLOW_LOGS = "the inventory knows no flow logs"
 _ENDPOINT = "recorded only where traffic to it comes from"
 
 State = Literal["logging", "overridden", "off"]
@@ -73,6 +74,7 @@ def coverage(inventory: Inventory, logs: Iterable[FlowLog]) -> Iterator[Covered]
     for log in logs:
         by_target.setdefault(log.target, []).append(log)
     layout = inventory.layout
+    because = "" if by_target else NO_FLOW_LOGS
     for number, (nic, resource_id) in enumerate(zip(inventory.nics, layout.nics, strict=True)):
         subnet = inventory.subnet(nic)
         below = f"{subnet.vnet}/subnets/{subnet.name.rpartition('/')[2]}"
@@ -83,8 +85,8 @@ def coverage(inventory: Inventory, logs: Iterable[FlowLog]) -> Iterator[Covered]
         if number in layout.endpoints:
             yield Covered(resource_id, nic, subnet.name, nsgs, (), "private-endpoint", _ENDPOINT)
             continue
-        logged, because = _logged(covering, nsgs)
-        yield Covered(resource_id, nic, subnet.name, nsgs, covering, logged, because)
+        logged, why = _logged(covering, nsgs)
+        yield Covered(resource_id, nic, subnet.name, nsgs, covering, logged, because or why)
 
 
 def _nearest(levels: Sequence[Sequence[FlowLog]]) -> Iterator[Covering]:

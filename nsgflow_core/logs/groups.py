@@ -29,6 +29,8 @@ from nsgflow_core.model import Group, Record
 _VNET = 4
 _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
+_MANY = 250
+"""Of more tuples than this, some of them denied, all are looked at one by one as texts."""
 _Made = TypeVar("_Made")
 
 _Texts = Sequence[tuple[str, str, str, list[str]]]
@@ -40,9 +42,9 @@ class Groups:
     """Finds groups of tuples in the records of one log, and remembers what they share.
 
     With `denied_only` allowed flows are left out, most of them unread. What stands before a denied
-    flow must be counted, though, for its ordinal: where that was most of a record, the tuples of
-    the next ones become texts at once. An inventory tells which NSG the GUID of a v4 log stands
-    for.
+    flow must be counted, though, for its ordinal: where that was most of a record, or long lists
+    had to be looked through, the tuples of the next ones become texts at once. An inventory tells
+    which NSG the GUID of a v4 log stands for.
     """
 
     def __init__(self, log: LogPath, inventory: Inventory | None, *, denied_only: bool) -> None:
@@ -115,6 +117,8 @@ class Groups:
                 ordinal += count_tuples(uncounted)
                 uncounted = []
             number, ordinals, texts = denied(raw, version, ordinal)
+            if len(texts) < number > _MANY:
+                counted += len(raw)
             if texts:
                 found.append((acl, rule, mac, ordinals, texts))
             ordinal += number
@@ -128,11 +132,10 @@ class Groups:
         for acl, rule, mac, tuples in lists:
             number, ordinals, texts = denied_of(tuples, version, ordinal)
             ordinal += number
+            passed += number if not texts or len(texts) < number > _MANY else 0
             if texts:
                 found.append((acl, rule, mac, ordinals, texts))
                 counted, passed = counted + passed, 0
-            else:
-                passed += number
         self._as_texts = 2 * counted > ordinal
         return found
 

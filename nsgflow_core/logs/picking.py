@@ -19,7 +19,7 @@ _SEPARATORS = {7, 12}
 _SMALL = 16 * 1024
 """Up to this many characters a list with a denied tuple has each of its tuples checked."""
 _FEW = 512
-"""Up to this many bytes a list becomes texts at once."""
+"""Up to this many bytes a list becomes texts at once, since a call costs as much."""
 _SPARSE = 8
 """Where less than one tuple in so many is denied, each is cut out alone."""
 _D, _QUOTE = b'D"'

@@ -67,6 +67,38 @@ def test_az_s_own_variables_sign_in(logs: Store) -> None:
     assert not hasattr(account.service.credential, "account_key")
 
 
+def test_an_account_in_the_environment_by_its_url(logs: Store) -> None:
+    """A key or SAS beside it is of it; without one it is said that nobody signs in over http."""
+    for signed in ({"AZURE_STORAGE_KEY": KEY}, {"AZURE_STORAGE_SAS_TOKEN": sas()}):
+        environ = bare(logs, AZURE_STORAGE_ACCOUNT=url(logs), **signed)
+        assert " 192.0.2.1 " in logs.output("flows", environ)
+        assert " 192.0.2.1 " in logs.output(f"flows --account-name {ACCOUNT}", environ)
+    done = logs.nsgflow("flows", bare(logs, AZURE_STORAGE_ACCOUNT=url(logs)))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"AZURE_STORAGE_ACCOUNT {ACCOUNT} is asked over http" in done.stderr
+    assert "STORAGE_ACCOUNT_KEY" in done.stderr
+    (account,) = sign_in(
+        ["mylogs"],
+        {"AZURE_STORAGE_ACCOUNT": "https://mylogs.blob.core.windows.net", "AZURE_STORAGE_KEY": KEY},
+    )
+    assert account.service.credential.account_key == KEY
+
+
+def test_urls_of_containers_and_blobs(logs: Store) -> None:
+    """A container's is taken; of a blob's it is said what to give, and no secret."""
+    container = f"{url(logs)}/insights-logs-networksecuritygroupflowevent"
+    assert " 192.0.2.1 " in logs.output(f"flows '{container}?{sas()}'", bare(logs))
+    blob = f"{container}/{nsg_path(NIC, HOUR)}"
+    for given in (blob, f"{blob}?{sas()}", blob.replace("=", "%3D")):
+        done = logs.nsgflow(f"flows '{given}'", bare(logs))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            "nsgflow: this is the URL of one blob: download it, and give the file, or give the "
+            f"account with what is asked of it, {url(logs)} --nsg-name WEB-NSG "
+            "--since 2026-03-04T05Z --until 2026-03-04T06Z\n"
+        )
+
+
 def test_what_is_typed_wins_over_what_is_exported(logs: Store) -> None:
     """Another account than the connection string's is read, or nothing is."""
     (account,) = sign_in(["prodlogs"], logs.environ(STORAGE_ACCOUNT_KEY=KEY))

@@ -84,6 +84,16 @@ def lines(*words: str, status: int = 0) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run(*words, "-o", "json", status=status).splitlines()]
 
 
+def test_an_inventory_without_flow_logs(estate: Estate, tmp_path: Path) -> None:
+    """`why` does not say of an interface that it is not logged: its log may be at hand."""
+    path = tmp_path / "estate.nsgflow"
+    write_file(path, Kept(MADE, read_inventory(Azure(estate)), b"", []))
+    words = ["why", "10.0.0.4", "10.0.1.4:1433", "--inventory", str(path)]
+    shown = CliRunner().invoke(app, words).stdout
+    assert shown.count("the inventory knows no flow logs, so it cannot tell what is logged") == 2
+    assert "not logged" not in shown
+
+
 def test_rows_for_programs(inventory: str) -> None:
     """The most urgent first, each with every flow log over it, and totals."""
     *found, last = lines("--inventory", inventory)

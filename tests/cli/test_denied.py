@@ -1,5 +1,7 @@
 """`nsgflow denied`: groups of denied flows, and proposals for the rules they would need."""
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 
@@ -79,9 +81,20 @@ def test_csv_and_filter(logs: Store) -> None:
     """CSV has the same columns; --filter and --display-lb choose what is counted."""
     shown = logs.output("denied --by nsg,port -o csv --filter port=22 --display-lb")
     assert shown == (
-        "nsg,port,flows,sources,first,last\n"
-        "WEB-NSG,22,2,2,2026-03-04T05:00:03.000Z,2026-03-04T05:00:04.000Z\n"
+        "nsg,port,flows,sources,first,last,vnet\n"
+        "WEB-NSG,22,2,2,2026-03-04T05:00:03.000Z,2026-03-04T05:00:04.000Z,\n"
     )
+
+
+def test_the_vnet_of_a_guid_stands_in_every_form(logs: Store) -> None:
+    """As the table has it: in a column of its own, empty where NSGs have names."""
+    rows = csv.DictReader(io.StringIO(logs.output("denied -o csv")))
+    assert [row["vnet"] for row in rows] == ["", "", NET.vnet]
+    found = map(json.loads, logs.output("denied -o json").splitlines())
+    assert [row["vnet"] for row in found] == ["", "", NET.vnet]
+    for by, vnet in (("vnet", NET.vnet), ("nsg,vnet", NET.vnet), ("rule", None)):
+        (row,) = logs.output(f"denied --filter port=1433 -o json --by {by}").splitlines()
+        assert json.loads(row).get("vnet") == vnet
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from devtools.flowlogs import Nic, large_log, nsg_path, random_record
 from nsgflow_core.cli import reports
 from nsgflow_core.cli.main import app
+from tests.cli.browser import opened
 
 HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 GOLDEN = Path(__file__).with_name("golden") / "report.html"
@@ -312,3 +313,50 @@ def test_in_a_browser(tmp_path: Path, of: str, request: pytest.FixtureRequest) -
     assert done.stdout.count('<button type="button"') > 20
     assert "<title>Denied flows</title>" in done.stdout
     assert "<img" not in done.stdout
+
+
+_STOPS = """
+[...document.querySelectorAll("a, summary, button, [tabindex='0']")]
+.filter((each) => each.checkVisibility())
+"""
+_STOP = """
+(() => {
+  const at = document.activeElement, style = getComputedStyle(at), box = at.getBoundingClientRect();
+  const sorts = at.closest("th")?.getAttribute("aria-sort") ?? "";
+  return {
+    number: STOPS.indexOf(at), tag: at.tagName, text: at.textContent.slice(0, 20), sorts,
+    seen: style.outlineStyle === "solid" && parseFloat(style.outlineWidth) >= 2
+      && box.right > 0 && box.bottom > 0 && box.left < innerWidth && box.top < innerHeight,
+  };
+})()
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_from_the_keyboard(tmp_path: Path, logs: Path) -> None:
+    """Tab goes through all of it in its order, each stop is seen, and Enter sorts a table."""
+    content = report(tmp_path, logs)
+    assert CHROMIUM is not None
+    with served(content) as (url, _), opened(CHROMIUM, url, tmp_path / "profile") as page:
+        number = page.ask(f"globalThis.STOPS = {_STOPS}; STOPS.length")
+        stops = []
+        for _ in range(number):
+            page.press("Tab")
+            stops.append(page.ask(_STOP))
+        assert [stop["number"] for stop in stops] == list(range(number))
+        assert stops[0]["text"] == "To the content"
+        assert {stop["tag"] for stop in stops} == {"A", "SUMMARY", "DIV", "BUTTON", "PRE"}
+        assert [stop for stop in stops if not stop["seen"]] == []
+        page.ask(
+            "STOPS.find((each) => each.tagName === 'BUTTON' && each.textContent === 'port').focus()"
+        )
+        ports = (
+            "[...document.activeElement.closest('table').tBodies[0].rows]"
+            ".map((row) => Number(row.cells[4].textContent))"
+        )
+        for order, descending in (("ascending", False), ("descending", True)):
+            page.press("Enter")
+            assert page.ask(_STOP)["sorts"] == order
+            found = page.ask(ports)
+            assert len(set(found)) > 1
+            assert found == sorted(found, reverse=descending)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,30 @@ def test_help_in_any_encoding(encoding: str, words: str) -> None:
     assert ("…" in text) is (encoding in ("cp1252", "utf-8"))
     assert ("..." in text) or "…" in text
     assert "\\u" not in text
+
+
+_SLOW = """
+import os, signal, sys, threading, time
+def send():
+    for wait in map(float, sys.argv[1].split(",")):
+        time.sleep(wait)
+        os.kill(os.getpid(), signal.SIGINT)
+from nsgflow_core.__main__ import main
+threading.Thread(target=send, daemon=True).start()
+sys.argv[:2] = ["nsgflow"]
+main()
+"""
+"""A command whose process gets Ctrl-C after so many seconds each."""
+
+
+@pytest.mark.parametrize("waits", ["0.3", "1", "1,0.01", "1,0.05,0.05"])
+def test_ctrl_c_says_nothing_of_python(logs: Store, waits: str) -> None:
+    """However early it comes, and however often: a shell tells both as 130."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SLOW, waits, "tail"],
+        env=logs.environ(), cwd=ROOT, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode in (130, -signal.SIGINT), done.stderr) == (True, b"")
 
 
 def test_csv_holds_no_formula(logs: Store) -> None:

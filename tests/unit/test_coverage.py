@@ -68,11 +68,17 @@ def states(one: Covered) -> dict[str, str]:
 
 def test_nothing_is_logged(net: Net) -> None:
     """And why: without an NSG no NSG log could either."""
+    net.log("other-log", f"{net.vnet}-2")
     first, second = net.covered()
     assert (first.logged, first.because) == ("not-logged", "no flow log is over it")
     assert second.because == "no flow log is over it, and it has no NSG"
     assert first.filtered is second.filtered is None
     assert first.nsgs == (net.own.lower(), net.shared.lower())
+
+
+def test_no_flow_log_is_known_at_all(net: Net) -> None:
+    """Who asked Azure may not read them: that is said, and not that none is over an interface."""
+    assert {one.because for one in net.covered()} == {"the inventory knows no flow logs"}
 
 
 def test_the_nearest_flow_log_counts(net: Net) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nsgflow_core.cli.names import log_fits, matcher
-from nsgflow_core.cli.options import Letters
+from nsgflow_core.cli.options import Letters, one_of
+from nsgflow_core.cli.state import SINKS
 from nsgflow_core.cli.times import moment
 from nsgflow_core.config import Settings
-from nsgflow_core.delivery.dead_letters import PREFIX, DeadLetters, Listed
+from nsgflow_core.delivery.dead_letters import INPUT, PREFIX, DeadLetters, Listed
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs.path import LogPath, parse_path
@@ -74,6 +75,7 @@ def _found(listed: Listed) -> Found | None:
 
 
 def _test(wanted: Letters, inventory: Inventory | None) -> Callable[[Found], bool]:
+    kind = one_of("--kind", wanted.kind, (INPUT, *SINKS)) if wanted.kind else ""
     since = moment(wanted.since, datetime.now(UTC), utc=wanted.utc) if wanted.since else None
     of_nsg = matcher([wanted.nsg] if wanted.nsg else [])
 
@@ -81,7 +83,7 @@ def _test(wanted: Letters, inventory: Inventory | None) -> Callable[[Found], boo
         return (
             (since is None or found.listed.written >= since)
             and log_fits(found.log, of_nsg, inventory)
-            and wanted.kind in ("", found.kind)
+            and kind in ("", found.kind)
         )
 
     return accepts

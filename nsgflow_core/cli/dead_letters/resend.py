@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Letters, takes_options
+from nsgflow_core.cli.options import Estate, Letters, takes_options
 from nsgflow_core.cli.session import Status, note, session
 from nsgflow_core.cli.shared import Verbose
 
@@ -22,6 +22,7 @@ def resend(
         bool, typer.Option("--all", help="All of them, or all that the other options leave.")
     ] = False,
     which: Letters,
+    estate: Estate,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be sent; change nothing.")
     ] = False,
@@ -38,13 +39,14 @@ def resend(
     What could not be read is read with this version's parser; what a sink refused is posted to
     it again. Rows keep their FlowId and alerts their id. A letter is deleted when all of it was
     accepted; what is left of it stays, and so does what no sink takes, unless --drop is given.
-    Exit status 3 if something stays.
+    Exit status 3 if something stays. With --inventory --nsg takes NSGs of interfaces as well.
     """
     with session(verbose=verbose):
         import os
 
         from nsgflow_core.cli.dead_letters import letters as kept_letters
         from nsgflow_core.cli.dead_letters.resending import resending
+        from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.state import settings_of
         from nsgflow_core.errors import BadInputError
 
@@ -54,7 +56,9 @@ def resend(
             )
         settings = settings_of(os.environ)
         kept = kept_letters.letters(settings)
-        found = kept_letters.chosen(kept, which)
+        knowledge = estate_of(estate, os.environ)
+        inventory = knowledge.inventory if knowledge is not None else None
+        found = kept_letters.chosen(kept, which, inventory)
         if letters:
             found = kept_letters.named(found, letters)
         work = resending(settings, kept, drop=drop)

@@ -4,12 +4,13 @@ All text of a dead letter comes from a log, and so from whoever could make Azure
 could steer a terminal is shown as an escape, in JSON too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
 
 from nsgflow_core.cli.dead_letters.letters import Found, log_name
 from nsgflow_core.cli.harmless import escaped
+from nsgflow_core.cli.names import joined
 from nsgflow_core.cli.session import sentence
 from nsgflow_core.delivery.dead_letters import DeadLetters, Letter
 from nsgflow_core.errors import BadInputError, NsgflowError
@@ -71,11 +72,13 @@ def plain(letter: Letter) -> dict[str, Any]:
     }
 
 
-def lines(found: Found, letter: Letter) -> Iterator[str]:
-    """All of a dead letter as text."""
+def lines(found: Found, letter: Letter, names: Mapping[str, Any]) -> Iterator[str]:
+    """All of a dead letter as text, with what its interface is called."""
     yield f"id       {found.id}"
     yield f"name     {escaped(found.listed.name)}"
     yield f"log      {escaped(str(letter.ref))}"
+    for what, name in joined(names).items():
+        yield f"{what:<8} {escaped(name)}"
     yield f"kind     {escaped(letter.kind)}"
     yield f"entries  {len(letter.entries)}, {letter.omitted} more did not fit"
     for entry in letter.entries:
