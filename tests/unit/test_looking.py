@@ -17,7 +17,7 @@ from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.sought import Sought, passed
 from nsgflow_core.estate.knowledge import NOTHING
 from nsgflow_core.estate.scope import INSIDE
-from nsgflow_core.logs import flows
+from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.path import LogPath, parse_path
 from nsgflow_core.model import Flow
 
@@ -29,6 +29,12 @@ LATE = 10**14
 def log_of(version: Literal[1, 2, 4]) -> LogPath:
     """The log that the records are of."""
     return parse_path((vnet_path if version == 4 else nsg_path)(Nic(), HOUR))
+
+
+def read(data: bytes, log: LogPath) -> list[Flow]:
+    """All flows of a log, read one record at a time."""
+    found = records.split(data, START, last=True).records
+    return [flow for raw in found for flow in flows.read(raw, log, [], denied_only=False)]
 
 
 def ledger_of(chosen: list[tuple[Flow, int]]) -> Ledger:
@@ -56,10 +62,10 @@ def test_it_finds_what_reading_all_finds(
     rng = random.Random(seed)
     data = large_log(rng.choice((1, 3, 12)), rng.choice((3, 40)), 0.3, version, seed)
     log = log_of(version)
-    reading = flows.read_stretch(data, START, log, last=True, denied_only=False)
+    every_flow = read(data, log)
     chosen = [
         (flow, flow.time_ms + rng.choice((-60_000, -1000, -999, 0, 60_000)))
-        for flow in rng.sample(reading.flows, min(6, len(reading.flows)))
+        for flow in rng.sample(every_flow, min(6, len(every_flow)))
     ]
     known = ledger_of(chosen)
     wanted = [
@@ -68,9 +74,7 @@ def test_it_finds_what_reading_all_finds(
         for example in tally.examples.values
         if tally.examples.complete
     ]
-    every = [
-        seen for flow in reading.flows for one in wanted if (seen := passed(flow, one, NOTHING))
-    ]
+    every = [seen for flow in every_flow for one in wanted if (seen := passed(flow, one, NOTHING))]
     found = Look(data, START, log, NOTHING).passed(known, (), LATE)
 
     assert {(one.group, one.example) for one in found} == {
@@ -85,8 +89,8 @@ def test_enough_of_them_are_let_through() -> None:
     found = 0
     for seed in range(8):
         data = large_log(1, 40, 0.3, 4, seed)
-        reading = flows.read_stretch(data, 0, log_of(4), last=True, denied_only=False)
-        known = ledger_of([(flow, 0) for flow in reading.flows if flow.state == "B"][:6])
+        every_flow = read(data, log_of(4))
+        known = ledger_of([(flow, 0) for flow in every_flow if flow.state == "B"][:6])
         found += len(Look(data, 0, log_of(4), NOTHING).passed(known, (), LATE))
     assert found > 20
 
@@ -95,8 +99,8 @@ def test_it_looks_at_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> Non
     """The last bytes, for so many flows; who is left out has a turn in another window."""
     data = large_log(30, 40, 0.3, 4, 1)
     log = log_of(4)
-    reading = flows.read_stretch(data, 0, log, last=True, denied_only=False)
-    begun = [flow for flow in reading.flows if flow.state == "B"]
+    every_flow = read(data, log)
+    begun = [flow for flow in every_flow if flow.state == "B"]
     known = ledger_of([(flow, 0) for flow in begun[:30]])
     monkeypatch.setattr(looking, "MOST_BYTES", len(data) // 3)
     found = [Look(data, start, log, NOTHING).passed(known, (), LATE) for start in range(40)]
