@@ -75,7 +75,7 @@ def test_it_finds_what_reading_all_finds(
         if tally.examples.complete
     ]
     every = [seen for flow in every_flow for one in wanted if (seen := passed(flow, one, NOTHING))]
-    found = Look(data, START, log, NOTHING).passed(known, (), LATE)
+    found = Look(data, START, START + len(data), log, NOTHING).passed(known, (), LATE)
 
     assert {(one.group, one.example) for one in found} == {
         (one.group, one.example) for one in every
@@ -91,7 +91,7 @@ def test_enough_of_them_are_let_through() -> None:
         data = large_log(1, 40, 0.3, 4, seed)
         every_flow = read(data, log_of(4))
         known = ledger_of([(flow, 0) for flow in every_flow if flow.state == "B"][:6])
-        found += len(Look(data, 0, log_of(4), NOTHING).passed(known, (), LATE))
+        found += len(Look(data, 0, len(data), log_of(4), NOTHING).passed(known, (), LATE))
     assert found > 20
 
 
@@ -103,11 +103,17 @@ def test_it_looks_at_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> Non
     begun = [flow for flow in every_flow if flow.state == "B"]
     known = ledger_of([(flow, 0) for flow in begun[:30]])
     monkeypatch.setattr(looking, "MOST_BYTES", len(data) // 3)
-    found = [Look(data, start, log, NOTHING).passed(known, (), LATE) for start in range(40)]
+    found = [
+        Look(data, start, start + len(data), log, NOTHING).passed(known, (), LATE)
+        for start in range(40)
+    ]
     assert {len(one) for one in found} <= {0, 1}
     monkeypatch.setattr(looking, "MOST_BYTES", 100 * len(data))
     monkeypatch.setattr(looking, "MOST_FLOWS", 2)
-    turns = [Look(data, start, log, NOTHING).passed(known, (), LATE) for start in range(99)]
+    turns = [
+        Look(data, start, start + len(data), log, NOTHING).passed(known, (), LATE)
+        for start in range(99)
+    ]
     examples = {one.example for of_turn in turns for one in of_turn}
     few = [tally.examples for tally in known.groups if tally.examples.complete]
     assert examples == {example for sample in few for example in sample.values}
@@ -121,7 +127,9 @@ def test_what_is_no_record_has_no_flows(data: bytes) -> None:
     """Whatever the bytes."""
     one = Tally(KEY, 1, 0, 0, examples=Sample(("10.0.0.1 10.0.0.2 443",)))
     for text in (data, data + b'"1,10.0.0.1,10.0.0.2,1,443,T,I,A,B,,,,"'):
-        assert not Look(text, 0, log_of(2), NOTHING).passed(ledgers.add(None, [one]), (), LATE)
+        assert not Look(text, 0, len(text), log_of(2), NOTHING).passed(
+            ledgers.add(None, [one]), (), LATE
+        )
 
 
 KEY = Key("/nsgs/a", "a", "r", inbound=True, protocol="TCP", port=443, scope=INSIDE)
