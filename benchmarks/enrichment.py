@@ -151,8 +151,9 @@ def _rows_figure(version: Literal[2, 4], tags: bytes, inventory: bytes, times: i
     return Figure(name, measured - 1, "parsing and encoding without", target)
 
 
-def _rows(data: bytes, log: LogPath, ref: BlobRef, knowledge: Knowledge) -> list[bytes]:
-    return list(rows.encoded(ref, denied_flows(data, log), knowledge))
+def _rows(data: bytes, log: LogPath, ref: BlobRef, knowledge: Knowledge) -> list[str]:
+    found, lines = denied_flows(data, ref, log), rows.lines_of(knowledge)
+    return "".join(map(lines, found)).splitlines()
 
 
 def _far_ends(inventory: bytes) -> list[str]:

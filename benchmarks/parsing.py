@@ -10,8 +10,9 @@ from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
 from nsgflow_core.delivery.reading import WINDOW
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs import flows
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.path import LogPath, parse_path
-from nsgflow_core.model import Flow
+from nsgflow_core.model import BlobRef
 
 _SIZE = WINDOW
 _LOGS = 2
@@ -46,17 +47,17 @@ def _figure(
     target: float,
 ) -> Figure:
     path = vnet_path(Nic(), _HOUR) if version == 4 else nsg_path(Nic(), _HOUR)
-    log = parse_path(path)
+    log, ref = parse_path(path), BlobRef("account", "container", path)
     count = round(_SIZE / len(large_log(1, tuples, denied_share, version, 0, mixed=mixed)))
     logs = [
         large_log(count, tuples, denied_share, version, seed, mixed=mixed) for seed in range(_LOGS)
     ]
     expected = count * round(tuples * denied_share)
-    if len(denied_flows(logs[0], log)) != expected:
+    if sum(map(len, denied_flows(logs[0], ref, log))) != expected:
         raise RuntimeError(f"not the {expected} denied flows of the log")
     measured = ratio(
         _ROUNDS,
-        lambda number: denied_flows(logs[number % _LOGS], log),
+        lambda number: denied_flows(logs[number % _LOGS], ref, log),
         lambda number: orjson.loads(logs[number % _LOGS]),
     )
     share = f"{denied_share:.0%} denied" if denied_share else "none denied"
@@ -66,7 +67,7 @@ def _figure(
     return Figure(name, measured, "orjson.loads", target)
 
 
-def denied_flows(data: bytes, log: LogPath) -> list[Flow]:
+def denied_flows(data: bytes, ref: BlobRef, log: LogPath) -> list[Columns]:
     """The denied flows of a whole log, found as the pipeline finds them."""
-    stretch = flows.read_stretch(data, 0, log, last=True, denied_only=True)
-    return list(filter(_DENIED.accepts, stretch.flows))
+    stretch = flows.read_stretch(data, 0, ref, log, last=True, denied_only=True)
+    return [_DENIED.wanted(part) for part in stretch.flows]

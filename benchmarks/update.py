@@ -25,6 +25,7 @@ from devtools.functions_host import FunctionsHost
 from devtools.meter import metered
 from nsgflow_core.config import LogsSettings, Settings, from_env
 from nsgflow_core.logs import flows, records
+from nsgflow_core.logs.columns import of_blob
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.service import Service
@@ -160,7 +161,7 @@ def _updates(local: LocalAzure, settings: Settings, nic: Nic, count: int) -> Ite
         data = (HEAD if minute == 0 else b",") + record.data + CLOSER
         stretch = records.split(data, start, last=True)
         found = flows.read(stretch.records[0], parse_path(path), [], denied_only=True)
-        (batch,) = log_analytics._batches(ref, found)  # noqa: SLF001  # the same bytes are wanted
+        (batch,) = log_analytics._batches([of_blob(ref, found)])  # noqa: SLF001  # the same bytes are wanted
         ((alert,),) = webhook._alerts(ref, found)  # noqa: SLF001
         headers = webhook.signature(_webhook(settings).secret, alert.id, alert.payload)
         headers["Content-Type"] = "application/cloudevents+json; charset=utf-8"

@@ -19,8 +19,9 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.pipeline import Pipeline
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.source import BlobChangedError, BlockList
-from nsgflow_core.model import Bad, BlobRef, Block, Flow, Position
+from nsgflow_core.model import Bad, BlobRef, Block, Position
 from nsgflow_core.sinks.lane import Lane
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Refusal
@@ -124,18 +125,20 @@ class CountingSink:
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,
     ) -> Delivery:
         """Accept all of it."""
         self.on_delivery()
-        for flow in flows:
-            self.repeated += flow.position <= self._last
-            self._last = flow.position
-        self.flows += len(flows)
-        return Delivery(end, len(flows))
+        for part in flows:
+            for position in part.positions():
+                self.repeated += position <= self._last
+                self._last = position
+        count = sum(map(len, flows))
+        self.flows += count
+        return Delivery(end, count)
 
 
 @dataclasses.dataclass

@@ -62,10 +62,10 @@ def rows_of(nic: Nic, records: Iterable[Record]) -> list[Row]:
         path = vnet_path(nic, start) if is_vnet else nsg_path(nic, start)
         ref = BlobRef("flows", VNET_CONTAINER if is_vnet else NSG_CONTAINER, path)
         data = flowlogs.HEAD + b",".join(record.data for record in written) + flowlogs.CLOSER
-        reading = read_stretch(data, 0, parse_path(path), last=True, denied_only=False)
+        reading = read_stretch(data, 0, ref, parse_path(path), last=True, denied_only=False)
         encode = encoder(ref)
-        rows += [json.loads(encode(flow)) for flow in reading.flows]
-        if len(reading.flows) != sum(len(record.flows) for record in written):
+        rows += [json.loads(encode(flow)) for part in reading.flows for flow in part]
+        if sum(map(len, reading.flows)) != sum(len(record.flows) for record in written):
             raise ValueError(f"{ref}: not every flow was read")
     for row in rows:
         row["Type"] = "NSGFlow_CL"

@@ -14,6 +14,7 @@ import msgspec
 from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate import addresses, enrich, scope, young
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import Flow
 from nsgflow_core.terms import ELSEWHERE, KEYS
 
@@ -35,9 +36,10 @@ _OWN_CLASSES = frozenset((addresses.PRIVATE, addresses.CGNAT, addresses.INTERNET
 class Filter(msgspec.Struct, frozen=True):
     """A compiled filter: its terms as written, and what they ask of a flow.
 
-    `decisions` are those that can pass: True for denied flows, False for allowed ones. `accepts`
-    judges by what flows alone tell; `knowing` says how to judge with a snapshot of knowledge,
-    None where that makes no difference. `keys` are those of the terms.
+    `decisions` are those that can pass: True for denied flows, False for allowed ones; `alone` says
+    that the terms ask for nothing else. `accepts` judges by what flows alone tell; `knowing` says
+    how to judge with a snapshot of knowledge, None where that makes no difference. `keys` are those
+    of the terms.
     """
 
     terms: str
@@ -45,6 +47,17 @@ class Filter(msgspec.Struct, frozen=True):
     accepts: Predicate
     judge: Judge | None = None
     keys: frozenset[str] = frozenset()
+    alone: bool = False
+
+    def wanted(self, flows: Columns, knowledge: Knowledge = NOTHING) -> Columns:
+        """Those of some flows that pass, in their order."""
+        for denied in {True, False} - self.decisions:
+            out = [(decision == "D") == denied for decision in flows.decision]
+            if any(out):
+                flows = flows.where([not one for one in out])
+        if self.alone or not flows:
+            return flows
+        return flows.where(list(map(self.knowing(knowledge), flows)))
 
     def knowing(self, knowledge: Knowledge) -> Predicate:
         """The predicate of whoever has this knowledge."""
@@ -110,6 +123,7 @@ def compile_terms(terms: str) -> Filter:
         judge(NOTHING),
         judge if judges else None,
         frozenset(keys),
+        alone=keys <= {"action"},
     )
 
 
@@ -138,6 +152,7 @@ def all_of(first: Filter, second: Filter) -> Filter:
         if first.judge is None and second.judge is None
         else lambda knowledge: _conjunction([first.knowing(knowledge), second.knowing(knowledge)]),
         first.keys | second.keys,
+        alone=first.alone and second.alone,
     )
 
 

@@ -105,8 +105,8 @@ Counter = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 class Flow(msgspec.Struct, gc=False):
     """One flow tuple, read.
 
-    Its first fields are those of a tuple, in its order: `time` in seconds or milliseconds since
-    the epoch, canonical addresses, ports and counters that are None where Azure gives none.
+    Its first fields are those of a tuple, in its order: the time in milliseconds since the epoch,
+    canonical addresses, ports and counters that are None where Azure gives none.
     `protocol_code`, `direction_code` and `decision` are as written: the last is A or D in versions
     1 and 2, and the state in version 4. `detail` is what stands behind it: the state in version 2,
     the encryption in version 4, "" in version 1.
@@ -115,7 +115,7 @@ class Flow(msgspec.Struct, gc=False):
     0, and `text` is the tuple as written.
     """
 
-    time: Time
+    time_ms: Time
     src: str
     dst: str
     src_port: Port | None
@@ -131,11 +131,6 @@ class Flow(msgspec.Struct, gc=False):
     group: Group = NOWHERE
     ordinal: int = 0
     text: str = ""
-
-    @property
-    def time_ms(self) -> int:
-        """When it was, in milliseconds since the epoch."""
-        return self.time if self.time >= MILLISECONDS_FROM else self.time * 1000
 
     @property
     def protocol(self) -> str:

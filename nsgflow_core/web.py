@@ -6,6 +6,7 @@ within a `time_limit`, and a watchdog shuts its socket when that is over.
 """
 
 import heapq
+import io
 import itertools
 import logging
 import socket
@@ -245,6 +246,8 @@ class _PreparedSession(Session):
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
         """As its base has it, for what the SDK's transport asks."""
         body = options.get("data")
+        if isinstance(body, io.BytesIO):  # it is in memory: sent in one go, not by small pieces
+            body = options["data"] = body.read()
         if args or options.get("files") or not (body is None or isinstance(body, bytes | str)):
             return super().request(method, url, *args, **options)
         prepared = requests.PreparedRequest()

@@ -39,7 +39,7 @@ def made(
     codes = _NUMBERS if vnet else _CODES
     decision = outcome.state if vnet else "D" if outcome.denied else "A"
     return Flow(
-        time_ms if time_ms % 1000 else time_ms // 1000,
+        time_ms,
         src,
         dst,
         src_port,

@@ -24,14 +24,15 @@ def complete_options(command: Callable[..., None]) -> None:
         for info in getattr(parameter.annotation, "__metadata__", ()):
             metavar: Any = getattr(info, "metavar", None)
             if metavar and info.autocompletion is None:
-                info.autocompletion = _of_metavar(metavar)
+                info.autocompletion = _of_metavar(metavar, parameter.name)
 
 
-def _of_metavar(metavar: str) -> Completer | None:
+def _of_metavar(metavar: str, name: str) -> Completer | None:
     if metavar == "TERMS":
         return filter_terms
     if metavar == "TIME":
-        return one_of(_TIMES)
+        # A span that begins now is empty.
+        return one_of([time for time in _TIMES if time != "now" or name != "since"])
     if found := _CHOICE.fullmatch(metavar):
         return one_of([word for word in found["words"].split("|") if word not in _PLACEHOLDERS])
     return None

@@ -30,6 +30,7 @@ complete -o default -F _nsgflow_completion nsgflow
 
 _nsgflow_completion() {
     local line
+    [[ $PREFIX == --*=* ]] && compset -P "${PREFIX%%=*}="
     local -a offered open
     for line in ${(f)"$(env _NSGFLOW_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \
                         _TYPER_COMPLETE_ARGS="${words[1,CURRENT]}" nsgflow)"}; do

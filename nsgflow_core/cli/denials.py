@@ -8,9 +8,6 @@ from nsgflow_core.cli.groupings import Value
 from nsgflow_core.model import Flow
 
 DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
-SORTS = ("flows", "sources", "packets", "bytes", "first", "last")
-"""What groups are put in order by, besides their keys."""
-
 Key = tuple[Value, ...]
 
 

@@ -11,6 +11,13 @@ from nsgflow_core.cli.session import session
 from nsgflow_core.cli.shared import Verbose
 
 
+def _columns(incomplete: str) -> list[str]:
+    from nsgflow_core.cli.completing import several
+    from nsgflow_core.columns import columns
+
+    return several(list(columns()))(incomplete)
+
+
 @takes_options
 def export(
     *,
@@ -28,6 +35,7 @@ def export(
             metavar="COLUMNS",
             help="Columns to leave out, separated by commas: FlowId, which nothing can compress, "
             "is half of the file.",
+            autocompletion=_columns,
         ),
     ] = "",
     estate: Estate,

@@ -24,6 +24,7 @@ from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.options import Sources
 from nsgflow_core.cli.other_files import what_else
 from nsgflow_core.cli.read import Failure, Log
+from nsgflow_core.cli.session import note
 from nsgflow_core.cli.times import floor
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, LogPath, parse_path
@@ -111,7 +112,7 @@ class FileLogs:
                 raise BadInputError(
                     f"there is no file {text}: give a file, a folder, - or an account"
                 )
-            for one in _below(path) if path.is_dir() else [path]:
+            for one in self._below(path) if path.is_dir() else [path]:
                 # Given twice, or in a folder that is given too: its flows are not twice as many.
                 if (whole := one.resolve()) not in taken:
                     taken.add(whole)
@@ -185,6 +186,21 @@ class FileLogs:
                 return file.read(end - start)
         except OSError as exc:
             raise BadInputError(f"cannot read {ref.path}: {exc.strerror}") from exc
+
+    def _below(self, folder: Path) -> Iterator[Path]:
+        """The files in a folder that may be logs, in the order of their names."""
+        others = 0
+        for path in sorted(folder.rglob("*")):
+            if not path.is_file():
+                continue
+            if path.name.lower().endswith(_ENDINGS):
+                yield path
+            elif not path.name.startswith("."):
+                others += 1
+        if others:
+            what = "1 file whose name does" if others == 1 else f"{others} files whose names do"
+            endings = f"{', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}"
+            note(f"left out of {folder}: {what} not end in {endings}")
 
     def _add(self, name: str, path: Path | None) -> None:
         try:
@@ -296,13 +312,6 @@ def _wrapping(head: bytes, tail: bytes) -> tuple[int, int]:
     last = tail.rstrip()
     behind = len(tail) - len(last) + 1 if last.endswith(b"]") else 0
     return len(head) - len(inner) + 1, behind
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """The files in a folder that may be logs, in the order of their names."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name.lower().endswith(_ENDINGS):
-            yield path
 
 
 def _log_path(name: str, head: bytes) -> LogPath:

@@ -8,7 +8,7 @@ from nsgflow_core.cli.bars import Bars
 from nsgflow_core.cli.denials import Groups
 from nsgflow_core.cli.gathering import Gathering, span_of
 from nsgflow_core.cli.groupings import check_known, parse_by
-from nsgflow_core.cli.options import Grouped, Wanted, one_of
+from nsgflow_core.cli.options import SORTS, Grouped, Wanted, one_of
 from nsgflow_core.cli.query import Defaults
 from nsgflow_core.cli.session import note
 from nsgflow_core.cli.times import Span, duration
@@ -82,7 +82,7 @@ def parse(grouped: Grouped, wanted: Wanted) -> Asked:
     action = _action(grouped.action, wanted)
     default = f"{denials.DEFAULT_BY},action" if action == "both" else denials.DEFAULT_BY
     keys = parse_by(grouped.by or default)
-    sort = one_of("--sort", grouped.sort, [*denials.SORTS, *keys])
+    sort = one_of("--sort", grouped.sort, [*SORTS, *keys])
     every = small_bars.every(duration(grouped.every)) if grouped.every else 0
     if action == "allowed":
         wanted = replace(wanted, filter_terms=[*(wanted.filter_terms or ()), "action=allowed"])

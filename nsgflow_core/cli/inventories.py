@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from nsgflow_core.cli.nothing_found import since
 from nsgflow_core.cli.options import MAGIC, Estate
 from nsgflow_core.cli.session import note, sentence
 from nsgflow_core.errors import BadInputError, NsgflowError
@@ -93,7 +95,12 @@ def kept_of(source: str, environ: Mapping[str, str], *, refresh: bool = False) -
     """
     if source == APP:
         return Kept(time.time(), packed_of_app(environ), b"")
-    return of_azure(environ, refresh=refresh) if source == AZURE else read_file(source)
+    kept = of_azure(environ, refresh=refresh) if source == AZURE else read_file(source)
+    made, now = (datetime.fromtimestamp(at, UTC) for at in (kept.made, time.time()))
+    if now - made >= timedelta(days=1):
+        mend = "--refresh asks Azure anew" if source == AZURE else "export it again for newer names"
+        note(f"the inventory is of {made:%Y-%m-%dT%H:%MZ}, {since(made, now)} ago: {mend}")
+    return kept
 
 
 def with_flow_logs(kept: Kept, source: str, environ: Mapping[str, str]) -> Kept:

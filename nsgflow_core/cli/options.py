@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nsgflow_core.cli import completing
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.numbers import among, number
 from nsgflow_core.cli.shared import Utc
@@ -23,8 +24,8 @@ LogName = Annotated[
         "--nsg",
         "--nsg-name",
         metavar="NAME",
-        help="Only logs of this NSG, or VNet flow log, as their paths name it; with --inventory "
-        "also of interfaces under this NSG; takes *.",
+        help="Only logs of this NSG, or VNet flow log, as their paths name it (takes *), or by its "
+        "resource id; with --inventory also of interfaces under this NSG.",
     ),
 ]
 Interval = Annotated[
@@ -234,6 +235,8 @@ class When:
     utc: Utc = False
 
 
+SORTS = ("flows", "sources", "packets", "bytes", "first", "last")
+"""What groups are put in order by, besides their keys."""
 BY = (
     *("nsg", "rule", "direction", "action", "protocol", "source", "sport", "destination", "port"),
     *("mac", "account", "vnet", "vm", "subnet", "state", "encryption", "version", "service"),
@@ -273,6 +276,7 @@ class Grouped:
             metavar="KEY",
             help="By flows, sources, packets, bytes or last, the most on top; by first or one of "
             "--by, the least on top.  [default: flows]",
+            autocompletion=completing.one_of([*SORTS, *BY]),
         ),
     ] = "flows"
     action: Annotated[
@@ -313,8 +317,10 @@ class Letters:
         str,
         typer.Option(
             "--nsg",
+            "--nsg-name",
             metavar="NAME",
-            help="Only of this NSG, or VNet flow log, as the paths of logs name it; takes *.",
+            help="Only of this NSG, or VNet flow log, as the paths of logs name it (takes *), or "
+            "by its resource id.",
         ),
     ] = ""
     kind: Annotated[

@@ -7,6 +7,13 @@ from nsgflow_core.cli.options import MAGIC
 from nsgflow_core.errors import BadInputError
 
 _PARQUET = b"PAR1"
+_PACKED = {
+    b"PK\x03\x04": ("zip", "unzip -p"),
+    b"\x28\xb5\x2f\xfd": ("Zstandard", "zstdcat"),
+    b"BZh": ("bzip2", "bzcat"),
+    b"\xfd7zXZ\x00": ("xz", "xzcat"),
+}
+"""How files begin that are compressed in a way that is not read, and what reads them."""
 _OF_A_LOG = (b'"records"', b'"flowRecords"', b'"flowTuples"', b'"macAddress"')
 _SERVICE_TAGS = re.compile(rb'"changeNumber"\s*:')
 _LARGEST = 64 * 1024 * 1024
@@ -18,10 +25,8 @@ def what_else(name: str, head: bytes, size: int, read: Callable[[], bytes]) -> s
 
     "" where it is a log, or nothing that is known.
     """
-    if head.startswith(MAGIC):
-        return f"{name} is an inventory and no log: give it behind --inventory, beside logs"
-    if head.startswith(_PARQUET):
-        return f"{name} is no flow log but Parquet, which 'nsgflow sql' reads"
+    if said := _by_its_beginning(head):
+        return f"{name} {said}"
     if any(sign in head for sign in _OF_A_LOG) or head.lstrip()[:1] not in (b"{", b"["):
         return ""
     if _SERVICE_TAGS.search(head):
@@ -46,3 +51,16 @@ def _are_rules(data: bytes) -> bool:
     except BadInputError:
         return False
     return True
+
+
+def _by_its_beginning(head: bytes) -> str:
+    if head.startswith(MAGIC):
+        return "is an inventory and no log: give it behind --inventory, beside logs"
+    if head.startswith(_PARQUET):
+        return "is no flow log but Parquet, which 'nsgflow sql' reads"
+    if packed := next((_PACKED[one] for one in _PACKED if head.startswith(one)), None):
+        return (
+            f"is compressed with {packed[0]}, and gzip alone is read: unpack it, for "
+            f"example with '{packed[1]} FILE | nsgflow flows -'"
+        )
+    return ""

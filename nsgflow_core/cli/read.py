@@ -28,7 +28,7 @@ from nsgflow_core.logs.leftover import is_over, leftover
 from nsgflow_core.logs.lenient import note_bad
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.source import LARGEST_RECORD, Source
-from nsgflow_core.logs.tuples import TupleList, read_lists
+from nsgflow_core.logs.tuples import TupleList
 from nsgflow_core.model import NOWHERE, Bad, BlobRef, Flow, Group
 
 _VNET = 4
@@ -183,7 +183,7 @@ class Reader:
             self._bad.clear()
 
     def _found(self, log: Log, lists: Sequence[TupleList], bad: list[Bad]) -> list[Found]:
-        found = read_lists(lists, bad, denied_only=self._wanted.denied_only)
+        found = columns.read_flows(lists, bad, denied_only=self._wanted.denied_only)
         return [Found(log, flow) for flow in filter(self._wanted.accepts, found)]
 
     def _placed(self, log: Log, lists: Sequence[TupleList], bad: list[Bad]) -> list[Placed]:
@@ -195,11 +195,13 @@ class Reader:
             if since == 0:
                 return items
             return [item for item in items if since <= item[0] < until]
-        found = read_lists(lists, bad, denied_only=self._wanted.denied_only)
-        places = {id(each.group): place_of(log, each.group) for each in lists}
+        parts = columns.read_lists(
+            lists, partial(place_of, log), bad, denied_only=self._wanted.denied_only
+        )
         return [
-            (flow.time_ms, places[id(flow.group)], flow.ordinal, flow.text)
-            for flow in filter(self._wanted.accepts, found)
+            item
+            for part in map(self._wanted.wanted, parts)
+            for item in zip(part.times, part.places, part.ordinals, part.texts, strict=True)
         ]
 
     def _tell(self, place: Place, piece: Bad) -> None:

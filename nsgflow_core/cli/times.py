@@ -8,8 +8,10 @@ from nsgflow_core.cli.clock_words import date_of, in_figures
 from nsgflow_core.errors import BadInputError
 
 HOUR = timedelta(hours=1)
-_AGO = re.compile(r"-?(?:\d{1,6}(?:\.\d{1,6})?[smhdw])+(?: ago)?", re.IGNORECASE | re.ASCII)
-_PIECE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.IGNORECASE | re.ASCII)
+_UNIT = "s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?"
+_LENGTH = rf"\d{{1,6}}(?:\.\d{{1,6}})? ?(?:{_UNIT})"
+_AGO = re.compile(rf"-?{_LENGTH}(?:(?:,? and |,? )?{_LENGTH})*(?: ago)?", re.IGNORECASE | re.ASCII)
+_PIECE = re.compile(r"(\d+(?:\.\d+)?) ?([smhdw])", re.IGNORECASE | re.ASCII)
 _EPOCH = re.compile(r"\d{9,10}|\d{12,13}", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?Z?", re.IGNORECASE | re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -49,7 +51,8 @@ def moment(
 ) -> datetime:
     """A time in UTC.
 
-    ISO 8601; how long ago (`90s`, `30m`, `1h30m`, `1.5h`, `3d`, `1w`, with - before it or not);
+    ISO 8601; how long ago (`90s`, `30m`, `1h30m`, `1.5h`, `5 min`, `1 hour ago`, `3 days`, with -
+    before it or not);
     a time of day (`14:00`, `9:30pm`, `noon`, `midnight`), of a day or not (`yesterday 22:30`,
     `monday 9am`, `2026-11-25 9:00`); `now` or a day; or seconds or milliseconds since the epoch.
     A time or weekday is the last one that was, or where one looks `ahead` the next one.
@@ -60,7 +63,7 @@ def moment(
     Raises:
         BadInputError: it is none of these.
     """
-    given = text.strip()
+    given = " ".join(text.split())
     try:
         if _AGO.fullmatch(given):
             pieces = _PIECE.findall(given)
@@ -120,7 +123,7 @@ def duration(text: str) -> timedelta:
         BadInputError: it is none of these.
     """
     now = datetime.now(UTC)
-    if not _AGO.fullmatch(text.strip()) or text.strip().startswith("-"):
+    if not _AGO.fullmatch(" ".join(text.split())) or text.strip().startswith("-"):
         raise BadInputError(f"{text!r} is no length of time: give one such as 30m, 2h or 3d")
     return now - moment(text, now)
 

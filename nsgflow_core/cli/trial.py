@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from nsgflow_core.digests import groups
 from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import RefusedError
+from nsgflow_core.logs.columns import of_blob
 from nsgflow_core.model import BlobRef, Flow, Group, Position, Record, flow_time
 from nsgflow_core.sinks.digest import Poster
 from nsgflow_core.sinks.patience import Patience
@@ -31,9 +32,8 @@ def send(sink: Sink) -> None:
     """Send the test flow."""
     now = datetime.now(UTC)
     ref = BlobRef("nsgflow", "nsgflow-check", f"{now:%Y-%m-%dT%H%M%S}-{uuid.uuid4().hex}")
-    delivery = sink.deliver(
-        ref, [_test_flow()], Position(0), Position(1), Patience(_SECONDS, _SECONDS)
-    )
+    flows = [of_blob(ref, [_test_flow()])]
+    delivery = sink.deliver(ref, flows, Position(0), Position(1), Patience(_SECONDS, _SECONDS))
     if delivery.error is not None:
         raise delivery.error
     if not delivery.accepted:

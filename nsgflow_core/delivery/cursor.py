@@ -7,10 +7,11 @@ import msgspec
 from msgspec.structs import replace
 
 from nsgflow_core.errors import NsgflowError
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.source import BlockList
-from nsgflow_core.model import Block, Flow, Position
+from nsgflow_core.model import Block, Position
 from nsgflow_core.sinks.answers import wait_after
 from nsgflow_core.sinks.sink import Delivery
 
@@ -90,7 +91,7 @@ def after(
     data: bytes,
     start: int,
     blocks: BlockList,
-    reading: Reading[Flow],
+    reading: Reading[Columns],
 ) -> Cursor:
     """The cursor at the place that a delivery reached, with the bytes before it remembered."""
     offset, ordinal = delivery.reached.offset, delivery.reached.ordinal

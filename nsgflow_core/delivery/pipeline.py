@@ -10,6 +10,7 @@ again after releasing the claim. docs/architecture.md tells what each failure le
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -24,16 +25,18 @@ from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.digests import ledger
 from nsgflow_core.estate.young import is_young
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.path import LogPath, log_name, parse_path
 from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
-from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.lane import Begun
 from nsgflow_core.sinks.patience import FLOOR, HANG_GRACE, LONGEST, SINK_SECONDS
 from nsgflow_core.sinks.sink import Delivery
 from nsgflow_core.turns import HEAVY_FLOWS, turn
 
+_Flows = Sequence[Columns]
 _TRIES = 5  # of a run whose row was written by others
 _CLAIM_RESERVE = LONGEST + HANG_GRACE + 7
 """Seconds of claim that must be left before a delivery begins, or it is extended first."""
@@ -96,9 +99,8 @@ class Pipeline:
     def _have(self, row: Checkpoint, announced: Announced | None) -> bool:
         """Whether every sink has what an event announced."""
         names = [lane.name for lane in self._parts.lanes]
-        return announced is not None and all(
-            has(cursor, announced) for cursor in _cursors_of(row, names).values()
-        )
+        cursors = _cursors_of(row, names).values()
+        return announced is not None and all(has(cursor, announced) for cursor in cursors)
 
 
 class _Run:
@@ -262,7 +264,7 @@ class _Run:
             told = any(not behind(at, blocks) for at in self.tenure.row.cursors.values())
             reading = self._reader.judge_end(data, start.offset, reading, blocks, told=told)
         self.report.records += reading.records
-        self.report.flows += len(reading.flows)
+        self.report.flows += sum(map(len, reading.flows))
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
         known = {**self.tenure.row.cursors, **cursors}
         examined = max(at.offset for at in known.values() if matches(at, blocks))
@@ -298,28 +300,29 @@ class _Run:
         return replace(cursor, behind_since=cursor.behind_since or self._parts.now())
 
     def _deliver(
-        self, window: Mapping[str, Cursor], found: Sequence[Flow], start: Position, end: Position
+        self, window: Mapping[str, Cursor], found: _Flows, start: Position, end: Position
     ) -> dict[str, Delivery]:
         """Deliver to the sinks side by side, each in its time; one left alone is left out."""
         deliveries: dict[str, Delivery] = {}
         # Only of a record that was left half delivered can flows lie before the start.
-        ahead = [flow for flow in found if flow.position >= start] if start.ordinal else found
+        ahead = [part.from_place(start) for part in found] if start.ordinal else found
         begun: dict[str, Begun] = {}
         for name in window:
             lane = self._lanes[name]
-            with turn(heavy=len(ahead) > HEAVY_FLOWS):
-                wanted = list(filter(lane.sink.filter.knowing(self._knowledge), ahead))
+            with turn(heavy=sum(map(len, ahead)) > HEAVY_FLOWS):
+                passed = (lane.sink.filter.wanted(part, self._knowledge) for part in ahead)
+                taken = [part for part in passed if part]
             if "nsg" in lane.sink.filter.keys:
-                self.report.young_nsgs += sum(is_young(flow, self._knowledge) for flow in wanted)
-            if not wanted:
+                self.report.young_nsgs += sum(is_young(at, self._knowledge) for at in chain(*taken))
+            if not taken:
                 deliveries[name] = Delivery(end)
                 continue
             seconds = SINK_SECONDS - self._overtime[name]
-            delivery = lane.begin(self._ref, wanted, start, end, seconds)
+            delivery = lane.begin(self._ref, taken, start, end, seconds)
             if delivery is None:  # it failed for another blob meanwhile
                 self._left.add(name)
                 continue
-            _count(self.report.wanted, name, len(wanted))
+            _count(self.report.wanted, name, sum(map(len, taken)))
             begun[name] = delivery
         waited: dict[str, float] = {}
         for name, delivery in begun.items():
@@ -351,7 +354,7 @@ class _Run:
             self.report.errors[name] = delivery.error
             self._left.add(name)
 
-    def _look(self, name: str, data: bytes, start: int, reading: Reading[Flow]) -> None:
+    def _look(self, name: str, data: bytes, start: int, reading: Reading[Columns]) -> None:
         """Note what was denied before, for a sink of digests, and is let through in a window."""
         before = self._lately.before(self._reader.log_name, self._log.hour).get(name, ())
         if not before and name not in self._ledgers:

@@ -9,11 +9,12 @@ from nsgflow_core.delivery.parts import Parts
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs import flows
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
 from nsgflow_core.logs.path import LogPath, log_name
 from nsgflow_core.logs.source import LARGEST_RECORD, BlockList
-from nsgflow_core.model import Bad, Flow
+from nsgflow_core.model import Bad
 from nsgflow_core.turns import HEAVY_BYTES, turn
 
 WINDOW = 8 * 1024 * 1024
@@ -48,7 +49,7 @@ class Reader:
 
     def window(
         self, start: int, blocks: BlockList, *, denied_only: bool
-    ) -> tuple[bytes, Reading[Flow]]:
+    ) -> tuple[bytes, Reading[Columns]]:
         """Read from `start` as far as a window goes, further if not one record ends in it."""
         size = WINDOW
         end = blocks.window_end(start, size)
@@ -59,6 +60,7 @@ class Reader:
                 reading = flows.read_stretch(
                     data,
                     start,
+                    self._ref,
                     self._log,
                     last=last,
                     denied_only=denied_only,
@@ -67,14 +69,15 @@ class Reader:
             if reading.end > start or last:
                 return data, reading
             if size >= LARGEST_RECORD:
-                return data, Reading([], [Bad(start, "no record ends in 64 MiB", data)], 0, end)
+                bad = Bad(start, "no record ends in 64 MiB", data)
+                return data, Reading([], [bad], 0, end)
             size = min(4 * size, LARGEST_RECORD)
             begin, end = end, min(start + size, blocks.size)
             data += self._read(begin, end, blocks)
 
     def judge_end(
-        self, data: bytes, start: int, reading: Reading[Flow], blocks: BlockList, *, told: bool
-    ) -> Reading[Flow]:
+        self, data: bytes, start: int, reading: Reading[Columns], blocks: BlockList, *, told: bool
+    ) -> Reading[Columns]:
         """What a blob ends with: nothing more, a record that may go on, or what is no record.
 
         Such a piece is added to the reading, unless it was `told` already.

@@ -18,6 +18,7 @@ from nsgflow_core.delivery.parts import DeadLetterStore
 from nsgflow_core.errors import BadInputError, NsgflowError, TransientError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs import flows, records
+from nsgflow_core.logs.columns import of_blob
 from nsgflow_core.logs.leftover import CUT_OFF, HEAD_BYTES, leftover
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.logs.records import RawRecord
@@ -128,7 +129,9 @@ def send(
     for name, found in made.flows.items():
         if found:
             patience = Patience(_SECONDS, _SECONDS)
-            delivery = sinks[name].deliver(letter.ref, found, Position(0), _END, patience)
+            delivery = sinks[name].deliver(
+                letter.ref, [of_blob(letter.ref, found)], Position(0), _END, patience
+            )
             _note(outcome, name, delivery, _END)
             if delivery.refused:  # a dead letter of its own, as from the pipeline
                 dead_letters.put_refused(letter.ref, name, delivery.refused)

@@ -1,22 +1,26 @@
-"""Flows as columns of text, for whoever only shows them.
+"""Flows as columns of text, in which they go from the reader to whoever wants them.
 
-A number that is printed again need not become one.
+Nearly all of them are only written again, as rows or lines, and a number that is written again
+need not become one. Whoever wants single flows has them made.
 
-Tuples in the order of their times are read here a thousand at once, as `tuples` reads those of a
-record; see `fields`.
+Tuples are read a thousand at once; see `fields`. Those that are shown in the order of their times
+are put in order before they are read.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import repeat
+from functools import partial
+from itertools import chain, compress, repeat
 from operator import attrgetter
+from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
-from nsgflow_core.logs import tuples
-from nsgflow_core.logs.fields import fields_of
-from nsgflow_core.logs.tuples import TupleList
-from nsgflow_core.model import LAST_TIME_MS, MILLISECONDS_FROM, Bad, BlobRef, Flow, Group
+from nsgflow_core.logs.fields import TOGETHER, fields_of, numbers_of, times_of
+from nsgflow_core.logs.lenient import note_bad
+from nsgflow_core.logs.tuples import TupleList, read_tuple
+from nsgflow_core.model import Bad, BlobRef, Flow, Group, Position
 
 _VNET = 4
 _WIDTHS = {1: 10, 2: 10, _VNET: 13}
@@ -44,10 +48,10 @@ Placed = tuple[int, Place, int, str]
 
 
 class Columns(msgspec.Struct, gc=False):
-    """Flows in the order in which they are shown; the fields of `Flow`, a list of each.
+    """Flows in some order, of one log or of many; the fields of `Flow`, a list of each.
 
-    `times` are in milliseconds. Addresses are canonical; ports and counters are text that needs no
-    change, "" where there is none.
+    Addresses are canonical; ports and counters are text that needs no change, "" where there is
+    none.
     """
 
     places: Sequence[Place]
@@ -66,6 +70,19 @@ class Columns(msgspec.Struct, gc=False):
     bytes_sent: Sequence[str]
     packets_received: Sequence[str]
     bytes_received: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __iter__(self) -> Iterator[Flow]:
+        return iter(self.flows())
+
+    def __getitem__(self, part: slice) -> "Columns":
+        return Columns(*[column[part] for column in _all(self)])
+
+    def where(self, wanted: Sequence[object]) -> "Columns":
+        """The flows that are wanted: there is a value for each, true or false."""
+        return Columns(*[list(compress(column, wanted)) for column in _all(self)])
 
     @property
     def versions(self) -> set[int]:
@@ -92,31 +109,81 @@ class Columns(msgspec.Struct, gc=False):
             for direction, src, dst in zip(self.direction_code, self.src, self.dst, strict=True)
         ]
 
-    def flows(self) -> Sequence[Flow]:
+    def positions(self) -> list[Position]:
+        """Where the flows stand in their blobs."""
+        offsets = (place.group.record.offset for place in self.places)
+        return list(map(Position, offsets, self.ordinals))
+
+    def from_place(self, start: Position) -> "Columns":
+        """The flows that do not lie before a place of their blob."""
+        return self.where([at >= start for at in self.positions()])
+
+    def flows(self) -> list[Flow]:
         """The flows themselves."""
-        src_port, dst_port, *counters = (
-            [int(text) if text != "" else None for text in getattr(self, name)]
-            for name in _NUMBER_FIELDS
-        )
-        codes = (self.protocol_code, self.direction_code, self.decision, self.detail)
+        src_port, dst_port, *counters = (numbers_of(getattr(self, name)) for name in _NUMBER_FIELDS)
+        codes: Any = (self.protocol_code, self.direction_code, self.decision, self.detail)
         groups = [place.group for place in self.places]
-        times = [time if time >= MILLISECONDS_FROM else time // 1000 for time in self.times]
         return list(
             map(
-                Flow, times, self.src, self.dst, src_port, dst_port, *codes, *counters,
+                Flow, self.times, self.src, self.dst, src_port, dst_port, *codes, *counters,
                 groups, self.ordinals, self.texts,
             )
         )  # fmt: skip
 
 
-class _Read(Columns, kw_only=True, gc=False):
-    """Columns of flows that are there already."""
+def _all(flows: Columns) -> tuple[Sequence[Any], ...]:
+    return astuple(flows)
 
-    of: Sequence[Flow]
 
-    def flows(self) -> Sequence[Flow]:
-        """The flows themselves."""
-        return self.of
+def joined(parts: Sequence[Columns]) -> Columns:
+    """The flows of all parts, one part behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return of_flows([], [])
+    return Columns(
+        *[list(chain.from_iterable(some)) for some in zip(*map(_all, parts), strict=True)]
+    )
+
+
+def read_lists(
+    lists: Sequence[TupleList],
+    place_of: Callable[[Group], Place],
+    bad: list[Bad],
+    *,
+    denied_only: bool,
+) -> list[Columns]:
+    """The flows of lists of tuples, in their order; what cannot be read is added to `bad`."""
+    if len({each.group.record.version == _VNET for each in lists}) > 1:
+        return [
+            part
+            for each in lists
+            for part in read_lists([each], place_of, bad, denied_only=denied_only)
+        ]
+    places: list[Place] = []
+    ordinals: list[int] = []
+    texts: list[str] = []
+    for each in lists:
+        places += repeat(place_of(each.group), len(each.texts))
+        ordinals += each.ordinals
+        texts += each.texts
+    found: list[Columns] = []
+    for at in range(0, len(texts), TOGETHER):
+        part = slice(at, at + TOGETHER)
+        some = _read(
+            places[part], ordinals[part], texts[part], lambda _, piece: note_bad(bad, piece)
+        )
+        if denied_only and some.decision.count("D") < len(some):
+            some = some.where([decision == "D" for decision in some.decision])
+        if some:
+            found.append(some)
+    return found
+
+
+def read_flows(lists: Sequence[TupleList], bad: list[Bad], *, denied_only: bool) -> list[Flow]:
+    """The same, for whoever wants single flows."""
+    place_of = partial(Place, BlobRef("", "", ""))
+    return list(chain(*read_lists(lists, place_of, bad, denied_only=denied_only)))
 
 
 def placed(each: TupleList, place: Place, bad: list[Bad]) -> list[Placed]:
@@ -124,7 +191,7 @@ def placed(each: TupleList, place: Place, bad: list[Bad]) -> list[Placed]:
     width = _WIDTHS[place.group.record.version]
     times = _times([text[: width + 1] for text in each.texts], width)
     if times is None:
-        flows = tuples.read_lists([each], bad, denied_only=False)
+        flows = read_flows([each], bad, denied_only=False)
         return [(flow.time_ms, place, flow.ordinal, flow.text) for flow in flows]
     if width == _WIDTHS[1]:
         times = [time * 1000 for time in times]
@@ -152,40 +219,59 @@ def of_flows(flows: Sequence[Flow], places: Sequence[Place]) -> Columns:
         ["" if number is None else str(number) for number in map(attrgetter(name), flows)]
         for name in _NUMBER_FIELDS
     )
-    return _Read(
+    return Columns(
         places,
         [flow.ordinal for flow in flows],
         [flow.text for flow in flows],
         [flow.time_ms for flow in flows],
         *texts,
         *numbers,
-        of=flows,
     )
+
+
+def of_blob(ref: BlobRef, flows: Sequence[Flow]) -> Columns:
+    """Flows of one blob that are read already, as columns."""
+    places = {group: Place(ref, group) for group in {flow.group for flow in flows}}
+    return of_flows(flows, [places[flow.group] for flow in flows])
 
 
 def read(items: Sequence[Placed], tell: Callable[[Place, Bad], None]) -> Columns:
     """The columns of tuples; what cannot be read is told, and left out."""
-    times, places, ordinals, texts = zip(*items, strict=True)
-    vnet = {place.group.record.version == _VNET for place in set(places)}
-    if len(vnet) == 1 and max(times) <= LAST_TIME_MS:
-        found = fields_of(texts, vnet=True in vnet, as_numbers=False)
-        if found is not None:
-            return Columns(
-                places, ordinals, texts, times, found.src, found.dst, found.protocol_code,
-                found.direction_code, found.decision, found.detail, *found.written,
-            )  # fmt: skip
-    return _one_by_one(items, tell)
+    _, places, ordinals, texts = zip(*items, strict=True)
+    return _read(places, ordinals, texts, tell)
 
 
-def _one_by_one(items: Iterable[Placed], tell: Callable[[Place, Bad], None]) -> Columns:
+def _read(
+    places: Sequence[Place],
+    ordinals: Sequence[int],
+    texts: Sequence[str],
+    tell: Callable[[Place, Bad], None],
+) -> Columns:
+    kinds = {place.group.record.version == _VNET for place in set(places)}
+    found = fields_of(texts, vnet=True in kinds) if len(kinds) == 1 else None
+    times = times_of(found.times) if found else None
+    if found is None or times is None:
+        return _one_by_one(places, ordinals, texts, tell)
+    return Columns(
+        places, ordinals, texts, times, found.src, found.dst, found.protocol_code,
+        found.direction_code, found.decision, found.detail, *found.numbers,
+    )  # fmt: skip
+
+
+def _one_by_one(
+    places: Iterable[Place],
+    ordinals: Iterable[int],
+    texts: Iterable[str],
+    tell: Callable[[Place, Bad], None],
+) -> Columns:
+    """Tuples with something unusual among them."""
     flows: list[Flow] = []
-    places: list[Place] = []
-    for _, place, ordinal, text in items:
-        bad: list[Bad] = []
-        alone = TupleList(place.group, (ordinal,), (text,))
-        for flow in tuples.read_lists([alone], bad, denied_only=False):
-            flows.append(flow)
-            places.append(place)
-        for piece in bad:
-            tell(place, piece)
-    return of_flows(flows, places)
+    kept: list[Place] = []
+    for place, ordinal, text in zip(places, ordinals, texts, strict=True):
+        found = read_tuple(place.group, ordinal, text)
+        if isinstance(found, Bad):
+            tell(place, found)
+        else:
+            flows.append(found)
+            kept.append(place)
+    return of_flows(flows, kept)

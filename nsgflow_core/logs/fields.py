@@ -12,11 +12,18 @@ from socket import AF_INET, inet_pton
 import msgspec
 
 from nsgflow_core.estate import addresses
-from nsgflow_core.model import PROTOCOLS, Counter, Port, Time
+from nsgflow_core.model import (
+    LAST_TIME_MS,
+    MILLISECONDS_FROM,
+    PROTOCOLS,
+    Counter,
+    Port,
+    Time,
+)
 
 FIELDS = 13
 V1_COMMAS = 7
-TOGETHER = 1024
+TOGETHER = 512
 """Tuples taken apart at once: enough that a column's own cost does not count, few enough for the
 processor's cache."""
 PROTOCOL_CODES = frozenset((*PROTOCOLS, *map(str, range(256))))
@@ -39,18 +46,17 @@ _KINDS = bytes(
 """What a byte of counters is: a digit, a comma, or something else."""
 _LONG, _ELSE = b"0" * 19, b"x"
 """A number of so many digits may be above 2^63, and no shorter one is."""
+_INTS = msgspec.json.Decoder(list[int])
 _TIMES = msgspec.json.Decoder(list[Time])
 _PORTS = msgspec.json.Decoder(list[Port])
 _COUNTERS = msgspec.json.Decoder(list[Counter])
-
-Numbers = Sequence[int | None]
 
 
 class Fields(msgspec.Struct, gc=False):
     """The fields of tuples, in their order: a list of each.
 
-    Times are as written and not judged. Addresses are canonical. Ports and counters are there as
-    written, without zeros in front and "" where there is none, and as numbers if asked for.
+    Times are as written and not judged. Addresses are canonical. `numbers` are ports and counters
+    as written, without zeros in front and "" where there is none.
     """
 
     times: Sequence[str]
@@ -60,15 +66,11 @@ class Fields(msgspec.Struct, gc=False):
     direction_code: Sequence[str]
     decision: Sequence[str]
     detail: Sequence[str]
-    written: Sequence[Sequence[str]]
-    numbers: Sequence[Numbers]
+    numbers: Sequence[Sequence[str]]
 
 
-def fields_of(texts: Sequence[str], *, vnet: bool, as_numbers: bool = True) -> Fields | None:
-    """The fields of tuples of one kind of log; None where anything in them is unusual.
-
-    Whoever only shows ports and counters does without them `as_numbers`.
-    """
+def fields_of(texts: Sequence[str], *, vnet: bool) -> Fields | None:
+    """The fields of tuples of one kind of log; None where anything in them is unusual."""
     columns = _columns(texts, vnet=vnet)
     if columns is None:
         return None
@@ -77,26 +79,23 @@ def fields_of(texts: Sequence[str], *, vnet: bool, as_numbers: bool = True) -> F
         return None
     try:
         src, dst = _canonical(src), _canonical(dst)
-        numbers: list[Numbers] = []
-        if as_numbers:
-            numbers += (_numbers(column, _PORTS) for column in (src_port, dst_port))
-            numbers += (_numbers(column, _COUNTERS) for column in counters)
-        else:
-            _judge((src_port, dst_port), _PORTS)
-            _judge_counters(counters)
+        _judge((src_port, dst_port), _PORTS)
+        _judge_counters(counters)
     except (ValueError, OSError):  # msgspec's are ValueErrors, too
         return None
-    written = (src_port, dst_port, *counters)
-    return Fields(times, src, dst, protocol, direction, decision, detail, written, numbers)
+    numbers = (src_port, dst_port, *counters)
+    return Fields(times, src, dst, protocol, direction, decision, detail, numbers)
 
 
 def times_of(written: Sequence[str]) -> Sequence[int] | None:
-    """Times as numbers, in seconds or milliseconds as written; None where one is unusual."""
+    """Times in milliseconds, of seconds or milliseconds as written; None where one is unusual."""
     try:
         found = _whole(",".join(written), _TIMES)
     except ValueError:
         return None
-    return found if len(found) == len(written) else None
+    if min(found, default=0) < MILLISECONDS_FROM:
+        found = [time if time >= MILLISECONDS_FROM else time * 1000 for time in found]
+    return found if len(found) == len(written) and max(found) <= LAST_TIME_MS else None
 
 
 def _columns(texts: Sequence[str], *, vnet: bool) -> list[list[str]] | None:
@@ -154,35 +153,24 @@ def _canonical(column: list[str]) -> list[str]:
     return column
 
 
-def _numbers(column: list[str], decoder: msgspec.json.Decoder[list[int]]) -> Numbers:
-    """Numbers within the decoder's bounds, None where there is none.
-
-    Raises:
-        ValueError: one is something else, or has zeros in front, which JSON does not allow.
-    """
-    text = ",".join(column)
-    if len(text) == len(column) - 1:
-        return [None] * len(column)
-    try:
-        return _whole(text, decoder)
-    except ValueError:
-        if "" not in column:
-            raise
-    found = iter(_whole(",".join(filter(None, column)), decoder))
-    return [next(found) if text else None for text in column]
-
-
 def _judge(columns: Sequence[list[str]], decoder: msgspec.json.Decoder[list[int]]) -> None:
     """See that columns hold numbers within the decoder's bounds, or nothing.
 
     Raises:
-        ValueError: one holds something else, as for `_numbers`.
+        ValueError: one is something else, or has zeros in front, which JSON does not allow.
     """
     text = ",".join([",".join(column) for column in columns])
     if ",," in text or text.startswith(",") or text.endswith(","):
         # Of several that are missing in a row the first look finds every other one.
         text = f",{text},".replace(",,", ",0,").replace(",,", ",0,")[1:-1]
     _whole(text, decoder)
+
+
+def numbers_of(column: Sequence[str]) -> list[int | None]:
+    """A column of ports or counters as numbers, None where there is none."""
+    if "" not in column:
+        return _INTS.decode(f"[{','.join(column)}]")  # type: ignore[return-value]  # a list of its own
+    return [int(text) if text else None for text in column]
 
 
 def _judge_counters(columns: Sequence[list[str]]) -> None:

@@ -14,13 +14,14 @@ import msgspec
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.logs import records
 from nsgflow_core.logs.alike import alike
+from nsgflow_core.logs.columns import Columns, Place, read_flows, read_lists
 from nsgflow_core.logs.groups import Groups
 from nsgflow_core.logs.lenient import read_leniently
 from nsgflow_core.logs.log_record import RECORD, Document, Tuples, UnreadableError, tuple_lists
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
-from nsgflow_core.logs.tuples import TupleList, read_lists, texts_of
-from nsgflow_core.model import Bad, Flow
+from nsgflow_core.logs.tuples import TupleList, texts_of
+from nsgflow_core.model import Bad, BlobRef, Flow
 
 _TOGETHER = 4096
 """Tuples read at once: enough that what a list costs by itself does not count."""
@@ -52,14 +53,21 @@ class Reading(msgspec.Struct, Generic[_Made], frozen=True):
 def read_stretch(
     data: bytes,
     at: int,
+    ref: BlobRef,
     log: LogPath,
     *,
     last: bool,
     denied_only: bool,
     inventory: Inventory | None = None,
-) -> Reading[Flow]:
-    """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster."""
-    make = partial(read_lists, denied_only=denied_only)
+) -> Reading[Columns]:
+    """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster.
+
+    They come some hundreds in one, as they were read.
+    """
+
+    def make(lists: list[TupleList], bad: list[Bad]) -> list[Columns]:
+        return read_lists(lists, partial(Place, ref), bad, denied_only=denied_only)
+
     return stretch_of(data, at, log, make, last=last, denied_only=denied_only, inventory=inventory)
 
 
@@ -138,7 +146,7 @@ def read(
     """
     groups = Groups(log, inventory, denied_only=denied_only)
     found, _ = _lists_of(raw, groups, bad)
-    return read_lists(found, bad, denied_only=denied_only)
+    return read_flows(found, bad, denied_only=denied_only)
 
 
 def read_some(
@@ -159,7 +167,7 @@ def read_some(
         found = groups.lists(doc, (raw.offset, raw.end), lists)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError):
         return []
-    return read_lists(found, [], denied_only=False)
+    return read_flows(found, [], denied_only=False)
 
 
 def _lists_of(raw: RawRecord, groups: Groups, bad: list[Bad]) -> tuple[list[TupleList], str]:

@@ -8,13 +8,12 @@ https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview#log-for
 https://learn.microsoft.com/azure/network-watcher/vnet-flow-logs-overview#log-format. A flow is
 denied by decision D in v1 and v2, and by state D in v4: all three have it in the eighth field.
 
-Many tuples are read at once, which costs half of reading tuple by tuple; see `fields`. Where one
-of them is unusual they are read one by one, and each that makes no sense is told.
+Many tuples are read at once as columns, see there. Where one of them is unusual they are read here,
+one by one, and each that makes no sense is told.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 
 import msgspec
 
@@ -24,12 +23,9 @@ from nsgflow_core.logs.fields import (
     DIRECTIONS,
     FIELDS,
     NSG_STATES,
-    TOGETHER,
     V4_STATES,
-    fields_of,
-    times_of,
 )
-from nsgflow_core.logs.lenient import any_list, clean, note_bad
+from nsgflow_core.logs.lenient import any_list, clean
 from nsgflow_core.logs.log_record import UnreadableError
 from nsgflow_core.model import LAST_TIME_MS, MILLISECONDS_FROM, PROTOCOLS, Bad, Flow, Group
 
@@ -52,55 +48,13 @@ class TupleList(msgspec.Struct, frozen=True, gc=False):
     texts: Sequence[str]
 
 
-def read_lists(lists: Sequence[TupleList], bad: list[Bad], *, denied_only: bool) -> list[Flow]:
-    """The flows of lists of tuples, in their order; what cannot be read is added to `bad`."""
-    kinds = {each.group.record.version == _VNET for each in lists}
-    if len(kinds) > 1:
-        return [flow for each in lists for flow in read_lists([each], bad, denied_only=denied_only)]
-    groups: list[Group] = []
-    ordinals: list[int] = []
-    texts: list[str] = []
-    for each in lists:
-        groups += repeat(each.group, len(each.texts))
-        ordinals += each.ordinals
-        texts += each.texts
-    found: list[Flow] = []
-    for at in range(0, len(texts), TOGETHER):
-        part = slice(at, at + TOGETHER)
-        found += _read(groups[part], ordinals[part], texts[part], bad, vnet=True in kinds)
-    return [flow for flow in found if flow.decision == "D"] if denied_only else found
-
-
-def _read(
-    groups: Sequence[Group],
-    ordinals: Sequence[int],
-    texts: Sequence[str],
-    bad: list[Bad],
-    *,
-    vnet: bool,
-) -> Iterable[Flow]:
-    """The flows of tuples of one kind of log."""
-    fields = fields_of(texts, vnet=vnet)
-    times = times_of(fields.times) if fields else None
-    if fields is None or times is None:
-        return _one_by_one(zip(groups, ordinals, texts, strict=True), bad)
-    return map(
-        Flow, times, fields.src, fields.dst, *fields.numbers[:2], fields.protocol_code,
-        fields.direction_code, fields.decision, fields.detail, *fields.numbers[2:],
-        groups, ordinals, texts,
-    )  # fmt: skip
-
-
-def _one_by_one(items: Iterable[tuple[Group, int, str]], bad: list[Bad]) -> list[Flow]:
-    """The flows of tuples with something unusual among them."""
-    found: list[Flow] = []
-    for group, ordinal, text in items:
-        try:
-            found.append(_flow(group, ordinal, text))
-        except ValueError as exc:
-            reason = f"tuple {ordinal} of the record, rule {group.rule[:80]!r}: {exc}"
-            note_bad(bad, Bad(group.record.offset, reason, text.encode()))
-    return found
+def read_tuple(group: Group, ordinal: int, text: str) -> Flow | Bad:
+    """The flow of one tuple; or what to tell, where it makes no sense."""
+    try:
+        return _flow(group, ordinal, text)
+    except ValueError as exc:
+        reason = f"tuple {ordinal} of the record, rule {group.rule[:80]!r}: {exc}"
+        return Bad(group.record.offset, reason, text.encode())
 
 
 def _flow(group: Group, ordinal: int, text: str) -> Flow:
@@ -178,7 +132,8 @@ def _number(text: str, limit: int, what: str) -> int:
 
 def _time(text: str) -> int:
     number = _number(text, _LONG, "time")
-    if (number if number >= MILLISECONDS_FROM else number * 1000) > LAST_TIME_MS:
+    number = number if number >= MILLISECONDS_FROM else number * 1000
+    if number > LAST_TIME_MS:
         raise UnreadableError(f"impossible time {text!r}")
     return number
 

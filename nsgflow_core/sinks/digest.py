@@ -6,15 +6,18 @@ write that is made anyway.
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from nsgflow_core.digests import groups, pagerduty, slack, teams
 from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.estate.knowledge import Knowing, nothing
-from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.logs.columns import Columns
+from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery
 from nsgflow_core.sinks.webhook import new_session, send, signature, young_enough
+from nsgflow_core.turns import HEAVY_FLOWS, turn
 from nsgflow_core.webhooks import WebhookSettings
 
 _SECONDS = 10.0
@@ -34,15 +37,17 @@ class DigestSink:
     def deliver(
         self,
         ref: BlobRef,  # noqa: ARG002 - groups are the same in every blob
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,  # noqa: ARG002 - nothing here can fail half-way
         end: Position,
         patience: Patience,  # noqa: ARG002 - nothing here waits
     ) -> Delivery:
         """Count the flows; see `Sink.deliver`."""
-        young = young_enough(flows, self._settings)
+        with turn(heavy=sum(map(len, flows)) > HEAVY_FLOWS):
+            alone = list(chain.from_iterable(flows))
+        young = young_enough(alone, self._settings)
         counted = groups.count(young, self._knowledge())
-        return Delivery(end, len(young), too_old=len(flows) - len(young), counted=counted)
+        return Delivery(end, len(young), too_old=len(alone) - len(young), counted=counted)
 
 
 class Poster:

@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from nsgflow_core.digests.groups import Tally, rank
 from nsgflow_core.digests.message import Digest
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import Knowing, nothing
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import PROTOCOLS, BlobRef, Flow, Group, Position, Record
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
@@ -81,14 +83,15 @@ class DigestAtOnce:
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,  # noqa: ARG002 - one post, which has a limit of its own
     ) -> Delivery:
         """Tell of these flows; see `Sink.deliver`."""
-        places = [f"{flow.group.record.offset}/{flow.ordinal}" for flow in flows]
-        counted = groups.count(flows, self._knowledge())
+        alone = list(chain.from_iterable(flows))
+        places = [f"{flow.group.record.offset}/{flow.ordinal}" for flow in alone]
+        counted = groups.count(alone, self._knowledge())
         return self._tell((str(ref), *places), counted, 0, start, end)
 
     def resend(self, items: Sequence[Item], seconds: float) -> Delivery:  # noqa: ARG002 - as above

@@ -12,7 +12,8 @@ from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
-from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.logs.columns import Columns
+from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.answers import wait_after
 from nsgflow_core.sinks.patience import HANG_GRACE, LONGEST, SINK_SECONDS, Patience
 from nsgflow_core.sinks.sink import Delivery, Sink
@@ -124,7 +125,12 @@ class Lane:
         self._executor = executor
 
     def begin(
-        self, ref: BlobRef, flows: Sequence[Flow], start: Position, end: Position, seconds: float
+        self,
+        ref: BlobRef,
+        flows: Sequence[Columns],
+        start: Position,
+        end: Position,
+        seconds: float,
     ) -> Begun | None:
         """Begin a delivery that may wait so long; None where the sink is left alone."""
         ticket = self.breaker.ask()
@@ -138,7 +144,7 @@ class Lane:
 def deliver(
     sink: Sink,
     ref: BlobRef,
-    flows: Sequence[Flow],
+    flows: Sequence[Columns],
     start: Position,
     end: Position,
     patience: Patience,

@@ -12,7 +12,7 @@ bytes: for the halves of a batch, and for a dead letter.
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, overload
 
 import msgspec
 from azure.core.credentials import TokenCredential
@@ -29,6 +29,7 @@ from msgspec.structs import replace
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import BadInputError, RefusedError, TransientError
 from nsgflow_core.estate.knowledge import NOTHING, Knowing, Knowledge, nothing
+from nsgflow_core.logs.columns import Columns, joined
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.answers import status_error, with_retries
@@ -51,8 +52,6 @@ _ROWS_AGAIN = 15
 
 _GZIP = 16 + deflate.MAX_WBITS
 _FAST = 1  # rows repeat so much that slower levels gain nothing worth their CPU
-_ROWS_AT_ONCE = 32
-"""Rows packed together: enough to spare calls, few enough to still lie in the cache."""
 
 
 class LogAnalyticsSink:
@@ -78,16 +77,16 @@ class LogAnalyticsSink:
 
     def deliver(
         self,
-        ref: BlobRef,
-        flows: Sequence[Flow],
+        ref: BlobRef,  # noqa: ARG002 - its flows tell
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
         batches = in_turns(
-            _batches(ref, flows, self._knowledge(), self._settings.omit),
-            heavy=len(flows) > HEAVY_FLOWS,
+            _batches(flows, self._knowledge(), self._settings.omit),
+            heavy=sum(map(len, flows)) > HEAVY_FLOWS,
         )
         return self._send(batches, start, end, patience)
 
@@ -154,8 +153,8 @@ def token_scope(endpoint: str) -> str:
 class _Row(msgspec.Struct, frozen=True, gc=False):
     """The `Item` of one flow; its payload is encoded when it is asked for, which is rare."""
 
-    flow: Flow
-    encode: Callable[[Flow], bytes]
+    flow: Columns
+    lines: Callable[[Columns], str]
 
     flows: ClassVar[int] = 1
     id: ClassVar[str] = ""
@@ -163,16 +162,42 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     @property
     def payload(self) -> bytes:
         """The row as JSON."""
-        return self.encode(self.flow)
+        return self.lines(self.flow)[:-1].encode()
 
     @property
     def after(self) -> Position:
         """The place behind the flow's tuple."""
-        return Position(self.flow.group.record.offset, self.flow.ordinal + 1)
+        return Position(self.flow.places[0].group.record.offset, self.flow.ordinals[0] + 1)
 
 
-class _Batch(list[_Row]):
-    """The rows of one call with their body, packed; slices of it are lists without one.
+class _Rows(Sequence[_Row]):
+    """The rows of flows, none of them made."""
+
+    def __init__(self, flows: Sequence[Columns], lines: Callable[[Columns], str]) -> None:
+        self._flows = flows
+        self._lines = lines
+        self._count = sum(map(len, flows))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> _Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> "_Rows": ...
+    def __getitem__(self, at: int | slice) -> "_Row | _Rows":
+        if isinstance(at, slice):
+            return _Rows([joined(self._flows)[at]], self._lines)
+        number = range(self._count)[at]
+        for some in self._flows:
+            if number < len(some):
+                break
+            number -= len(some)
+        return _Row(some[number : number + 1], self._lines)
+
+
+class _Batch(_Rows):
+    """The rows of one call with their body, packed; parts of it are rows without one.
 
     `size` is the body's before it was packed.
     """
@@ -182,19 +207,23 @@ class _Batch(list[_Row]):
 
 
 class _Packer:
-    """A body in the making: takes rows as they come, so that none need be kept."""
+    """A body in the making: takes rows as they come, so that none need be kept.
+
+    `flows` are those of the rows, and `size` the body's before it is packed.
+    """
 
     def __init__(self) -> None:
-        self._lead = b"["
+        self.flows: list[Columns] = []
+        self.size = 1
         self._packed: list[bytes] = []
         self._deflate = deflate.compressobj(_FAST, wbits=_GZIP)
 
-    def add(self, some: list[bytes]) -> None:
-        """Pack some rows, and forget them."""
-        if some:
-            self._packed.append(self._deflate.compress(self._lead + b",".join(some)))
-            self._lead = b","
-            some.clear()
+    def add(self, flows: Columns, lines: bytes) -> None:
+        """Pack some rows, a line each."""
+        rows = lines.replace(b"\n", b",")[:-1]
+        self._packed.append(self._deflate.compress((b"," if self.flows else b"[") + rows))
+        self.flows.append(flows)
+        self.size += len(lines)
 
     def body(self) -> bytes:
         """The body of all rows added; the packer is used up."""
@@ -202,44 +231,42 @@ class _Packer:
 
 
 def _batches(
-    ref: BlobRef,
-    flows: Sequence[Flow],
+    flows: Iterable[Columns],
     knowledge: Knowledge = NOTHING,
     omit: frozenset[str] = frozenset(),
 ) -> Iterator[_Batch]:
-    encode = rows.encoder(ref, knowledge, omit)
+    lines = rows.lines_of(knowledge, omit)
     packer = _Packer()
-    some: list[bytes] = []
-    size = 1  # of the body: brackets, and a comma behind every row but the last
-    first = 0
-    for number, row in enumerate(rows.encoded(ref, flows, knowledge, omit)):
-        if number > first and size + len(row) + 1 > MAX_BODY:
-            packer.add(some)
-            yield _closed(flows[first:number], encode, packer, size)
-            packer, size, first = _Packer(), 1, number
-        some.append(row)
-        size += len(row) + 1
-        if len(some) == _ROWS_AT_ONCE:
-            packer.add(some)
-    if first < len(flows):
-        packer.add(some)
-        yield _closed(flows[first:], encode, packer, size)
+    for part in flows:
+        some, text = part, lines(part).encode()
+        while packer.size + len(text) > MAX_BODY:
+            # What fits; a row that never does goes alone, so that it is refused alone.
+            end = text.rfind(b"\n", 0, MAX_BODY - packer.size) + 1
+            if not end and not packer.flows:
+                end = text.find(b"\n") + 1
+            if end:
+                fitting = text.count(b"\n", 0, end)
+                packer.add(some[:fitting], text[:end])
+                some, text = some[fitting:], text[end:]
+            yield _closed(packer, lines)
+            packer = _Packer()
+        if text:
+            packer.add(some, text)
+    if packer.flows:
+        yield _closed(packer, lines)
 
 
-def _closed(
-    flows: Sequence[Flow], encode: Callable[[Flow], bytes], packer: _Packer, size: int
-) -> _Batch:
-    batch = _Batch([_Row(flow, encode) for flow in flows])
-    batch.body, batch.size = packer.body(), size
+def _closed(packer: _Packer, lines: Callable[[Columns], str]) -> _Batch:
+    batch = _Batch(packer.flows, lines)
+    batch.body, batch.size = packer.body(), packer.size
     return batch
 
 
 def _gzip(batch: Sequence[Sendable]) -> bytes:
     """The body of rows: as packed when the batch was made, or made now for a part of one."""
     if not isinstance(batch, _Batch):
-        packer = _Packer()
-        packer.add([row.payload for row in batch])
-        return packer.body()
+        rows_alone = b",".join([row.payload for row in batch])
+        return deflate.compress(b"[%b]" % rows_alone, _FAST, _GZIP)
     if batch.size > MAX_BODY:  # of a single row: no other was let in beside it
         raise BadInputError(f"a row of {batch.size} bytes is more than one call may carry")
     return batch.body

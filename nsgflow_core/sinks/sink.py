@@ -12,7 +12,8 @@ import msgspec
 from nsgflow_core.digests.groups import Tally
 from nsgflow_core.errors import NsgflowError
 from nsgflow_core.filter import Filter
-from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.logs.columns import Columns
+from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.patience import Patience
 
 
@@ -75,12 +76,12 @@ class Sink(Protocol):
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,
     ) -> Delivery:
         """Deliver flows that pass the filter, in order, as long as `patience` says.
 
-        The flows lie between the places `start` and `end` of the blob.
+        The flows, some hundreds in one, lie between the places `start` and `end` of the blob.
         """

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ import requests
 import urllib3
 
 from nsgflow_core.errors import RefusedError, TransientError
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import BlobRef, Flow, Position, Record, flow_time
 from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.answers import status_error, with_retries
@@ -25,7 +26,7 @@ from nsgflow_core.sinks.guarded import GuardedAdapter
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item
-from nsgflow_core.turns import HEAVY_FLOWS, in_turns
+from nsgflow_core.turns import HEAVY_FLOWS, in_turns, turn
 from nsgflow_core.web import Session, time_limit
 from nsgflow_core.webhooks import WebhookSettings
 
@@ -47,17 +48,18 @@ class WebhookSink:
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,
     ) -> Delivery:
         """Post the alerts one by one; see `Sink.deliver`."""
-        young = young_enough(flows, self._settings)
-
+        with turn(heavy=sum(map(len, flows)) > HEAVY_FLOWS):
+            alone = list(chain.from_iterable(flows))
+        young = young_enough(alone, self._settings)
         alerts = in_turns(_alerts(ref, young), heavy=len(young) > HEAVY_FLOWS)
         delivery = self._send(alerts, start, end, patience)
-        return msgspec.structs.replace(delivery, too_old=len(flows) - len(young))
+        return msgspec.structs.replace(delivery, too_old=len(alone) - len(young))
 
     def young(self, flows: Sequence[Flow]) -> Sequence[Flow]:
         """Those that are not too old to alert."""

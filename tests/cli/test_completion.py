@@ -97,6 +97,11 @@ def test_the_tab_key(shell: str) -> None:
             ("nsgflow denied -o js", "json "),
             ("nsgflow denied --by dest", "destination "),
             ("nsgflow denied --by nsg,dest", "nsg,destination "),
+            ("nsgflow denied --output=js", "json "),
+            ("nsgflow denied --filter=acti", "action="),
+            ("nsgflow denied --filter=proto=ic", "icmp "),
+            ("nsgflow denied --sort sou", "source"),
+            ("nsgflow export --omit FlowI", "FlowId "),
             ("nsgflow denied --filter acti", "action="),
             ("nsgflow denied --filter action=den", "action=denied "),
             ("nsgflow silence add prot", "proto="),
@@ -207,6 +212,16 @@ def test_every_option_with_words_of_its_own_offers_them() -> None:
                 assert set(offered) == listed, (words, param.name)
                 checked += 1
     assert checked > 20
+
+
+def test_no_time_is_offered_that_is_an_error() -> None:
+    """A span cannot begin now; it can end then."""
+    command = root().get_command(typer.Context(root()), "denied")
+    offered = {
+        param.name: [item.value for item in param.shell_complete(typer.Context(command), "n")]
+        for param in command.params
+    }
+    assert (offered["since"], offered["until"]) == ([], ["now"])
 
 
 def test_an_unknown_shell() -> None:

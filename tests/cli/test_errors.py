@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     estate = Estate()
     vnet = estate.vnet("hub", web="10.0.0.0/24")
     estate.guard(f"{vnet}/subnets/web", estate.nsg("web-nsg", "1-1"))
-    write_file(place / "network.nsgflow", Kept(0.0, read_inventory(Graph(estate)), b""))
+    write_file(place / "network.nsgflow", Kept(time.time(), read_inventory(Graph(estate)), b""))
     return place
 
 

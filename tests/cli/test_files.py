@@ -207,6 +207,41 @@ def test_a_file_that_is_given_twice_is_read_once(
     assert lines("logs/PT1H.json", "logs", "./logs/PT1H.json", "link.json") == once
 
 
+def test_what_a_folder_has_besides(tmp_path: Path) -> None:
+    """Files of other names are counted; those of a system's own are nobody's."""
+    for name in ("PT1H.json", "notes.txt", "more/PT1H.log", ".DS_Store"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(LOGS[2])
+    words = ["denied", str(tmp_path), "-o", "csv"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0
+    assert done.stderr.splitlines()[0] == (
+        f"nsgflow: left out of {tmp_path}: 2 files whose names do not end in .json, .gz, .ndjson "
+        "or .jsonl"
+    )
+
+
+@pytest.mark.parametrize(
+    ("begins", "what"),
+    [
+        (b"PK\x03\x04", "zip"),
+        (b"\x28\xb5\x2f\xfd", "Zstandard"),
+        (b"BZh9", "bzip2"),
+        (b"\xfd7zXZ\x00", "xz"),
+    ],
+)
+def test_what_is_compressed_otherwise(tmp_path: Path, begins: bytes, what: str) -> None:
+    """It is told as what it is, with what would read it."""
+    file = tmp_path / "PT1H.json"
+    file.write_bytes(begins + bytes(100))
+    done = CliRunner().invoke(app, ["denied", str(file)])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(
+        f"nsgflow: {file} is compressed with {what}, and gzip alone is read: unpack it"
+    )
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     """It is named; and so are files next to accounts, and what tail cannot follow."""
     (tmp_path / "x.json").write_text("{}")

@@ -257,6 +257,23 @@ def test_by_the_name_of_the_nsg(log: str, inventory: str) -> None:
     assert len(run("flows", log, "--inventory", inventory, "--nsg", acl).splitlines()) == 4
 
 
+@pytest.mark.parametrize(("days", "told"), [(0.9, False), (3, True)])
+def test_an_old_inventory_is_told(
+    log: str, tmp_path: Path, packed: bytes, days: float, told: bool
+) -> None:
+    """From a day on: VMs and rules may have changed meanwhile."""
+    path = tmp_path / "old"
+    made = datetime.now(UTC) - timedelta(days=days)
+    write_file(path, Kept(made.timestamp(), packed, b"", []))
+    done = CliRunner().invoke(app, ["denied", log, "--inventory", str(path)])
+    said = (
+        f"nsgflow: the inventory is of {made:%Y-%m-%dT%H:%MZ}, 3 d ago: export it again for newer "
+        "names\n"
+    )
+    assert (said in done.stderr) is told
+    assert ("the inventory is of" in done.stderr) is told
+
+
 def test_the_deployed_functions_inventory(store: Store, packed: bytes, log: str) -> None:
     """`--inventory app`, from the state container; without one it is said how to have it."""
     environ = store.environ(AzureWebJobsStorage=store.azurite.connection_string)

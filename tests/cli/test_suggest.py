@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def world(folder: Path) -> tuple[str, str]:
         estate.nic(at_web, mac, f"10.0.0.{number}", vm=f"web{number}", groups=[servers])
     estate.nic(f"{vnet}/subnets/db", "00-0D-3A-00-01-04", "10.0.1.4", vm="db")
     book = folder / "book.nsgflow"
-    write_file(book, Kept(float(SECONDS), read_inventory(Graph(estate)), b""))
+    write_file(book, Kept(time.time(), read_inventory(Graph(estate)), b""))
     nic = Nic(nsg="WEB-NSG", mac="000D3A000004", ip="10.0.0.4")
     tuples = [
         *(f"{SECONDS + 1},10.0.0.{host},10.0.1.4,5000,1433,T,O,D,B,,,," for host in (4, 5)),

@@ -22,6 +22,7 @@ from nsgflow_core.errors import (
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.estate.resource_graph import read_inventory
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Flow, Position
 from nsgflow_core.sinks.in_order import deliver_in_order
@@ -55,7 +56,7 @@ class Taker(MemorySink):
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,

@@ -14,6 +14,7 @@ from nsgflow_core.delivery.cursor import Cursor, beginning
 from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.errors import NsgflowError, TransientError
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.path import log_name, parse_path
 from nsgflow_core.model import Flow, Position
 from nsgflow_core.sinks.digest import DigestSink
@@ -249,14 +250,14 @@ class Stopping(MemorySink):
     def deliver(
         self,
         ref: object,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,
     ) -> Delivery:
         """The first flow alone, without an error: its time ran out."""
-        first = flows[0].position
-        self.texts.append(flows[0].text)
+        first, *_ = flows[0].positions()
+        self.texts.append(flows[0].texts[0])
         return Delivery(Position(first.offset, first.ordinal + 1), 1)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from nsgflow_core.delivery.state_table import ClaimLostError
 from nsgflow_core.errors import NsgflowError, TransientError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
@@ -206,13 +208,13 @@ class MemorySink:
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,
     ) -> Delivery:
         """As the real ones, through the product's own accounting."""
-        by_name = {str(number): flow for number, flow in enumerate(flows)}
+        by_name = {str(number): flow for number, flow in enumerate(chain(*flows))}
 
         def post(items: Sequence[Item]) -> None:
             posted = [by_name[item.id] for item in items]

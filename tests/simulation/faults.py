@@ -86,7 +86,7 @@ class Fault:
             return []
         if log not in self._allowances:
             self._allowances[log] = [*self._all_allowed(log)]
-        return [each for each in self._allowances[log] if begin <= each.flow.time < end]
+        return [each for each in self._allowances[log] if begin <= each.flow.time_ms // 1000 < end]
 
     def _all_allowed(self, log: str) -> Iterator[Allowed]:
         for number in range(4):
@@ -142,7 +142,7 @@ class Fault:
         group = Group(_RECORD, f"/nsgs/{self.nsg}", "n", rule, "")
         host = f"10.0.1.{1 if self.one_host else int(log[:12], 16) + 1}"
         return Flow(
-            int(at),
+            int(at) * 1000,
             source,
             host,
             50_000,

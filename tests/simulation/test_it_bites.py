@@ -16,8 +16,9 @@ from nsgflow_core.delivery.remembered import Remembered
 from nsgflow_core.delivery.sweep import Window
 from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.logs import records
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.records import Stretch
-from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.model import BlobRef, Position
 from tests.simulation.judge import BrokenPromiseError
 from tests.simulation.schedules import run_all
 from tests.simulation.world import simulated
@@ -44,7 +45,7 @@ def test_commit_before_send() -> None:
     def too_early(
         run: Any,
         window: Mapping[str, Cursor],
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
     ) -> Any:

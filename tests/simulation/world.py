@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -20,6 +21,7 @@ from nsgflow_core.delivery.checkpoint import Checkpoints
 from nsgflow_core.errors import NsgflowError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs import blocks
+from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.path import (
     NSG_CONTAINER,
@@ -28,7 +30,7 @@ from nsgflow_core.logs.path import (
     hour_prefix,
     parse_path,
 )
-from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.service import Service
 from nsgflow_core.sinks import answers, lane, patience
 from nsgflow_core.sinks.answers import with_retries
@@ -87,7 +89,7 @@ class SimulatedSink:
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,
@@ -118,7 +120,7 @@ class SimulatedSink:
             posted = [(flow.position, flow.text) for flow in (by_item[item.id] for item in batch)]
             with_retries(lambda _: attempt(posted), patience)
 
-        by_item = {str(number): flow for number, flow in enumerate(flows)}
+        by_item = {str(number): flow for number, flow in enumerate(chain(*flows))}
         items = [
             Item(b"", Position(flow.group.record.offset, flow.ordinal + 1), 1, number)
             for number, flow in by_item.items()

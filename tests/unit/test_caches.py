@@ -40,9 +40,10 @@ def held():
 before = 0
 for piece in range(pieces):
     data = b",".join(record(piece * 8 + at) for at in range(8))
-    reading = flows.read_stretch(data, 1, log, last=True, denied_only=True, inventory=None)
+    reading = flows.read_stretch(data, 1, encode_for, log, last=True, denied_only=True)
     encode = rows.encoder(encode_for)
-    assert len([encode(flow) for flow in reading.flows]) == 8, (kind, reading.bad[:1])
+    made = [encode(flow) for part in reading.flows for flow in part]
+    assert len(made) == 8, (kind, reading.bad[:1])
     if piece == 4:
         before = held()
 print(json.dumps(held() - before))

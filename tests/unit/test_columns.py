@@ -21,7 +21,7 @@ from nsgflow_core.cli.text import lines, text_of
 from nsgflow_core.logs import columns, flows
 from nsgflow_core.logs.columns import Place, Placed
 from nsgflow_core.logs.path import LogPath
-from nsgflow_core.logs.tuples import TupleList, read_lists
+from nsgflow_core.logs.tuples import TupleList
 from nsgflow_core.model import Bad, BlobRef, Flow, Group, Record, flow_time
 from nsgflow_core.sinks import rows
 
@@ -76,13 +76,6 @@ def placed(found: Sequence[TupleList], bad: list[Bad]) -> list[Placed]:
     )
 
 
-def as_read(found: Sequence[Flow]) -> list[Flow]:
-    """Flows with their times in milliseconds, as columns have them."""
-    for flow in found:
-        flow.time = flow.time_ms
-    return list(found)
-
-
 @given(lists())
 @settings(deadline=None, max_examples=600)
 @example([TupleList(PLACES[1].group, (0, 1), (GOOD[1], GOOD[2]))])
@@ -92,21 +85,24 @@ def test_finds_what_flows_read_alone_hold(found: list[TupleList]) -> None:
     """Fields, places and texts are the same, and so is what cannot be read."""
     expected_bad: list[Bad] = []
     expected = [
-        flow for each in found for flow in read_lists([each], expected_bad, denied_only=False)
+        flow
+        for each in found
+        for flow in columns.read_flows([each], expected_bad, denied_only=False)
     ]
     bad: list[Bad] = []
     items = placed(found, bad)
     made = columns.read(items, lambda _, piece: bad.append(piece)).flows() if items else []
 
     assert sorted(piece.data for piece in bad) == sorted(piece.data for piece in expected_bad)
-    assert as_read(made) == as_read(expected)
+    assert made == expected
 
 
 @pytest.mark.parametrize("version", [2, 4])
 def test_rows_and_lines_are_those_of_flows(version: Any) -> None:
     """From a whole log: what columns show is what each flow alone shows."""
     data = distinct_log(3, 300, 0.3, version)
-    read = flows.read_stretch(data, 0, LOG, last=True, denied_only=False).flows
+    reading = flows.read_stretch(data, 0, REF, LOG, last=True, denied_only=False)
+    read = list(chain(*reading.flows))
     places = {flow.group: Place(REF, flow.group) for flow in read}
     items = [(flow.time_ms, places[flow.group], flow.ordinal, flow.text) for flow in read]
     random.Random(1).shuffle(items)
@@ -115,9 +111,10 @@ def test_rows_and_lines_are_those_of_flows(version: Any) -> None:
     encode = rows.encoder(REF)
 
     ordered = [by_text[item[3]] for item in items]
-    assert rows.rows_of()(made) == [encode(flow).decode() for flow in ordered]
+    made_rows = rows.lines_of()(made).split("\n")[:-1]
+    assert made_rows == [encode(flow).decode() for flow in ordered]
     assert lines(made) == lines(columns.of_flows(ordered, [places[flow.group] for flow in ordered]))
-    assert [row["FlowId"] for row in map(decoded, rows.rows_of()(made))] == [
+    assert [row["FlowId"] for row in map(decoded, made_rows)] == [
         rows.flow_id(REF, flow) for flow in ordered
     ]
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core.logs import tuples
-from nsgflow_core.logs.fields import TOGETHER, fields_of
-from nsgflow_core.logs.tuples import TupleList, read_lists
+from nsgflow_core.logs import columns
+from nsgflow_core.logs.columns import read_flows
+from nsgflow_core.logs.fields import TOGETHER, fields_of, numbers_of
+from nsgflow_core.logs.tuples import TupleList
 from nsgflow_core.model import Bad, Flow, Group, Record
 
 GOOD = {
@@ -55,8 +56,8 @@ def lists(draw: st.DrawFn) -> list[TupleList]:
 
 def alone(found: Sequence[TupleList], bad: list[Bad]) -> list[Flow]:
     """The flows of lists, each tuple read alone."""
-    with patch.object(tuples, "fields_of", return_value=None):
-        return read_lists(found, bad, denied_only=False)
+    with patch.object(columns, "fields_of", return_value=None):
+        return read_flows(found, bad, denied_only=False)
 
 
 def of_v4(*made: str) -> list[TupleList]:
@@ -83,7 +84,7 @@ def test_the_same_flows_and_the_same_bad_pieces(found: list[TupleList]) -> None:
     expected_bad: list[Bad] = []
     bad: list[Bad] = []
 
-    assert read_lists(found, bad, denied_only=False) == alone(found, expected_bad)
+    assert read_flows(found, bad, denied_only=False) == alone(found, expected_bad)
     assert bad == expected_bad
 
 
@@ -99,7 +100,7 @@ def test_any_odd_value_in_any_field(version: int) -> None:
         expected_bad: list[Bad] = []
         bad: list[Bad] = []
 
-        assert read_lists([each], bad, denied_only=False) == alone([each], expected_bad), broken
+        assert read_flows([each], bad, denied_only=False) == alone([each], expected_bad), broken
         assert bad == expected_bad, broken
 
 
@@ -109,8 +110,8 @@ def test_usual_tuples_are_read_at_once(version: int, count: int) -> None:
     """As Azure writes them, none is read alone; each has its place and its text."""
     group = Group(Record(7, 9, "T", version, "target"), "acl", "WEB", "rule", "mac")
     each = TupleList(group, range(3, 3 + count), [GOOD[version]] * count)
-    with patch.object(tuples, "_one_by_one", side_effect=AssertionError):
-        found = read_lists([each], [], denied_only=False)
+    with patch.object(columns, "_one_by_one", side_effect=AssertionError):
+        found = read_flows([each], [], denied_only=False)
 
     assert [(flow.group, flow.ordinal, flow.text) for flow in found] == [
         (group, ordinal, GOOD[version]) for ordinal in each.ordinals
@@ -118,28 +119,13 @@ def test_usual_tuples_are_read_at_once(version: int, count: int) -> None:
     assert found == alone([each], [])
 
 
-def test_numbers_are_there_as_written_and_as_numbers() -> None:
-    """Whoever only prints them needs no numbers; missing ones are empty, and None."""
+def test_numbers_are_there_as_written() -> None:
+    """Those that are missing are empty, and None in a flow."""
     v1, v2 = GOOD[1], GOOD[2]
     found = fields_of([v1, v2], vnet=False)
 
     assert found is not None
-    assert list(found.written[3]) == ["", "500"]
-    assert list(found.numbers[3]) == [None, 500]
+    assert list(found.numbers[3]) == ["", "500"]
+    assert numbers_of(found.numbers[3]) == [None, 500]
+    assert numbers_of(found.numbers[0]) == [1024, 1024]
     assert list(found.detail) == ["", "E"]
-
-
-@given(lists())
-@settings(deadline=None)
-@example([TupleList(Group(Record(7, 9, "T", 2, "t"), "", "", "", ""), (0,), (f"{GOOD[2]},",))])
-@example([TupleList(Group(Record(7, 9, "T", 1, "t"), "", "", "", ""), (0,), (GOOD[1],))])
-def test_judges_alike_whether_numbers_are_asked_for(found: list[TupleList]) -> None:
-    """Whoever only shows ports and counters refuses what others refuse."""
-    for each in found:
-        vnet = each.group.record.version == 4
-        shown = fields_of(each.texts, vnet=vnet, as_numbers=False)
-        read = fields_of(each.texts, vnet=vnet)
-        assert (shown is None) == (read is None)
-        if shown is not None and read is not None:
-            assert (shown.src, shown.dst, shown.written) == (read.src, read.dst, read.written)
-            assert not shown.numbers

@@ -4,7 +4,8 @@ import pytest
 
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.filter import all_of, compile_terms
-from nsgflow_core.model import Flow, Group, Record
+from nsgflow_core.logs.columns import of_blob
+from nsgflow_core.model import BlobRef, Flow, Group, Record
 from tests.made import Outcome, made
 
 NSG_ID = (
@@ -393,3 +394,29 @@ def test_problems_are_told_in_their_order() -> None:
         "bad value in 'lb=1'",
         "bad value in 'mac=zz'",
     ]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        "",
+        "action=denied",
+        "action=allowed",
+        "!action=denied",
+        "action=denied,allowed",
+        "action=denied action=allowed",
+        "action=denied port=22",
+        "port=22",
+        "!port=22 action=allowed",
+        "nsg=prod*",
+    ],
+)
+@pytest.mark.parametrize("more", ["", "action=denied", "port=22,23"])
+def test_many_flows_are_judged_as_each_alone(terms: str, more: str) -> None:
+    """Also where a look at the decisions is enough."""
+    both = all_of(compile_terms(terms), compile_terms(more))
+    flows = [flow(denied=denied, port=port) for denied in (True, False) for port in (22, 23)]
+    found = of_blob(BlobRef("account", "container", "path"), flows * 2)
+
+    assert both.wanted(found).flows() == list(filter(both.accepts, flows * 2))
+    assert [part.wanted(found[:0]).flows() for part in (both, compile_terms(terms))] == [[], []]

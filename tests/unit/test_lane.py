@@ -10,7 +10,8 @@ import pytest
 from nsgflow_core import service
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
-from nsgflow_core.model import BlobRef, Flow, Position
+from nsgflow_core.logs.columns import Columns
+from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks import lane, patience
 from nsgflow_core.sinks.lane import Begun, Breaker, Lane
 from nsgflow_core.sinks.patience import FLOOR, Patience
@@ -131,7 +132,7 @@ class Sink:
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Flow],
+        flows: Sequence[Columns],
         start: Position,
         end: Position,
         patience: Patience,

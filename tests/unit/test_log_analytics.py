@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import DataRefusedError, RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.columns import Columns, of_blob
 from nsgflow_core.model import BlobRef, Flow, Group, Position, Record
 from nsgflow_core.sinks import log_analytics, rows
 from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
@@ -44,6 +45,11 @@ def flow(ordinal: int, rule: str = "r", offset: int = 12) -> Flow:
     group = Group(Record(offset, offset + 1, "2018-11-13T12:00:35Z", 2, "/n"), "/n", "n", rule, "")
     outcome = Outcome(443, "TCP", True, True, "B", "", None, None, None, None)  # noqa: FBT003
     return made(group, ordinal, "text", 1542110402000, "10.0.0.1", "10.0.0.2", 5, outcome)
+
+
+def in_parts(flows: list[Flow], size: int = 3) -> list[Columns]:
+    """Flows as they come from a reader, so many in one."""
+    return [of_blob(REF, flows[at : at + size]) for at in range(0, len(flows), size)]
 
 
 class Answer:
@@ -83,7 +89,8 @@ class Sink:
 
     def deliver(self, *flows: Flow, seconds: float = 60) -> Any:
         """Deliver the flows."""
-        return self.sink.deliver(REF, flows, Position(0), END, Patience(seconds, seconds))
+        wanted = [of_blob(REF, [one]) for one in flows]
+        return self.sink.deliver(REF, wanted, Position(0), END, Patience(seconds, seconds))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -100,7 +107,7 @@ def test_batches_stay_under_the_limit(made: list[tuple[int, int]]) -> None:
         for offset, (length, count) in enumerate(made)
         for ordinal in range(count)
     ]
-    batches = list(log_analytics._batches(REF, flows))
+    batches = list(log_analytics._batches(in_parts(flows)))
     bodies = [b"[%b]" % b",".join(item.payload for item in batch) for batch in batches]
 
     encode = rows.encoder(REF)
@@ -112,7 +119,7 @@ def test_batches_stay_under_the_limit(made: list[tuple[int, int]]) -> None:
 
 def test_batches_are_filled() -> None:
     """A batch ends only where the next row would not fit any more."""
-    batches = list(log_analytics._batches(REF, [flow(number) for number in range(5000)]))
+    batches = list(log_analytics._batches(in_parts([flow(number) for number in range(5000)], 512)))
     sizes = [sum(len(item.payload) + 1 for item in batch) + 1 for batch in batches]
 
     assert len(batches) > 2
@@ -125,8 +132,8 @@ def test_batch_of_exactly_the_limit() -> None:
     most = [flow(number, "r" * 62_000) for number in range(15)]
     pad = LIMIT - 2 - len(most) * (size + 62_001) - size
 
-    exact = list(log_analytics._batches(REF, [*most, flow(15, "r" * pad)]))
-    over = list(log_analytics._batches(REF, [*most, flow(15, "r" * (pad + 1))]))
+    exact = list(log_analytics._batches(in_parts([*most, flow(15, "r" * pad)])))
+    over = list(log_analytics._batches(in_parts([*most, flow(15, "r" * (pad + 1))])))
     assert len(exact) == 1
     assert len(b",".join(item.payload for item in exact[0])) + 2 == LIMIT
     assert len(over) == 2
@@ -134,7 +141,7 @@ def test_batch_of_exactly_the_limit() -> None:
 
 def test_items_know_their_place() -> None:
     """Each row is one flow and ends behind its tuple."""
-    ((first, second),) = log_analytics._batches(REF, [flow(3), flow(9, offset=500)])
+    ((first, second),) = log_analytics._batches(in_parts([flow(3), flow(9, offset=500)]))
 
     assert (first.after, first.flows) == (Position(12, 4), 1)
     assert (second.after, second.flows) == (Position(500, 10), 1)

@@ -16,6 +16,7 @@ from nsgflow_core.columns import ALWAYS_SENT, columns
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.estate.resource_graph import read_inventory
+from nsgflow_core.logs.columns import of_blob
 from nsgflow_core.model import BlobRef, Flow, Group, Record, flow_time
 from nsgflow_core.sinks import rows
 from tests.made import Outcome, made, outcome_of
@@ -391,7 +392,8 @@ def test_many_rows_at_once_are_those_of_each(count: int, omit: frozenset[str]) -
     flows = [kinds[at % len(kinds) if at % 7 else 0] for at in range(count)]
     known = knowing_nothing()
     one = rows.encoder(REF, known, omit)
-    assert list(rows.encoded(REF, flows, known, omit)) == [one(flow) for flow in flows]
+    found = rows.lines_of(known, omit)(of_blob(REF, flows)).encode().split(b"\n")[:-1]
+    assert found == [one(flow) for flow in flows]
 
 
 def knowing_nothing() -> Knowledge:
@@ -426,3 +428,22 @@ def test_both_ends_stand_in_the_row() -> None:
         "DestServiceTags": "Sql",
     }
     assert set(found) == set(row(V1)) == set(columns())
+
+
+def test_what_rows_share_is_made_once_and_not_kept_for_ever() -> None:
+    """The next rows find what was made for these; where that was much, it is let go first."""
+    asked: list[int] = []
+
+    def make(key: int) -> str:
+        asked.append(key)
+        return str(key)
+
+    kept = rows.Kept(make)
+
+    assert kept.of([1, 2, 1]) == ["1", "2", "1"]
+    assert kept.of([2, 3]) == ["2", "3"]
+    assert asked == [1, 2, 3]
+    many = range(10_000)
+    assert kept.of(many) == list(map(str, many))
+    assert kept.of([3]) == ["3"]
+    assert len(kept) == 1

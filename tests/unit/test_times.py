@@ -29,6 +29,11 @@ NOW = datetime(2026, 11, 25, 13, 30, tzinfo=UTC)
         ("1h30m", NOW - timedelta(minutes=90)),
         ("1.5h", NOW - timedelta(minutes=90)),
         ("-10m", NOW - timedelta(minutes=10)),
+        ("1 hour ago", NOW - timedelta(hours=1)),
+        ("5 min", NOW - timedelta(minutes=5)),
+        ("1h 30m", NOW - timedelta(minutes=90)),
+        ("2 Hours and  30 minutes ago", NOW - timedelta(minutes=150)),
+        ("3 days, 2 hrs", NOW - timedelta(days=3, hours=2)),
         ("2h ago", NOW - timedelta(hours=2)),
         ("1w", NOW - timedelta(weeks=1)),
         ("1795000000", datetime.fromtimestamp(1_795_000_000, UTC)),
@@ -206,7 +211,8 @@ def test_local_times_carry_their_offset(zoned: Zoned, zone: str, moment: str, sh
 
 
 @pytest.mark.parametrize("text", ["", "someday", "25:00", "12:60", "1x", "h", "--10m", "999999w",
-                                  "1.h", "\u0661h"])  # fmt: skip
+                                  "1.h", "\u0661h", "5 months", "1 h ago ago",
+                                  "2hago"])  # fmt: skip
 def test_what_is_no_time_is_named(text: str) -> None:
     """And an example is given, or that it is too long ago."""
     with pytest.raises(BadInputError, match=r"no time|too long ago"):

@@ -15,6 +15,7 @@ import urllib3
 
 from nsgflow_core.errors import RefusedError, TransientError
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.logs.columns import of_blob
 from nsgflow_core.model import BlobRef, Flow, Group, Position, Record
 from nsgflow_core.sinks import webhook
 from nsgflow_core.sinks.patience import Patience
@@ -102,7 +103,8 @@ def deliver(
     """Deliver the flows to the receiver."""
     sink = WebhookSink(WebhookSettings(URL, secret, compile_terms("action=denied"), max_age))
     sink._session.mount("https://", receiver)
-    return sink.deliver(REF, flows, Position(0), END, Patience(seconds, seconds))
+    wanted = [of_blob(REF, flows)]
+    return sink.deliver(REF, wanted, Position(0), END, Patience(seconds, seconds))
 
 
 def test_one_alert_for_each_record() -> None:
