@@ -113,7 +113,7 @@ class LogAnalyticsSink:
             body = _gzip(batch)
             with_retries(lambda left: self._upload(body, left), patience, waits)
 
-        delivery = deliver_in_order(batches, post, start, end, patience)
+        delivery = deliver_in_order(batches, post, start, end, patience, len)
         return replace(delivery, retries=len(waits))
 
     def _upload(self, body: bytes, seconds: float) -> None:
