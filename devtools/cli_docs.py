@@ -54,6 +54,11 @@ monday`, is refused with the reason. What names no zone (`Z`, `+02:00`) is local
 local on a terminal and UTC in files, pipes and with `--utc`; each says its offset. The lines of
 `flows` have the record's time, as get_nsg_logs has.
 
+Tables, proposals and notes fit a terminal from 60 columns on, and no word of them is broken. The
+lines of `flows` and `tail` are those of get_nsg_logs, one a flow, and longer than most terminals
+are wide: the terminal wraps them, so that they can be copied and searched whole; `flows -o table`
+fits.
+
 Where no time is asked for, the last sixty minutes are; `flows` reads the newest hourly log of each
 NSG, as get_nsg_logs does, and files are read whole. Where an account has no logs of the last sixty
 minutes, the newest of each NSG are shown and stderr says how old they are. What the defaults

@@ -33,15 +33,21 @@ def parquet_files(sources: Sources, wanted: Wanted, when: When, estate: Estate) 
         raise BadInputError(
             f"{files[0]} is a Parquet file and {others[0]} is none: give either, not both"
         )
-    if any(getattr(kind, each.name) for kind in (wanted, when, estate) for each in fields(kind)):
+    if estate.inventory or estate.refresh:
+        raise BadInputError(
+            f"{files[0]} is read as it is, with the names that it was written with: give "
+            "--inventory to 'nsgflow export'"
+        )
+    if any(getattr(kind, each.name) for kind in (wanted, when) for each in fields(kind)):
         raise BadInputError(
             f"{files[0]} is read as it is: say in WHERE which flows, for example FlowTime >= "
             "'2026-11-23 08:00Z'"
         )
-    for text in files:
-        if not Path(text).expanduser().is_file():
-            raise BadInputError(f"there is no file {text}: 'nsgflow export' writes one")
-    return [Path(text).expanduser() for text in files]
+    paths = {text: Path(text).expanduser() for text in files}
+    if missing := [text for text, path in paths.items() if not path.is_file()]:
+        raise BadInputError(f"there is no file {missing[0]}: 'nsgflow export' writes one")
+    # Given twice, by whatever name: its flows are not twice as many.
+    return list({path.resolve(): path for path in paths.values()}.values())
 
 
 def check(query: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.session import note
 from nsgflow_core.columns import columns
 from nsgflow_core.errors import BadInputError
@@ -56,4 +57,4 @@ def put(part: Path, to: str, flows: int) -> None:
         os.fsync(file.fileno())
     size = part.stat().st_size
     part.replace(Path(to).expanduser())
-    note(f"wrote {flows} flows to {to}, {size} bytes")
+    note(f"wrote {counted(flows, 'flow')} to {to}, {size} bytes")

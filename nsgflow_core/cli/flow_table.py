@@ -49,16 +49,12 @@ def _cells(flows: Columns, knowledge: Knowledge, clock: Clock) -> list[Sequence[
     places = set(flows.places)
     versions = {place.group.record.version for place in places}
     kinds = {place: causes.cause(place.group.acl_group, place.group.rule) for place in places}
-    names = {
-        place: causes.dropper(kind) if kind else printable(place.nsg)
-        for place, kind in kinds.items()
-    }
     codes = {code: PROTOCOLS.get(code, code) for code in set(flows.protocol_code)}
     protocols = {code: causes.protocol_name(name) for code, name in codes.items()}
     without = {code for code, name in codes.items() if not causes.has_ports(name)}
     return [
         times_of(flows) if clock is flow_time else list(map(clock, flows.times)),
-        [names[place] for place in flows.places],
+        _nsgs(flows, kinds),
         _vnets(flows, knowledge.inventory) if _VNET in versions else [""] * len(flows.texts),
         _rules(flows, kinds),
         ["denied" if decision == "D" else "allowed" for decision in flows.decision],
@@ -101,16 +97,25 @@ def _vnets(flows: Columns, inventory: Inventory | None) -> Sequence[str]:
     return [named[place] for place in flows.places]
 
 
+def _nsgs(flows: Columns, kinds: Mapping[Place, str]) -> Sequence[str]:
+    """The NSG of each flow; where none denied, what dropped it."""
+    names = {place: printable(place.nsg) for place in kinds}
+    if not any(kinds.values()):
+        return [names[place] for place in flows.places]
+    return [
+        causes.dropper(kind) if (kind := causes.cause_of(flow)) else names[place]
+        for flow, place in zip(flows.flows(), flows.places, strict=True)
+    ]
+
+
 def _rules(flows: Columns, kinds: Mapping[Place, str]) -> Sequence[str]:
     """The rule of each flow; where none denied the reason, which a tuple may have for itself."""
     if not any(kinds.values()):
         rules = {place: printable(place.group.rule) for place in kinds}
         return [rules[place] for place in flows.places]
     return [
-        printable(causes.reason(flow) or causes.NO_REASON)
-        if kinds[place]
-        else printable(place.group.rule)
-        for flow, place in zip(flows.flows(), flows.places, strict=True)
+        printable(causes.reason(flow) or (causes.cause_of(flow) and causes.NO_REASON))
+        for flow in flows.flows()
     ]
 
 

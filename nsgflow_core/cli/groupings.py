@@ -78,7 +78,7 @@ _OF_TAGS = frozenset(("SrcServiceTags", "DestServiceTags"))
 
 def in_words(key: str, value: Value, flow: Flow) -> str:
     """A value for a person, as digests word it; `flow` is one of those that have it."""
-    kind = causes.cause(flow.group.acl_group, flow.group.rule)
+    kind = causes.cause_of(flow)
     if key == "nsg" and kind != causes.RULE:
         return causes.dropper(kind)
     if key == "rule" and kind != causes.RULE:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nsgflow_core.cli.formats import write_csv, write_json_lines
-from nsgflow_core.cli.names import interface_names
+from nsgflow_core.cli.names import interface_names, joined
 from nsgflow_core.cli.state import Entry
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.delivery.cursor import Cursor
@@ -37,9 +37,11 @@ def write(found: Sequence[Mapping[str, Any]], output: str, *, named: bool = Fals
     if output == "json":
         write_json_lines(found)
     elif output == "csv":
-        write_csv(columns, found)
+        write_csv(columns, map(joined, found))
     else:
-        write_table(columns, [[_cell(row[column]) for column in columns] for row in found])
+        write_table(
+            columns, [[_cell(row[column]) for column in columns] for row in map(joined, found)]
+        )
 
 
 def _cell(value: object) -> str:

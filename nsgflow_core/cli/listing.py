@@ -283,7 +283,10 @@ def _of_container(
         ]
         return (found, None) if found or listing.exists(container) else (None, None)
     except NsgflowError as exc:
-        return None, exc
+        # All accounts have containers of these names.
+        named = type(exc)(f"{account.name}: {exc}")
+        named.__cause__ = exc.__cause__
+        return None, named
 
 
 def _newest(resource: Resource, count: int, now: datetime) -> list[Log]:

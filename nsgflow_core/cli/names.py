@@ -5,8 +5,9 @@ address and never in its place: an address is what one can look for elsewhere.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
+from typing import Any
 
 from nsgflow_core.estate import enrich
 from nsgflow_core.estate.inventory import Inventory
@@ -72,13 +73,18 @@ def vnet_of_interface(mac: str, target: str, inventory: Inventory | None) -> str
     return inventory.subnet(nic).vnet.rpartition("/")[2]
 
 
-def interface_names(log: LogPath, inventory: Inventory) -> dict[str, str]:
-    """What the interface of a log is: `vm`, `subnet`, and `nsgs` by name; "" where not known."""
+def interface_names(log: LogPath, inventory: Inventory) -> dict[str, Any]:
+    """What the interface of a log is: `vm`, `subnet`, and `nsgs`, a list of names; else empty."""
     nic = inventory.nic(log.mac)
     if nic is None:
-        return {"vm": "", "subnet": "", "nsgs": ""}
+        return {"vm": "", "subnet": "", "nsgs": []}
     nsgs = dict.fromkeys(_last(one) for one in inventory.nsgs_of(nic) if one)
-    return {"vm": nic.vm, "subnet": inventory.subnet(nic).name, "nsgs": " ".join(nsgs)}
+    return {"vm": nic.vm, "subnet": inventory.subnet(nic).name, "nsgs": list(nsgs)}
+
+
+def joined(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose lists of names are texts, for tables and CSV."""
+    return {key: " ".join(one) if isinstance(one, list) else one for key, one in row.items()}
 
 
 def log_fits(

@@ -24,8 +24,8 @@ LogName = Annotated[
         "--nsg",
         "--nsg-name",
         metavar="NAME",
-        help="Only logs of this NSG, or VNet flow log, as their paths name it; with --inventory "
-        "also of interfaces under this NSG; takes *.",
+        help="Only logs of this NSG, or VNet flow log, as their paths name it (takes *), or by its "
+        "resource id; with --inventory also of interfaces under this NSG.",
     ),
 ]
 Interval = Annotated[
@@ -317,8 +317,10 @@ class Letters:
         str,
         typer.Option(
             "--nsg",
+            "--nsg-name",
             metavar="NAME",
-            help="Only of this NSG, or VNet flow log, as the paths of logs name it; takes *.",
+            help="Only of this NSG, or VNet flow log, as the paths of logs name it (takes *), or "
+            "by its resource id.",
         ),
     ] = ""
     kind: Annotated[

@@ -184,7 +184,7 @@ def count(flows: Iterable[Flow], knowledge: Knowledge = NOTHING) -> list[Tally]:
 def key_of(flow: Flow, knowledge: Knowledge = NOTHING) -> Key:
     """The group of a flow."""
     group = flow.group
-    where, cause = scope(flow, knowledge), causes.cause(group.acl_group, group.rule)
+    where, cause = scope(flow, knowledge), causes.cause_of(flow)
     port = flow.dst_port if causes.has_ports(flow.protocol) else None
     if where == INTERNET and port is not None:
         port = MANY_PORTS

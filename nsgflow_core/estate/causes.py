@@ -14,6 +14,7 @@ PLATFORM = "platform"
 _DROPPERS = {ENCRYPTION: "VNet encryption", PLATFORM: "Azure's platform"}
 NO_REASON = "no reason given"
 _UNSPECIFIED = "unspecified"
+_ENCRYPTED = "X"
 _NO_ONE = "00000000-0000-0000-0000-000000000000"
 _PLATFORM_RULE = "platformrule"
 _WITH_PORTS = frozenset(("TCP", "UDP", "132"))
@@ -35,10 +36,19 @@ def dropper(kind: str) -> str:
     return _DROPPERS.get(kind, "Azure")
 
 
-def reason(flow: Flow) -> str:
-    """The rule, or what there is of a reason where none denied: encryption's is in the tuple."""
+def cause_of(flow: Flow) -> str:
+    """`cause` of a flow: what was let through, or is encrypted, no encryption dropped."""
     kind = cause(flow.group.acl_group, flow.group.rule)
-    return flow.encryption if kind == ENCRYPTION else flow.group.rule
+    spared = not flow.denied or flow.encryption == _ENCRYPTED
+    return RULE if kind == ENCRYPTION and spared else kind
+
+
+def reason(flow: Flow) -> str:
+    """The rule; where encryption dropped a flow and no rule is named, what its tuple says."""
+    rule = flow.group.rule
+    if rule.lower() not in ("", _UNSPECIFIED) or cause_of(flow) != ENCRYPTION:
+        return rule
+    return flow.encryption
 
 
 def has_ports(protocol: str) -> bool:

@@ -179,8 +179,9 @@ def test_an_inventory_names_what_letters_are_of(app: App, tmp_path: Path) -> Non
     app.letters.put_bad(ref, [Bad(12, "impossible port 'x'", b"{}")], 0)
     book = f"--inventory {estate_file(tmp_path)}"
     names = [(row["vm"], row["subnet"], row["nsgs"]) for row in app.listed(book)]
-    assert sorted(names) == [("", "", ""), ("prod/db1", "prod/hub/db", "db-nsg")]
-    assert [row["log"] for row in app.listed(f"{book} --nsg db-nsg")] == ["SHOP-FLOWLOG"]
+    assert sorted(names) == [("", "", []), ("prod/db1", "prod/hub/db", ["db-nsg"])]
+    assert ",prod/hub/db,db-nsg,input," in app.run(f"list -o csv {book}")[0]
+    assert [row["log"] for row in app.listed(f"{book} --nsg-name db-nsg")] == ["SHOP-FLOWLOG"]
     first = app.run(f"list -o csv {book}")[0].splitlines()[0]
     assert first == "id,written,hour,log,mac,vm,subnet,nsgs,kind,entries,omitted,bytes,reason"
     assert "vm" not in app.listed()[0]
@@ -188,7 +189,7 @@ def test_an_inventory_names_what_letters_are_of(app: App, tmp_path: Path) -> Non
     shown = app.run(f"show {letter} {book}")[0].splitlines()
     assert shown[3:6] == ["vm       prod/db1", "subnet   prod/hub/db", "nsgs     db-nsg"]
     assert "vm       " not in app.run(f"show {letter}")[0]
-    assert json.loads(app.run(f"show {letter} {book} -o json")[0])["nsgs"] == "db-nsg"
+    assert json.loads(app.run(f"show {letter} {book} -o json")[0])["nsgs"] == ["db-nsg"]
     said, _ = app.run(f"resend --all --dry-run --nsg db-nsg {book}", 3)
     assert [line.split()[0] for line in said.splitlines()] == [letter]
 

@@ -267,6 +267,21 @@ def test_a_span_and_a_filter(logs: Path) -> None:
     assert row["n"] == len(run("flows", logs, *words).stdout.splitlines())
 
 
+def test_parquet_that_is_given_twice(logs: Path, tmp_path: Path) -> None:
+    """Its flows count once; names come with export."""
+    target, link = tmp_path / "o.parquet", tmp_path / "link.parquet"
+    run("export", logs, "-o", target)
+    link.symlink_to(target)
+    query = "select count(*) from flows"
+    once = run("sql", query, target).stdout
+    assert run("sql", query, target, target, link).stdout == once
+    refused = run("sql", query, target, "--inventory", "azure", status=2).stderr
+    assert refused == (
+        f"nsgflow: {target} is read as it is, with the names that it was written with: give "
+        "--inventory to 'nsgflow export'\n"
+    )
+
+
 def test_what_is_given_beside_parquet(logs: Path, tmp_path: Path) -> None:
     """Filters belong into SQL, logs into a command of their own."""
     target = tmp_path / "o.parquet"

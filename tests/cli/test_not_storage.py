@@ -98,7 +98,8 @@ def test_a_listing_that_is_none_is_told(log: Store, answer: bytes) -> None:
             done = log.nsgflow(command, environ)
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr == (
-                f"nsgflow: list insights-logs-networksecuritygroupflowevent: {SAID}\n"
+                "nsgflow: devstoreaccount1: list insights-logs-networksecuritygroupflowevent: "
+                f"{SAID}\n"
             )
 
 

@@ -131,9 +131,9 @@ def test_an_inventory_names_what_logs_are_of(
     assert [rows["SHOP-FLOWLOG"][key] for key in ("vm", "subnet", "nsgs")] == [
         "prod/db1",
         "prod/hub/db",
-        "db-nsg",
+        ["db-nsg"],
     ]
-    assert [rows["WEB-NSG"][key] for key in ("vm", "subnet", "nsgs")] == ["", "", ""]
+    assert [rows["WEB-NSG"][key] for key in ("vm", "subnet", "nsgs")] == ["", "", []]
     assert [row["log"] for row in listed(store, f"{book} --nsg 'db*'")] == ["SHOP-FLOWLOG"]
     assert [row["log"] for row in listed(store, f"{book} --nsg web-nsg")] == ["WEB-NSG"]
     assert [row["log"] for row in listed(store, f"{book} --nsg {nsg_id()}")] == ["SHOP-FLOWLOG"]

@@ -227,6 +227,24 @@ def test_no_address_rule_or_guid_is_broken(
         assert set(values) <= set(shown.split())
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["logs", "--nics"],
+        ["denied", "--every", "5m", "--since", _BEGIN, "--until", _END],
+        ["denied", "--suggest"],
+        ["denied", "--action", "both", "--by", "nsg,rule,source,destination,port,action"],
+        ["flows", "-o", "table", "--display-allowed", "--display-direction", "both"],
+    ],
+    ids=" ".join,
+)
+def test_the_narrowest_terminal_holds_all_tables(tmp_path: Path, words: list[str]) -> None:
+    """Only lines of `flows` and `tail`, which are those of get_nsg_logs, may be longer."""
+    shown = answer_on_terminal([*words, logs(tmp_path)], 60, TZ="UTC")
+    assert "PROD-WEB-FRONTEND-NSG" in shown
+    assert fits(shown, 60)
+
+
 def test_notes_are_wrapped_too(tmp_path: Path) -> None:
     """What is said on stderr breaks no word of a terminal either."""
     shown = on_terminal(["denied", logs(tmp_path), "--filter", "port=9", "--since", _BEGIN], 60)

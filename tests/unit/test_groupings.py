@@ -22,7 +22,7 @@ FLOWS = st.builds(
     st.sampled_from(ACLS),
     st.sampled_from(RULES),
     st.sampled_from(("6", "17", "1", "50", "58", "132", "T")),
-    st.sampled_from(("NX", "")),
+    st.sampled_from(("NX", "X", "")),
 )
 VALUES = st.sampled_from((None, 0, 443, "", "0", "TCP", "50", "WEB"))
 

@@ -428,3 +428,22 @@ def test_both_ends_stand_in_the_row() -> None:
         "DestServiceTags": "Sql",
     }
     assert set(found) == set(row(V1)) == set(columns())
+
+
+def test_what_rows_share_is_made_once_and_not_kept_for_ever() -> None:
+    """The next rows find what was made for these; where that was much, it is let go first."""
+    asked: list[int] = []
+
+    def make(key: int) -> str:
+        asked.append(key)
+        return str(key)
+
+    kept = rows.Kept(make)
+
+    assert kept.of([1, 2, 1]) == ["1", "2", "1"]
+    assert kept.of([2, 3]) == ["2", "3"]
+    assert asked == [1, 2, 3]
+    many = range(10_000)
+    assert kept.of(many) == list(map(str, many))
+    assert kept.of([3]) == ["3"]
+    assert len(kept) == 1

@@ -39,7 +39,7 @@ def list_(
         from nsgflow_core.cli.formats import write_csv, write_json_lines
         from nsgflow_core.cli.harmless import escaped
         from nsgflow_core.cli.inventories import estate_of
-        from nsgflow_core.cli.names import interface_names
+        from nsgflow_core.cli.names import interface_names, joined
         from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import settings_of
         from nsgflow_core.cli.tables import write_table
@@ -60,13 +60,13 @@ def list_(
         if form == "json":
             write_json_lines(rows)
         elif form == "csv":
-            write_csv(columns, ({key: row[key] for key in columns} for row in rows))
+            write_csv(columns, ({key: row[key] for key in columns} for row in map(joined, rows)))
         elif rows:
             write_table(
                 columns,
                 [
                     ["" if row[key] is None else escaped(str(row[key])) for key in columns]
-                    for row in rows
+                    for row in map(joined, rows)
                 ],
             )
         else:

@@ -10,6 +10,7 @@ from typing import Any
 
 from nsgflow_core.cli.dead_letters.letters import Found, log_name
 from nsgflow_core.cli.harmless import escaped
+from nsgflow_core.cli.names import joined
 from nsgflow_core.cli.session import sentence
 from nsgflow_core.delivery.dead_letters import DeadLetters, Letter
 from nsgflow_core.errors import BadInputError, NsgflowError
@@ -71,12 +72,12 @@ def plain(letter: Letter) -> dict[str, Any]:
     }
 
 
-def lines(found: Found, letter: Letter, names: Mapping[str, str]) -> Iterator[str]:
+def lines(found: Found, letter: Letter, names: Mapping[str, Any]) -> Iterator[str]:
     """All of a dead letter as text, with what its interface is called."""
     yield f"id       {found.id}"
     yield f"name     {escaped(found.listed.name)}"
     yield f"log      {escaped(str(letter.ref))}"
-    for what, name in names.items():
+    for what, name in joined(names).items():
         yield f"{what:<8} {escaped(name)}"
     yield f"kind     {escaped(letter.kind)}"
     yield f"entries  {len(letter.entries)}, {letter.omitted} more did not fit"
