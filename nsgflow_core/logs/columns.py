@@ -3,8 +3,8 @@
 Nearly all of them are only written again, as rows or lines, and a number that is written again
 need not become one. Whoever wants single flows has them made.
 
-Tuples are read a thousand at once; see `fields`. Those that are shown in the order of their times
-are put in order before they are read.
+Tuples are read some hundreds at once; see `fields`. Those that are shown in the order of their
+times are put in order before they are read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
