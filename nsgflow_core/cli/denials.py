@@ -18,7 +18,8 @@ class Denials(msgspec.Struct, eq=False, gc=False):
     not at hand `callers` says how many there are. `vnets` are the VNets of NSGs that VNet flow logs
     name by a GUID alone; `names` says what source and destination of the first flow are called,
     where there is an inventory. `packets` and `bytes` are of both ways, `seconds` has the number of
-    flows by the second: both only where they are asked for.
+    flows by the second: both only where they are asked for. `apart` is what tells the group from
+    others whose keys read alike; see `groupings.APART`.
     """
 
     acl_group: str
@@ -33,6 +34,7 @@ class Denials(msgspec.Struct, eq=False, gc=False):
     bytes: int = 0
     seconds: dict[int, int] = {}
     callers: int = 0
+    apart: str = ""
 
     @property
     def internet(self) -> frozenset[str]:

@@ -103,6 +103,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
                 counters=not asked.denied,
                 bars=asked.bars(groups, work.span, table=form == "table"),
                 judge=judge if explain else None,
+                called=gathering.called(),
             )
             groups = groups[: grouped.top]
             proposed = None

@@ -1,8 +1,8 @@
 """Groups of flows as a table, JSON or CSV, with what is proposed for them and when they were."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +11,7 @@ from nsgflow_core.cli.clock import Clock, local_second
 from nsgflow_core.cli.denials import Denials, Groups, Key
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.gathering import all_of, has_vnets, together
-from nsgflow_core.cli.groupings import all_in_words
+from nsgflow_core.cli.groupings import all_in_words, meaning
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.spilled import Spilled
@@ -44,7 +44,8 @@ class Shown:
 
     `keys` are what they are grouped by, `times` writes the times of a table. `others` are the
     groups that are only counted; `counters` shows packets and bytes, `bars` when flows were. With
-    a `judge` a flow of each group is judged by the rules as they are now.
+    a `judge` a flow of each group is judged by the rules as they are now. `called` says by their
+    ids how NSGs and VNets are called that share a name with others.
     """
 
     keys: Sequence[str]
@@ -53,6 +54,18 @@ class Shown:
     counters: bool = False
     bars: Bars | None = None
     judge: "Judge | None" = None
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, values: Key, one: Denials) -> Key:
+        """The keys of a group, where NSGs or VNets share a name with more of it."""
+        if not self.called:
+            return values
+        ids = {key: meaning(key, self.keys, one.apart) for key in ("vnet",) if key in self.keys}
+        ids["nsg"] = one.acl_group
+        return tuple(
+            self.called.get(ids.get(key, ""), value)
+            for key, value in zip(self.keys, values, strict=True)
+        )
 
 
 def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None = None) -> None:
@@ -94,6 +107,10 @@ def _rows(
         groups = groups.counted
     for page in _pages(groups):
         found_rows = [_row(*entry, shown) for entry in page]
+        if whole and "nsg" in shown.keys:  # the name alone, as ever, and beside it which one it is
+            at = shown.keys.index("nsg")
+            for row, (values, one) in zip(found_rows, page, strict=True):
+                row |= {"nsg": values[at], "aclGroup": one.acl_group}
         if shown.judge is not None:
             _explain(found_rows, page, shown.judge, whole=whole)
         if proposed is not None:
@@ -152,7 +169,7 @@ def _has_vnet(keys: Sequence[str]) -> bool:
 
 
 def _row(values: Key, denials: Denials, shown: Shown) -> dict[str, Any]:
-    row: dict[str, Any] = dict(zip(shown.keys, values, strict=True))
+    row: dict[str, Any] = dict(zip(shown.keys, shown.named(values, denials), strict=True))
     row |= _names(shown.keys, denials)
     row |= {"flows": denials.flows, "sources": denials.source_count}
     if shown.counters:
@@ -180,7 +197,8 @@ def _write_table(groups: Groups, shown: Shown) -> None:
 
     def pages() -> Iterator[Sequence[Sequence[str]]]:
         for page in _pages(groups):
-            names = _in_words(page, keys, with_vnets=with_vnets)
+            named = [(shown.named(*entry), entry[1]) for entry in page]
+            names = _in_words(named, keys, with_vnets=with_vnets)
             numbers, times = _columns([one for _, one in page], within_day)
             yield [*numbers, *names, *times]
         for what, found in sums:

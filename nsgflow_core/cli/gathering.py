@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from nsgflow_core.cli.denials import Denials, Groups, Key
-from nsgflow_core.cli.groupings import KEYS, Value
-from nsgflow_core.cli.names import end_names, vnet_name
+from nsgflow_core.cli.groupings import APART, KEYS, Value, meaning
+from nsgflow_core.cli.names import called, end_names, vnet_name
 from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.spill import Spill
@@ -37,6 +37,7 @@ class Gathering:
         self._knowledge = knowledge
         self._measured, self._timed, self._scoped = measured, timed, scoped
         self._groups: dict[Key, tuple[Key, Denials]] = {}
+        self._names: dict[str, dict[str, str]] = {key: {} for key in ("nsg", "vnet") if key in keys}
         self._spill = Spill(keys, measured=measured or timed)
 
     def __enter__(self) -> Self:
@@ -57,18 +58,23 @@ class Gathering:
         inventory = knowledge.inventory
         getters = [KEYS[key] for key in self.keys]
         at = self.keys.index("nsg") if "nsg" in self.keys else None
+        meanings = [APART[key] for key in self.keys if key in APART]
         room = HELD
         for item in found:
             flow = item.flow
             when = flow.time_ms
             values = tuple([get(item, knowledge) for get in getters])
-            acl = flow.group.acl_group if at is not None else ""
+            acl = flow.group.acl_group.lower() if at is not None else ""
+            apart = "\n".join([meant(flow, knowledge) for meant in meanings])
             # An NSG is told by its id: in different resource groups NSGs may have one name, and its
             # own logs write it in capitals, those of the VNet as it was made.
             key = values if at is None else (*values[:at], acl, *values[at + 1 :])
+            if apart:
+                key = (*key, apart)
             if (entry := groups.get(key)) is None:
-                entry = groups[key] = (values, Denials(acl, when, when, flow))
+                entry = groups[key] = (values, Denials(acl, when, when, flow, apart=apart))
                 room -= 1
+                self._name(values, entry[1])
                 if inventory is not None:
                     entry[1].names = end_names(flow, knowledge)
             denials = entry[1]
@@ -90,6 +96,16 @@ class Gathering:
                 self._spill_all()
                 room = HELD
             yield item
+
+    def _name(self, values: Key, of: Denials) -> None:
+        """Keep what the NSG and the VNet of a group are named."""
+        for key, names in self._names.items():
+            if resource := of.acl_group if key == "nsg" else meaning(key, self.keys, of.apart):
+                names.setdefault(resource, str(values[self.keys.index(key)]))
+
+    def called(self) -> dict[str, str]:
+        """NSGs and VNets by their ids, of those that share a name with others, and how to say."""
+        return {one: said for names in self._names.values() for one, said in called(names).items()}
 
     def _spill_all(self) -> None:
         self._spill.take(self._groups.values())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from nsgflow_core.cli.names import vnet_name
+from nsgflow_core.cli.names import end_names, vnet_id, vnet_name
 from nsgflow_core.cli.read import Found, nsg_name
 from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate import causes, enrich
@@ -52,6 +52,13 @@ KEYS: dict[str, Getter] = {
     "SourceBlob": lambda found, _: found.log.ref.source,
 }
 """Flows can be grouped by these; VM and subnet are those of the interface that the log is of."""
+APART: dict[str, Callable[[Flow, Knowledge], str]] = {
+    "vnet": lambda flow, known: vnet_id(flow, known.inventory),
+    "source": lambda flow, known: end_names(flow, known)[0],
+    "destination": lambda flow, known: end_names(flow, known)[1],
+}
+"""What is meant by a value of these keys, where several things may have it: a VNet by its id, an
+address by what it is called there. NSGs are told by their ids, too."""
 _COLUMNS = {
     "AclName": "nsg",
     "AclRule": "rule",
@@ -74,6 +81,11 @@ _ALSO = _COLUMNS | {"src": "source", "dst": "destination", "proto": "protocol"}
 _FOLDED = {key.lower(): key for key in KEYS} | {word.lower(): key for word, key in _ALSO.items()}
 _OF_INVENTORY = frozenset(("vm", "subnet", "SrcVm", "DestVm", "SrcSubnet", "DestSubnet"))
 _OF_TAGS = frozenset(("SrcServiceTags", "DestServiceTags"))
+
+
+def meaning(key: str, keys: Sequence[str], apart: str) -> str:
+    """What a group means by a key that is in `APART`."""
+    return apart.split("\n")[[one for one in keys if one in APART].index(key)]
 
 
 def in_words(key: str, value: Value, flow: Flow) -> str:

@@ -10,7 +10,7 @@ from fnmatch import translate
 from typing import Any
 
 from nsgflow_core.estate import enrich
-from nsgflow_core.estate.inventory import Inventory, full_name
+from nsgflow_core.estate.inventory import Inventory, full_name, told_apart, vnet_of
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow
@@ -65,16 +65,33 @@ def ids_in_paths(resource: str) -> tuple[str, ...]:
     return (resource,)
 
 
+def called(names: Mapping[str, str]) -> dict[str, str]:
+    """Resources by their ids, each by its name with as much in front as tells it from the others.
+
+    That is the resource group, and where these are alike too the subscription. Whatever has a
+    name of its own is left out.
+    """
+    if len({name.casefold() for name in names.values()}) == len(names):
+        return {}
+    short = told_apart(map(full_name, map(str.lower, names)))
+    heads = {one: short[full_name(one.lower())].rpartition("/")[0] for one in names}
+    return {one: f"{head}/{names[one]}" for one, head in heads.items() if head}
+
+
 def vnet_name(flow: Flow, inventory: Inventory | None) -> str:
     """The VNet of a flow's near end: as a VNet flow log says, else by the inventory; else ""."""
+    return vnet_id(flow, inventory).rpartition("/")[2]
+
+
+def vnet_id(flow: Flow, inventory: Inventory | None) -> str:
+    """The same by its id."""
     group = flow.group
     target = group.record.target
     if inventory is not None and not _VNET.fullmatch(target):
         near = flow.dst if flow.inbound else flow.src
         place = inventory.local(group.mac, target, near)
         target = place.vnet if place is not None else ""
-    found = _VNET.fullmatch(target)
-    return found[1] if found else ""
+    return vnet_of(target)
 
 
 def vnet_of_interface(mac: str, target: str, inventory: Inventory | None) -> str:

@@ -69,7 +69,8 @@ def report(
             if work.shown or work.complete:
                 knows = bool(rules) or work.knowledge.inventory is not None
                 told = reports.asked(wanted, when), reports.read(work.tally)
-                seen = reports.Seen(by_rule.groups(), by_pair.groups(), minutes.timeline())
+                timeline, called = minutes.timeline(), by_rule.called()
+                seen = reports.Seen(by_rule.groups(), by_pair.groups(), timeline, called)
                 with working("making the report"):
                     page = reports.report(seen, judge, told, knows=knows)
                     part.write_text(page, encoding="utf-8")

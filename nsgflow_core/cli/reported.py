@@ -1,6 +1,6 @@
 """What a report counts over all groups: its rules, and how many ends there are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nsgflow_core.cli.denials import Groups
@@ -28,18 +28,22 @@ def distinct(groups: Groups, at: int) -> int:
     return len({key[at] for key, _ in groups})
 
 
-def rules_of(groups: Groups) -> list[Rule]:
-    """The rules that groups by the default keys are of, the busiest first."""
-    found = _on_disk(groups) if isinstance(groups, Spilled) else _in_memory(groups)
+def rules_of(groups: Groups, called: Mapping[str, str]) -> list[Rule]:
+    """The rules that groups by the default keys are of, the busiest first.
+
+    `called` says by their ids how NSGs are called that share a name with others.
+    """
+    found = _on_disk(groups, called) if isinstance(groups, Spilled) else _in_memory(groups, called)
     return sorted(found, key=lambda one: (-one.flows, one.nsg, one.rule, one.direction))
 
 
-def _in_memory(groups: Groups) -> Sequence[Rule]:
+def _in_memory(groups: Groups, called: Mapping[str, str]) -> Sequence[Rule]:
     rules: dict[tuple[str, Value, Value], tuple[Rule, set[str], set[Value]]] = {}
     for (nsg, rule, direction, _, destination, _), denials in groups:
         key = (denials.acl_group, rule, direction)
         if (entry := rules.get(key)) is None:
-            entry = rules[key] = (Rule(str(nsg), str(rule), str(direction)), set(), set())
+            name = called.get(denials.acl_group, str(nsg))
+            entry = rules[key] = (Rule(name, str(rule), str(direction)), set(), set())
         entry[0].flows += denials.flows
         entry[1].update(denials.sources)
         entry[2].add(destination)
@@ -48,13 +52,16 @@ def _in_memory(groups: Groups) -> Sequence[Rule]:
     return [found for found, *_ in rules.values()]
 
 
-def _on_disk(groups: Spilled) -> Sequence[Rule]:
+def _on_disk(groups: Spilled, called: Mapping[str, str]) -> Sequence[Rule]:
     """The same; k0, k1, k2 and k4 are the keys NSG, rule, direction and destination."""
     # The name is that of the least row, as SQLite has it of a query with one min().
     first = groups.ask(
         "SELECT acl, k1, k2, min(rowid), k0, sum(flows) FROM ordered GROUP BY acl, k1, k2"
     )
-    rules = {tuple(key): Rule(nsg, key[1], key[2], flows) for *key, _, nsg, flows in first}
+    rules = {
+        tuple(key): Rule(called.get(key[0], nsg), key[1], key[2], flows)
+        for *key, _, nsg, flows in first
+    }
     for *key, count in groups.ask(
         "SELECT acl, k1, k2, count(*) FROM "
         "(SELECT acl, k1, k2 FROM parts GROUP BY acl, k1, k2, caller) GROUP BY acl, k1, k2"

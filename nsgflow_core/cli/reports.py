@@ -1,6 +1,6 @@
 """What a report says of denied flows: its tables, cut to what a page holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -38,11 +38,15 @@ PAIR = ("source", "destination", "protocol", "port")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Denied flows by the default keys of `nsgflow denied`, and by PAIR; the busiest first."""
+    """Denied flows by the default keys of `nsgflow denied`, and by PAIR; the busiest first.
+
+    `called` says by their ids how NSGs are called that share a name with others.
+    """
 
     groups: Groups
     pairs: Groups
     timeline: Timeline
+    called: Mapping[str, str]
 
 
 def asked(wanted: Wanted, when: When) -> str:
@@ -81,7 +85,7 @@ def report(seen: Seen, judge: Judge, told: Sequence[str], *, knows: bool) -> str
     """
     some = at_hand(seen.groups[:_PROPOSED], _PROPOSED, _SOURCES)
     texts = list(proposals.suggest(some, judge, "az").texts()) if some else []
-    rules = rules_of(seen.groups)
+    rules = rules_of(seen.groups, seen.called)
     for most in _ROWS:
         page = written(_page(seen, rules, judge if knows else None, told, texts, most))
         if len(page.encode()) <= _LARGEST:
@@ -114,7 +118,7 @@ def _page(
         tables=[
             _rules(rules, most),
             _pairs(seen.pairs, most),
-            _groups(groups, judge, most),
+            _groups(seen, judge, most),
         ],
         proposals=shown,
         proposals_about=_about_proposals(len(texts), len(shown), len(groups)),
@@ -183,8 +187,8 @@ def _pairs(pairs: Groups, most: int) -> Table:
     return Table("pairs", "Who to whom", about, columns, rows, more)
 
 
-def _groups(groups: Groups, judge: Judge | None, most: int) -> Table:
-    knows = judge is not None
+def _groups(seen: Seen, judge: Judge | None, most: int) -> Table:
+    groups, knows = seen.groups, judge is not None
     rows = []
     for (nsg, rule, direction, protocol, destination, port), denials in groups[:most]:
         name = denials.names[1] if denials.names is not None else ""
@@ -193,7 +197,8 @@ def _groups(groups: Groups, judge: Judge | None, most: int) -> Table:
             [
                 f"{denials.flows:,}",
                 f"{denials.source_count:,}",
-                *map(str, (nsg, rule, direction, protocol)),
+                seen.called.get(denials.acl_group, str(nsg)),
+                *map(str, (rule, direction, protocol)),
                 labelled(str(destination), name),
                 "" if port is None else str(port),
                 *now,

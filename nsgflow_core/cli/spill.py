@@ -78,7 +78,7 @@ class Spill:
         self._at = keys.index("nsg") if "nsg" in keys else None
         self.columns = [f"k{number}" for number in range(len(keys))]
         names = [name for at, name in enumerate(self.columns) if at != self._at]
-        self.identity = ["digest", *names, "acl"]
+        self.identity = ["digest", *names, "acl", "apart"]
         self.measures = _MEASURED if measured else {}
         self._connection: Connection | None = None
         self._parts_taken = self._places = 0
@@ -177,15 +177,15 @@ class Spill:
             if flow.group is not group:  # a hash of all that is in it takes long
                 group = flow.group
                 place = places.setdefault(group, self._places + len(places))
-            digest = hash((others, one.acl_group))
+            digest = hash((others, one.acl_group, one.apart))
             known: list[Any] = [one.flows, one.first, one.last, order + _pack((place, *_own(flow)))]
             known.append(_json(sorted(one.vnets))[1:-1].decode() if one.vnets else None)
             if self.measures:
                 known += _measured(one)
             sources = iter(one.sources.items())
-            yield (digest, *others, one.acl_group, tag, *next(sources), *known)
+            yield (digest, *others, one.acl_group, one.apart, tag, *next(sources), *known)
             for source in sources:
-                yield (digest, *others, one.acl_group, None, *source, 0, *none)
+                yield (digest, *others, one.acl_group, one.apart, None, *source, 0, *none)
 
     def put_in_order(self, by: str) -> int:
         """Make the table `ordered` of the groups, and say how many there are.
@@ -202,7 +202,8 @@ class Spill:
         order = _ORDERS[by] if by not in self._keys else _least_first(f"k{self._keys.index(by)}")
         identity = ", ".join(self.identity)
         self.do(
-            f"CREATE TABLE ordered AS SELECT * FROM (SELECT digest, acl, {selected} FROM parts "
+            f"CREATE TABLE ordered AS SELECT * FROM (SELECT digest, acl, apart, {selected} "
+            f"FROM parts "
             f"GROUP BY {identity}) ORDER BY {order}, flows DESC, {words}, example"
         )
         ((count,),) = self.ask("SELECT max(rowid) FROM ordered")

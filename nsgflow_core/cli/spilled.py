@@ -72,20 +72,20 @@ class Spilled(Sequence[tuple[Key, Denials]]):
 
     def _read(self, numbers: range) -> Iterator[tuple[Key, Denials]]:
         spill = self._spill
-        names = ("acl", *spill.columns, *MADE, *spill.measures)
+        names = ("acl", "apart", *spill.columns, *MADE, *spill.measures)
         query = f"SELECT {', '.join(names)} FROM ordered WHERE rowid BETWEEN ? AND ?"
         for start in range(numbers.start, numbers.stop, _PAGE):
             last = min(start + _PAGE, numbers.stop) - 1
             yield from map(self._made, list(spill.ask(query, start, last)))
 
     def _made(self, row: tuple[Any, ...]) -> tuple[Key, Denials]:
-        behind = len(self._spill.columns) + 1
+        behind = len(self._spill.columns) + 2
         flows, callers, first, last, example, vnets, *measured = row[behind:]
         flow = _NONE
         if self._with_examples:
             place, *own, ordinal = _unpack(example[NUMBER:])
             flow = _flow(*own, self._place(place), ordinal)
-        found = Denials(row[0], first, last, flow, flows, callers=callers)
+        found = Denials(row[0], first, last, flow, flows, callers=callers, apart=row[1])
         if vnets:
             found.vnets = frozenset(_list_of_texts(f"[{vnets}]"))
         if self._knowledge.inventory is not None:
@@ -95,7 +95,7 @@ class Spilled(Sequence[tuple[Key, Denials]]):
             found.packets = (packets_high << HALF) + packets_low
             found.bytes = (bytes_high << HALF) + bytes_low
             found.count_seconds(_list_of_pairs(f"[{seconds or ''}]"))
-        return row[1:behind], found
+        return row[2:behind], found
 
     def _read_place(self, number: int) -> Group:
         ((packed,),) = self._spill.ask("SELECT place FROM places WHERE number = ?", number)

@@ -163,3 +163,78 @@ def test_vms_of_two_subscriptions_are_named_with_them(subscriptions: Case) -> No
     for vm, flows in ((f"{OTHER}/net-rg/web1", 2), ("net-rg/web1", 9), ("web1", 9)):
         found = run("flows", *where, "--filter", f"vm={vm}", "-o", "json")
         assert len(found.splitlines()) == flows, vm
+
+
+@pytest.fixture(params=["memory", "disk"])
+def held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where groups are held: what tells them apart must hold on disk, too."""
+    if request.param == "disk":
+        monkeypatch.setattr("nsgflow_core.cli.gathering.HELD", 1)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [
+        ("vnet", ("shop/hub", "other/hub")),
+        ("vm", ("shop/web1", "other/web1")),
+        ("subnet", ("shop/hub/default", "other/hub/default")),
+    ],
+)
+def test_alike_things_are_groups_of_their_own(
+    groups: Case, by: str, names: tuple[str, str]
+) -> None:
+    """Each with as much of its name as tells it from the other."""
+    found = rows(groups.logs, "--inventory", groups.inventory, "--by", by)
+    assert [(row[by], row["flows"]) for row in found] == list(zip(names, (5, 2), strict=True))
+
+
+@pytest.mark.usefixtures("held")
+def test_two_vms_at_one_address_are_two_destinations(groups: Case) -> None:
+    """None is counted under the name of the other."""
+    found = rows(groups.logs, "--inventory", groups.inventory, "--by", "destination")
+    assert [(row["destination"], row["destinationName"], row["flows"]) for row in found] == [
+        ("10.0.0.4", "shop/web1", 5),
+        ("10.0.0.4", "other/web1", 2),
+    ]
+
+
+@pytest.mark.usefixtures("held")
+def test_nsgs_of_one_name_are_shown_with_their_groups(groups: Case) -> None:
+    """In the table and CSV; JSON has the name as ever, and the id beside it."""
+    where = (groups.logs, "--inventory", groups.inventory, "--by", "nsg")
+    table = [line.split()[2] for line in run("denied", *where).splitlines()[1:3]]
+    assert table == ["shop/Web-NSG", "other/Web-NSG"]
+    ids = [
+        f"/subscriptions/{ONE}/resourcegroups/{group}/providers/{NSGS}/web-nsg".lower()
+        for group in ("shop", "other")
+    ]
+    assert [(row["nsg"], row["aclGroup"]) for row in rows(*where)] == [
+        ("Web-NSG", one) for one in ids
+    ]
+    text = run("denied", *where, "-o", "csv").splitlines()
+    assert [line.partition(",")[0] for line in text[1:]] == table
+
+
+@pytest.mark.usefixtures("held")
+def test_a_guid_in_two_spellings_is_one_nsg(tmp_path: Path) -> None:
+    """Also where no inventory tells its name."""
+    logs = logged(
+        tmp_path / "PT1H.json",
+        denied("Shop", ONE, UNKNOWN, "000D3A000001", "10.0.0.4", internet(2)),
+        denied("Shop", ONE, UNKNOWN.lower(), "000D3A000001", "10.0.0.4", internet(3)),
+    )
+    assert [row["flows"] for row in rows(logs, "--by", "nsg")] == [5]
+
+
+@pytest.mark.usefixtures("held")
+def test_a_report_tells_alike_nsgs_and_vms_apart(subscriptions: Case, tmp_path: Path) -> None:
+    """It has the rules that `denied` has, and no sum of two."""
+    page = tmp_path / "denied.html"
+    run("report", subscriptions.logs, "--inventory", subscriptions.inventory, "-o", str(page))
+    text = page.read_text(encoding="utf-8")
+    assert "rules that denied</dt><dd>2<" in text
+    for subscription in (ONE, OTHER):
+        assert f"{subscription}/net-rg/Web-NSG" in text
+        assert f"({subscription}/net-rg/web1)" in text
