@@ -60,7 +60,7 @@ def _ratio(local: LocalAzure, size: str, flows: int) -> float:
 
     def look(_: int) -> None:
         for _ in range(_TOGETHER[size]):
-            if Look(data, 0, log, NOTHING).passed(known, (), 10**14):
+            if Look(data, 0, len(data), log, NOTHING).passed(known, (), 10**14):
                 raise RuntimeError("nothing of it is there")
 
     read = partial(reader.window, 0, blocks, denied_only=True)

@@ -13,6 +13,7 @@ import msgspec
 
 from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate import addresses, enrich, scope, young
+from nsgflow_core.estate.inventory import full_name
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import Flow
@@ -204,20 +205,37 @@ def _wildcard(name: str, star: str = ".*") -> str:
 
 
 def _nsg(values: list[str], *, negated: bool) -> Judge:
-    """NSGs by their names; one that the inventory cannot know yet passes, negated or not."""
-    named = _names(_nsg_name)(values)
-    alone = _negation(named) if negated else named
+    """NSGs by their names; one that the inventory cannot know yet passes, negated or not.
+
+    `name` is found wherever it is, `group/name` in that resource group; a resource id is one NSG,
+    and so is the GUID that VNet flow logs have, also where the inventory puts a name in its place.
+    """
+    named = _names(lambda flow: flow.group.acl_name or flow.group.acl_group)(values)
+    placed = [_wildcard(value.strip("/"), "[^/]*") for value in values if "/" in value]
+    whole = re.compile(f"(?:.*/)?(?:{'|'.join(placed)})", re.IGNORECASE | re.DOTALL)
+
+    def is_there(flow: Flow) -> bool:
+        acl = flow.group.acl_group
+        return any(map(whole.fullmatch, (acl, full_name(acl))))
+
+    def alone(flow: Flow) -> bool:
+        return (named(flow) or (bool(placed) and is_there(flow))) != negated
 
     def judge(knowledge: Knowledge) -> Predicate:
         if knowledge is NOTHING:
             return alone
-        return lambda flow: alone(flow) or young.is_young(flow, knowledge)
+        inventory = knowledge.inventory
+        known = map(inventory.acl, values) if inventory is not None else ()
+        ids = {acl.id for acl in known if acl is not None}
+
+        def predicate(flow: Flow) -> bool:
+            if ids and flow.group.acl_group in ids:
+                return not negated
+            return alone(flow) or young.is_young(flow, knowledge)
+
+        return predicate
 
     return judge
-
-
-def _nsg_name(flow: Flow) -> str:
-    return flow.group.acl_name or flow.group.acl_group
 
 
 def _named(

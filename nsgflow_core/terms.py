@@ -46,8 +46,8 @@ KEYS = {
         words=("tcp", "udp", "icmp"),
     ),
     "nsg": Key(
-        "name",
-        "nsg=prod-*,JUMPBOX-NSG",
+        "name, `group/name`, resource id or GUID",
+        "nsg=prod-*,net-rg/JUMPBOX-NSG",
         "the NSG's name; where that is unknown, `AclGroup` (v4's `aclID`)",
     ),
     "rule": Key(

@@ -1,7 +1,6 @@
 """A flow that is asked about, as people type it: addresses or VMs, a port, a protocol."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from nsgflow_core.cli.names import address_name
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.acl import Packet
-from nsgflow_core.estate.inventory import Inventory, Nic
+from nsgflow_core.estate.inventory import Inventory, Nic, full_name
 from nsgflow_core.model import Flow
 
 _BRACKETED = re.compile(r"\[([^\]]+)\](?::(\d{1,5}))?")
@@ -158,16 +157,9 @@ def _vms(text: str, inventory: Inventory) -> dict[str, list[Nic]]:
         wanted = "/".join(found.groups())
     parts = wanted.split("/")
     *subscriptions, name = ["/".join(parts[:-2]), "/".join(parts[-2:])] if parts[2:] else [wanted]
-    vms: dict[tuple[str, str], list[Nic]] = {}
+    vms: dict[str, list[Nic]] = {}
     for nic in inventory.nics_of(name):
-        subscription = _subscription(nic, inventory)
+        subscription = full_name(inventory.subnet(nic).vnet).partition("/")[0]
         if not subscriptions or subscription in subscriptions:
-            vms.setdefault((subscription, nic.vm), []).append(nic)
-    names = Counter(vm for _, vm in vms)
-    return {"/".join(vm) if names[vm[1]] > 1 else vm[1]: nics for vm, nics in vms.items()}
-
-
-def _subscription(nic: Nic, inventory: Inventory) -> str:
-    ids = inventory.layout.nics
-    number = inventory.number(nic)
-    return ids[number].split("/")[2] if number < len(ids) else ""
+            vms.setdefault(nic.vm, []).append(nic)
+    return vms

@@ -20,8 +20,8 @@ _PAGE = 500
 """Flows that are laid out together; so a table of any length needs little memory."""
 _TITLES = (
     "time",
-    "NSG",
-    "VNet",
+    "nsg",
+    "vnet",
     "rule",
     "action",
     "direction",
@@ -138,7 +138,7 @@ def _counters(packets: Sequence[str], sizes: Sequence[str]) -> list[str]:
 
 def _write_page(columns: Sequence[Sequence[str]]) -> None:
     titles = list(_TITLES)
-    at = titles.index("VNet")
+    at = titles.index("vnet")
     if not any(columns[at]):  # the VNet is a column where any flow has one
         titles.pop(at)
         columns = [*columns[:at], *columns[at + 1 :]]

@@ -21,7 +21,7 @@ def _near(flow: Flow, knowledge: Knowledge) -> tuple[str, str]:
 
 
 KEYS: dict[str, Getter] = {
-    "nsg": lambda found, _: nsg_name(found.log.path, found.flow.group),
+    "nsg": lambda found, known: nsg_name(found.log.path, found.flow.group, known.inventory),
     "rule": lambda found, _: found.flow.group.rule,
     "direction": lambda found, _: "in" if found.flow.inbound else "out",
     "action": lambda found, _: "denied" if found.flow.denied else "allowed",

@@ -10,7 +10,7 @@ from fnmatch import translate
 from typing import Any
 
 from nsgflow_core.estate import enrich
-from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.inventory import Inventory, full_name
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow
@@ -26,21 +26,35 @@ _FLOW_LOG = re.compile(
 def matcher(names: Iterable[str]) -> Callable[[str, str], bool]:
     """Whether an NSG or VNet flow log, by name and resource id ("" if unknown), is one of these.
 
-    Case makes no difference. No names accept every NSG.
+    A name may have the resource group in front. Case makes no difference. No names accept every
+    NSG.
     """
-    ids, patterns = set[str](), list[re.Pattern[str]]()
+    ids, patterns, placed = set[str](), list[re.Pattern[str]](), list[re.Pattern[str]]()
     for name in names:
         if _ID.fullmatch(name.strip()):
             ids.update(ids_in_paths(name.strip().rstrip("/").lower()))
+        elif "/" in name:
+            placed.append(re.compile(f"(?:.*/)?{translate(name.strip())}", re.IGNORECASE))
         else:
             patterns.append(re.compile(translate(name.strip()), re.IGNORECASE))
-    if not ids and not patterns:
+    if not ids and not patterns and not placed:
         return lambda _name, _id: True
 
     def accepts(name: str, resource: str) -> bool:
-        return resource.lower() in ids or any(one.fullmatch(name) for one in patterns)
+        return (
+            resource.lower() in ids
+            or any(one.fullmatch(name) for one in patterns)
+            or any(one.fullmatch(full_name(resource)) for one in placed)
+        )
 
     return accepts
+
+
+def meant(names: Iterable[str], inventory: Inventory | None) -> list[str]:
+    """NSGs as they are asked for, with the ids of those that are asked for by a known GUID."""
+    asked = list(names)
+    known = map(inventory.acl, asked) if inventory is not None else ()
+    return [*asked, *(acl.id for acl in known if acl is not None)]
 
 
 def ids_in_paths(resource: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What to say where nothing is found: no denied flow, no such NSG and late logs look alike."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -7,11 +8,14 @@ from difflib import get_close_matches
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.query import Query
 from nsgflow_core.cli.read import Tally
+from nsgflow_core.estate.inventory import full_name
 
 _HINTS = {
     "--display-direction both": ("outbound flow", "outbound flows"),
     "--display-lb": ("probe of the load balancer", "probes of the load balancer"),
 }
+_LAST_TWO = re.compile(r".*/(?=[^/]*/[^/]*$)")
+"""What stands before the last two parts of a name."""
 _SHOWN = 5
 """Names that are shown where none is near."""
 
@@ -37,16 +41,24 @@ def left_out_by_default(query: Query) -> list[str]:
     ]
 
 
-def no_such_names(asked: Iterable[str], there: Iterable[str], *, vnets: bool) -> list[str]:
+def no_such_names(
+    asked: Iterable[str], there: Iterable[str], ids: Iterable[str] = (), *, vnets: bool
+) -> list[str]:
     """A sentence for each name that fits no NSG that is there, with the nearest one that is.
 
-    `vnets` says that VNet flow logs were read: their NSGs are met only in flows.
+    `ids` are those that are known of what is there: they tell the resource groups. `vnets` says
+    that VNet flow logs were read: their NSGs are met only in flows.
     """
     known = sorted(set(there))
+    placed = {_LAST_TWO.sub("", full_name(one)): one for one in ids if one.startswith("/")}
     what = "no flow that was read is of an NSG" if vnets else "there are no logs of an NSG"
     said = []
     for name in dict.fromkeys(asked):
         accepts = matcher([name])
+        if "/" in name.strip("/") and not name.startswith("/"):
+            if not any(accepts("", one) for one in placed.values()):
+                said.append(f"{what} named {name!r}{nearest(name, sorted(placed))}")
+            continue
         short = name.rstrip("/").rpartition("/")[2]
         if not any(accepts(one, "") or one.casefold() == short.casefold() for one in known):
             said.append(f"{what} named {name!r}{nearest(short, known)}")

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from nsgflow_core.cli.names import matcher
+from nsgflow_core.cli.names import matcher, meant
 from nsgflow_core.cli.options import Wanted, one_of
 from nsgflow_core.cli.times import Span
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.model import Flow
@@ -51,8 +52,9 @@ class Query:
     """What a flow must be to be shown, and a count of what the command's defaults left out.
 
     `left_out` counts flows by the flag that would show them; `names` are the NSGs of VNet flow
-    logs that were met, where one was asked for by name. `everything_in` is the span of time, in
-    milliseconds, where nothing but the time matters; None where more is asked of a flow.
+    logs that were met, where one was asked for by name, and `ids` the same by their ids.
+    `everything_in` is the span of time, in milliseconds, where nothing but the time matters; None
+    where more is asked of a flow.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Query:
         """
         self.left_out: Counter[str] = Counter()
         self.names: set[str] = set()
+        self.ids: set[str] = set()
         given = " ".join(wanted.filter_terms or ())
         named = {key.lower() for key in _KEY.findall(given)}
         terms = [given]
@@ -94,7 +97,7 @@ class Query:
             hidden["--display-lb"] = "lb=no"
         compiled = compile_terms(" ".join(terms))
         self.asked_names = [*(wanted.nsg_name or ()), *_values(given, "nsg")]
-        asked_more = _predicates(wanted, by_records=by_records)
+        asked_more = _predicates(wanted, knowledge.inventory, by_records=by_records)
         tests = [compiled.knowing(knowledge), *asked_more]
         self.everything_in: tuple[int, int] | None = None
         if span is not None:
@@ -137,6 +140,7 @@ class Query:
 
     def _name_met(self, flow: Flow) -> bool:
         self.names.add(flow.group.acl_name or flow.group.acl_group)
+        self.ids.add(flow.group.acl_group)
         return True
 
 
@@ -170,7 +174,9 @@ def _term(flag: str, key: str, value: str) -> str:
     return f"{key}={value}"
 
 
-def _predicates(wanted: Wanted, *, by_records: bool) -> Sequence[Callable[[Flow], bool]]:
+def _predicates(
+    wanted: Wanted, inventory: Inventory | None, *, by_records: bool
+) -> Sequence[Callable[[Flow], bool]]:
     """What the filter terms have no word for."""
     found: list[Callable[[Flow], bool]] = []
     if (version := wanted.version) is not None:
@@ -181,7 +187,7 @@ def _predicates(wanted: Wanted, *, by_records: bool) -> Sequence[Callable[[Flow]
         found.append(lambda flow: ports <= {flow.src_port, flow.dst_port})
     if wanted.nsg_name:
         # The NSG of an NSG log is told by its path, so those were chosen when they were listed.
-        accepts = matcher(wanted.nsg_name)
+        accepts = matcher(meant(wanted.nsg_name, inventory))
         found.append(
             lambda flow: (
                 (flow.group.record.version != 4 and not by_records)  # noqa: PLR2004 - the VNet format

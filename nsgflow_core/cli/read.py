@@ -191,13 +191,12 @@ class Reader:
             since, until = self._sieve
             items: list[Placed] = []
             for each in lists:
-                items += columns.placed(each, place_of(log, each.group), bad)
+                items += columns.placed(each, place_of(log, each.group, self._inventory), bad)
             if since == 0:
                 return items
             return [item for item in items if since <= item[0] < until]
-        parts = columns.read_lists(
-            lists, partial(place_of, log), bad, denied_only=self._wanted.denied_only
-        )
+        place = partial(place_of, log, inventory=self._inventory)
+        parts = columns.read_lists(lists, place, bad, denied_only=self._wanted.denied_only)
         return [
             item
             for part in map(self._wanted.wanted, parts)
@@ -340,9 +339,13 @@ def record_time(raw: records.RawRecord) -> str:
         return ""
 
 
-def nsg_name(log: LogPath, group: Group) -> str:
-    """The NSG as a line names it: from the path of its own log, else its name, else the aclID."""
-    if log.kind == "nsg" and log.mac:
+def nsg_name(log: LogPath, group: Group, inventory: Inventory | None = None) -> str:
+    """The NSG as a line names it: from the path of its own log, else its name, else the aclID.
+
+    One that an inventory knows has the name there.
+    """
+    known = inventory is not None and inventory.acl(group.acl_group) is not None
+    if log.kind == "nsg" and log.mac and not known:
         return log.resource.rpartition("/")[2]
     if group.record.version == _VNET:
         return group.acl_name or group.acl_group
@@ -350,9 +353,9 @@ def nsg_name(log: LogPath, group: Group) -> str:
     return group.acl_name or group.acl_group.rpartition("/")[2]
 
 
-def place_of(log: Log, group: Group) -> Place:
+def place_of(log: Log, group: Group, inventory: Inventory | None = None) -> Place:
     """What the tuples of a group share."""
-    return Place(log.ref, group, nsg_name(log.path, group))
+    return Place(log.ref, group, nsg_name(log.path, group, inventory))
 
 
 def _time_of_found(found: Found) -> int:

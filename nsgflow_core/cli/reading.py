@@ -13,6 +13,7 @@ import typer
 
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.files import FileLogs
+from nsgflow_core.cli.names import meant
 from nsgflow_core.cli.nothing_found import age, left_out_by_default, no_flows, no_such_names
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.progress import Unseen, progress
@@ -92,7 +93,7 @@ class Reading:
         if self.knowledge is not NOTHING or by_records:
             self.query = Query(wanted, defaults, self._span, self.knowledge, by_records=by_records)
         self._wanted, self._defaults = wanted, defaults
-        self._nsgs = wanted.nsg_name or ()
+        self._nsgs = meant(wanted.nsg_name or (), self.knowledge.inventory)
         self._logs = accounts if isinstance(accounts, FileLogs) else _logs(accounts, self._nsgs)
         self.tally = Tally()
         self.shown = 0
@@ -218,7 +219,8 @@ class Reading:
     def _nothing(self) -> None:
         there = self._logs.names | self.query.names
         vnets = any(kind == "vnet" for kind, _ in self.tally.resources)
-        missing = no_such_names(self.query.asked_names, there, vnets=vnets)
+        ids = self.query.ids | {id_ for kind, id_ in self.tally.resources if kind == "nsg"}
+        missing = no_such_names(self.query.asked_names, there, ids, vnets=vnets)
         for said in missing:
             note(said)
         if self.tally.logs:

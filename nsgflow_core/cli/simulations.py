@@ -14,7 +14,7 @@ ONLY_DENIED = (
     "the logs hold denied flows only: what was allowed cannot be judged, so nothing can be newly "
     "denied here"
 )
-_COLUMNS = ("flows", "change", "NSG", "direction", "recorded", "now", "for example")
+_COLUMNS = ("flows", "change", "nsg", "direction", "recorded", "now", "for example")
 _ON_A_PAGE = 40
 _ORDER: tuple[Change, ...] = ("newly-denied", "newly-allowed", "unknown", "none")
 

@@ -161,7 +161,7 @@ def write(
     write_text(*_lines(found, names, times), "")
     if found["recorded"]:
         write_text("Recorded, the newest first:")
-        columns = ("flows", "NSG", "rule", "direction", "outcome", "first", "last")
+        columns = ("flows", "nsg", "rule", "direction", "outcome", "first", "last")
         cells = [
             [
                 str(row["flows"]),

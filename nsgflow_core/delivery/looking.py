@@ -66,17 +66,20 @@ class Lately:
 
 
 class Look:
-    """The look into one window: bytes that begin at offset `start`, and hold whole records."""
+    """The look into one window: bytes that begin at offset `start`, whole records up to `end`."""
 
-    def __init__(self, data: bytes, start: int, log: LogPath, knowledge: Knowledge) -> None:
+    def __init__(
+        self, data: bytes, start: int, end: int, log: LogPath, knowledge: Knowledge
+    ) -> None:
         self._data = data
+        self._size = end - start
         self._start = start
         self._log = log
         self._knowledge = knowledge
 
     def passed(self, ledger: Ledger | None, before: Sequence[Few], read_to: int) -> list[Passed]:
         """The flows of a ledger, and those denied in the hour before, that are let through here."""
-        size = max(len(self._data), 1)
+        size = max(self._size, 1)
         most = min(MOST_FLOWS, max(MOST_BYTES // size, 1))
         pairs: dict[bytes, list[Sought]] = {}
         for one in sought(ledger, before, read_to, most, turn=self._start):
@@ -89,7 +92,7 @@ class Look:
         """The newest place at which each flow between two ends is let through."""
         found: list[Passed] = []
         left = list(wanted)
-        at = len(self._data)
+        at = self._size
         for _ in range(MOST_HITS):
             at = self._data.rfind(pair, first, at)
             if at < 0 or not left:

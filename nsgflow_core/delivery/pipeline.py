@@ -359,7 +359,7 @@ class _Run:
         before = self._lately.before(self._reader.log_name, self._log.hour).get(name, ())
         if not before and name not in self._ledgers:
             return
-        look = Look(data[: reading.end - start], start, self._log, self._knowledge)
+        look = Look(data, start, reading.end, self._log, self._knowledge)
         known = self._ledgers.get(name)
         if passed := look.passed(known, before, reading.read_to):
             noted = ledger.noted(known, passed, self._reader.log_name)

@@ -58,14 +58,16 @@ def sought(
     """Flows of a blob's groups, and of those of the hour `before`, that are to be looked for.
 
     `read_to` is how far the blob has been read: what was seen let through a short while before is
-    left out. Where there are more than `most`, another `turn` begins with another group.
+    left out. Where there are more than `most`, another `turn` begins with others.
     """
     groups = few_in(ledger, turn) if ledger else iter(())
     passed = ledger.passed if ledger else ()
     noted = {one.example for one in passed}
+    counted = max(len(ledger.groups) if ledger else 0, len(before), 1)
     found: list[Sought] = []
     for key, last, examples in _merged(before, groups, turn) if before else groups:
-        for example in examples:
+        first = turn // counted % len(examples) if examples else 0
+        for example in examples[first:] + examples[:first]:
             since = _seen(key, example, last, passed, read_to) if example in noted else 0
             if since is not None:
                 found.append(Sought(key, example, last, since))

@@ -5,13 +5,16 @@ upper-case hex digits, resource ids and the names made from them are lower case,
 services do not agree on the case of one id.
 """
 
+import re
 import sys
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.errors import BadInputError
@@ -26,13 +29,17 @@ AMBIGUOUS = 1
 """Value of the range of subnets for what lies in more than one VNet; subnet i has i + 2."""
 
 _VNET = "/virtualnetworks/"
+_ID = re.compile(r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/.+/([^/]+)/?", re.IGNORECASE)
+_VM_PARTS, _SUBNET_PARTS = 2, 3
+"""Parts of the names of VMs and subnets, the subscription left out."""
 
 
 class Nic(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A network interface.
 
-    `vm` is `group/name`, "" where none is attached; `subnet` counts the subnets and `nsg` the
-    NSGs of the inventory (-1: none); `addresses` are private and public.
+    `vm` is `group/name`, "" where none is attached; where two subscriptions have such a one, a
+    loaded inventory has the subscription in front. `subnet` counts the subnets and `nsg` the NSGs
+    of the inventory (-1: none); `addresses` are private and public.
     """
 
     mac: str
@@ -43,7 +50,10 @@ class Nic(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Subnet(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A subnet: `name` is `group/vnet/subnet`, `vnet` the id of its VNet, `nsg` as of a NIC."""
+    """A subnet: `name` is `group/vnet/subnet`, `vnet` the id of its VNet, `nsg` as of a NIC.
+
+    Where two subscriptions have such a one, a loaded inventory has the subscription in front.
+    """
 
     name: str
     vnet: str
@@ -103,11 +113,15 @@ class Inventory:
         self._subnets = [
             Subnet(subnet.name, sys.intern(subnet.vnet), subnet.nsg) for subnet in stored.subnets
         ]
-        self._by_mac = {nic.mac: nic for nic in stored.nics}
+        self._nics: Sequence[Nic] = stored.nics
+        if len({_subscription(subnet) for subnet in self._subnets}) > 1:
+            self._nics, self._subnets = _told_apart(stored.nics, self._subnets)
+        self._by_mac = {nic.mac: nic for nic in self._nics}
+        self._acls_by_id: dict[str, Acl] | None = None
         self._local: dict[str, Place] = {}
         self._by_address: dict[str, Nic] = {}
         self._sharing: dict[str, list[Nic]] = {}
-        for nic in stored.nics:
+        for nic in self._nics:
             for address in nic.addresses:
                 first = self._by_address.setdefault(address, nic)
                 if first is not nic:
@@ -118,7 +132,7 @@ class Inventory:
 
     def __len__(self) -> int:
         """The number of network interfaces."""
-        return len(self._stored.nics)
+        return len(self._nics)
 
     def local(self, mac: str, target: str, address: str) -> Place | None:
         """The side of a flow that the log is of.
@@ -166,8 +180,13 @@ class Inventory:
         return self._gateway_ranges.at(*addresses.value(address))
 
     def acl(self, acl_id: str) -> Acl | None:
-        """What v4's `aclID` stands for, when it is a GUID that the inventory has."""
-        return self._stored.acls.get(acl_id.lower())
+        """What v4's `aclID` stands for, a GUID or a resource id, when the inventory has it."""
+        wanted = acl_id.lower()
+        if not wanted.startswith("/"):
+            return self._stored.acls.get(wanted)
+        if self._acls_by_id is None:
+            self._acls_by_id = {acl.id: acl for acl in self._stored.acls.values()}
+        return self._acls_by_id.get(wanted)
 
     def nsgs(self, mac: str) -> tuple[str, ...]:
         """The ids of the NSGs that a network interface is under: its own and its subnet's."""
@@ -193,16 +212,16 @@ class Inventory:
         """The network interfaces of a VM, by `name` or `group/name`, in any case."""
         wanted = vm.lower()
         ends = f"/{wanted}"
-        return [nic for nic in self._stored.nics if nic.vm == wanted or nic.vm.endswith(ends)]
+        return [nic for nic in self._nics if nic.vm == wanted or nic.vm.endswith(ends)]
 
     @property
     def nics(self) -> Sequence[Nic]:
         """Every network interface; `layout.nics` has their ids in the same order."""
-        return self._stored.nics
+        return self._nics
 
     def number(self, nic: Nic) -> int:
         """The place of a network interface in `nics`."""
-        return self._stored.nics.index(nic)
+        return self._nics.index(nic)
 
     def subnet(self, nic: Nic) -> Subnet:
         """The subnet of a network interface."""
@@ -260,6 +279,55 @@ def vnet_of(target: str) -> str:
     """The VNet of a resource id that is one, or lies in one."""
     head, mark, rest = target.partition(_VNET)
     return f"{head}{mark}{rest.partition('/')[0]}" if mark else ""
+
+
+@cache_short(4096, LONGEST_ID)
+def full_name(resource: str) -> str:
+    """The resource of an id as `subscription/group/name`; what is no id as it is."""
+    found = _ID.fullmatch(resource)
+    return "/".join(found.groups()) if found else resource
+
+
+def told_apart(names: Iterable[str], parts: int = 1) -> dict[str, str]:
+    """Full names by their last parts: so many, or as many more as tell one from the others."""
+    found = dict[str, str]()
+    left = set(names)
+    while left:
+        short = {name: "/".join(name.split("/")[-parts:]) for name in left}
+        times = Counter(short.values())
+        for name, said in short.items():
+            if times[said] == 1 or said == name:
+                found[name] = said
+        left -= found.keys()
+        parts += 1
+    return found
+
+
+def _subscription(subnet: Subnet) -> str:
+    """The subscription of a subnet, and so of every NIC and VM in it.
+
+    https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface
+    """
+    return subnet.vnet.removeprefix("/subscriptions/").partition("/")[0]
+
+
+def _told_apart(
+    nics: Sequence[Nic], subnets: Sequence[Subnet]
+) -> tuple[Sequence[Nic], list[Subnet]]:
+    """The same, each VM and subnet by a name of its own."""
+    of_subnets = [f"{_subscription(one)}/{one.name}" for one in subnets]
+    of_vms = [f"{_subscription(subnets[nic.subnet])}/{nic.vm}" if nic.vm else "" for nic in nics]
+    names = told_apart(of_subnets, _SUBNET_PARTS) | told_apart(filter(None, of_vms), _VM_PARTS)
+    return (
+        [
+            nic if not full or names[full] == nic.vm else replace(nic, vm=names[full])
+            for nic, full in zip(nics, of_vms, strict=True)
+        ],
+        [
+            one if names[full] == one.name else replace(one, name=names[full])
+            for one, full in zip(subnets, of_subnets, strict=True)
+        ],
+    )
 
 
 def pack_inventory(

@@ -3,8 +3,8 @@
 Nearly all of them are only written again, as rows or lines, and a number that is written again
 need not become one. Whoever wants single flows has them made.
 
-Tuples are read a thousand at once; see `fields`. Those that are shown in the order of their times
-are put in order before they are read.
+Tuples are read some hundreds at once; see `fields`. Those that are shown in the order of their
+times are put in order before they are read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -237,8 +237,8 @@ def of_blob(ref: BlobRef, flows: Sequence[Flow]) -> Columns:
 
 def read(items: Sequence[Placed], tell: Callable[[Place, Bad], None]) -> Columns:
     """The columns of tuples; what cannot be read is told, and left out."""
-    _, places, ordinals, texts = zip(*items, strict=True)
-    return _read(places, ordinals, texts, tell)
+    times, places, ordinals, texts = zip(*items, strict=True)
+    return _read(places, ordinals, texts, tell, times)
 
 
 def _read(
@@ -246,10 +246,12 @@ def _read(
     ordinals: Sequence[int],
     texts: Sequence[str],
     tell: Callable[[Place, Bad], None],
+    judged: Sequence[int] | None = None,
 ) -> Columns:
+    """The columns of tuples, whose times may be read and judged already."""
     kinds = {place.group.record.version == _VNET for place in set(places)}
     found = fields_of(texts, vnet=True in kinds) if len(kinds) == 1 else None
-    times = times_of(found.times) if found else None
+    times = times_of(found.times) if found and judged is None else judged
     if found is None or times is None:
         return _one_by_one(places, ordinals, texts, tell)
     return Columns(

@@ -44,7 +44,8 @@ class Groups:
     With `denied_only` allowed flows are left out, most of them unread. What stands before a denied
     flow must be counted, though, for its ordinal: where that was most of a record, or long lists
     had to be looked through, the tuples of the next ones become texts at once. An inventory tells
-    which NSG the GUID of a v4 log stands for.
+    which NSG the GUID of a v4 log stands for, and how the name of an NSG
+    is spelled: its own logs write it in capitals.
     """
 
     def __init__(self, log: LogPath, inventory: Inventory | None, *, denied_only: bool) -> None:
@@ -54,8 +55,7 @@ class Groups:
         acl = inventory.acl if inventory is not None else _unknown
         self._lower = _Memo(str.lower)
         self._macs = _Memo(canonical_mac)
-        self._nsgs = _Memo(_acl)
-        self._vnet_acls = _Memo(lambda text: acl(text) or _acl(text))
+        self._acls = _Memo(lambda text: acl(text) or _acl(text))
 
     def decode(self, pieces: Sequence[memoryview]) -> Sequence[Document]:
         """A record of each piece, its tuples as bytes or as texts.
@@ -96,7 +96,7 @@ class Groups:
         record = Record(*place, doc.time, version, self._lower[resource])
         found: list[TupleList] = []
         for acl, rule, mac, ordinals, texts in read:
-            group_id, name = self._nsgs[resource] if nsg else self._vnet_acls[acl]
+            group_id, name = self._acls[resource if nsg else acl]
             own_mac = self._macs[mac or doc.macAddress] or self._log.mac
             found.append(TupleList(Group(record, group_id, name, rule, own_mac), ordinals, texts))
         return found

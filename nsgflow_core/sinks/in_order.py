@@ -21,14 +21,19 @@ _MAX_REFUSED = 128
 _Sent = TypeVar("_Sent", bound=Sendable)
 
 
+def _flows(items: Sequence[Sendable]) -> int:
+    return sum(item.flows for item in items)
+
+
 def deliver_in_order(
     batches: Iterable[Sequence[_Sent]],
     post: Callable[[Sequence[_Sent]], None],
     start: Position,
     end: Position,
     patience: Patience,
+    count: Callable[[Sequence[_Sent]], int] = _flows,
 ) -> Delivery:
-    """Post batches in order and keep account of what was accepted.
+    """Post batches in order and keep account of what was accepted; `count` tells its flows.
 
     A refused batch is halved down to the single item. Items refused alone are dead letters when
     anything else of the delivery was accepted; when nothing was, the configuration is at fault,
@@ -36,7 +41,7 @@ def deliver_in_order(
     """
     account = _Account(start)
     for batch in batches:
-        if not _post_halving(batch, post, account, patience):
+        if not _post_halving(batch, post, account, patience, count):
             break
     if not account.accepted and account.refused:
         reason = f"all was refused: {account.refused[0].reason}"
@@ -66,6 +71,7 @@ def _post_halving(
     post: Callable[[Sequence[_Sent]], None],
     account: _Account,
     patience: Patience,
+    count: Callable[[Sequence[_Sent]], int],
 ) -> bool:
     """Post a batch, in halves where it is refused; False when the delivery must end here."""
     parts = [batch]
@@ -81,7 +87,7 @@ def _post_halving(
                     account.error = TransientError("nothing was accepted in the time given")
                 return False
             post(part)
-            account.accepted += sum(item.flows for item in part)
+            account.accepted += count(part)
         except BadInputError as exc:  # nobody had to be asked
             account.unsendable += [Refusal(item, str(exc)) for item in part]
         except DataRefusedError as exc:

@@ -113,7 +113,7 @@ class LogAnalyticsSink:
             body = _gzip(batch)
             with_retries(lambda left: self._upload(body, left), patience, waits)
 
-        delivery = deliver_in_order(batches, post, start, end, patience)
+        delivery = deliver_in_order(batches, post, start, end, patience, len)
         return replace(delivery, retries=len(waits))
 
     def _upload(self, body: bytes, seconds: float) -> None:
@@ -220,8 +220,9 @@ class _Packer:
 
     def add(self, flows: Columns, lines: bytes) -> None:
         """Pack some rows, a line each."""
-        rows = lines.replace(b"\n", b",")[:-1]
-        self._packed.append(self._deflate.compress((b"," if self.flows else b"[") + rows))
+        rows = memoryview(lines.replace(b"\n", b","))[:-1]
+        for piece in (b"," if self.flows else b"[", rows):
+            self._packed.append(self._deflate.compress(piece))
         self.flows.append(flows)
         self.size += len(lines)
 

@@ -247,6 +247,6 @@ def test_namesakes_are_told_apart(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in lines] == [
         "db (nic2) in alone/web",
         "prod/app (nic1) in prod/hub/web",
-        f"app (/subscriptions/s1/{ids}) in test/hub/web",
-        f"app (/subscriptions/s2/{ids}) in test/hub/web",
+        f"app (/subscriptions/s1/{ids}) in s1/test/hub/web",
+        f"app (/subscriptions/s2/{ids}) in s2/test/hub/web",
     ]

@@ -176,7 +176,7 @@ def test_table_is_not_cut_in_a_pipe(logs: Store) -> None:
     """A table that goes to no terminal is as wide as it must be, with nothing folded."""
     lines = logs.output("flows -o table --version 4").splitlines()
     assert lines[0].split() == [
-        "time", "NSG", "VNet", "rule", "action", "direction", "protocol", "source", "sport",
+        "time", "nsg", "vnet", "rule", "action", "direction", "protocol", "source", "sport",
         "destination", "port", "state", "sent", "received",
     ]  # fmt: skip
     assert lines[1].split() == [

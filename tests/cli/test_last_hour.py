@@ -124,7 +124,7 @@ flows  sources  source        first     last
 times of 2026-03-04, UTC+01:00
 """
 TABLE = """\
-time                           NSG      rule           action  direction  protocol
+time                           nsg      rule           action  direction  protocol
     source     sport  destination  port  state  sent  received
 2026-03-04 06:00:00.000+01:00  SQL-NSG  UserRule_Deny  denied  out        TCP
     10.5.16.4  5000   192.0.2.9    1433  B

@@ -159,7 +159,7 @@ def test_judged_flows(log: str, inventory: str, tmp_path: Path) -> None:
         ("subnet=hub/web", 2),
         ("vnet=hub !vm=web1", 3),
         ("nsg=db-*", 4),
-        (f"nsg={GUID}", 0),
+        (f"nsg={GUID}", 4),
     ],
 )
 def test_filters_by_name(log: str, inventory: str, tmp_path: Path, term: str, flows: int) -> None:

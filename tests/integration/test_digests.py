@@ -234,6 +234,40 @@ def test_a_fault_is_told_as_new_and_as_over(deployment: Deployment, receiver: Ch
         assert f"began {begun:%Y-%m-%d}" in text([end])
 
 
+def test_a_fault_is_over_when_its_flows_are_let_through(
+    deployment: Deployment, receiver: Chat
+) -> None:
+    """The update that shows it costs no request more, and says when and by which rule."""
+    nic = Nic(mac="000D3A000001", ip="10.5.0.1", nsg="NSG-1")
+    log = deployment.nsg_log(nic)
+
+    def write(rule: str, decision: str) -> None:
+        now = deployment.clock.now
+        flow = f"{now.timestamp() - 10:.0f},10.9.0.4,{nic.ip},50000,1433,T,I,{decision},B,,,,"
+        lists = [{"rule": rule, "flows": [{"mac": nic.mac, "flowTuples": [flow]}]}]
+        time, properties = f"{now:%Y-%m-%dT%H:%M:%S}Z", {"Version": 2, "flows": lists}
+        log.append(json.dumps({"time": time, "properties": properties}).encode())
+        deliver(deployment.service(), log)
+
+    write("UserRule_DenySql", "D")
+    deployment.service().digest("webhook")
+    told = len(receiver.messages)
+    deployment.clock.move(minutes=3)
+    write("UserRule_AllowSql", "A")
+    deployment.service().digest("webhook")
+    assert len(receiver.messages) == told, "flows come late"
+    deployment.clock.move(minutes=3)
+    deployment.service().digest("webhook")
+
+    (end,) = receiver.messages[told:]
+    assert not receiver.refusals
+    if receiver.kind == "pagerduty":
+        assert end["event_action"] == "resolve"
+    else:
+        assert "the same flow is let through again since" in text([end])
+        assert "UserRule_AllowSql" in text([end])
+
+
 @pytest.mark.parametrize("swept", [True, False])
 def test_an_app_that_catches_up_says_of_nothing_too_early_that_it_is_over(
     deployment: Deployment, slack: Chat, swept: bool

@@ -1,0 +1,165 @@
+"""Estates whose NSGs, VNets and VMs share names: each is told from the others, everywhere."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from devtools.estate import Estate, rule
+from devtools.flowlogs import Group, Nic, nsg_record, vnet_record
+from nsgflow_core.cli.main import app
+from tests.cli.conftest import at
+from tests.cli.test_why_names import kept, logged
+
+HOUR = at("2026-03-04T05:00")
+MS = int(HOUR.timestamp() * 1000)
+ONE, OTHER = (f"00000000-0000-0000-0000-00000000000{number}" for number in (1, 2))
+GUIDS = ("7b5d0000-AAAA-bbbb-cccc-000000000001", "7b5d0000-aaaa-bbbb-cccc-000000000002")
+DENY_SQL = {"name": "DenySql", "properties": rule(200, "Deny", port="1433")}
+NSGS = "Microsoft.Network/networkSecurityGroups"
+UNKNOWN = "99999999-AAAA-0000-0000-000000000009"
+
+
+class Case(NamedTuple):
+    """A file of logs, and the inventory of its estate."""
+
+    logs: str
+    inventory: str
+
+
+def run(*words: str) -> str:
+    """What a command writes to stdout."""
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def said(*words: str) -> str:
+    """What a command says on stderr."""
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    return result.stderr
+
+
+def rows(*words: str) -> list[dict[str, Any]]:
+    """The rows of `denied` as JSON."""
+    return [json.loads(line) for line in run("denied", *words, "-o", "json").splitlines()]
+
+
+def built(group: str, subscription: str, guid: str, mac: str, address: str) -> Estate:
+    """A VNet `Hub` with a VM `Web1` under an NSG `Web-NSG`."""
+    estate = Estate(group, subscription)
+    vnet = estate.vnet("Hub", Default=f"{address.rpartition('.')[0]}.0/24")
+    estate.guard(f"{vnet}/subnets/Default", estate.nsg("Web-NSG", guid.lower(), DENY_SQL))
+    estate.nic(f"{vnet}/subnets/Default", mac, address, vm="Web1")
+    return estate
+
+
+def denied(
+    group: str, subscription: str, guid: str, mac: str, address: str, sources: Iterable[str]
+) -> bytes:
+    """A record of a VNet flow log: each source was denied SQL once."""
+    nic = Nic(mac=mac, ip=address, subscription=subscription, resource_group=group, vnet="Hub")
+    tuples = tuple(
+        f"{MS + n},{src},{address},50{n:03},1433,6,I,D,NX,0,0,0,0" for n, src in enumerate(sources)
+    )
+    return vnet_record(nic, HOUR, [Group("UserRule_DenySql", tuples, guid)]).data
+
+
+def internet(count: int) -> list[str]:
+    """Addresses on the internet."""
+    return [f"8.8.8.{number}" for number in range(1, count + 1)]
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> Case:
+    """Two resource groups whose VNets, NSGs and VMs are named alike, at one address."""
+    estates = [
+        built("Shop", ONE, GUIDS[0], "00-0D-3A-00-00-01", "10.0.0.4"),
+        built("Other", ONE, GUIDS[1], "00-0D-3A-00-00-02", "10.0.0.4"),
+    ]
+    logs = logged(
+        tmp_path / "PT1H.json",
+        denied("Shop", ONE, GUIDS[0], "000D3A000001", "10.0.0.4", internet(5)),
+        denied("Other", ONE, GUIDS[1], "000D3A000002", "10.0.0.4", internet(2)),
+    )
+    return Case(logs, kept(tmp_path / "estate", *estates))
+
+
+@pytest.fixture
+def subscriptions(tmp_path: Path) -> Case:
+    """Two subscriptions of one layout, the groups named alike too."""
+    estates = [
+        built("net-rg", ONE, GUIDS[0], "00-0D-3A-00-00-01", "10.0.0.4"),
+        built("net-rg", OTHER, GUIDS[1], "00-0D-3A-00-00-02", "10.0.1.4"),
+    ]
+    logs = logged(
+        tmp_path / "PT1H.json",
+        denied("net-rg", ONE, GUIDS[0], "000D3A000001", "10.0.0.4", internet(7)),
+        denied("net-rg", OTHER, GUIDS[1], "000D3A000002", "10.0.1.4", internet(2)),
+    )
+    return Case(logs, kept(tmp_path / "estate", *estates))
+
+
+@pytest.mark.parametrize(
+    ("value", "flows"),
+    [
+        ("web-nsg", 7),
+        ("other/web-nsg", 2),
+        (f"{ONE}/shop/Web-*", 5),
+        (f"{OTHER}/shop/web-nsg", 0),
+        ("*/web-nsg", 7),
+        (GUIDS[0].lower(), 5),
+        (GUIDS[1].upper(), 2),
+        (
+            f"/subscriptions/{ONE}/resourceGroups/Other/providers/{NSGS}/Web-NSG",
+            2,
+        ),
+    ],
+)
+def test_an_nsg_is_found_by_all_that_it_is_called(groups: Case, value: str, flows: int) -> None:
+    """By its name, with its group, its id, and the GUID of logs that the name stands for."""
+    where = (groups.logs, "--inventory", groups.inventory, "-o", "json")
+    for asked in (("--filter", f"nsg={value}"), ("--nsg-name", value)):
+        assert len(run("flows", *where, *asked).splitlines()) == flows, asked
+    assert len(run("flows", *where, "--filter", f"!nsg={value}").splitlines()) == 7 - flows
+
+
+def test_a_group_without_such_an_nsg_gives_a_hint(groups: Case) -> None:
+    """Where the group is mistyped, the NSG that was read is near."""
+    for asked in (("--filter", "nsg=shopp/web-nsg"), ("--nsg-name", "shopp/web-nsg")):
+        told = said("denied", groups.logs, "--inventory", groups.inventory, *asked)
+        assert "named 'shopp/web-nsg', did you mean 'shop/web-nsg'?" in told
+
+
+def test_an_nsg_is_spelled_as_the_inventory_has_it(tmp_path: Path) -> None:
+    """Its own logs write it in capitals, those of its VNet have a GUID."""
+    estate = built("Shop", ONE, GUIDS[0], "00-0D-3A-00-00-01", "10.0.0.4")
+    nic = Nic("000D3A000001", "10.0.0.4", "Web-NSG", ONE, "Shop")
+    own = f"{MS // 1000},8.8.8.8,10.0.0.4,6000,1433,T,I,D,B,,,,"
+    logs = logged(
+        tmp_path / "PT1H.json",
+        denied("Shop", ONE, GUIDS[0].upper(), "000D3A000001", "10.0.0.4", internet(5)),
+        nsg_record(nic, HOUR, [Group("UserRule_DenySql", (own,))], version=2).data,
+    )
+    where = (logs, "--inventory", kept(tmp_path / "estate", estate))
+    assert [(row["nsg"], row["flows"]) for row in rows(*where, "--by", "nsg")] == [("Web-NSG", 6)]
+    lines = run("flows", *where, "--display-direction", "both").splitlines()
+    assert {line.split()[1] for line in lines if "UserRule" in line} == {"Web-NSG"}
+    flows = [json.loads(line) for line in run("flows", *where, "-o", "json").splitlines()]
+    assert {flow["AclName"] for flow in flows} == {"Web-NSG"}
+
+
+def test_vms_of_two_subscriptions_are_named_with_them(subscriptions: Case) -> None:
+    """Where group and name are alike, the subscription stands in front; filters take all of it."""
+    where = (subscriptions.logs, "--inventory", subscriptions.inventory)
+    by_vm = [(row["vm"], row["flows"]) for row in rows(*where, "--by", "vm")]
+    assert by_vm == [(f"{ONE}/net-rg/web1", 7), (f"{OTHER}/net-rg/web1", 2)]
+    by_subnet = [(row["subnet"], row["flows"]) for row in rows(*where, "--by", "subnet")]
+    assert by_subnet == [(f"{ONE}/net-rg/hub/default", 7), (f"{OTHER}/net-rg/hub/default", 2)]
+    for vm, flows in ((f"{OTHER}/net-rg/web1", 2), ("net-rg/web1", 9), ("web1", 9)):
+        found = run("flows", *where, "--filter", f"vm={vm}", "-o", "json")
+        assert len(found.splitlines()) == flows, vm
