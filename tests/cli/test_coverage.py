@@ -168,7 +168,7 @@ def on_terminal(inventory: str, width: int) -> str:
     done = subprocess.Popen(
         [sys.executable, "-m", "nsgflow_core", "coverage", "--inventory", inventory],
         env=NO_ACCOUNT | {"COLUMNS": str(width), "TERM": "xterm"}, cwd=ROOT,
-        stdout=terminal, stderr=terminal,
+        stdout=terminal, stderr=subprocess.DEVNULL,  # where the age of the inventory is told
     )  # fmt: skip
     os.close(terminal)
     drawn = b""

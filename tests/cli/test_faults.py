@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +26,9 @@ OTHER = Nic(nsg="DB-NSG", mac="000D3A0000A2")
 
 def denied(nic: Nic, first: int, count: int) -> bytes:
     """A record of so many denied tuples, told apart by their source ports."""
-    time = int(HOUR.timestamp())
+    begin = int(HOUR.timestamp())
     texts = [
-        f"{time + port // 100},192.0.2.1,10.5.16.4,{port},22,T,I,D,B,,,,"
+        f"{begin + port // 100},192.0.2.1,10.5.16.4,{port},22,T,I,D,B,,,,"
         for port in range(first, first + count)
     ]
     return nsg_record(nic, HOUR, [Group("DefaultRule_DenyAllInBound", tuple(texts))]).data
@@ -171,13 +172,17 @@ def test_log_that_vanishes_while_it_is_read(store: Store, meter: Meter) -> None:
     records = [denied(NIC, 10_000 + 100 * n, 100) for n in range(500)]
     store.log(nsg_path(NIC, HOUR), [*records, *records, *records])
     container = store.service.get_container_client(NSG_CONTAINER)
-    reads = 0
+    one_at_a_time = threading.Lock()
 
     def vanish(request: Request) -> Fault | None:
-        nonlocal reads
-        if request.method == "GET" and not request.query:
-            reads += 1
-            if reads == 2:
+        """Let the first window be read, and delete the blob before any other is."""
+        if request.headers.get("x-ms-range", "bytes=0-").startswith("bytes=0-"):
+            return None
+        with one_at_a_time:
+            until = time.monotonic() + 30
+            while not meter.downloaded and time.monotonic() < until:
+                time.sleep(0.01)
+            if container.get_blob_client(nsg_path(NIC, HOUR)).exists():
                 container.delete_blob(nsg_path(NIC, HOUR))
         return None
 
