@@ -8,11 +8,18 @@ from nsgflow_core.model import Flow
 
 
 def judged(judge: Judge, flow: Flow) -> Judgement:
-    """What every layer says of a flow; without an inventory, what the NSG that logged it says."""
+    """What every layer says of a flow; without an inventory, what the NSG that logged it says.
+
+    The interface that the log is of is one end: others may have its address in other VNets.
+    """
     packet = Packet(flow.src, flow.dst, flow.protocol, flow.src_port, flow.dst_port)
-    if judge.inventory is not None:
-        return judge.judge(packet)
     near, far = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
+    if judge.inventory is not None:
+        nic = judge.inventory.nic(flow.group.mac)
+        if nic is None or near not in nic.addresses:  # not its own: it passed the flow on
+            return judge.judge(packet)
+        source, target = (None, nic) if flow.inbound else (nic, None)
+        return judge.judge(packet, judge.ends(packet, source=source, target=target))
     space = judge.space(None)
     space.own(near)
     if (inside := tells(flow.group.rule)) is not None:

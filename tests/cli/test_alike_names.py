@@ -238,3 +238,11 @@ def test_a_report_tells_alike_nsgs_and_vms_apart(subscriptions: Case, tmp_path: 
     for subscription in (ONE, OTHER):
         assert f"{subscription}/net-rg/Web-NSG" in text
         assert f"({subscription}/net-rg/web1)" in text
+
+
+def test_the_rules_now_are_those_of_the_interface_that_logged(groups: Case) -> None:
+    """The log says which of two VMs at one address it is of."""
+    where = (groups.logs, "--inventory", groups.inventory, "--by", "nsg", "--explain")
+    for row in rows(*where):
+        assert row["now"]["unknown"] == []
+        assert [layer["acl"] for layer in row["now"]["denying"]] == [row["aclGroup"]]
