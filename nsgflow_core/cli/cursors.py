@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import typer
 
+from nsgflow_core.cli.names import interface_names, labelled
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.read import Reader
 from nsgflow_core.cli.session import Status, note
@@ -20,6 +21,7 @@ from nsgflow_core.config import Settings
 from nsgflow_core.delivery import replay
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint, Checkpoints
 from nsgflow_core.errors import BadInputError
+from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.logs.blocks import FlowLogs
 from nsgflow_core.logs.path import parse_path
@@ -92,12 +94,17 @@ def configured(settings: Settings) -> list[str]:
     return [*table, *(webhook.name for webhook in settings.webhooks)]
 
 
-def show_again(state: State, chosen: Sequence[Entry], sinks: Sequence[str]) -> None:
-    """Write what would be sent of these logs."""
-    write_table(_COLUMNS, [cells for entry in chosen for cells in _again(state, entry, sinks)])
+def show_again(
+    state: State, chosen: Sequence[Entry], sinks: Sequence[str], inventory: Inventory | None
+) -> None:
+    """Write what would be sent of these logs; with an inventory interfaces have names."""
+    rows = [cells for one in chosen for cells in _again(state, one, sinks, inventory)]
+    write_table(_COLUMNS, rows)
 
 
-def _again(state: State, entry: Entry, chosen: Sequence[str]) -> Iterator[list[str]]:
+def _again(
+    state: State, entry: Entry, chosen: Sequence[str], inventory: Inventory | None
+) -> Iterator[list[str]]:
     """What would be sent of one log, in a row for each sink: read, and counted.
 
     All of the log is sent, what was never delivered as well.
@@ -117,7 +124,12 @@ def _again(state: State, entry: Entry, chosen: Sequence[str]) -> Iterator[list[s
     for failure in reader.tally.failures:
         note(f"not counted: {failure}")
     name = log.path.resource.rpartition("/")[2]
-    place = [f"{log.path.hour:%Y-%m-%dT%H:00Z}", name, log.path.mac]
+    mac = log.path.mac
+    if inventory is not None:
+        known = interface_names(log.path, inventory)
+        called = [known["vm"] or known["subnet"], *known["nsgs"]]
+        mac = labelled(mac, ", ".join(filter(None, called)))
+    place = [f"{log.path.hour:%Y-%m-%dT%H:00Z}", name, mac]
     for sink in sinks:
         again = cursors[sink].position.offset if sink in cursors else 0
         yield [*place, sink, str(again), str(counts[sink])]

@@ -72,7 +72,7 @@ def replay(  # noqa: PLR0913 - one parameter for each option
             why = missing[0] if missing else "there are no logs of these hours"
             note(f"{why}: nothing to send again")
         elif dry_run:
-            cursors.show_again(state, chosen, sinks)
+            cursors.show_again(state, chosen, sinks, inventory)
         else:
             cursors.move(state, chosen, sinks)
         all_of_them.finish()

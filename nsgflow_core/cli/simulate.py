@@ -90,8 +90,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
                 only_denied = simulation.denied > 0 and not simulation.allowed
                 if only_denied:
                     note(simulations.ONLY_DENIED)
-                inventory = work.knowledge.inventory
-                simulations.write(kinds, form, only_denied=only_denied, inventory=inventory)
+                simulations.write(kinds, form, only_denied=only_denied)
         except typer.Exit as exc:
             ended = exc
         if any(found.get(change) for change in refused):

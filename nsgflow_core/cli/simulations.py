@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from nsgflow_core.cli.formats import write_json_lines
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.names import address_name, labelled
+from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.tables import write_table, write_text
-from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.simulation import CHANGES, Change, Kind, Seen, as_json, totals
 
 ONLY_DENIED = (
@@ -24,19 +23,18 @@ def write(
     form: str,
     *,
     only_denied: bool,
-    inventory: Inventory | None = None,
 ) -> None:
-    """Write what was found to stdout; with an inventory people see names beside addresses."""
+    """Write what was found to stdout; where ends have names people see them beside addresses."""
     if form == "json":
         write_json_lines(as_json(kind, seen) for kind, seen in kinds)
         write_json_lines([{"totals": totals(kinds)}])
         return
     by_change = sorted(kinds, key=lambda entry: _ORDER.index(entry[0].change))
     if form == "markdown":
-        sys.stdout.write(_page(by_change, inventory, only_denied=only_denied))
+        sys.stdout.write(_page(by_change, only_denied=only_denied))
         return
     if kinds:
-        write_table(_COLUMNS, [_cells(*entry, inventory) for entry in by_change])
+        write_table(_COLUMNS, [_cells(*entry) for entry in by_change])
     write_text(_summary(kinds))
 
 
@@ -46,7 +44,7 @@ def _summary(kinds: Sequence[tuple[Kind, Seen]]) -> str:
     return ", ".join(f"{found[change]:,} {words[change]}" for change in _ORDER)
 
 
-def _cells(kind: Kind, seen: Seen, inventory: Inventory | None) -> list[str]:
+def _cells(kind: Kind, seen: Seen) -> list[str]:
     was = "denied" if kind.was_denied else "allowed"
     now = kind.because if kind.outcome == "unknown" else f"{kind.outcome} by {kind.rule}"
     first = seen.examples[0] if seen.examples else None
@@ -54,7 +52,7 @@ def _cells(kind: Kind, seen: Seen, inventory: Inventory | None) -> list[str]:
     if first is not None:
         port = "" if first["port"] is None else f" {first['port']}"
         source, destination = (
-            labelled(first[end], address_name(first[end], inventory)) for end in ("src", "dst")
+            labelled(first[end], first.get(f"{end}Name", "")) for end in ("src", "dst")
         )
         example = f"{source} > {destination} {first['protocol']}{port}"
     return [
@@ -68,9 +66,7 @@ def _cells(kind: Kind, seen: Seen, inventory: Inventory | None) -> list[str]:
     ]
 
 
-def _page(
-    kinds: Sequence[tuple[Kind, Seen]], inventory: Inventory | None, *, only_denied: bool
-) -> str:
+def _page(kinds: Sequence[tuple[Kind, Seen]], *, only_denied: bool) -> str:
     """One page for a pull request: a summary, and what changes, the gravest first."""
     lines = ["## Rules judged by flows that were seen", "", f"**{_summary(kinds)}**", ""]
     if only_denied:
@@ -78,7 +74,7 @@ def _page(
     changed = [entry for entry in kinds if entry[0].change != "none"]
     if changed:
         lines += [_row(_COLUMNS), _row(["---:", *["---"] * (len(_COLUMNS) - 1)])]
-        lines += [_row(_cells(*entry, inventory)) for entry in changed[:_ON_A_PAGE]]
+        lines += [_row(_cells(*entry)) for entry in changed[:_ON_A_PAGE]]
     if len(changed) > _ON_A_PAGE:
         left = sum(seen.flows for _, seen in changed[_ON_A_PAGE:])
         lines += ["", f"{len(changed) - _ON_A_PAGE} more lines, of {left:,} flows, are not shown."]

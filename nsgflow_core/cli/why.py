@@ -107,6 +107,8 @@ def why(  # noqa: PLR0913 - one parameter for each option
         def tell() -> None:
             now = whys.one_nsg(judge, nsg, way, asked) if nsg else recorded.judge()
             answer = whys.answer(asked, recorded.rows(), now)
+            if knowledge.inventory is not None:
+                answer["names"] = {"src": names[asked.src], "dst": names[asked.dst]}
             if live and kept and knowledge.inventory is not None:
                 ends = [] if nsg else [nic for nics in at.values() for nic in nics]
                 ids = rule_changes.path_ids(knowledge.inventory, ends, now)

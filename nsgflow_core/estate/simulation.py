@@ -4,7 +4,7 @@ A flow is judged by the NSG that its log names, in its direction, and by nothing
 decided about it, and its log says how.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +16,7 @@ Change = Literal["none", "newly-denied", "newly-allowed", "unknown"]
 CHANGES: tuple[Change, ...] = ("none", "newly-denied", "newly-allowed", "unknown")
 
 _EXAMPLES = 3
+_NO_NAMES: Mapping[str, str] = {}
 _PREFIXES = ("UserRule_", "DefaultRule_")
 _DEFAULT = "DefaultRule_"
 _INSIDE = frozenset(("allowvnetinbound", "allowvnetoutbound"))
@@ -62,8 +63,8 @@ class Seen:
     flows: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, packet: Packet, flows: int = 1) -> None:
-        """Count flows of a packet."""
+    def add(self, packet: Packet, flows: int = 1, names: Mapping[str, str] = _NO_NAMES) -> None:
+        """Count flows of a packet, whose ends may have names."""
         self.flows += flows
         if len(self.examples) < _EXAMPLES:
             example = {
@@ -71,6 +72,7 @@ class Seen:
                 "dst": packet.dst,
                 "port": packet.dst_port,
                 "protocol": packet.protocol.lower(),
+                **names,
             }
             if example not in self.examples:
                 self.examples.append(example)
@@ -85,6 +87,7 @@ class _Place:
     def __init__(self, judge: Judge, group: Group) -> None:
         nsg = judge.nsg(group.acl_group)
         inventory = judge.inventory
+        self._group, self._inventory = group, inventory
         self.nsg = nsg.id if nsg is not None else group.acl_group
         self.rule = rule_name(group.rule)
         nic = inventory.nic(group.mac) if inventory is not None else None
@@ -116,6 +119,17 @@ class _Place:
             self.met.add(far)
             if self.space.learn(far, inside=self.tells):
                 self._forget(far)
+
+    def names(self, packet: Packet, *, inbound: bool) -> Mapping[str, str]:
+        """What both ends are called, by `srcName` and `dstName`; none without an inventory."""
+        if (inventory := self._inventory) is None:
+            return _NO_NAMES
+        near, far = (packet.dst, packet.src) if inbound else (packet.src, packet.dst)
+        local = inventory.local(self._group.mac, self._group.record.target, near)
+        remote = inventory.remote(local.vnet if local is not None else "", far)
+        here, there = ((one.vm or one.subnet) if one is not None else "" for one in (local, remote))
+        source, target = (there, here) if inbound else (here, there)
+        return {"srcName": source, "dstName": target}
 
     def _forget(self, address: str) -> None:
         for acl in self._all:
@@ -224,7 +238,7 @@ def _count(
         entry = place.seen[key] = (answer, Seen())
     seen = entry[1]
     if len(seen.examples) < _EXAMPLES:
-        seen.add(packet, flows)
+        seen.add(packet, flows, place.names(packet, inbound=inbound))
     else:
         seen.flows += flows
 

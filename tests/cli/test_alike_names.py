@@ -246,3 +246,17 @@ def test_the_rules_now_are_those_of_the_interface_that_logged(groups: Case) -> N
     for row in rows(*where):
         assert row["now"]["unknown"] == []
         assert [layer["acl"] for layer in row["now"]["denying"]] == [row["aclGroup"]]
+
+
+def test_answers_have_the_names_of_both_ends(groups: Case, tmp_path: Path) -> None:
+    """`why` and `simulate` too, in JSON and in text."""
+    where = (groups.logs, "--inventory", groups.inventory)
+    found = json.loads(run("why", "8.8.8.1", "other/web1:1433", *where, "-o", "json"))
+    assert found["names"] == {"src": "", "dst": "other/web1"}
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps([{"name": "unused", "securityRules": []}]))
+    lines = run("simulate", "--rules", str(rules), *where, "-o", "json").splitlines()[:-1]
+    names = [{one["dstName"] for one in json.loads(line)["examples"]} for line in lines]
+    assert names == [{"shop/web1"}, {"other/web1"}]
+    text = run("simulate", "--rules", str(rules), *where)
+    assert "10.0.0.4 (other/web1)" in " ".join(text.split())

@@ -144,6 +144,7 @@ def test_an_inventory_names_what_logs_are_of(
     dry = store.nsgflow(f"replay {THIS} --dry-run --nsg db-nsg {book}", environ(store, alerts))
     assert dry.returncode == 0
     assert "SHOP-FLOWLOG" in dry.stdout
+    assert "000D3A000002 (prod/db1, db-nsg)" in dry.stdout
     assert "WEB-NSG" not in dry.stdout
 
 
