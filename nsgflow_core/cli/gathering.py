@@ -1,6 +1,6 @@
 """Flows in groups, as many as there are: in memory, or on disk where they are too many for it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Self
 
 from nsgflow_core.cli.denials import Denials, Groups, Key
@@ -12,6 +12,7 @@ from nsgflow_core.cli.spill import Spill
 from nsgflow_core.cli.spilled import Spilled
 from nsgflow_core.estate import scope
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.model import Flow
 
 HELD = 100_000
 """Groups, their sources and their seconds that are held in memory: some 70 MiB."""
@@ -58,7 +59,7 @@ class Gathering:
         inventory = knowledge.inventory
         getters = [KEYS[key] for key in self.keys]
         at = self.keys.index("nsg") if "nsg" in self.keys else None
-        meanings = [APART[key] for key in self.keys if key in APART]
+        meanings = self._meanings()
         room = HELD
         for item in found:
             flow = item.flow
@@ -96,6 +97,12 @@ class Gathering:
                 self._spill_all()
                 room = HELD
             yield item
+
+    def _meanings(self) -> list[Callable[[Flow, Knowledge], str]]:
+        """What tells what is meant by keys; without an inventory addresses are called nothing."""
+        if self._knowledge.inventory is None and "vnet" not in self.keys:
+            return []
+        return [APART[key] for key in self.keys if key in APART]
 
     def _name(self, values: Key, of: Denials) -> None:
         """Keep what the NSG and the VNet of a group are named."""

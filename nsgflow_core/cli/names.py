@@ -146,8 +146,12 @@ def end_names(flow: Flow, knowledge: Knowledge) -> tuple[str, str]:
     """What source and destination are called, "" where the inventory does not know."""
     if knowledge.inventory is None:
         return "", ""
-    found = enrich.ends(flow, knowledge)
-    return found.src_vm or found.src_subnet, found.dest_vm or found.dest_subnet
+    near, far = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
+    local = enrich.near_end(flow, near, knowledge)
+    remote = enrich.far_end(far, local.vnet if local is not None else "", knowledge)
+    here = (local.vm or local.subnet) if local is not None else ""
+    there = remote.vm or remote.subnet
+    return (there, here) if flow.inbound else (here, there)
 
 
 def labelled(address: str, name: str) -> str:
