@@ -15,19 +15,21 @@ from datetime import datetime, timedelta
 from itertools import product
 
 from nsgflow_core.digests.ledger import Ledger, Passed
-from nsgflow_core.digests.sought import Few, Sought, few_in, passed, sought
+from nsgflow_core.digests.sought import Few, Sought, few_in, newest, passed, sought
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.alike import around
 from nsgflow_core.logs.path import LogPath
-from nsgflow_core.model import Flow
+from nsgflow_core.model import LAST_TIME_MS, MILLISECONDS_FROM, Flow
 
 MOST_BYTES = 128 * 1024
 """Bytes of a window that are searched, for all flows together: the last ones."""
 MOST_FLOWS = 8
-MOST_HITS = 16
+MOST_HITS = 64
 """The most flows that are sought in a window, and places between their ends that are looked at."""
 
+_PORT, _STATE = 4, 7
+_DENIED = b"D"
 _MOST_LOGS = 4096
 _HOUR = timedelta(hours=1)
 _LATE = timedelta(minutes=30)
@@ -78,7 +80,10 @@ class Look:
         self._knowledge = knowledge
 
     def passed(self, ledger: Ledger | None, before: Sequence[Few], read_to: int) -> list[Passed]:
-        """The flows of a ledger, and those denied in the hour before, that are let through here."""
+        """The flows of a ledger, and those denied in the hour before, that are let through here.
+
+        Of those that are denied here and not counted, that they are.
+        """
         size = max(self._size, 1)
         most = min(MOST_FLOWS, max(MOST_BYTES // size, 1))
         pairs: dict[bytes, list[Sought]] = {}
@@ -89,30 +94,40 @@ class Look:
         return [one for pair, wanted in pairs.items() for one in self._of_pair(pair, wanted, first)]
 
     def _of_pair(self, pair: bytes, wanted: list[Sought], first: int) -> list[Passed]:
-        """The newest place at which each flow between two ends is let through."""
-        found: list[Passed] = []
-        left = list(wanted)
-        at = self._size
-        for _ in range(MOST_HITS):
-            at = self._data.rfind(pair, first, at)
-            if at < 0 or not left:
-                break
-            if not self._may_be(at, left):
-                continue
-            seen = product(self._flows(at, pair), left)
-            found += filter(None, (passed(flow, one, self._knowledge) for flow, one in seen))
-            names = {(one.group, one.example) for one in found}
-            left = [one for one in left if (one.key.id, one.example) not in names]
-        return found
+        """What the newest tuples say of each flow between two ends: let through, or denied.
 
-    def _may_be(self, at: int, wanted: Sequence[Sought]) -> bool:
-        """Whether the tuple around a place lets a connection begin to a port that is sought."""
+        A denied one that no group has counted (a filter leaves it out, or it is too old, or there
+        was no room) takes back what was seen before. A record has its tuples by rules: only their
+        times tell which is newer.
+        """
+        found: list[Passed] = []
+        denied: dict[str, int] = {}
+        left = [one for one in wanted if not one.lately]
+        known = any(one.since for one in wanted)
+        at, hits = self._size, 0
+        # Where one was seen let through no denied one may be missed, however far back it stands.
+        while known or found or hits < MOST_HITS:
+            at = self._data.rfind(pair, 0 if known or found else first, at)
+            if at < 0:
+                break
+            hits += 1
+            fields = self._tuple(at)
+            if len(fields) <= _STATE:
+                continue
+            port = fields[_PORT].decode(errors="replace")
+            if fields[_STATE] == _DENIED:
+                denied[port] = max(denied.get(port, 0), _time_ms(fields[0]))
+            elif _begins(fields) and any(_port(one) == port for one in left):
+                seen = product(self._flows(at, pair), left)
+                found += filter(None, (passed(flow, one, self._knowledge) for flow, one in seen))
+                told = {(one.group, one.example) for one in found}
+                left = [one for one in left if (one.key.id, one.example) not in told]
+        return [said for one in wanted for said in newest(one, found, denied.get(_port(one), 0))]
+
+    def _tuple(self, at: int) -> list[bytes]:
+        """The fields of the tuple around a place."""
         begin = self._data.rfind(b'"', 0, at) + 1
-        fields = self._data[begin : self._data.find(b'"', at)].split(b",")
-        begins = fields[7:8] == [b"B"] or fields[7:9] == [b"A", b"B"]
-        return begins and any(
-            one.example.endswith(f" {fields[4].decode(errors='replace')}") for one in wanted
-        )
+        return self._data[begin : self._data.find(b'"', at)].split(b",")
 
     def _flows(self, at: int, pair: bytes) -> list[Flow]:
         """The flows between two ends in the record around a place."""
@@ -120,3 +135,20 @@ class Look:
         if record is None:
             return []
         return flows.read_some(record, self._log, pair.decode(), self._knowledge.inventory)
+
+
+def _port(one: Sought) -> str:
+    return one.example.rpartition(" ")[2]
+
+
+def _begins(fields: Sequence[bytes]) -> bool:
+    """Whether a tuple lets a connection begin."""
+    return fields[7] == b"B" or fields[7:9] == [b"A", b"B"]
+
+
+def _time_ms(text: bytes) -> int:
+    """The time of a tuple; the last there is where it makes no sense: that takes back all."""
+    if not text.isdigit():
+        return LAST_TIME_MS
+    time = int(text)
+    return min(time if time >= MILLISECONDS_FROM else time * 1000, LAST_TIME_MS)

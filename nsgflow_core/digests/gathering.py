@@ -121,6 +121,8 @@ class Gathering:
             for row in self._ledgers.rows(hour, everything=reach is not None):
                 logs[row.log] = row.read_to, row.whole
                 if row.ledger is not None:
+                    if row.ledger.is_full:  # that it has no flow of a group says nothing
+                        logs[row.log] = 0, False
                     through.add(row.ledger)
                     if not (row.ledger.groups or row.ledger.others):
                         continue  # it says what was let through of the hour before

@@ -16,8 +16,9 @@ from itertools import islice
 import msgspec
 from msgspec.structs import replace
 
-from nsgflow_core.digests.groups import MANY_LOGS, Key, Tally, known_key, rank
+from nsgflow_core.digests.groups import MANY_LOGS, MANY_PORTS, Key, Tally, known_key, rank
 from nsgflow_core.digests.sample import COARSE, EXAMPLES, MAX_VALUES, Sample
+from nsgflow_core.estate.scope import INTERNET
 
 MAX_LEDGER = 30_000
 """Largest ledger in UTF-16 units: a string in a table may have 32 Ki of them
@@ -50,7 +51,8 @@ class Passed(msgspec.Struct, frozen=True, array_like=True):
     """A flow of a group that was seen let through after the group's last denied one in its log.
 
     `group` is the id of the group, `example` the flow as in `Tally.examples`. It was seen from
-    `since` on, and last at `at`, in milliseconds since the epoch, when `rule` let it through.
+    `since` on, and last at `at`, in milliseconds since the epoch, when `rule` let it through; ""
+    where it was denied then, by what the group does not count, and nothing before it holds.
     """
 
     group: str
@@ -58,6 +60,10 @@ class Passed(msgspec.Struct, frozen=True, array_like=True):
     since: int
     at: int
     rule: str
+
+    def rank(self) -> tuple[int, bool]:
+        """Sorts what holds to the end: the newest, and of one time that it was denied."""
+        return self.at, self.rule == ""
 
 
 class Ledger(msgspec.Struct, frozen=True, array_like=True):
@@ -78,6 +84,13 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     before: Seen = Seen()
     log: str = MANY_LOGS
     passed: tuple[Passed, ...] = ()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether flows of a group may have been counted elsewhere, for want of room."""
+        keys = (tally.key for tally in self.groups)
+        folded = any(key.port == MANY_PORTS and key.scope != INTERNET for key in keys)
+        return folded or self.others > 0
 
 
 def add(
@@ -117,7 +130,7 @@ def noted(ledger: Ledger | None, passed: Iterable[Passed], log: str) -> Ledger:
     found = {(each.group, each.example): each for each in ledger.passed}
     for each in passed:
         name = each.group, each.example
-        found[name] = max(found.get(name, each), each, key=lambda one: one.at)
+        found[name] = max(found.get(name, each), each, key=Passed.rank)
     newest = sorted(found.values(), key=lambda one: (-one.at, one.group, one.example))
     return replace(ledger, passed=tuple(newest[:_MAX_PASSED]), log=log or ledger.log)
 

@@ -16,6 +16,7 @@ from nsgflow_core.digests.groups import MANY_LOGS, Key, Tally, few, interfaces_o
 from nsgflow_core.digests.message import ALLOWED, LATE, QUIET, TURNED, UNKNOWN, About, Ended
 from nsgflow_core.digests.reach import WentOn
 from nsgflow_core.digests.sample import Sample
+from nsgflow_core.digests.sought import TICK
 
 MAX_LIVES = 2000
 """The most groups that are followed; of more nobody says that they are over."""
@@ -85,8 +86,15 @@ class Life(msgspec.Struct, frozen=True, array_like=True):
     @property
     def as_tally(self) -> Tally:
         """The same as a group, for who asks what it is."""
+        one_host = Sample((self.source,)) if self.source else Sample((), complete=False)
         return Tally(
-            self.key, self.flows, self.began, self.last, name=self.name, examples=self.examples
+            self.key,
+            self.flows,
+            self.began,
+            self.last,
+            sources=one_host,
+            name=self.name,
+            examples=self.examples,
         )
 
     @property
@@ -200,9 +208,10 @@ def over_until(at: Ended, quiet: float) -> int:
     """Until when nothing more can begin of a group that is over: it would be of what is over.
 
     That its logs went on without it for a while says so of that while. Rules may turn again, also
-    those by which it was seen let through.
+    those by which it was seen let through; then it is what is of the same second, since NSG logs
+    write no less.
     """
-    return at.last + round(quiet * 1000) if at.because == QUIET else at.last
+    return at.last + (round(quiet * 1000) if at.because == QUIET else TICK)
 
 
 def late(tally: Tally) -> Ended:

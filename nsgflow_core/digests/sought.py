@@ -3,7 +3,7 @@
 Whoever delivers blobs imports this and no more of what tells people.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -26,13 +26,15 @@ _AGAIN = 300_000
 class Sought(NamedTuple):
     """A flow of a group, as in `Tally.examples`, to be seen let through later than `last`.
 
-    `since` is when it was seen so first, 0 where it was not; both in milliseconds.
+    `since` is when it was seen so first, 0 where it was not; both in milliseconds. Where that was
+    `lately` it is only asked whether it was denied since.
     """
 
     key: Key
     example: str
     last: int
     since: int = 0
+    lately: bool = False
 
 
 class Few(NamedTuple):
@@ -58,22 +60,26 @@ def sought(
     """Flows of a blob's groups, and of those of the hour `before`, that are to be looked for.
 
     `read_to` is how far the blob has been read: what was seen let through a short while before is
-    left out. Where there are more than `most`, another `turn` begins with others.
+    there as such. Of what was not there are at most `most`, and another `turn` begins with others.
     """
     groups = few_in(ledger, turn) if ledger else iter(())
     passed = ledger.passed if ledger else ()
     noted = {one.example for one in passed}
     counted = max(len(ledger.groups) if ledger else 0, len(before), 1)
-    found: list[Sought] = []
+    known: list[Sought] = []
+    others: list[Sought] = []
     for key, last, examples in _merged(before, groups, turn) if before else groups:
+        if not noted and len(others) >= most:
+            break
         first = turn // counted % len(examples) if examples else 0
         for example in examples[first:] + examples[:first]:
-            since = _seen(key, example, last, passed, read_to) if example in noted else 0
-            if since is not None:
-                found.append(Sought(key, example, last, since))
-        if len(found) >= most:
-            break
-    return found[:most]
+            seen = _seen(key, example, last, passed) if example in noted else None
+            if seen is None:
+                others.append(Sought(key, example, last))
+            else:
+                since = seen.since if seen.since >= last + TICK else seen.at
+                known.append(Sought(key, example, last, since, seen.at >= read_to - _AGAIN))
+    return known + others[:most]
 
 
 def _merged(before: Sequence[Few], groups: Iterator[Few], turn: int) -> list[Few]:
@@ -87,15 +93,26 @@ def _merged(before: Sequence[Few], groups: Iterator[Few], turn: int) -> list[Few
     return merged[first:] + merged[:first]
 
 
-def _seen(key: Key, example: str, last: int, passed: Sequence[Passed], read_to: int) -> int | None:
-    """Since when a flow was seen let through, 0 where it was not; None where that is just so."""
+def _seen(key: Key, example: str, last: int, passed: Sequence[Passed]) -> Passed | None:
+    """How a flow was seen let through; None where it was not, or was denied since."""
     name = key.id
     for one in passed:
         if one.example == example and one.group == name and one.at >= last + TICK:
-            if one.at >= read_to - _AGAIN:
-                return None
-            return one.since if one.since >= last + TICK else one.at
-    return 0
+            return one if one.rule else None
+    return None
+
+
+def newest(one: Sought, found: Iterable[Passed], denied: int) -> list[Passed]:
+    """What was seen let through of a flow after it was `denied` last, in milliseconds.
+
+    Nothing was, and its group has not counted that: then that it was denied.
+    """
+    name = one.key.id, one.example
+    later = [seen for seen in found if (seen.group, seen.example) == name]
+    later = [seen for seen in later if seen.at >= denied + TICK]
+    if later or denied <= one.last:
+        return later
+    return [Passed(*name, 0, denied, "")]
 
 
 def passed(flow: Flow, one: Sought, knowledge: Knowledge) -> Passed | None:

@@ -43,7 +43,7 @@ class Through:
         for one in ledger.passed:
             if one.group in self._names:
                 of_group, name = self._passed[one.group], (ledger.log, one.example)
-                of_group[name] = max(of_group.get(name, one), one, key=lambda each: each.at)
+                of_group[name] = max(of_group.get(name, one), one, key=Passed.rank)
 
     def of(self, life: Life) -> str:
         """What is known if all of a group was let through since its last flow, "" if not."""
@@ -55,7 +55,7 @@ class Through:
         for log in life.logs:
             had = self._had_by(life, log)
             seen = [passed.get((log, example)) for example in had]
-            later = [one for one in seen if one and one.at >= life.last + TICK]
+            later = [one for one in seen if one and one.rule and one.at >= life.last + TICK]
             if not had or len(later) < len(had):
                 return ""
             examples |= had

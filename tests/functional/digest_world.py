@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from devtools.flowlogs import CLOSER, HEAD, Nic, nsg_path, random_record
@@ -148,6 +148,7 @@ class Receiver:
 class App:
     """Interfaces that log, workers that deliver, the timer, and the receiver."""
 
+    terms: str = "action=denied"
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     clock: Clock = field(default_factory=lambda: Clock((HOUR + timedelta(minutes=5)).timestamp()))
     blobs: Blobs = field(default_factory=Blobs)
@@ -163,7 +164,7 @@ class App:
                 self.blobs,
                 self.table,
                 Letters(),
-                [Lane(DigestSink(SETTINGS), Inline())],
+                [Lane(DigestSink(replace(SETTINGS, filter=compile_terms(self.terms))), Inline())],
                 self.clock,
             )
         )

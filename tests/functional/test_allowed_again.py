@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from devtools.flowlogs import Nic
-from nsgflow_core.digests.message import ALLOWED, QUIET, Ended
+from nsgflow_core.digests.message import ALLOWED, LATE, QUIET, Ended
 from nsgflow_core.digests.reach import Swept
 from nsgflow_core.model import BlobRef
 from tests.functional.digest_world import HOUR, App, nics
@@ -45,8 +45,8 @@ def record(nic: Nic, at: datetime, *rules: tuple[str, list[str]], nsg: str = NSG
 class Story:
     """What is written to the logs of a few interfaces, minute by minute, and what is told."""
 
-    def __init__(self, interfaces: int = 1, minute: int = 5) -> None:
-        self.app = App()
+    def __init__(self, interfaces: int = 1, minute: int = 5, terms: str = "action=denied") -> None:
+        self.app = App(terms)
         self.nics = nics(interfaces, nsgs=1)
         self.app.clock.seconds = (HOUR + timedelta(minutes=minute)).timestamp()
 
@@ -62,10 +62,10 @@ class Story:
         self.app.event(ref)
         return ref
 
-    def denied(self, nic: int = 0, **more: str | int) -> BlobRef:
+    def denied(self, nic: int = 0, rule: str = "UserRule_Deny", **more: str | int) -> BlobRef:
         """A flow that a rule denies."""
         one = flow(self.now, "D,B", self.nics[nic], **more)  # type: ignore[arg-type]
-        return self.write(record(self.nics[nic], self.now, ("UserRule_Deny", [one])), nic=nic)
+        return self.write(record(self.nics[nic], self.now, (rule, [one])), nic=nic)
 
     def allowed(self, nic: int = 0, said: str = "A,B", nsg: str = NSG, **more: str | int) -> None:
         """The same, let through by another."""
@@ -195,6 +195,64 @@ def test_a_denial_before_the_end_is_told_takes_the_evidence_away() -> None:
     (end,) = story.ends
     assert (end.flows, end.fresh) == (2, 1)
     assert " since 08:15 UTC " in end.said
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_denial_that_nobody_counts_takes_the_evidence_away(*, together: bool) -> None:
+    """By a rule that the filter leaves out: the flow is denied all the same, whatever by."""
+    story = Story(terms="action=denied !rule=DefaultRule_DenyAllInBound")
+    story.denied()
+    story.go_on(1)
+    if not together:
+        story.allowed()
+    story.go_on(1)
+    nic, now = story.nics[0], story.now
+    then = now + timedelta(seconds=30)
+    rules = [("DefaultRule_DenyAllInBound", [flow(then, "D,B", nic)])]
+    if together:  # a record has its tuples by rules, and not by time
+        rules.append(("UserRule_Allow", [flow(now, "A,B", nic)]))
+    story.write(record(nic, then, *rules))
+    story.go_on(9)
+    assert not story.ends
+    story.allowed()
+    story.go_on(1)
+    assert [end.because for end in story.ends] == [ALLOWED]
+
+
+def test_a_log_whose_groups_found_no_room_ends_none() -> None:
+    """A flow of the group may have been counted as another one's, all its ports together."""
+    story = Story(minute=58)
+    story.denied()
+    story.go_on(3)
+    story.allowed()
+    for number in range(90):
+        story.denied(src="10.9.7.7", port=3000 + number)
+    story.denied()
+    story.denied(port=1434)
+    (row,) = [row for row in story.app.table.rows.values() if row.hour > HOUR]
+    ledger = row.ledgers["webhook"]
+    assert ledger.is_full
+    for _ in range(20):
+        story.go_on(2)
+        story.denied()
+    assert not [end for end in story.ends if end.key.port == 1433]
+
+
+def test_what_comes_late_of_the_same_second_is_no_new_fault() -> None:
+    """NSG logs write whole seconds."""
+    story = Story(2)
+    story.denied()
+    late = story.now
+    story.go_on(1)
+    story.allowed()
+    story.go_on(6)
+    assert len(story.ends) == 1
+    story.go_on(20)
+    nic = story.nics[1]
+    story.write(record(nic, late, ("UserRule_Deny", [flow(late, "D,B", nic)])), nic=1)
+    story.go_on(1)
+    last = [*story.app.receiver.digests.values()][-1]
+    assert [(end.because, end.incident) for end in last.ended] == [(LATE, "")]
 
 
 def test_many_flows_do_not_end_by_it() -> None:

@@ -222,7 +222,7 @@ def test_anything_at_all(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interfaces log, workers and timers die anywhere, the receiver comes and goes."""
     monkeypatch.setattr(digest_module, "MAX_SHOWN", 1000)
     rng = random.Random(seed)
-    app = App(rng)
+    app = App(rng=rng)
     every = nics(6)
     for _ in range(60):
         ref = app.random(rng.choice(every), hour=HOUR + timedelta(hours=rng.choice([0, 0, 1])))

@@ -17,6 +17,7 @@ from nsgflow_core.digests.message import ALLOWED, QUIET, TURNED, UNKNOWN, About,
 from nsgflow_core.digests.reach import Reach, Swept, hours_behind, unknown
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.scans import MAX_ALONE, fold
+from nsgflow_core.digests.silences import Silence, silencing
 from nsgflow_core.digests.turned import turned
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
@@ -287,3 +288,13 @@ def test_a_state_of_an_older_release_is_read() -> None:
     old = [*msgspec.structs.astuple(waiting.key)][:8]
     made = hashlib.blake2b(msgspec.json.encode(old), digest_size=8).hexdigest()
     assert waiting.key.id == made
+
+
+def test_a_silence_by_host_holds_of_a_group_that_was_told() -> None:
+    """Its end is a message, too; that all came from one host is known of any number of flows."""
+    many = replace(tally(), examples=Sample(("10.0.0.1 10.0.1.1 1433",), complete=False))
+    one = told(replace(many, sources=Sample(("10.0.0.1",)))).as_tally
+    several = told(replace(many, sources=Sample(("10.0.0.1", "10.0.0.2")))).as_tally
+    silence = Silence("id", "src=10.0.0.1", NOW + 60, NOW)
+    assert silencing(one, [silence]) == silence
+    assert silencing(several, [silence]) is None
