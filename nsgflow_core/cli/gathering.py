@@ -60,6 +60,7 @@ class Gathering:
         getters = [KEYS[key] for key in self.keys]
         at = self.keys.index("nsg") if "nsg" in self.keys else None
         meanings = self._meanings()
+        nothing = "\n" * (len(meanings) - 1)
         room = HELD
         for item in found:
             flow = item.flow
@@ -70,7 +71,7 @@ class Gathering:
             # An NSG is told by its id: in different resource groups NSGs may have one name, and its
             # own logs write it in capitals, those of the VNet as it was made.
             key = values if at is None else (*values[:at], acl, *values[at + 1 :])
-            if apart:
+            if apart != nothing:
                 key = (*key, apart)
             if (entry := groups.get(key)) is None:
                 entry = groups[key] = (values, Denials(acl, when, when, flow, apart=apart))
@@ -101,7 +102,7 @@ class Gathering:
     def _meanings(self) -> list[Callable[[Flow, Knowledge], str]]:
         """What tells what is meant by keys; without an inventory addresses are called nothing."""
         if self._knowledge.inventory is None and "vnet" not in self.keys:
-            return []
+            return [APART["rule"]] if "rule" in self.keys else []
         return [APART[key] for key in self.keys if key in APART]
 
     def _name(self, values: Key, of: Denials) -> None:

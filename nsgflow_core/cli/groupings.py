@@ -53,12 +53,14 @@ KEYS: dict[str, Getter] = {
 }
 """Flows can be grouped by these; VM and subnet are those of the interface that the log is of."""
 APART: dict[str, Callable[[Flow, Knowledge], str]] = {
+    "rule": lambda flow, _: causes.reason(flow) if causes.cause_of(flow) else "",
     "vnet": lambda flow, known: vnet_id(flow, known.inventory),
     "source": lambda flow, known: end_names(flow, known)[0],
     "destination": lambda flow, known: end_names(flow, known)[1],
 }
 """What is meant by a value of these keys, where several things may have it: a VNet by its id, an
-address by what it is called there. NSGs are told by their ids, too."""
+address by what it is called there, what no rule of an NSG dropped by the reason. NSGs are told by
+their ids, too."""
 _COLUMNS = {
     "AclName": "nsg",
     "AclRule": "rule",

@@ -14,7 +14,7 @@ from nsgflow_core.cli.files import FileLogs, is_loose
 from nsgflow_core.cli.log_forms import nsgs_of
 from nsgflow_core.cli.log_lists import Listed, Lists, hours_of, in_files
 from nsgflow_core.cli.loose_logs import add_records
-from nsgflow_core.cli.names import acl_shown, matcher
+from nsgflow_core.cli.names import acl_shown, matcher, meant
 from nsgflow_core.cli.nothing_found import no_such_names
 from nsgflow_core.cli.progress import Unseen, progress
 from nsgflow_core.cli.session import Status, note, sentence
@@ -80,10 +80,14 @@ def find(
     every = found.all()
     of_them = {name for one in every for name in nsgs_of(one, one.interfaces.values(), inventory)}
     there = names | of_them | {one.name for one in every}
+    asked = meant(nsgs, inventory)
+    rows = [named for one in every if (named := _named(one, asked, inventory))]
+    acls = (acl for one in every for each in one.interfaces.values() for acl in each.newest.acls)
+    ids = [*(one.resource for one in every), *(acl_shown(acl, inventory)[1] for acl in acls)]
     return FoundLogs(
-        [named for one in every if (named := _named(one, nsgs, inventory))],
+        rows,
         [*failures.values(), *_unread(every)],
-        no_such_names(nsgs, there, vnets=False),
+        no_such_names(nsgs, there, ids, vnets=False) if len(nsgs) > 1 or not rows else [],
         only_a_day=span is None and not isinstance(accounts, FileLogs),
     )
 

@@ -212,8 +212,7 @@ class Reading:
 
         said = unmatched.without_knowledge(asked.terms, self.knowledge)
         if not self.shown:
-            nsg_logs = any(kind == "nsg" for kind, _ in self.tally.resources)
-            said += unmatched.misnamed(asked.terms, self.knowledge, nsg_logs=nsg_logs)
+            said += unmatched.misnamed(asked.terms, self.knowledge)
         return said
 
     def _nothing(self) -> None:

@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.listing import Hours, Logs, Resource
-from nsgflow_core.cli.names import log_fits, matcher
+from nsgflow_core.cli.names import log_fits, matcher, meant
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
@@ -134,7 +134,7 @@ class Entries:
         inventory: Inventory | None = None,
     ) -> None:
         self._state, self._hours, self._inventory = state, hours, inventory
-        self._accepts = matcher([nsg] if nsg else [])
+        self._accepts = matcher(meant([nsg] if nsg else [], inventory))
         self.failures: list[str] = []
         self.names: set[str] = set()
 

@@ -39,20 +39,20 @@ def without_knowledge(terms: str, knowledge: Knowledge) -> list[str]:
     return said
 
 
-def misnamed(terms: str, knowledge: Knowledge, *, nsg_logs: bool) -> list[str]:
+def misnamed(terms: str, knowledge: Knowledge) -> list[str]:
     """A sentence for each name that nothing has, where nothing was found; with the nearest."""
     said = []
     for key, values, negated in _terms(terms):
         if negated or any("*" in value for value in values):
             continue
-        if key == "rule" and nsg_logs:
-            bare = [value for value in values if rule_name(value) == value]
+        if key == "rule":
             said += [
-                f"NSG flow logs write rules with a prefix: rule=UserRule_{value}, or rule=*_{value}"
-                for value in bare
+                f"some logs write rules with a prefix (UserRule_, DefaultRule_): rule=*{bare} "
+                "finds both"
+                for bare in map(rule_name, values)
             ]
         elif key in _NAMED and knowledge.inventory is not None:
-            there = set(_names(key, knowledge.inventory))
+            there = set(filter(None, _names(key, knowledge.inventory)))
             said += [
                 f"the inventory has no {'VM' if key == 'vm' else key} named {value!r}, {near}"
                 if (near := did_you_mean(value, {name.rpartition("/")[2] for name in there}))

@@ -9,7 +9,7 @@ from nsgflow_core.cli import rule_changes
 from nsgflow_core.cli.asked import Asked, fits
 from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.formats import write_json
-from nsgflow_core.cli.names import labelled, matcher
+from nsgflow_core.cli.names import labelled, matcher, meant
 from nsgflow_core.cli.nothing_found import nearest
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.errors import BadInputError
@@ -98,7 +98,7 @@ def one_nsg(judge: Judge, name: str, direction: str, asked: Asked) -> Judgement:
     wanted = [known.id for known in judge.files.named(name)]
     ids = judge.inventory.nsg_ids() if judge.inventory is not None else []
     if not name.startswith("/") and not wanted:
-        accepts = matcher([name])
+        accepts = matcher(meant([name], judge.inventory))
         wanted = [nsg for nsg in ids if accepts(nsg.rpartition("/")[2], nsg)]
     if len(wanted) > 1:
         raise BadInputError(f"--nsg {name!r} is {', '.join(wanted)}: give one of these")

@@ -184,21 +184,26 @@ class ResourceManager:
         if left <= 0:
             raise TransientError(f"{what}: the time given ran out")
         with errors_of(what), time_limit(left, what):
-            response = self._client.send_request(
-                request,
-                connection_timeout=5,
-                read_timeout=60,
-                # A query changes nothing, so it may be sent again like any GET.
-                retry_on_methods=["GET", "POST"],
-            )
             try:
+                response = self._client.send_request(
+                    request,
+                    connection_timeout=5,
+                    read_timeout=60,
+                    # A query changes nothing, so it may be sent again like any GET.
+                    retry_on_methods=["GET", "POST"],
+                )
                 response.raise_for_status()
+                response.json()
             except HttpResponseError as exc:
                 if exc.status_code in (401, 403):
                     raise RefusedError(
                         f"{what}: {exc.status_code}; the identity needs the role Reader"
                     ) from exc
                 raise
+            except ValueError as exc:  # also where whoever signs in is answered so
+                raise RefusedError(
+                    f"{what}: the answer is not JSON, as if something stood between here and Azure"
+                ) from exc
         return response
 
     def _pace(self, response: HttpResponse) -> None:

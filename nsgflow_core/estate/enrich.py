@@ -14,7 +14,7 @@ import msgspec
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.estate import addresses
-from nsgflow_core.estate.inventory import CLIENTS, SITE, Place, vnet_of
+from nsgflow_core.estate.inventory import CLIENTS, SITE, Place, full_name, vnet_of
 from nsgflow_core.estate.knowledge import NOTHING, FarEnd, Knowledge
 from nsgflow_core.model import Flow
 
@@ -125,7 +125,7 @@ def subnets(flow: Flow, knowledge: Knowledge) -> list[str]:
 
 
 def vnets(flow: Flow, knowledge: Knowledge) -> list[str]:
-    """The VNets of both ends that are known, by id and as `group/name`.
+    """The VNets of both ends that are known, by id and as `subscription/group/name`.
 
     A VNet flow log that is of a VNet, or of a subnet, tells the near end's itself.
     """
@@ -135,13 +135,7 @@ def vnets(flow: Flow, knowledge: Knowledge) -> list[str]:
     inventory = knowledge.inventory
     far = inventory.remote(vnet, there) if inventory is not None else None
     found = [one for one in (vnet, far.vnet if far is not None else "") if one]
-    return found + [_vnet_name(one) for one in found]
-
-
-@cache_short(4096, LONGEST_ID)
-def _vnet_name(vnet: str) -> str:
-    group = vnet.partition("/resourcegroups/")[2].partition("/")[0]
-    return f"{group}/{vnet.rpartition('/')[2]}"
+    return found + [full_name(one) for one in found]
 
 
 def tags(flow: Flow, knowledge: Knowledge) -> list[str]:

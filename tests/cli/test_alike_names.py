@@ -260,3 +260,25 @@ def test_answers_have_the_names_of_both_ends(groups: Case, tmp_path: Path) -> No
     assert names == [{"shop/web1"}, {"other/web1"}]
     text = run("simulate", "--rules", str(rules), *where)
     assert "10.0.0.4 (other/web1)" in " ".join(text.split())
+
+
+def test_a_vnet_is_found_as_it_is_shown(subscriptions: Case) -> None:
+    """With the subscription in front, where groups and VNets of two are named alike."""
+    words = (subscriptions.logs, "--inventory", subscriptions.inventory)
+    shown = {row["vnet"]: row["flows"] for row in rows(*words, "--by", "vnet")}
+    assert sorted(shown.values()) == [2, 7]
+    for name, flows in shown.items():
+        (found,) = rows(*words, "--by", "vnet", "--filter", f"vnet={name}")
+        assert found["flows"] == flows
+        (rest,) = rows(*words, "--by", "vnet", "--filter", f"!vnet={name}")
+        assert rest["flows"] == 9 - flows
+
+
+def test_logs_finds_an_nsg_by_group_and_by_guid(groups: Case) -> None:
+    """And does not say then that there is none."""
+    words = ("logs", groups.logs, "--inventory", groups.inventory, "--nsg-name")
+    for name in ("other/web-nsg", GUIDS[1]):
+        assert "Web-NSG" in run(*words, name)
+        assert "there are no logs of an NSG" not in said(*words, name)
+    nothing = CliRunner().invoke(app, [*words, "nowhere/web-nsg"])
+    assert "there are no logs of an NSG named 'nowhere/web-nsg'" in nothing.stderr

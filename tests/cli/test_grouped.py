@@ -232,3 +232,24 @@ if __name__ == "__main__":
         for columns_wide in WIDTHS:
             text = on_terminal(["denied", log(Path(made)), *COMMAND], columns_wide, **BERLIN)
             (GOLDEN / f"denied.{columns_wide}.txt").write_text(text, encoding="utf-8")
+
+
+def test_what_encryption_dropped_is_apart_by_its_reason(tmp_path: Path) -> None:
+    """Each row says why; what is encrypted, and was denied all the same, is not of them."""
+    net = Nic(mac="000D3A0000A3")
+    said = ("NX_NOT_ACCEPTED", "NX_HW_NOT_SUPPORTED", "NX_NOT_ACCEPTED", "X")
+    texts = tuple(
+        f"{SECONDS}{number:03},10.5.16.4,10.6.0.9,5000,443,6,O,D,{encryption},0,0,0,0"
+        for number, encryption in enumerate(said)
+    )
+    record = vnet_record(net, HOUR, [Group("unspecified", texts, "unspecified")])
+    file = tmp_path / "PT1H.json"
+    file.write_bytes(b'{"records":[' + record.data + b"]}")
+    table = run(str(file), "--by", "nsg,rule")
+    assert [line.split()[0] for line in table.splitlines() if "VNet encryption" in line] == [
+        "2",
+        "1",
+    ]
+    assert "NX_NOT_ACCEPTED" in table
+    assert "NX_HW_NOT_SUPPORTED" in table
+    assert [row["flows"] for row in rows(str(file), "--by", "nsg,rule")] == [2, 1, 1]

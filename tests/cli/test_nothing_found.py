@@ -55,7 +55,10 @@ def test_denied_says_what_it_left_out(logs: Store) -> None:
         ("denied --nsg-name SLQ-NSG", "of an NSG named 'SLQ-NSG', did you mean 'SQL-NSG'?"),
         ("flows --nsg-name 'NOPE*'", "of an NSG named 'NOPE*'; there are SQL-NSG"),
         ("denied --filter nsg=SQLNSG", "did you mean 'SQL-NSG'?"),
-        ("denied --filter rule=Deny", "with a prefix: rule=UserRule_Deny, or rule=*_Deny"),
+        (
+            "denied --filter rule=Deny",
+            "with a prefix (UserRule_, DefaultRule_): rule=*Deny finds both",
+        ),
         (
             "denied --nsg-name /subscriptions/s/resourceGroups/g/x/networkSecurityGroups/SQL",
             "did you mean 'SQL-NSG'?",

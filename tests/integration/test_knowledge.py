@@ -119,6 +119,14 @@ def test_who_may_not_read(azure: ResourceManager) -> None:
         read_inventory(client(azure))
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>Sign in to this network</html>"])
+def test_what_is_not_json_is_told(azure: ResourceManager, body: bytes) -> None:
+    """As a gateway answers in Azure's place, with 200."""
+    azure.server.faults = iter_faults(Fault(status=200, body=body))
+    with pytest.raises(RefusedError, match="ask Resource Graph: the answer is not JSON"):
+        read_inventory(client(azure))
+
+
 def test_the_next_page_at_another_host_gets_no_token(azure: ResourceManager) -> None:
     """The link of the next page comes from outside."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nsgflow_core.cli.names import log_fits, matcher
+from nsgflow_core.cli.names import log_fits, matcher, meant
 from nsgflow_core.cli.options import Letters, one_of
 from nsgflow_core.cli.state import SINKS
 from nsgflow_core.cli.times import moment
@@ -77,7 +77,7 @@ def _found(listed: Listed) -> Found | None:
 def _test(wanted: Letters, inventory: Inventory | None) -> Callable[[Found], bool]:
     kind = one_of("--kind", wanted.kind, (INPUT, *SINKS)) if wanted.kind else ""
     since = moment(wanted.since, datetime.now(UTC), utc=wanted.utc) if wanted.since else None
-    of_nsg = matcher([wanted.nsg] if wanted.nsg else [])
+    of_nsg = matcher(meant([wanted.nsg] if wanted.nsg else [], inventory))
 
     def accepts(found: Found) -> bool:
         return (
