@@ -34,7 +34,7 @@ def export(
             "--omit",
             metavar="COLUMNS",
             help="Columns to leave out, separated by commas: FlowId, which nothing can compress, "
-            "is half of the file.",
+            "is a third of the file or more.",
             autocompletion=_columns,
         ),
     ] = "",

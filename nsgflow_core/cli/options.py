@@ -275,7 +275,7 @@ class Grouped:
             "--sort",
             metavar="KEY",
             help="By flows, sources, packets, bytes or last, the most on top; by first or one of "
-            "--by, the least on top.  [default: flows]",
+            "--by, the least on top.",
             autocompletion=completing.one_of([*SORTS, *BY]),
         ),
     ] = "flows"

@@ -200,7 +200,7 @@ class ResourceManager:
                         f"{what}: {exc.status_code}; the identity needs the role Reader"
                     ) from exc
                 raise
-            except ValueError as exc:  # also where whoever signs in is answered so
+            except json.JSONDecodeError as exc:  # also where whoever signs in is answered so
                 raise RefusedError(
                     f"{what}: the answer is not JSON, as if something stood between here and Azure"
                 ) from exc
