@@ -73,6 +73,11 @@ or subnets (`group/vnet/subnet`) stand beside addresses; `--filter vm=… subnet
 The lines of `flows` and `tail` have them behind a `#`, with `--inventory` alone: without it they
 are those of get_nsg_logs.
 
+What shares a name is told apart in one way in every command: an NSG, VNet, subnet or VM is shown
+with as much of `subscription/group/name` as no other in the inventory, or in what was read, has.
+What is shown so can be pasted into `--filter` and `--nsg-name`. In JSON names stay short where an
+id stands beside them (`aclGroup`, `acl`, `AclGroup`).
+
 Text from logs cannot steer a terminal: control characters and changes of the writing direction are
 U+FFFD in lines and tables, and escapes in JSON (`\\u001b`), CSV and proposed commands (`\\x1b`). In
 CSV a cell that a spreadsheet would compute (`=`, `+`, `-`, `@`) begins with `'`. What the encoding

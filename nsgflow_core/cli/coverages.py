@@ -12,6 +12,7 @@ from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.coverage import LOGGED, NO_FLOW_LOGS, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
 from nsgflow_core.estate.inventory import Inventory, Nic
+from nsgflow_core.estate.namesakes import Namesakes, told_apart
 from nsgflow_core.model import flow_time
 
 _WORDS = {
@@ -110,9 +111,13 @@ def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made:
     if form == "csv":
         write_csv(_CSV, map(_flat, found))
         return
-    interfaces = _told_apart([(row["nic"], _interfaces(row)) for row in found])
-    vnets = _told_apart([(vnet := _vnet(row), [vnet.rpartition("/")[2], vnet]) for row in found])
-    cells = [_cells(*each) for each in zip(found, interfaces, vnets, strict=True)]
+    vms, vnets = told_apart(row["vm"] for row in found), told_apart(map(_vnet, found))
+    names = {row["nic"]: _interface(row["nic"], vms[row["vm"]]) for row in found}
+    interfaces = Namesakes(names)
+    cells = [
+        _cells(row, interfaces.shown(row["nic"], names[row["nic"]]), vnets[_vnet(row)])
+        for row in found
+    ]
     if form == "text":
         write_text(*map(_line, cells))
     elif cells:
@@ -184,31 +189,14 @@ def _flat(row: Row) -> Row:
     }
 
 
-def _told_apart(named: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    """For each thing the shortest of its names that no other thing has; else the last of them."""
-    holders: dict[str, set[str]] = {}
-    for thing, names in named:
-        for name in names:
-            holders.setdefault(name, set()).add(thing)
-    return [
-        next((name for name in names if len(holders[name]) == 1), names[-1]) for _, names in named
-    ]
-
-
-def _interfaces(row: Row) -> list[str]:
-    """What a network interface may be called: by VM and own name, with its group, by its id."""
-    vm, nic = (row[key].rpartition("/")[2] for key in ("vm", "nic"))
-    group = row["nic"].partition("/resourcegroups/")[2].partition("/")[0]
-    name = f"{vm} ({nic})" if vm else nic
-    return [
-        name,
-        f"{group}/{name}" if group else name,
-        f"{vm} ({row['nic']})" if vm else row["nic"],
-    ]
+def _interface(nic: str, vm: str) -> str:
+    """What a network interface is called, by its id and what its VM is called."""
+    name = nic.rpartition("/")[2]
+    return f"{vm} ({name})" if vm else name
 
 
 def _vnet(row: Row) -> str:
-    """`group/vnet` of an interface's subnet."""
+    """`group/vnet` of an interface's subnet, with the subscription where two have such a one."""
     return str(row["subnet"]).rpartition("/")[0]
 
 

@@ -5,7 +5,7 @@ from typing import Self
 
 from nsgflow_core.cli.denials import Denials, Groups, Key
 from nsgflow_core.cli.groupings import APART, KEYS, Value, meaning
-from nsgflow_core.cli.names import called, end_names, vnet_name
+from nsgflow_core.cli.names import end_names, nsgs, vnet_id, vnets
 from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.spill import Spill
@@ -38,7 +38,7 @@ class Gathering:
         self._knowledge = knowledge
         self._measured, self._timed, self._scoped = measured, timed, scoped
         self._groups: dict[Key, tuple[Key, Denials]] = {}
-        self._names: dict[str, dict[str, str]] = {key: {} for key in ("nsg", "vnet") if key in keys}
+        self._nsgs, self._vnets = nsgs(knowledge.inventory), vnets(knowledge.inventory)
         self._spill = Spill(keys, measured=measured or timed)
 
     def __enter__(self) -> Self:
@@ -92,8 +92,9 @@ class Gathering:
                 room += len(denials.seconds)
                 denials.count_seconds(((when // 1000, 1),))
                 room -= len(denials.seconds)
-            if acl and not acl.startswith("/") and (vnet := vnet_name(flow, inventory)):
+            if acl and not acl.startswith("/") and (vnet := vnet_id(flow, inventory)):
                 denials.vnets |= {vnet}
+                self._vnets.meet(vnet, vnet.rpartition("/")[2])
             if room < 0:
                 self._spill_all()
                 room = HELD
@@ -107,13 +108,15 @@ class Gathering:
 
     def _name(self, values: Key, of: Denials) -> None:
         """Keep what the NSG and the VNet of a group are named."""
-        for key, names in self._names.items():
-            if resource := of.acl_group if key == "nsg" else meaning(key, self.keys, of.apart):
-                names.setdefault(resource, str(values[self.keys.index(key)]))
+        if "nsg" in self.keys:
+            self._nsgs.meet(of.acl_group, str(values[self.keys.index("nsg")]))
+        if "vnet" in self.keys:
+            vnet = meaning("vnet", self.keys, of.apart)
+            self._vnets.meet(vnet, str(values[self.keys.index("vnet")]))
 
     def called(self) -> dict[str, str]:
         """NSGs and VNets by their ids, of those that share a name with others, and how to say."""
-        return {one: said for names in self._names.values() for one, said in called(names).items()}
+        return {**self._nsgs.called(), **self._vnets.called()}
 
     def _spill_all(self) -> None:
         self._spill.take(self._groups.values())

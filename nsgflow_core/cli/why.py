@@ -116,7 +116,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
                     os.environ, ids, now, answer, made=kept.made, who=who
                 )
             read = accounts is not None
-            whys.write(answer, form, names, logs=read, logged=logged)
+            whys.write(answer, form, names, judge.shown, logs=read, logged=logged)
 
         if accounts is None:
             tell()

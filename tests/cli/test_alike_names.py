@@ -282,3 +282,70 @@ def test_logs_finds_an_nsg_by_group_and_by_guid(groups: Case) -> None:
         assert "there are no logs of an NSG" not in said(*words, name)
     nothing = CliRunner().invoke(app, [*words, "nowhere/web-nsg"])
     assert "there are no logs of an NSG named 'nowhere/web-nsg'" in nothing.stderr
+
+
+def cells(table: str, title: str) -> list[str]:
+    """The cells of a column of a table: what stands below its title."""
+    lines = [line for line in table.splitlines() if line.strip()]
+    start = lines[0].index(title)
+    return [line[start:].split()[0] for line in lines[1:]]
+
+
+def shown_nsgs(case: Case, tmp_path: Path) -> dict[str, list[str]]:
+    """The NSGs of a case as commands show them to people, those of one name told apart."""
+    where = (case.logs, "--inventory", case.inventory)
+    ids = [row["aclGroup"] for row in rows(*where, "--by", "nsg")]
+    rules = tmp_path / "rules.json"
+    allow = {"name": "AllowSql", "properties": rule(100, "Allow", port="1433")}
+    found = [{"id": one, "name": "Web-NSG", "securityRules": [allow]} for one in ids]
+    rules.write_text(json.dumps(found))
+    simulated = ("simulate", "--rules", str(rules), *where)
+    names = [row["destinationName"] for row in rows(*where)]
+    why = [run("why", "8.8.8.1", f"{name}:1433", *where) for name in names]
+    explained = run("denied", *where, "--explain").splitlines()
+    found_why = [text.partition("Recorded")[2].partition("The rules now") for text in why]
+    return {
+        "denied": cells(run("denied", *where, "--by", "nsg"), "nsg")[:2],
+        "denied csv": [
+            line.partition(",")[0]
+            for line in run("denied", *where, "--by", "nsg", "-o", "csv").splitlines()[1:]
+        ],
+        "flows": [line.split()[1] for line in run("flows", *where).splitlines()],
+        "flows table": cells(run("flows", *where, "-o", "table"), "nsg"),
+        "simulate": cells(run(*simulated), "nsg")[:2],
+        "simulate markdown": [
+            line.split("|")[3].strip().replace("\\", "")
+            for line in run(*simulated, "-o", "markdown").splitlines()
+            if "newly" in line and line.startswith("|")
+        ],
+        "why": [text.partition(") of ")[2].partition(",")[0] for text in why],
+        "why recorded": [cells(text.partition("\n")[2], "nsg")[0] for text, _, _ in found_why],
+        "why now": [cells(text.partition("\n")[2], "name")[0] for _, _, text in found_why],
+        "explained": [
+            line.partition("now denied by ")[2].partition(" (")[0]
+            for line in explained
+            if "now denied by" in line
+        ],
+    }
+
+
+@pytest.mark.parametrize("fixture", ["groups", "subscriptions"])
+def test_nsgs_of_one_name_are_told_apart_in_one_way(
+    fixture: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `denied` has them: whoever reads `web-nsg` in one command cannot mean two."""
+    monkeypatch.setenv("COLUMNS", "300")
+    found = shown_nsgs(request.getfixturevalue(fixture), tmp_path)
+    both = set(found["denied"])
+    assert len(both) == 2
+    assert all(name.endswith("/Web-NSG") for name in both)
+    assert {command: set(names) for command, names in found.items()} == dict.fromkeys(found, both)
+
+
+def test_one_of_two_is_shown_as_beside_the_other(groups: Case) -> None:
+    """Also where the other has no flows: its name alone would be both, in the next filter."""
+    where = (groups.logs, "--inventory", groups.inventory)
+    (row,) = run("denied", *where, "--filter", "vm=other/web1", "--by", "nsg", "-o", "csv").split()[
+        1:
+    ]
+    assert row.startswith("other/Web-NSG,2,")

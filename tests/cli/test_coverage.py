@@ -227,7 +227,7 @@ def test_why_says_which_flow_logs_are_over_the_ends(inventory: str) -> None:
 
 
 def test_namesakes_are_told_apart(tmp_path: Path) -> None:
-    """VNets and interfaces by their resource groups; where these are namesakes too, by the id."""
+    """VNets and VMs by their resource groups; where these are namesakes too, by subscriptions."""
     prod, test, other = (
         Estate(group, subscription)
         for group, subscription in (("Prod", "s1"), ("Test", "s1"), ("Test", "s2"))
@@ -243,10 +243,9 @@ def test_namesakes_are_told_apart(tmp_path: Path) -> None:
     azure = Azure(prod)
     write_file(path, Kept(MADE, read_inventory(azure), b"", read_flow_logs(azure)))
     lines = run("--inventory", str(path), "-o", "text").splitlines()[:-1]
-    ids = "resourcegroups/test/providers/microsoft.network/networkinterfaces/nic1"
     assert [line.partition(":")[0] for line in lines] == [
         "db (nic2) in alone/web",
         "prod/app (nic1) in prod/hub/web",
-        f"app (/subscriptions/s1/{ids}) in s1/test/hub/web",
-        f"app (/subscriptions/s2/{ids}) in s2/test/hub/web",
+        "s1/test/app (nic1) in s1/test/hub/web",
+        "s2/test/app (nic1) in s2/test/hub/web",
     ]
