@@ -10,7 +10,7 @@ import typer
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import AccountNames, Estate, Sources, one_of, output, takes_options
 from nsgflow_core.cli.session import session
-from nsgflow_core.cli.shared import Color, Verbose
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 FAILURES = ("not-logged", "in-part", "twice", "filtered", "nsg-logs")
 """What can be wrong with how an interface is logged; `coverages.totals` counts them."""
@@ -18,7 +18,7 @@ _OUTPUTS = ("table", "text", "json", "csv")
 
 
 @takes_options
-def coverage(
+def coverage(  # noqa: PLR0913 - one parameter for each option
     *,
     accounts: Annotated[
         list[str] | None,
@@ -51,6 +51,7 @@ def coverage(
         ),
     ] = "",
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    utc: Utc = False,
     color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
@@ -61,7 +62,7 @@ def coverage(
     the storage accounts that are named. Interfaces and flow logs are Azure's (--inventory azure),
     or those of 'nsgflow inventory --export'. For pipelines: --fail-on.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=utc):
         import os
         import sys
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.clock import clock, text_clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
@@ -134,7 +135,7 @@ def summary(found: Mapping[str, int], made: float) -> str:
     said += [f"{found['filtered']:,} filtered"] if found["filtered"] else []
     if found["nsg-logs"]:
         said.append(f"{found['nsg-logs']:,} on NSG logs, which end on 2027-09-30")
-    when = flow_time(round(made * 1000))
+    when = clock()(round(made * 1000))
     return f"{count:,} network interfaces: {', '.join(said) or 'none'}; as of {when}"
 
 
@@ -201,7 +202,7 @@ def _vnet(row: Row) -> str:
 
 def _cells(row: Row, interface: str, vnet: str) -> list[str]:
     names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
-    newest = row["newest"] or ""
+    newest = text_clock()(row["newest"] or "")
     if row["newestBecause"] not in ("", NOT_NAMED):
         newest = "unknown"
     return [

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nsgflow_core.cli.bars import Bars
-from nsgflow_core.cli.clock import Clock, local_second
+from nsgflow_core.cli.clock import Clock, local_second, text_clock
 from nsgflow_core.cli.denials import Denials, Groups, Key
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.gathering import all_of, has_vnets, together
@@ -227,6 +227,8 @@ def _in_words(groups: Sequence[tuple[Key, Denials]], keys: Sequence[str]) -> lis
     found: list[list[str]] = []
     for at, key in enumerate(keys):
         column = all_in_words(key, [values[at] for values, _ in groups], examples)
+        if key == "RecordTime":
+            column = list(map(text_clock(milliseconds=True), column))
         if (name := f"{key}Name") in ends[0]:
             column = [labelled(cell, end[name]) for cell, end in zip(column, ends, strict=True)]
         found.append(column)

@@ -31,14 +31,12 @@ def write_flows(
     knowledge: Knowledge = NOTHING,
     *,
     named: bool = False,
-    utc: bool = False,
 ) -> None:
     """Write flows to stdout as text, table, json or csv, as they come.
 
-    With `named` the lines of text, too, tell what both ends are called. A table on a terminal has
-    local times, unless they are to be of `utc`.
+    With `named` the lines of text, too, tell what both ends are called.
     """
-    table_clock = clock(utc=utc, milliseconds=True)
+    table_clock = clock(milliseconds=True)
     if output == "csv":
         sys.stdout.write(flow_csv.header())
     csv_lines, json_lines = flow_csv.writer(knowledge), rows.lines_of(knowledge)

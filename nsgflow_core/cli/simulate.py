@@ -53,7 +53,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
     the inventory's: newly denied, newly allowed, unchanged, or unknown and why. For reviews, and
     for pipelines (--fail-on, -o markdown).
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=when.utc):
         import os
 
         from nsgflow_core.cli import simulations

@@ -147,18 +147,17 @@ def write(
     *,
     logs: bool,
     logged: Sequence[str] = (),
-    utc: bool = False,
 ) -> None:
     """Write an answer to stdout.
 
     `names` says what addresses are called, `shown` how to say an NSG of an id and a name, `logs`
     that some were read, and `logged` which flow logs record the ends: what it can mean that nothing
-    was recorded. In text, times are local on a terminal, unless `utc` is asked for.
+    was recorded.
     """
     if form == "json":
         write_json(msgspec.json.encode(found))
         return
-    times = text_clock(utc=utc)
+    times = text_clock()
     write_text(*_lines(found, names, shown, times), "")
     if found["recorded"]:
         write_text("Recorded, the newest first:")
