@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 
 from nsgflow_core.errors import did_you_mean
+from nsgflow_core.estate.enrich import SUBNET, VM, whole_name
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.estate.namesakes import full_name, path_name
 from nsgflow_core.estate.simulation import rule_name
 
 _NAMED = ("subnet", "vm")
 """Keys whose values only an inventory has."""
+_KINDS = {"subnet": "subnet", "vm": "VM", "vnet": "VNet"}
+"""What is named by the values of keys."""
 _PLACES = frozenset(("intervnet", "intravnet", "p2s", "s2s"))
 """Flow types, in lower case, that only an inventory tells."""
 
@@ -51,16 +55,21 @@ def misnamed(terms: str, knowledge: Knowledge) -> list[str]:
                 "finds both"
                 for bare in map(rule_name, values)
             ]
-        elif key in _NAMED and knowledge.inventory is not None:
+        elif key in _KINDS and knowledge.inventory is not None:
             there = set(filter(None, _names(key, knowledge.inventory)))
             said += [
-                f"the inventory has no {'VM' if key == 'vm' else key} named {value!r}, {near}"
-                if (near := did_you_mean(value, {name.rpartition("/")[2] for name in there}))
-                else f"the inventory has no {'VM' if key == 'vm' else key} named {value!r}"
+                f"the inventory has no {_KINDS[key]} named {value!r}{_near(value, there)}"
                 for value in values
-                if not any(f"/{name}".endswith(f"/{value.lower()}") for name in there)
+                if not any(f"/{name}".endswith(f"/{path_name(value).lower()}") for name in there)
             ]
     return said
+
+
+def _near(value: str, there: Iterable[str]) -> str:
+    """The nearest of some names, in as many parts as were given; "" where none is near."""
+    parts = path_name(value).count("/") + 1
+    near = did_you_mean(value, {"/".join(name.split("/")[-parts:]) for name in there})
+    return f", {near}" if near else ""
 
 
 def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
@@ -71,7 +80,11 @@ def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
 
 
 def _names(key: str, inventory: Inventory) -> Iterable[str]:
-    """The names of VMs or subnets, in lower case, with what they are in in front."""
+    """The names of VMs, subnets or VNets, in lower case, with all that they are in in front."""
+    if key == "vnet":
+        yield from map(full_name, inventory.vnet_names())
+        return
     for nic in inventory.nics:
-        name = nic.vm if key == "vm" else inventory.subnet(nic).name
-        yield name.lower()
+        subnet = inventory.subnet(nic)
+        name, parts = (nic.vm, VM) if key == "vm" else (subnet.name, SUBNET)
+        yield whole_name(name, subnet.vnet, parts)
