@@ -121,8 +121,8 @@ def _page(
         totals=[
             ("denied flows", f"{sum(rule.flows for rule in rules):,}"),
             ("rules that denied", f"{len(rules):,}"),
-            ("sources", f"{distinct(seen.pairs, 0):,}"),
-            ("destinations", f"{distinct(seen.pairs, 1):,}"),
+            ("sources", f"{distinct(seen.pairs, PAIR, 'source'):,}"),
+            ("destinations", f"{distinct(seen.pairs, PAIR, 'destination'):,}"),
         ],
         timeline=seen.timeline,
         tables=[

@@ -83,7 +83,8 @@ def _by_nsg(drafts: Iterable[Draft]) -> dict[str, list[Rule]]:
 def _outcome(trial: Judge, one: Asked) -> tuple[list[str], list[str]]:
     """What denies a flow in the trial, and what is not known of it."""
     denied = one.wish.denied
-    judged: Judgement = trial.judge(one.packet)
+    ends = trial.ends(one.packet, source=one.ends[0], target=one.ends[1])
+    judged: Judgement = trial.judge(one.packet, ends)
     still = [_words(layer, trial.shown) for layer in judged.denying]
     because = list(judged.unknown)
     known = trial.nsg(denied.acl_group)

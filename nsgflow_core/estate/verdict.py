@@ -211,6 +211,15 @@ class Judge:
         )
         return Judgement(answer.verdict, (layer,), (answer.because,) if answer.because else ())
 
+    def nic_called(self, address: str, name: str) -> Nic | None:
+        """The network interface that has an address, by what its VM or subnet is called."""
+        if self.inventory is None or not name:
+            return None
+        subnet = self.inventory.subnet
+        at = self.inventory.nics_at(address)
+        found = [nic for nic in at if (nic.vm or subnet(nic).name) == name]
+        return found[0] if len(found) == 1 else None
+
     def near_nic(self, address: str, other: str, far: Nic | None = None) -> Nic | None:
         """The network interface that has an address, as the other end of a flow would mean it.
 

@@ -349,3 +349,55 @@ def test_one_of_two_is_shown_as_beside_the_other(groups: Case) -> None:
         1:
     ]
     assert row.startswith("other/Web-NSG,2,")
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Case:
+    """Two groups whose VMs `Web1` and `Db1` have the same names and addresses; each Db1 denied."""
+    found, records = [], []
+    for number, group in enumerate(("Shop", "Other"), 1):
+        estate = built(group, ONE, GUIDS[number - 1], f"00-0D-3A-00-00-0{number}", "10.0.0.4")
+        subnet = f"/subscriptions/{ONE}/resourceGroups/{group}/providers/Microsoft.Network"
+        subnet += "/virtualNetworks/Hub/subnets/Default"
+        estate.nic(subnet, f"00-0D-3A-00-01-0{number}", "10.0.0.5", vm="Db1")
+        found.append(estate)
+        sources = ("10.0.0.4",) * number
+        mac = f"000D3A00010{number}"
+        records.append(denied(group, ONE, GUIDS[number - 1], mac, "10.0.0.5", sources))
+    return Case(logged(tmp_path / "PT1H.json", *records), kept(tmp_path / "estate", *found))
+
+
+@pytest.mark.usefixtures("held")
+def test_ends_are_counted_by_what_they_are(twins: Case, tmp_path: Path) -> None:
+    """Two VMs at one address are two sources, and two destinations, as they are two groups."""
+    where = (twins.logs, "--inventory", twins.inventory)
+    for by in ("source", "destination", "source,destination", "nsg", "vm"):
+        found = rows(*where, "--by", by)
+        assert [(row["flows"], row["sources"]) for row in found] == [(2, 1), (1, 1)], by
+        total = run("denied", *where, "--by", by).splitlines()[-1].split()
+        assert total[:2] == ["3", "2"], by
+    assert [(row["flows"], row["sources"]) for row in rows(*where, "--by", "port")] == [(3, 2)]
+    page = tmp_path / "denied.html"
+    run("report", *where, "-o", str(page))
+    text = page.read_text(encoding="utf-8")
+    for what in ("rules that denied", "sources", "destinations"):
+        assert f"{what}</dt><dd>2<" in text, what
+    for name in ("other/db1", "shop/db1", "other/web1", "shop/web1"):
+        assert f"({name})" in text
+
+
+@pytest.mark.usefixtures("held")
+def test_proposals_decide_as_the_rules_now_do(twins: Case, tmp_path: Path) -> None:
+    """By the interfaces that logs are of: no proposal doubts which VM an address is."""
+    where = (twins.logs, "--inventory", twins.inventory)
+    for row in rows(*where, "--suggest"):
+        assert row["proof"]["verdict"] == "allowed", row["proof"]
+        assert row["proposal"].count("az network nsg rule create") == 1
+        assert f"--resource-group {row['destinationName'].partition('/')[0]}" in row["proposal"]
+    for form in ("az", "bicep", "terraform"):
+        text = run("denied", *where, "--as", form)
+        assert "several VNets" not in text
+        assert text.count("PROVEN: with it every layer lets") == 2
+    page = tmp_path / "denied.html"
+    run("report", *where, "-o", str(page))
+    assert "several VNets" not in page.read_text(encoding="utf-8")
