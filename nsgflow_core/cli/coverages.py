@@ -8,6 +8,7 @@ from nsgflow_core.cli.clock import clock, text_clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
+from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.coverage import LOGGED, NO_FLOW_LOGS, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
@@ -18,6 +19,7 @@ from nsgflow_core.model import flow_time
 _WORDS = {
     "not-logged": "not logged",
     "in-part": "in part",
+    "unknown": "unknown",
     "twice": "twice",
     "once": "once",
     "private-endpoint": "private endpoint",
@@ -91,6 +93,22 @@ def totals(found: Sequence[Row]) -> dict[str, int]:
     made["filter-unknown"] = sum(row["filtered"] is None for row in recorded)
     made["nsg-logs"] = sum(row["nsgLogs"] for row in found)
     return made
+
+
+def unknown(found: Mapping[str, int], refused: Sequence[str]) -> list[str]:
+    """What could not be told that was asked for, in sentences."""
+    said = []
+    if found["unknown"]:
+        said.append(
+            f"{NO_FLOW_LOGS}, so what is logged is not known: there are none, or who is signed in "
+            "may not see them (Reader on the resource group of the Network Watchers)"
+        )
+    if "filtered" in refused and (untold := found["filter-unknown"]):
+        said.append(
+            f"whether {counted(untold, 'network interface is', 'network interfaces are')} filtered "
+            "was not told: give who is signed in the role Reader on the Network Watchers"
+        )
+    return said
 
 
 def is_any(row: Row, words: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from nsgflow_core.errors import did_you_mean
+from nsgflow_core.cli.nothing_found import nearest
 from nsgflow_core.estate.enrich import SUBNET, VM, whole_name
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
@@ -12,7 +12,7 @@ from nsgflow_core.estate.simulation import rule_name
 _NAMED = ("subnet", "vm")
 """Keys whose values only an inventory has."""
 _KINDS = {"subnet": "subnet", "vm": "VM", "vnet": "VNet"}
-"""What is named by the values of keys."""
+"""Keys whose values an inventory has, and what these are."""
 _PLACES = frozenset(("intervnet", "intravnet", "p2s", "s2s"))
 """Flow types, in lower case, that only an inventory tells."""
 
@@ -58,18 +58,18 @@ def misnamed(terms: str, knowledge: Knowledge) -> list[str]:
         elif key in _KINDS and knowledge.inventory is not None:
             there = set(filter(None, _names(key, knowledge.inventory)))
             said += [
-                f"the inventory has no {_KINDS[key]} named {value!r}{_near(value, there)}"
+                f"the inventory has no {_KINDS[key]} named {value!r}{_nearest(value, there)}"
                 for value in values
                 if not any(f"/{name}".endswith(f"/{path_name(value).lower()}") for name in there)
             ]
     return said
 
 
-def _near(value: str, there: Iterable[str]) -> str:
-    """The nearest of some names, in as many parts as were given; "" where none is near."""
-    parts = path_name(value).count("/") + 1
-    near = did_you_mean(value, {"/".join(name.split("/")[-parts:]) for name in there})
-    return f", {near}" if near else ""
+def _nearest(value: str, there: Iterable[str]) -> str:
+    """The nearest name that there is, of as many parts as the value has."""
+    name = path_name(value).strip("/")
+    parts = name.count("/") + 1
+    return nearest(name, sorted({"/".join(one.split("/")[-parts:]) for one in there}))
 
 
 def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
@@ -81,10 +81,8 @@ def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
 
 def _names(key: str, inventory: Inventory) -> Iterable[str]:
     """The names of VMs, subnets or VNets, in lower case, with all that they are in in front."""
-    if key == "vnet":
-        yield from map(full_name, inventory.vnet_names())
-        return
-    for nic in inventory.nics:
-        subnet = inventory.subnet(nic)
-        name, parts = (nic.vm, VM) if key == "vm" else (subnet.name, SUBNET)
-        yield whole_name(name, subnet.vnet, parts)
+    if key == "vm":
+        return (whole_name(one.vm, inventory.subnet(one).vnet, VM) for one in inventory.nics)
+    if key == "subnet":
+        return (whole_name(one.name, one.vnet, SUBNET) for one in inventory.subnets)
+    return map(full_name, inventory.vnet_names())

@@ -194,6 +194,11 @@ class Inventory:
         """The names of all VNets that have subnets, by ids."""
         return {subnet.vnet: subnet.vnet.rpartition("/")[2] for subnet in self._subnets}
 
+    @property
+    def subnets(self) -> Sequence[Subnet]:
+        """Every subnet."""
+        return self._subnets
+
     def nsgs(self, mac: str) -> tuple[str, ...]:
         """The ids of the NSGs that a network interface is under: its own and its subnet's."""
         nic = self._by_mac.get(mac)
