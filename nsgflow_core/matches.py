@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nsgflow_core.errors import did_you_mean
 from nsgflow_core.estate import addresses, enrich, scope, young
-from nsgflow_core.estate.inventory import full_name
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.estate.namesakes import full_name
 from nsgflow_core.model import Flow
 
 Predicate = Callable[[Flow], bool]
