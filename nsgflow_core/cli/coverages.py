@@ -171,7 +171,7 @@ def of_ends(
         return []
     at = {id(nic): address for address, nics in ends.items() for nic in nics}
     return [
-        f"{labelled(at[id(one.nic)], names[at[id(one.nic)]])}: {_said(one)}"
+        f"{labelled(at[id(one.nic)], one.nic.vm or names[at[id(one.nic)]])}: {_said(one)}"
         for one in coverage(inventory, logs)
         if id(one.nic) in at
     ]

@@ -219,12 +219,6 @@ class Inventory:
         nic = self._by_address.get(address)
         return () if nic is None else self._sharing.get(address, (nic,))
 
-    def nics_of(self, vm: str) -> Sequence[Nic]:
-        """The network interfaces of a VM, by `name` or `group/name`, in any case."""
-        wanted = vm.lower()
-        ends = f"/{wanted}"
-        return [nic for nic in self._nics if nic.vm == wanted or nic.vm.endswith(ends)]
-
     @property
     def nics(self) -> Sequence[Nic]:
         """Every network interface; `layout.nics` has their ids in the same order."""

@@ -28,6 +28,7 @@ from nsgflow_core.estate.rules import Rule, with_defaults
 
 _INSIDE = frozenset((addresses.PRIVATE, addresses.CGNAT))
 _NO_LAYOUT = Layout()
+IN_SEVERAL = "is in several VNets: which is meant is not known"
 NO_INVENTORY = "there is no inventory to tell which NSGs a flow passes"
 
 
@@ -244,7 +245,7 @@ class Judge:
             return None
         nic = self.near_nic(address, other, far)
         if nic is None and inventory.nics_at(address):
-            reasons.append(f"{address} is in several VNets: which is meant is not known")
+            reasons.append(f"{address} {IN_SEVERAL}")
         elif nic is None and addresses.address_class(address) in _INSIDE:
             if not inventory.gateway(address):
                 reasons.append(f"no network interface of the inventory has {address}")
