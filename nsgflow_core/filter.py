@@ -5,33 +5,18 @@ and any may hold; `!` in front negates the term. A flow that lacks the value a t
 matches no positive term. `terms.KEYS` has the keys.
 """
 
-import ipaddress
 import re
-from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from nsgflow_core import matches
 from nsgflow_core.errors import BadInputError, did_you_mean
-from nsgflow_core.estate import addresses, enrich, scope, young
-from nsgflow_core.estate.inventory import full_name
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
-from nsgflow_core.model import Flow
+from nsgflow_core.matches import Judge, Predicate
 from nsgflow_core.terms import ELSEWHERE, KEYS
 
-Predicate = Callable[[Flow], bool]
-Judge = Callable[[Knowledge], Predicate]
-
 _TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z]+)=(?P<values>.+)")
-_ACTIONS = {"allowed": False, "denied": True}
-_PLATFORM_PROBE = "168.63.129.16"
-_LAST_PORT = 65535
-_LAST_PROTOCOL = 255
-_SRC, _DST = 0, 1
-_ENDS = {"ip": (_SRC, _DST), "src": (_SRC,), "dst": (_DST,)}
-_WORDS = frozenset(("private", "internet"))
-_OWN_CLASSES = frozenset((addresses.PRIVATE, addresses.CGNAT, addresses.INTERNET))
-"""Classes of addresses of one's own, where they are not on the internet."""
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -100,16 +85,15 @@ def compile_terms(terms: str) -> Filter:
         values = found["values"].split(",")
         keys.add(key)
         try:
-            if late := _late(key, values, negated=negated):
-                judges.append(late)
+            if judgement := matches.judgement(key, values, negated=negated):
+                judges.append(judgement)
             else:
-                predicate = _KEYS[key](values)
-                predicates.append(_negation(predicate) if negated else predicate)
+                predicates.append(matches.predicate(key, values, negated=negated))
         except ValueError as exc:
             problems.append(f"bad value in {term!r}: {exc}")
             continue
         if key == "action":
-            named = _one_of(values, _ACTIONS)
+            named = matches.decisions(values)
             decisions -= named if negated else {True, False} - named
     if problems:
         raise BadInputError("; ".join(problems))
@@ -126,21 +110,6 @@ def compile_terms(terms: str) -> Filter:
         frozenset(keys),
         alone=keys <= {"action"},
     )
-
-
-def _late(key: str, values: list[str], *, negated: bool) -> Judge | None:
-    """How to judge a term with a snapshot of knowledge, None where that makes no difference."""
-    if key == "nsg":
-        return _nsg(values, negated=negated)
-    if key in _NAMED:
-        return _named(_NAMED[key], values, negated=negated)
-    if key == "type":
-        judge = _flow_type(values)
-    elif key in _ENDS and not _WORDS.isdisjoint(value.lower() for value in values):
-        judge = _scoped(_ENDS[key], values)
-    else:
-        return None
-    return (lambda knowledge: _negation(judge(knowledge))) if negated else judge
 
 
 def all_of(first: Filter, second: Filter) -> Filter:
@@ -161,252 +130,3 @@ def _conjunction(predicates: list[Predicate]) -> Predicate:
     if len(predicates) == 1:
         return predicates[0]
     return lambda flow: all(predicate(flow) for predicate in predicates)
-
-
-def _negation(predicate: Predicate) -> Predicate:
-    return lambda flow: not predicate(flow)
-
-
-def _one_of(values: list[str], names: dict[str, bool]) -> set[bool]:
-    unknown = [value for value in values if value.lower() not in names]
-    if unknown:
-        near = did_you_mean(unknown[0], names)
-        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(names)}{near and f': {near}'}")
-    return {names[value.lower()] for value in values}
-
-
-def _action(values: list[str]) -> Predicate:
-    wanted = _one_of(values, _ACTIONS)
-    return lambda flow: flow.denied in wanted
-
-
-def _direction(values: list[str]) -> Predicate:
-    wanted = _one_of(values, {"in": True, "out": False})
-    return lambda flow: flow.inbound in wanted
-
-
-def _names(get: Callable[[Flow], str]) -> Callable[[list[str]], Predicate]:
-    def compiled(values: list[str]) -> Predicate:
-        pattern = re.compile("|".join(map(_wildcard, values)), re.IGNORECASE | re.DOTALL)
-
-        def predicate(flow: Flow) -> bool:
-            name = get(flow)
-            return name != "" and pattern.fullmatch(name) is not None
-
-        return predicate
-
-    return compiled
-
-
-def _wildcard(name: str, star: str = ".*") -> str:
-    if not name:
-        raise ValueError("an empty name")
-    return star.join(map(re.escape, name.split("*")))
-
-
-def _nsg(values: list[str], *, negated: bool) -> Judge:
-    """NSGs by their names; one that the inventory cannot know yet passes, negated or not.
-
-    `name` is found wherever it is, `group/name` in that resource group; a resource id is one NSG,
-    and so is the GUID that VNet flow logs have, also where the inventory puts a name in its place.
-    """
-    named = _names(lambda flow: flow.group.acl_name or flow.group.acl_group)(values)
-    placed = [_wildcard(value.strip("/"), "[^/]*") for value in values if "/" in value]
-    whole = re.compile(f"(?:.*/)?(?:{'|'.join(placed)})", re.IGNORECASE | re.DOTALL)
-
-    def is_there(flow: Flow) -> bool:
-        acl = flow.group.acl_group
-        return any(map(whole.fullmatch, (acl, full_name(acl))))
-
-    def alone(flow: Flow) -> bool:
-        return (named(flow) or (bool(placed) and is_there(flow))) != negated
-
-    def judge(knowledge: Knowledge) -> Predicate:
-        if knowledge is NOTHING:
-            return alone
-        inventory = knowledge.inventory
-        known = map(inventory.acl, values) if inventory is not None else ()
-        ids = {acl.id for acl in known if acl is not None}
-
-        def predicate(flow: Flow) -> bool:
-            if ids and flow.group.acl_group in ids:
-                return not negated
-            return alone(flow) or young.is_young(flow, knowledge)
-
-        return predicate
-
-    return judge
-
-
-def _named(
-    names: Callable[[Flow, Knowledge], Iterable[str]], values: list[str], *, negated: bool
-) -> Judge:
-    """Either end by a name that the inventory or service tags give it.
-
-    `group/vnet/subnet` is found by `subnet` and `vnet/subnet` too, and `*` stays within a part.
-    Until an inventory that is expected is there every flow passes: what a filter lets go is gone.
-    """
-    parts = "|".join(_wildcard(value, "[^/]*") for value in values)
-    pattern = re.compile(f"(?:.*/)?(?:{parts})", re.IGNORECASE | re.DOTALL)
-
-    def judge(knowledge: Knowledge) -> Predicate:
-        if knowledge.expected and knowledge.inventory is None and names is not enrich.tags:
-            return lambda _: True
-        return lambda flow: any(map(pattern.fullmatch, names(flow, knowledge))) != negated
-
-    return judge
-
-
-_NAMED = {"vm": enrich.vms, "subnet": enrich.subnets, "vnet": enrich.vnets, "tag": enrich.tags}
-
-
-def _mac(values: list[str]) -> Predicate:
-    plain = [value.replace("-", "").replace(":", "") for value in values]
-    wrong = [value for value in plain if not re.fullmatch(r"[0-9A-Fa-f*]{1,12}", value)]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} is no MAC address")
-    return _names(lambda flow: flow.group.mac)(plain)
-
-
-def _state(values: list[str]) -> Predicate:
-    wanted = {value.upper() for value in values}
-    if not wanted <= set("BCED"):
-        raise ValueError("states are B, C, E and D")
-    return lambda flow: flow.state in wanted
-
-
-def _flow_type(values: list[str]) -> Judge:
-    known = {name.lower(): name for name in enrich.FLOW_TYPES}
-    for value in values:
-        if "*" not in value and value.lower() not in known:
-            near = did_you_mean(value, enrich.FLOW_TYPES)
-            raise ValueError(
-                f"{value!r} is not one of {', '.join(enrich.FLOW_TYPES)}{near and f': {near}'}"
-            )
-    pattern = re.compile("|".join(map(_wildcard, values)), re.IGNORECASE)
-    wanted = {name for name in enrich.FLOW_TYPES if pattern.fullmatch(name)}
-
-    def judge(knowledge: Knowledge) -> Predicate:
-        return lambda flow: enrich.flow_type(flow, knowledge) in wanted
-
-    return judge
-
-
-def _ports(get: Callable[[Flow], int | None]) -> Callable[[list[str]], Predicate]:
-    def compiled(values: list[str]) -> Predicate:
-        wanted: set[int] = set()
-        for value in values:
-            found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", value, re.ASCII)
-            if found is None:
-                raise ValueError(f"{value!r} is neither a port nor a range")
-            first, last = int(found[1]), int(found[2] or found[1])
-            if not first <= last <= _LAST_PORT:
-                raise ValueError(f"{value!r} is outside 0-{_LAST_PORT} or backwards")
-            wanted.update(range(first, last + 1))
-        return lambda flow: get(flow) in wanted
-
-    return compiled
-
-
-def _protocol(values: list[str]) -> Predicate:
-    names = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "6": "TCP", "17": "UDP", "1": "ICMP"}
-    wanted: set[str] = set()
-    for value in values:
-        name = names.get(value.lower())
-        if name is None:
-            if not re.fullmatch(r"\d{1,3}", value, re.ASCII) or int(value) > _LAST_PROTOCOL:
-                raise ValueError(f"{value!r} is neither tcp, udp, icmp nor a protocol number")
-            name = names.get(str(int(value)), str(int(value)))
-        wanted.add(name)
-    return lambda flow: flow.protocol in wanted
-
-
-def _scoped(ends: Sequence[int], values: list[str]) -> Judge:
-    """Ends by the words `private` and `internet`; an inventory tells what belongs to a VNet."""
-    tests = [_address(value) for value in values if value.lower() not in _WORDS]
-    words = {value.lower() for value in values} & _WORDS
-    alone = _by_address(ends, values)
-
-    def judge(knowledge: Knowledge) -> Predicate:
-        if knowledge.inventory is None:
-            return alone
-
-        def predicate(flow: Flow) -> bool:
-            on_internet = scope.on_internet(flow, knowledge)
-            return any(
-                any(test(ip) for test in tests) or _word(ip, outside=on_internet[end]) in words
-                for end, ip in ((end, (flow.src, flow.dst)[end]) for end in ends)
-            )
-
-        return predicate
-
-    return judge
-
-
-def _word(ip: str, *, outside: bool) -> str:
-    """The word for an address, of which it is known whether it is on the internet."""
-    if outside:
-        return "internet"
-    return "private" if addresses.address_class(ip) in _OWN_CLASSES else ""
-
-
-def _address(value: str) -> Callable[[str], bool]:
-    match value.lower():
-        case "private":
-            return lambda ip: addresses.address_class(ip) in (addresses.PRIVATE, addresses.CGNAT)
-        case "internet":
-            return lambda ip: addresses.address_class(ip) == addresses.INTERNET
-        case text:
-            network = _network(text.replace("[", "").replace("]", ""))
-            return lambda ip: addresses.within(ip, network)
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        if networks := addresses.cidrs(text):
-            raise ValueError(f"a range is written as CIDR: say {networks}") from None
-        raise ValueError(
-            f"{text!r} is neither an address, a network such as 10.0.0.0/8, private nor internet"
-        ) from None
-
-
-def _by_address(ends: Sequence[int], values: list[str]) -> Predicate:
-    tests = [_address(value) for value in values]
-    if len(ends) > 1:
-        return lambda flow: any(test(flow.src) or test(flow.dst) for test in tests)
-    if ends[0] == _SRC:
-        return lambda flow: any(test(flow.src) for test in tests)
-    return lambda flow: any(test(flow.dst) for test in tests)
-
-
-def _ends(key: str) -> Callable[[list[str]], Predicate]:
-    return lambda values: _by_address(_ENDS[key], values)
-
-
-def _load_balancer(values: list[str]) -> Predicate:
-    wanted = _one_of(values, {"yes": True, "no": False})
-    return lambda flow: (flow.src == _PLATFORM_PROBE) in wanted
-
-
-def _nonzero(values: list[str]) -> Predicate:
-    wanted = _one_of(values, {"yes": True, "no": False})
-    return lambda flow: any(flow.counters) in wanted
-
-
-_KEYS: dict[str, Callable[[list[str]], Predicate]] = {
-    "action": _action,
-    "direction": _direction,
-    "ip": _ends("ip"),
-    "src": _ends("src"),
-    "dst": _ends("dst"),
-    "port": _ports(lambda flow: flow.dst_port),
-    "sport": _ports(lambda flow: flow.src_port),
-    "proto": _protocol,
-    "rule": _names(lambda flow: flow.group.rule),
-    "state": _state,
-    "mac": _mac,
-    "lb": _load_balancer,
-    "nonzero": _nonzero,
-}

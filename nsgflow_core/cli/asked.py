@@ -9,7 +9,8 @@ from nsgflow_core.cli.names import address_name
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.acl import Packet
-from nsgflow_core.estate.inventory import Inventory, Nic, full_name
+from nsgflow_core.estate.inventory import Inventory, Nic
+from nsgflow_core.estate.namesakes import full_name
 from nsgflow_core.model import Flow
 
 _BRACKETED = re.compile(r"\[([^\]]+)\](?::(\d{1,5}))?")

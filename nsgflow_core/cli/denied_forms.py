@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nsgflow_core.cli.bars import Bars
-from nsgflow_core.cli.clock import Clock, local_second
+from nsgflow_core.cli.clock import Clock, local_second, text_clock
 from nsgflow_core.cli.denials import Denials, Groups, Key
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.gathering import all_of, has_vnets, together
@@ -66,6 +66,11 @@ class Shown:
             self.called.get(ids.get(key, ""), value)
             for key, value in zip(self.keys, values, strict=True)
         )
+
+    def vnets(self, one: Denials) -> list[str]:
+        """The VNets of a group's NSG, by name."""
+        names = (self.called.get(vnet) or vnet.rpartition("/")[2] for vnet in one.vnets)
+        return sorted(set(names))
 
 
 def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None = None) -> None:
@@ -152,7 +157,7 @@ def _explain(
 
     for row, (_, denials) in zip(rows, groups, strict=True):
         now = explain.judged(judge, denials.example)
-        row["now"] = now.to_json() if whole else denial_line(now)
+        row["now"] = now.to_json() if whole else denial_line(now, judge.shown)
 
 
 def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:
@@ -176,7 +181,7 @@ def _row(values: Key, denials: Denials, shown: Shown) -> dict[str, Any]:
         row |= {name: getattr(denials, name) for name in _COUNTERS}
     row |= {"first": flow_time(denials.first), "last": flow_time(denials.last)}
     if _has_vnet(shown.keys):
-        row["vnet"] = " ".join(sorted(denials.vnets))
+        row["vnet"] = " ".join(shown.vnets(denials))
     if (bars := shown.bars) is not None:
         row |= {"every": bars.seconds, "begin": flow_time(bars.begin * 1000)}
         row["counts"] = bars.counts(denials.seconds)
@@ -198,7 +203,9 @@ def _write_table(groups: Groups, shown: Shown) -> None:
     def pages() -> Iterator[Sequence[Sequence[str]]]:
         for page in _pages(groups):
             named = [(shown.named(*entry), entry[1]) for entry in page]
-            names = _in_words(named, keys, with_vnets=with_vnets)
+            names = _in_words(named, keys)
+            if with_vnets:
+                names.append([", ".join(shown.vnets(one)) for _, one in page])
             numbers, times = _columns([one for _, one in page], within_day)
             yield [*numbers, *names, *times]
         for what, found in sums:
@@ -213,20 +220,18 @@ def _write_table(groups: Groups, shown: Shown) -> None:
         write_text(*bars.legend(shown.times).splitlines())
 
 
-def _in_words(
-    groups: Sequence[tuple[Key, Denials]], keys: Sequence[str], *, with_vnets: bool
-) -> list[list[str]]:
+def _in_words(groups: Sequence[tuple[Key, Denials]], keys: Sequence[str]) -> list[list[str]]:
     """Columns of what the groups are."""
     examples = [denials.example for _, denials in groups]
     ends = [_names(keys, denials) for _, denials in groups]
     found: list[list[str]] = []
     for at, key in enumerate(keys):
         column = all_in_words(key, [values[at] for values, _ in groups], examples)
+        if key == "RecordTime":
+            column = list(map(text_clock(milliseconds=True), column))
         if (name := f"{key}Name") in ends[0]:
             column = [labelled(cell, end[name]) for cell, end in zip(column, ends, strict=True)]
         found.append(column)
-    if with_vnets:
-        found.append([", ".join(sorted(denials.vnets)) for _, denials in groups])
     return found
 
 

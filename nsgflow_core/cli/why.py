@@ -71,7 +71,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
     --inventory of Azure also what changed on its path since it was last recorded, of up to 14
     days.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=utc):
         import os
 
         from nsgflow_core.cli import rule_changes, whys
@@ -116,7 +116,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
                     os.environ, ids, now, answer, made=kept.made, who=who
                 )
             read = accounts is not None
-            whys.write(answer, form, names, logs=read, logged=logged, utc=utc)
+            whys.write(answer, form, names, judge.shown, logs=read, logged=logged)
 
         if accounts is None:
             tell()

@@ -143,29 +143,29 @@ def write(
     found: dict[str, Any],
     form: str,
     names: Mapping[str, str],
+    shown: Callable[[str, str], str],
     *,
     logs: bool,
     logged: Sequence[str] = (),
-    utc: bool = False,
 ) -> None:
     """Write an answer to stdout.
 
-    `names` says what addresses are called, `logs` that some were read, and `logged` which flow
-    logs record the ends: what it can mean that nothing was recorded. In text, times are local on
-    a terminal, unless `utc` is asked for.
+    `names` says what addresses are called, `shown` how to say an NSG of an id and a name, `logs`
+    that some were read, and `logged` which flow logs record the ends: what it can mean that nothing
+    was recorded.
     """
     if form == "json":
         write_json(msgspec.json.encode(found))
         return
-    times = text_clock(utc=utc)
-    write_text(*_lines(found, names, times), "")
+    times = text_clock()
+    write_text(*_lines(found, names, shown, times), "")
     if found["recorded"]:
         write_text("Recorded, the newest first:")
         columns = ("flows", "nsg", "rule", "direction", "outcome", "first", "last")
         cells = [
             [
                 str(row["flows"]),
-                _nsg(row["nsg"], row["rule"]),
+                _nsg(row["nsg"], row["rule"], shown),
                 *(row[key] for key in ("rule", "direction", "outcome")),
                 *(times(row[key]) for key in ("first", "last")),
             ]
@@ -181,7 +181,7 @@ def write(
         [
             layer["end"],
             _WHERE[layer["layer"]],
-            layer["name"],
+            shown(layer["acl"], layer["name"]),
             layer["rule"] or layer.get("because", ""),
             "" if layer["priority"] is None else str(layer["priority"]),
             layer["access"] or "",
@@ -196,10 +196,12 @@ def write(
         rule_changes.write(found["changes"], times)
 
 
-def _nsg(acl_group: str, rule: str) -> str:
+def _nsg(acl_group: str, rule: str, shown: Callable[[str, str], str]) -> str:
     """What denied or allowed a flow, in words."""
     kind = causes.cause(acl_group, rule)
-    return causes.dropper(kind) if kind else acl_group.rpartition("/")[2]
+    if kind:
+        return causes.dropper(kind)
+    return shown(acl_group, acl_group.rpartition("/")[2])
 
 
 NOTHING_RECORDED = (
@@ -213,7 +215,10 @@ _UNKNOWN = "The rules changed since; when is not known here."
 
 
 def _lines(
-    found: dict[str, Any], names: Mapping[str, str], times: Callable[[str], str]
+    found: dict[str, Any],
+    names: Mapping[str, str],
+    shown: Callable[[str, str], str],
+    times: Callable[[str], str],
 ) -> Iterable[str]:
     flow, now = found["flow"], found["now"]
     ends = [labelled(flow[end], names[flow[end]]) for end in ("src", "dst")]
@@ -224,7 +229,7 @@ def _lines(
         others = len(now["denying"]) - 1
         yield (
             f"It would be denied now, first by rule {first['rule']} (priority "
-            f"{first['priority']}) of {first['name']}, at the {first['end']}"
+            f"{first['priority']}) of {shown(first['acl'], first['name'])}, at the {first['end']}"
             + (f"; {others} more would deny it too." if others else ".")
         )
     elif now["verdict"] == "allowed":

@@ -14,8 +14,9 @@ import msgspec
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.estate import addresses
-from nsgflow_core.estate.inventory import CLIENTS, SITE, Place, full_name, vnet_of
+from nsgflow_core.estate.inventory import CLIENTS, SITE, Place, vnet_of
 from nsgflow_core.estate.knowledge import NOTHING, FarEnd, Knowledge
+from nsgflow_core.estate.namesakes import full_name
 from nsgflow_core.model import Flow
 
 FLOW_TYPES = (

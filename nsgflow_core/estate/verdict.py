@@ -22,6 +22,7 @@ from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.judgement import End, Judgement, Layer, LayerKind
 from nsgflow_core.estate.layout import AdminRules, Layout
 from nsgflow_core.estate.members import Group, Members, Space, Tags, UnknownSpace
+from nsgflow_core.estate.namesakes import Namesakes
 from nsgflow_core.estate.rule_files import Files, KnownNsg
 from nsgflow_core.estate.rules import Rule, with_defaults
 
@@ -72,6 +73,7 @@ class Judge:
         self._acls: dict[tuple[str, str, int, bool, bool | None], Acl | None] = {}
         self._admin: dict[tuple[str, int, bool], list[tuple[AdminRules, Acl]]] = {}
         self._nsgs: dict[str, KnownNsg | None] = {}
+        self._names: Namesakes | None = None
 
     def nsg(self, nsg: str) -> KnownNsg | None:
         """An NSG by its id, or the GUID that a flow log has; None where its rules are not known."""
@@ -90,6 +92,16 @@ class Judge:
                     found = self.files.patch(KnownNsg(key, name, rules))
         self._nsgs[nsg] = found
         return found
+
+    def shown(self, nsg: str, name: str) -> str:
+        """How to say an NSG of an id and a name: those that share one are told apart."""
+        if self._names is None:
+            self._names = Namesakes(
+                self.inventory.acl_names() if self.inventory is not None else {}
+            )
+            for one in self.files.all():
+                self._names.meet(one.id.lower(), one.name)
+        return self._names.shown(nsg.lower(), name)
 
     def why_unknown(self, nsg: str) -> str:
         """Why the rules of an NSG, by its id or GUID, are not known."""
@@ -198,6 +210,15 @@ class Judge:
             "destination" if inbound else "source", kind, full, _shown(known, nsg), answer
         )
         return Judgement(answer.verdict, (layer,), (answer.because,) if answer.because else ())
+
+    def nic_called(self, address: str, name: str) -> Nic | None:
+        """The network interface that has an address, by what its VM or subnet is called."""
+        if self.inventory is None or not name:
+            return None
+        subnet = self.inventory.subnet
+        at = self.inventory.nics_at(address)
+        found = [nic for nic in at if (nic.vm or subnet(nic).name) == name]
+        return found[0] if len(found) == 1 else None
 
     def near_nic(self, address: str, other: str, far: Nic | None = None) -> Nic | None:
         """The network interface that has an address, as the other end of a flow would mean it.
