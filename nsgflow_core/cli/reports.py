@@ -190,7 +190,7 @@ def _pairs(pairs: Groups, most: int) -> Table:
     ]
     columns = [
         ("flows", "number"), ("source", ""), ("destination", ""), ("protocol", "whole"),
-        ("port", "number"), ("first (UTC)", "whole"), ("last (UTC)", "whole"),
+        ("port", "number"), ("first (UTC)", "when"), ("last (UTC)", "when"),
     ]  # fmt: skip
     about = "Who wanted to reach whom, the busiest first."
     more = _more(len(pairs), len(rows))
@@ -220,7 +220,7 @@ def _groups(seen: Seen, judge: Judge | None, most: int) -> Table:
         ("flows", "number"), ("sources", "number"), ("NSG", ""), ("rule", ""),
         ("direction", "whole"), ("protocol", "whole"), ("destination", ""), ("port", "number"),
         *([("the rules now", "long")] if knows else []),
-        ("first (UTC)", "whole"), ("last (UTC)", "whole"),
+        ("first (UTC)", "when"), ("last (UTC)", "when"),
     ]  # fmt: skip
     about = "Denied flows by NSG, rule, direction, protocol, destination and port"
     if knows:

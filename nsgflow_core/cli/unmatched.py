@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from nsgflow_core.cli.nothing_found import nearest
+from nsgflow_core.estate.enrich import SUBNET, VM, whole_name
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
-from nsgflow_core.estate.namesakes import full_name
+from nsgflow_core.estate.namesakes import full_name, path_name
 from nsgflow_core.estate.simulation import rule_name
 
 _NAMED = ("subnet", "vm")
@@ -59,15 +60,16 @@ def misnamed(terms: str, knowledge: Knowledge) -> list[str]:
             said += [
                 f"the inventory has no {_KINDS[key]} named {value!r}{_nearest(value, there)}"
                 for value in values
-                if not any(f"/{name}".endswith(f"/{value.strip('/').lower()}") for name in there)
+                if not any(f"/{name}".endswith(f"/{path_name(value).lower()}") for name in there)
             ]
     return said
 
 
 def _nearest(value: str, there: Iterable[str]) -> str:
     """The nearest name that there is, of as many parts as the value has."""
-    parts = value.strip("/").count("/") + 1
-    return nearest(value, sorted({"/".join(name.split("/")[-parts:]) for name in there}))
+    name = path_name(value).strip("/")
+    parts = name.count("/") + 1
+    return nearest(name, sorted({"/".join(one.split("/")[-parts:]) for one in there}))
 
 
 def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
@@ -78,10 +80,9 @@ def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
 
 
 def _names(key: str, inventory: Inventory) -> Iterable[str]:
-    """The names of VMs, subnets or VNets, in lower case, with what they are in in front."""
+    """The names of VMs, subnets or VNets, in lower case, with all that they are in in front."""
     if key == "vm":
-        return (nic.vm.lower() for nic in inventory.nics)
+        return (whole_name(one.vm, inventory.subnet(one).vnet, VM) for one in inventory.nics)
     if key == "subnet":
-        return map(str.lower, inventory.subnet_names())
-    ids = inventory.vnet_names()
-    return (name.lower() for one in ids for name in (one, full_name(one)))
+        return (whole_name(one.name, one.vnet, SUBNET) for one in inventory.subnets)
+    return map(full_name, inventory.vnet_names())

@@ -194,9 +194,10 @@ class Inventory:
         """The names of all VNets that have subnets, by ids."""
         return {subnet.vnet: subnet.vnet.rpartition("/")[2] for subnet in self._subnets}
 
-    def subnet_names(self) -> set[str]:
-        """The names of all subnets, as `Subnet` has them."""
-        return {subnet.name for subnet in self._subnets}
+    @property
+    def subnets(self) -> Sequence[Subnet]:
+        """Every subnet."""
+        return self._subnets
 
     def nsgs(self, mac: str) -> tuple[str, ...]:
         """The ids of the NSGs that a network interface is under: its own and its subnet's."""

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
 
+_PATH = re.compile(
+    r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/[^/]+/([^/]+)/(.+?)/?", re.IGNORECASE
+)
 _ID = re.compile(r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/.+/([^/]+)/?", re.IGNORECASE)
 
 
@@ -18,6 +21,21 @@ def full_name(resource: str) -> str:
     """The resource of an id as `subscription/group/name`; what is no id as it is."""
     found = _ID.fullmatch(resource)
     return "/".join(found.groups()) if found else resource
+
+
+@cache_short(4096, LONGEST_ID)
+def path_name(resource: str) -> str:
+    """A resource id as names are shown with all in front; what is no id as it is.
+
+    Of what lies in another resource all names stand there (`subscription/group/vnet/subnet`);
+    instances of a uniform scale set are `subscription/group/set_number`.
+    """
+    found = _PATH.fullmatch(resource)
+    if found is None:
+        return resource
+    subscription, group, kind, rest = found.groups()
+    between = "_" if kind.lower() == "virtualmachinescalesets" else "/"
+    return f"{subscription}/{group}/{between.join(rest.split('/')[::2])}"
 
 
 def told_apart(names: Iterable[str], parts: int = 1) -> dict[str, str]:
