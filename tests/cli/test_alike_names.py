@@ -1,5 +1,7 @@
 """Estates whose NSGs, VNets and VMs share names: each is told from the others, everywhere."""
 
+import csv
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -401,3 +403,56 @@ def test_proposals_decide_as_the_rules_now_do(twins: Case, tmp_path: Path) -> No
     page = tmp_path / "denied.html"
     run("report", *where, "-o", str(page))
     assert "several VNets" not in page.read_text(encoding="utf-8")
+
+
+COUNTED = frozenset(("flows", "sources", "first", "last", "packets", "bytes"))
+
+
+def identities(found: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What tells each row from the others: all that is in it but counts and times."""
+    return [
+        tuple(json.dumps(value) for key, value in row.items() if key not in COUNTED)
+        for row in found
+    ]
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "by", ["", "nsg", "rule", "nsg,rule", "vnet", "source", "destination", "vm", "rule,destination"]
+)
+def test_each_row_for_programs_is_told_apart_by_what_is_in_it(
+    twins: Case, tmp_path: Path, by: str, *, named: bool
+) -> None:
+    """Reasons of encryption, NSGs and VNets of one name, VMs at one address: a field says which."""
+    if by == "vm" and not named:
+        pytest.skip("needs an inventory")
+    nic = Nic("000D3A000101", "10.0.0.5", "Web-NSG", ONE, "Shop", "Hub")
+    texts = tuple(
+        f"{MS},10.0.0.4,10.0.0.5,5000,1433,6,I,D,{reason},0,0,0,0"
+        for reason in ("NX_DISABLED", "NX_NOT_SUPPORTED", "X_UNSUPPORTED")
+    )
+    own = f"{MS // 1000},8.8.8.8,10.0.0.5,6000,1433,T,I,D,B,,,,"
+    nics = [Nic("000D3A000101", "10.0.0.5", "Web-NSG", ONE, g, "Hub") for g in ("Shop", "x", "y")]
+    records = [
+        nsg_record(one, HOUR, [Group("UserRule_DenySql", (own,))], version=2) for one in nics
+    ]
+    texts_of_acls = [
+        vnet_record(
+            nic, HOUR, [Group("UserRule_DenySql", (texts[2],), f"{odd}/networkSecurityGroups/n")]
+        )
+        for odd in ("a", "b")
+    ]
+    odd = logged(
+        tmp_path / "odd.json",
+        vnet_record(nic, HOUR, [Group("unspecified", texts, "unspecified")]).data,
+        *(one.data for one in (*records, *texts_of_acls)),
+    )
+    words = [twins.logs, odd, *(("--by", by) if by else ())]
+    words += ["--inventory", twins.inventory] if named else []
+    for found in (
+        rows(*words),
+        list(csv.DictReader(io.StringIO(run("denied", *words, "-o", "csv")))),
+    ):
+        told = identities(found)
+        assert len(set(told)) == len(told), sorted(told)
