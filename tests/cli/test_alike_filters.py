@@ -200,3 +200,57 @@ def test_a_name_that_nothing_has_is_told_with_the_nearest() -> None:
         ):
             result = said("denied", *words, "--filter", term)
             assert f"named {term.partition('=')[2]!r}, did you mean {near!r}?" in result, result
+
+
+NSG_ID = (
+    f"/subscriptions/{ONE}/resourceGroups/{{}}/providers/Microsoft.Network/networkSecurityGroups"
+)
+SELECTIONS = (
+    ("--filter", f"nsg={NSG}"),
+    ("--filter", f"nsg={GROUPS[0]}/{NSG}"),
+    ("--filter", f"nsg={OTHER}/{GROUPS[0]}/web-*"),
+    ("--filter", f"!nsg={NSG_ID.format(GROUPS[1])}/{NSG}"),
+    ("--nsg-name", f"{GROUPS[1]}/{NSG}"),
+    ("--nsg-name", f"{ONE}/{GROUPS[0]}/{NSG}"),
+    ("--nsg", f"{NSG_ID.format(GROUPS[0])}/{NSG}"),
+    ("--filter", f"vm={OTHER}/{GROUPS[0]}/web1"),
+    ("--filter", f"vm=aks-pool_1_3 !vm={GROUPS[1]}/*"),
+    ("--filter", f"vnet={GROUPS[0]}/{VNET}"),
+    ("--filter", f"subnet={ONE}/*/*/* port=22"),
+    ("--filter", f"nsg=*/{NSG} vm=web1,sql_01.prod"),
+)
+
+
+def totals(words: tuple[str, ...], folder: Path) -> dict[str, int]:
+    """How many denied flows each command counts."""
+    page, parquet = folder / "denied.html", folder / "day.parquet"
+    said(*("report", *words, "-o", str(page)))
+    run("export", *words, "--filter", "action=denied", "-o", str(parquet))
+    report = page.read_text(encoding="utf-8").partition("denied flows</dt><dd>")[2]
+    counting = "SELECT count(*) AS n FROM flows WHERE FlowStatus = 'Denied'"
+    sql = json.loads(run("sql", counting, *words, "-o", "json"))
+    exported = json.loads(run("sql", counting, str(parquet), "-o", "json"))
+    return {
+        "flows": len(of_flows(*words)),
+        "denied": sum(int(row["flows"]) for row in table(*words)),
+        "report": int(report.partition("<")[0]),
+        "sql": sql["n"],
+        "export": exported["n"],
+    }
+
+
+@pytest.mark.parametrize("chosen", SELECTIONS, ids=lambda chosen: chosen[1])
+def test_every_command_counts_the_same(chosen: tuple[str, str], tmp_path: Path) -> None:
+    """With two subscriptions, two groups, scale sets, and one NSG on subnet and interface."""
+    found = [Place(ONE, GROUPS[0]), Place(OTHER, GROUPS[0]), Place(ONE, GROUPS[1])]
+    seen = [
+        Seen(place, near, far, inbound, 22 if place else 1433, log)
+        for place in range(3)
+        for near, log in zip(OWN, ("guid", "GUID", "nsg"), strict=True)
+        for far in FAR
+        for inbound in (True, False)
+    ]
+    with made(found, seen) as words:
+        counted = totals((*words, *chosen), tmp_path)
+        assert counted["flows"] > 0
+        assert set(counted.values()) == {counted["flows"]}, counted
