@@ -30,28 +30,28 @@ runpy.run_module("nsgflow_core", run_name="__main__")
 """
 """The imports of a command count: some libraries try a socket when they are imported."""
 
-_REFUSED = ("tail PT1H.json", "coverage PT1H.json")
+_REFUSED = ("tail logs/PT1H.json", "coverage logs/PT1H.json")
 """These take no files of flows, and say so without a socket."""
 
 COMMANDS = (
-    "flows PT1H.json",
-    "flows PT1H.json -o table --inventory network.nsgflow",
-    "flows . -o csv --nsg-name 'prod*' --display-hours 1",
-    "flows PT1H.json --filter 'src=internet rule=x nsg=y vm=z'",
-    "denied PT1H.json",
-    "denied PT1H.json --by vnet,nsg --explain --inventory network.nsgflow",
-    "denied PT1H.json --suggest --rules nsgs.json -o json",
+    "flows logs/PT1H.json",
+    "flows logs/PT1H.json -o table --inventory network.nsgflow",
+    "flows logs -o csv --nsg-name 'prod*' --display-hours 1",
+    "flows logs/PT1H.json --filter 'src=internet rule=x nsg=y vm=z'",
+    "denied logs/PT1H.json",
+    "denied logs/PT1H.json --by vnet,nsg --explain --inventory network.nsgflow",
+    "denied logs/PT1H.json --suggest --rules nsgs.json -o json",
     "denied - -o csv --every 5m",
-    "why 10.0.0.4 10.0.0.5:22 PT1H.json",
-    "why 10.0.0.4 10.0.0.5:22 PT1H.json --inventory network.nsgflow",
-    "why 10.0.0.4 10.0.0.5:22 PT1H.json --rules nsgs.json -o json",
-    "simulate PT1H.json --rules nsgs.json",
-    "simulate PT1H.json --rules nsgs.json --inventory network.nsgflow -o json",
-    "report PT1H.json --output report.html --inventory network.nsgflow",
-    "export PT1H.json --output flows.parquet",
-    "sql 'SELECT count(*) FROM flows' PT1H.json",
-    "logs PT1H.json",
-    "logs . --nics --inventory network.nsgflow",
+    "why 10.0.0.4 10.0.0.5:22 logs/PT1H.json",
+    "why 10.0.0.4 10.0.0.5:22 logs/PT1H.json --inventory network.nsgflow",
+    "why 10.0.0.4 10.0.0.5:22 logs/PT1H.json --rules nsgs.json -o json",
+    "simulate logs/PT1H.json --rules nsgs.json",
+    "simulate logs/PT1H.json --rules nsgs.json --inventory network.nsgflow -o json",
+    "report logs/PT1H.json --output report.html --inventory network.nsgflow",
+    "export logs/PT1H.json --output flows.parquet",
+    "sql 'SELECT count(*) FROM flows' logs/PT1H.json",
+    "logs logs/PT1H.json",
+    "logs logs --nics --inventory network.nsgflow",
     "coverage --inventory network.nsgflow",
     "inventory network.nsgflow",
     *_REFUSED,
@@ -69,8 +69,8 @@ _NSG = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log, rules and an inventory."""
     place = tmp_path_factory.mktemp("offline")
-    (place / "PT1H.json").write_bytes(large_log(3, 20, 0.5, 2, 1))
-    (place / "rules").mkdir()
+    (place / "logs").mkdir()
+    (place / "logs/PT1H.json").write_bytes(large_log(3, 20, 0.5, 2, 1))
     (place / "nsgs.json").write_text(json.dumps([_NSG]))
     estate = Estate()
     vnet = estate.vnet("hub", web="10.0.0.0/24")
@@ -85,7 +85,7 @@ def test_with_files_no_socket_is_opened(folder: Path, typed: str) -> None:
     command, *words = shlex.split(typed)
     done = subprocess.run(
         [sys.executable, "-c", _REFUSING, command, *words],
-        input=(folder / "PT1H.json").read_bytes(),
+        input=(folder / "logs/PT1H.json").read_bytes(),
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder)}
         | {"AzureWebJobsStorage": "UseDevelopmentStorage=true"},
         cwd=folder,
