@@ -102,14 +102,15 @@ def _simulation() -> float:
         log = Path(folder) / "PT1H.json"
         log.write_bytes(large_log(_RECORDS, _TUPLES, 0.3, 2, 1))
         begun = time.process_time()
-        simulation = Simulation(Judge(files=Files(files)))
+        judge = Judge(files=Files(files))
+        simulation = Simulation(judge)
         defaults = Defaults(allowed=True, probes=True, ordered=False)
         with reading(FileLogs([str(log)]), Wanted(), When(), defaults, NOTHING) as work:
             for found in work.flows():
                 simulation.add(found.flow)
             kinds = simulation.kinds()
             with redirect_stdout(io.StringIO()):
-                simulations.write(kinds, "json", only_denied=False)
+                simulations.write(kinds, "json", judge.shown, only_denied=False)
         taken = time.process_time() - begun
     if sum(seen.flows for _, seen in kinds) != _RECORDS * _TUPLES:
         raise RuntimeError("not every flow was judged")

@@ -51,8 +51,9 @@ Times are given as people write them: `14:00`, `9:30pm`, `noon` or `monday 9am` 
 seconds since the epoch. What may mean two things, such as `12am`, `9`, `11/12/2026` or `last
 monday`, is refused with the reason. What names no zone (`Z`, `+02:00`) is local time, or UTC with
 `--utc`; where clocks are put back, a span has both of the hours that come twice. Times shown are
-local on a terminal and UTC in files, pipes and with `--utc`; each says its offset. The lines of
-`flows` have the record's time, as get_nsg_logs has.
+local on a terminal and UTC in files, pipes and with `--utc`, those of notes too (as stderr is a
+terminal or none); each says its offset. The lines of `flows` have the record's time, as
+get_nsg_logs has. SQL reckons in UTC: only what `sql` answers is shown as other times are.
 
 Tables, proposals and notes fit a terminal from 60 columns on, and no word of them is broken. The
 lines of `flows` and `tail` are those of get_nsg_logs, one a flow, and longer than most terminals
@@ -71,6 +72,11 @@ the environment) NSGs have names where logs have GUIDs, also in `--nsg-name`, an
 or subnets (`group/vnet/subnet`) stand beside addresses; `--filter vm=… subnet=… vnet=…` finds them.
 The lines of `flows` and `tail` have them behind a `#`, with `--inventory` alone: without it they
 are those of get_nsg_logs.
+
+What shares a name is told apart in one way in every command: an NSG, VNet, subnet or VM is shown
+with as much of `subscription/group/name` as no other in the inventory, or in what was read, has.
+What is shown so can be pasted into `--filter` and `--nsg-name`. In JSON names stay short where an
+id stands beside them (`aclGroup`, `acl`, `AclGroup`).
 
 Text from logs cannot steer a terminal: control characters and changes of the writing direction are
 U+FFFD in lines and tables, and escapes in JSON (`\\u001b`), CSV and proposed commands (`\\x1b`). In

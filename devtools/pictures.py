@@ -126,7 +126,8 @@ def report(folder: Path) -> Path:
     subprocess.run(command, cwd=folder, env=_environment(), check=True, capture_output=True)
     page = folder / "denied.html"
     made = r"Made by nsgflow [\d.]+ at [^.]*\."
-    page.write_text(re.sub(made, "Made by nsgflow.", page.read_text()))
+    text = re.sub(made, "Made by nsgflow.", page.read_text())
+    page.write_text(re.sub(r"( of [\d-]+ [\d:]+ UTC), \d+ \w+ old\.", r"\1.", text))
     return page
 
 

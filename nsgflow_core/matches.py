@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nsgflow_core.errors import did_you_mean
 from nsgflow_core.estate import addresses, enrich, scope, young
-from nsgflow_core.estate.inventory import full_name
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.estate.namesakes import full_name, path_name
 from nsgflow_core.model import Flow
 
 Predicate = Callable[[Flow], bool]
@@ -133,12 +133,12 @@ def _nsg(values: list[str], *, negated: bool) -> Judge:
 def _named(
     names: Callable[[Flow, Knowledge], Iterable[str]], values: list[str], *, negated: bool
 ) -> Judge:
-    """Either end by a name that the inventory or service tags give it.
+    """Either end by a name that the inventory or service tags give it, or by its resource id.
 
     `group/vnet/subnet` is found by `subnet` and `vnet/subnet` too, and `*` stays within a part.
     Until an inventory that is expected is there every flow passes: what a filter lets go is gone.
     """
-    parts = "|".join(_wildcard(value, "[^/]*") for value in values)
+    parts = "|".join(_wildcard(path_name(value), "[^/]*") for value in values)
     pattern = re.compile(f"(?:.*/)?(?:{parts})", re.IGNORECASE | re.DOTALL)
 
     def judge(knowledge: Knowledge) -> Predicate:

@@ -75,9 +75,11 @@ KEYS = {
             *("UnknownPrivate", "Unknown"),
         ),
     ),
-    "vm": Key("name, or `group/name`; takes `*`", "vm=web1,prod/db*", "the VM of either end"),
+    "vm": Key(
+        "name, `group/name` or resource id; takes `*`", "vm=web1,prod/db*", "the VM of either end"
+    ),
     "subnet": Key(
-        "name, `vnet/subnet` or `group/vnet/subnet`; takes `*`",
+        "name, `vnet/subnet`, `group/vnet/subnet` or resource id; takes `*`",
         "subnet=hub/web",
         "the subnet of either end",
     ),

@@ -1,6 +1,6 @@
 """What SQL answers, and how it is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.database import Database, database
 from nsgflow_core.cli.exporting import PARQUET
 from nsgflow_core.cli.formats import write_csv, write_json
@@ -73,7 +74,8 @@ def write(flows: Database, query: str, form: str) -> None:
     elif form == "csv":
         write_csv(columns, (dict(zip(columns, map(_cell, row), strict=True)) for row in rows))
     elif columns:
-        write_table(columns, [[str(_cell(cell)) for cell in row] for row in rows])
+        times = text_clock(milliseconds=True)
+        write_table(columns, [[str(_cell(cell, times)) for cell in row] for row in rows])
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
@@ -88,22 +90,22 @@ def _told_apart(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _value(cell: Any) -> Any:
-    """A value as JSON has it; times like those of rows."""
+def _value(cell: Any, times: Callable[[str], str] = str) -> Any:
+    """A value as JSON has it; times like those of rows, or as `times` shows these."""
     if isinstance(cell, datetime) and cell.tzinfo is not None:
         moment = cell.astimezone(UTC)
         kept = "milliseconds" if moment.microsecond % 1000 == 0 else "microseconds"
-        return f"{moment.replace(tzinfo=None).isoformat(timespec=kept)}Z"
+        return times(f"{moment.replace(tzinfo=None).isoformat(timespec=kept)}Z")
     if isinstance(cell, list):
-        return [_value(each) for each in cell]
+        return [_value(each, times) for each in cell]
     if isinstance(cell, dict):
-        return {str(_cell(key)): _value(each) for key, each in cell.items()}
+        return {str(_cell(key, times)): _value(each, times) for key, each in cell.items()}
     return cell
 
 
-def _cell(cell: Any) -> str | int | float:
+def _cell(cell: Any, times: Callable[[str], str] = str) -> str | int | float:
     """A value as a cell: numbers and texts as they are, else as JSON has it."""
-    value = _value(cell)
+    value = _value(cell, times)
     if value is None:
         return ""
     if isinstance(value, str | int | float) and not isinstance(value, bool):

@@ -9,24 +9,23 @@ from nsgflow_core.cli.names import address_name
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.acl import Packet
-from nsgflow_core.estate.inventory import Inventory, Nic, full_name
+from nsgflow_core.estate.enrich import VM, whole_name
+from nsgflow_core.estate.inventory import Inventory, Nic
+from nsgflow_core.estate.namesakes import full_name, path_name, told_apart
 from nsgflow_core.model import Flow
 
 _BRACKETED = re.compile(r"\[([^\]]+)\](?::(\d{1,5}))?")
 _PORT = re.compile(r"(.+):(\d{1,5})")
 _PROTOCOLS = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "esp": "50", "ah": "51"}
 _LAST_PORT = 65535
-_VM_ID = re.compile(
-    r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/microsoft\.compute"
-    r"/virtualmachines/([^/]+)/?"
-)
+_MOST_SAID = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The flow that is asked about; `protocol` as flow logs are shown with it, or a number.
 
-    `source` and `target` are the network interfaces of ends that were given as VMs: others may
+    `source` and `target` are the network interfaces of ends that were given by name: others may
     have the same address in other VNets.
     """
 
@@ -44,7 +43,12 @@ class Asked:
     def names(self, inventory: Inventory | None) -> dict[str, str]:
         """What the addresses of both ends are called, "" where that is not known."""
         ends = ((self.src, self.source), (self.dst, self.target))
-        return {at: nic.vm if nic else address_name(at, inventory) for at, nic in ends}
+        return {
+            at: nic.vm or inventory.subnet(nic).name
+            if nic is not None and inventory is not None
+            else address_name(at, inventory)
+            for at, nic in ends
+        }
 
     def nics(self, inventory: Inventory) -> dict[str, Sequence[Nic]]:
         """The network interfaces that may be meant by the address of each end."""
@@ -120,7 +124,7 @@ def _with_port(text: str) -> tuple[str, int | None]:
 
 
 def _ends(what: str, text: str, inventory: Inventory | None) -> dict[str, Nic | None]:
-    """The addresses that an end may be, each with its network interface where a VM was given.
+    """The addresses that an end may be, each with its network interface where it was named.
 
     Those of a VM are its private ones, where it has some.
     """
@@ -133,10 +137,10 @@ def _ends(what: str, text: str, inventory: Inventory | None) -> dict[str, Nic | 
         raise BadInputError(
             f"{what} {text!r} is no address: give one, or --inventory, which knows names of VMs"
         )
-    vms = _vms(text, inventory)
-    if len(vms) > 1:
-        raise BadInputError(f"{what} {text!r} is {', '.join(sorted(vms))}: give one of these")
-    found = [(at, nic) for nics in vms.values() for nic in nics for at in nic.addresses]
+    named = _interfaces(text.rstrip("/"), inventory)
+    if len(named) > 1:
+        raise BadInputError(f"{what} {text!r} is {', '.join(sorted(named))}: give one of these")
+    found = [(at, nic) for nics in named.values() for nic in nics for at in nic.addresses]
     private = [each for each in found if addresses.address_class(each[0]) != addresses.INTERNET]
     if not found:
         raise BadInputError(
@@ -146,20 +150,41 @@ def _ends(what: str, text: str, inventory: Inventory | None) -> dict[str, Nic | 
     return dict(private or found)
 
 
-def _vms(text: str, inventory: Inventory) -> dict[str, list[Nic]]:
-    """The network interfaces of each VM that is called so.
+def mend(address: str, inventory: Inventory) -> str:
+    """What to type in the place of an address that several interfaces have, to say which."""
+    labels = sorted(set(_labels(inventory.nics_at(address), inventory)))
+    more = len(labels) - _MOST_SAID
+    some = labels[:_MOST_SAID] + ([f"one of {more} more"] if more > 0 else [])
+    said = [", ".join(some[:-1]), some[-1]] if some[1:] else some
+    return f"say {' or '.join(said)} in its place"
 
-    VMs are named by `group/name`, and where two have that in common with the subscription in
-    front; a resource id names one, too.
+
+def _labels(nics: Sequence[Nic], inventory: Inventory) -> list[str]:
+    """What network interfaces are called, as it can be typed: their VMs, else they themselves."""
+    ids = inventory.layout.nics
+    names = {} if all(nic.vm for nic in nics) else told_apart(map(full_name, ids), VM)
+    return [nic.vm or names[full_name(ids[inventory.number(nic)])] for nic in nics]
+
+
+def _interfaces(text: str, inventory: Inventory) -> dict[str, list[Nic]]:
+    """The network interfaces of each VM that is called so; where none is, those that are.
+
+    VMs and interfaces are named by `group/name`, and where two have that in common with the
+    subscription in front; a resource id names one, too.
     """
-    wanted = text.lower()
-    if found := _VM_ID.fullmatch(wanted):
-        wanted = "/".join(found.groups())
-    parts = wanted.split("/")
-    *subscriptions, name = ["/".join(parts[:-2]), "/".join(parts[-2:])] if parts[2:] else [wanted]
-    vms: dict[str, list[Nic]] = {}
-    for nic in inventory.nics_of(name):
-        subscription = full_name(inventory.subnet(nic).vnet).partition("/")[0]
-        if not subscriptions or subscription in subscriptions:
-            vms.setdefault(nic.vm, []).append(nic)
-    return vms
+    wanted = f"/{path_name(text.lower())}"
+    is_id = text.startswith("/")
+    found: dict[str, list[Nic]] = {}
+    for nic in inventory.nics if not is_id or "/virtualmachines/" in text.lower() else ():
+        if f"/{whole_name(nic.vm, inventory.subnet(nic).vnet, VM)}".endswith(wanted):
+            found.setdefault(nic.vm, []).append(nic)
+    if found:
+        return found
+    nics = [
+        nic
+        for one, nic in zip(inventory.layout.nics, inventory.nics, strict=False)
+        if (one == text.lower() if is_id else f"/{full_name(one)}".endswith(wanted))
+    ]
+    for label, nic in zip(_labels(nics, inventory), nics, strict=True):
+        found.setdefault(label, []).append(nic)
+    return found

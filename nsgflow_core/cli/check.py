@@ -8,7 +8,7 @@ import typer
 
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.session import Status, session
-from nsgflow_core.cli.shared import Verbose
+from nsgflow_core.cli.shared import Utc, Verbose
 
 
 def check(
@@ -16,6 +16,7 @@ def check(
     send_test: Annotated[
         bool, typer.Option("--send-test", help="Send one marked row and one marked alert.")
     ] = False,
+    utc: Utc = False,
     verbose: Verbose = False,
 ) -> None:
     """Check what stands in the way, each with its mend.
@@ -25,7 +26,7 @@ def check(
     webhook's host; and for misspelt settings and logs that are not new. Exit status 1 if anything
     is missing or wrong. Sends nothing unless --send-test is given.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, utc=utc):
         import os
         import sys
 

@@ -46,12 +46,13 @@ def checkpoints(  # noqa: PLR0913 - one parameter for each option
     checkpoint are shown without a sink. With --inventory each log has VM, subnet and NSGs, and
     --nsg takes these NSGs as well.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=utc):
         import os
         import time
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import lag
+        from nsgflow_core.cli.clock import noted
         from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.nothing_found import no_such_names
         from nsgflow_core.cli.progress import working
@@ -80,6 +81,6 @@ def checkpoints(  # noqa: PLR0913 - one parameter for each option
         else:
             note(
                 "there are no logs and no checkpoints of that time "
-                f"({hours[0]:%Y-%m-%dT%HZ} to {hours[-1]:%Y-%m-%dT%HZ})"
+                f"({noted(hours[0])} to {noted(hours[-1])})"
             )
         all_of_them.finish()

@@ -9,16 +9,16 @@ import typer
 
 from nsgflow_core.cli.completing import several
 from nsgflow_core.cli.options import AccountNames, Estate, Sources, one_of, output, takes_options
-from nsgflow_core.cli.session import session
-from nsgflow_core.cli.shared import Color, Verbose
+from nsgflow_core.cli.session import note, session
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
-FAILURES = ("not-logged", "in-part", "twice", "filtered", "nsg-logs")
+FAILURES = ("not-logged", "in-part", "twice", "filtered", "nsg-logs", "unknown")
 """What can be wrong with how an interface is logged; `coverages.totals` counts them."""
 _OUTPUTS = ("table", "text", "json", "csv")
 
 
 @takes_options
-def coverage(
+def coverage(  # noqa: PLR0913 - one parameter for each option
     *,
     accounts: Annotated[
         list[str] | None,
@@ -51,6 +51,7 @@ def coverage(
         ),
     ] = "",
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    utc: Utc = False,
     color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
@@ -59,9 +60,10 @@ def coverage(
     Logged by which flow log (of its NSG, itself, its subnet or VNet), twice or not at all, with
     flows left out or not, still on NSG logs, which end on 2027-09-30; and the newest record in
     the storage accounts that are named. Interfaces and flow logs are Azure's (--inventory azure),
-    or those of 'nsgflow inventory --export'. For pipelines: --fail-on.
+    or those of 'nsgflow inventory --export'. For pipelines: --fail-on. Where no flow log is known
+    nothing can be told, and the exit status is 3.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=utc):
         import os
         import sys
 
@@ -92,8 +94,13 @@ def coverage(
         coverages.write([row for row in rows if coverages.is_any(row, shown)], form, totals,
                         kept.made)  # fmt: skip
         sys.stdout.flush()
+        unknown = coverages.unknown(totals, refused)
+        for reason in unknown:
+            note(reason)
         if any(totals[word] for word in refused):
             raise typer.Exit(Status.CHANGED)
+        if unknown:
+            raise typer.Exit(Status.INCOMPLETE)
 
 
 def _words(flag: str, given: str, words: Sequence[str]) -> list[str]:

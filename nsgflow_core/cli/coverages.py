@@ -4,18 +4,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.clock import clock, text_clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.names import labelled
 from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
+from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.coverage import LOGGED, NO_FLOW_LOGS, Covered, coverage
 from nsgflow_core.estate.flow_logs import FlowLog
 from nsgflow_core.estate.inventory import Inventory, Nic
+from nsgflow_core.estate.namesakes import Namesakes, told_apart
 from nsgflow_core.model import flow_time
 
 _WORDS = {
     "not-logged": "not logged",
     "in-part": "in part",
+    "unknown": "unknown",
     "twice": "twice",
     "once": "once",
     "private-endpoint": "private endpoint",
@@ -91,6 +95,22 @@ def totals(found: Sequence[Row]) -> dict[str, int]:
     return made
 
 
+def unknown(found: Mapping[str, int], refused: Sequence[str]) -> list[str]:
+    """What could not be told that was asked for, in sentences."""
+    said = []
+    if found["unknown"]:
+        said.append(
+            f"{NO_FLOW_LOGS}, so what is logged is not known: there are none, or who is signed in "
+            "may not see them (Reader on the resource group of the Network Watchers)"
+        )
+    if "filtered" in refused and (untold := found["filter-unknown"]):
+        said.append(
+            f"whether {counted(untold, 'network interface is', 'network interfaces are')} filtered "
+            "was not told: give who is signed in the role Reader on the Network Watchers"
+        )
+    return said
+
+
 def is_any(row: Row, words: Sequence[str]) -> bool:
     """Whether one of these words is true of an interface; no words are true of each."""
     said = {"filtered": row["filtered"] is True, "nsg-logs": row["nsgLogs"]}
@@ -109,9 +129,13 @@ def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made:
     if form == "csv":
         write_csv(_CSV, map(_flat, found))
         return
-    interfaces = _told_apart([(row["nic"], _interfaces(row)) for row in found])
-    vnets = _told_apart([(vnet := _vnet(row), [vnet.rpartition("/")[2], vnet]) for row in found])
-    cells = [_cells(*each) for each in zip(found, interfaces, vnets, strict=True)]
+    vms, vnets = told_apart(row["vm"] for row in found), told_apart(map(_vnet, found))
+    names = {row["nic"]: _interface(row["nic"], vms[row["vm"]]) for row in found}
+    interfaces = Namesakes(names)
+    cells = [
+        _cells(row, interfaces.shown(row["nic"], names[row["nic"]]), vnets[_vnet(row)])
+        for row in found
+    ]
     if form == "text":
         write_text(*map(_line, cells))
     elif cells:
@@ -129,7 +153,7 @@ def summary(found: Mapping[str, int], made: float) -> str:
     said += [f"{found['filtered']:,} filtered"] if found["filtered"] else []
     if found["nsg-logs"]:
         said.append(f"{found['nsg-logs']:,} on NSG logs, which end on 2027-09-30")
-    when = flow_time(round(made * 1000))
+    when = clock()(round(made * 1000))
     return f"{count:,} network interfaces: {', '.join(said) or 'none'}; as of {when}"
 
 
@@ -147,7 +171,7 @@ def of_ends(
         return []
     at = {id(nic): address for address, nics in ends.items() for nic in nics}
     return [
-        f"{labelled(at[id(one.nic)], names[at[id(one.nic)]])}: {_said(one)}"
+        f"{labelled(at[id(one.nic)], one.nic.vm or names[at[id(one.nic)]])}: {_said(one)}"
         for one in coverage(inventory, logs)
         if id(one.nic) in at
     ]
@@ -183,37 +207,20 @@ def _flat(row: Row) -> Row:
     }
 
 
-def _told_apart(named: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    """For each thing the shortest of its names that no other thing has; else the last of them."""
-    holders: dict[str, set[str]] = {}
-    for thing, names in named:
-        for name in names:
-            holders.setdefault(name, set()).add(thing)
-    return [
-        next((name for name in names if len(holders[name]) == 1), names[-1]) for _, names in named
-    ]
-
-
-def _interfaces(row: Row) -> list[str]:
-    """What a network interface may be called: by VM and own name, with its group, by its id."""
-    vm, nic = (row[key].rpartition("/")[2] for key in ("vm", "nic"))
-    group = row["nic"].partition("/resourcegroups/")[2].partition("/")[0]
-    name = f"{vm} ({nic})" if vm else nic
-    return [
-        name,
-        f"{group}/{name}" if group else name,
-        f"{vm} ({row['nic']})" if vm else row["nic"],
-    ]
+def _interface(nic: str, vm: str) -> str:
+    """What a network interface is called, by its id and what its VM is called."""
+    name = nic.rpartition("/")[2]
+    return f"{vm} ({name})" if vm else name
 
 
 def _vnet(row: Row) -> str:
-    """`group/vnet` of an interface's subnet."""
+    """`group/vnet` of an interface's subnet, with the subscription where two have such a one."""
     return str(row["subnet"]).rpartition("/")[0]
 
 
 def _cells(row: Row, interface: str, vnet: str) -> list[str]:
     names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
-    newest = row["newest"] or ""
+    newest = text_clock()(row["newest"] or "")
     if row["newestBecause"] not in ("", NOT_NAMED):
         newest = "unknown"
     return [

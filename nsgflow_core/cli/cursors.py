@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import typer
 
+from nsgflow_core.cli.clock import noted, text_clock
 from nsgflow_core.cli.names import interface_names, labelled
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.read import Reader
@@ -42,7 +43,7 @@ def refuse_forgotten(state: State, hours: Sequence[datetime], now: datetime) -> 
     oldest = now - timedelta(days=state.settings.state_days)
     if hours[0] <= oldest:
         raise BadInputError(
-            f"the app forgets hours before {oldest:%Y-%m-%dT%HZ} (NSGFLOW_STATE_DAYS is "
+            f"the app forgets hours before {noted(oldest)} (NSGFLOW_STATE_DAYS is "
             f"{state.settings.state_days}): set it higher there, or begin later"
         )
 
@@ -129,7 +130,7 @@ def _again(
         known = interface_names(log.path, inventory)
         called = [known["vm"] or known["subnet"], *known["nsgs"]]
         mac = labelled(mac, ", ".join(filter(None, called)))
-    place = [f"{log.path.hour:%Y-%m-%dT%H:00Z}", name, mac]
+    place = [text_clock()(f"{log.path.hour:%Y-%m-%dT%H:00Z}"), name, mac]
     for sink in sinks:
         again = cursors[sink].position.offset if sink in cursors else 0
         yield [*place, sink, str(again), str(counts[sink])]

@@ -1,6 +1,6 @@
 """What the flows of a group have in common."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -11,15 +11,20 @@ DEFAULT_BY = "nsg,rule,direction,protocol,destination,port"
 Key = tuple[Value, ...]
 
 
+def caller(address: str, name: str) -> str:
+    """A source: its address, with what it is called, since several may have the address."""
+    return f"{address}\n{name}" if name else address
+
+
 class Denials(msgspec.Struct, eq=False, gc=False):
     """What the flows of one group have in common; times in milliseconds.
 
-    `sources` says of each whether it is on the internet, where that was asked for; where they are
-    not at hand `callers` says how many there are. `vnets` are the VNets of NSGs that VNet flow logs
-    name by a GUID alone; `names` says what source and destination of the first flow are called,
-    where there is an inventory. `packets` and `bytes` are of both ways, `seconds` has the number of
-    flows by the second: both only where they are asked for. `apart` is what tells the group from
-    others whose keys read alike; see `groupings.APART`.
+    `sources` says of each `caller` whether it is on the internet, where that was asked for; where
+    they are not at hand `callers` says how many there are. `vnets` are the VNets, by id, of NSGs
+    that VNet flow logs name by a GUID alone; `names` says what source and destination of the first
+    flow are called, where there is an inventory. `packets` and `bytes` are of both ways, `seconds`
+    has the number of flows by the second: both only where they are asked for. `apart` is what tells
+    the group from others whose keys read alike; see `groupings.APART`.
     """
 
     acl_group: str
@@ -36,10 +41,11 @@ class Denials(msgspec.Struct, eq=False, gc=False):
     callers: int = 0
     apart: str = ""
 
-    @property
-    def internet(self) -> frozenset[str]:
-        """The sources that are on the internet."""
-        return frozenset(source for source, outside in self.sources.items() if outside)
+    def ends(self) -> Iterator[tuple[str, str, bool]]:
+        """Address and name of each source, and whether it is on the internet."""
+        for source, outside in self.sources.items():
+            address, _, name = source.partition("\n")
+            yield address, name, outside
 
     @property
     def source_count(self) -> int:

@@ -62,7 +62,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
     busiest on top: how many, from how many sources, when first and last. A flow counts as often
     as it is logged: an allowed one when it begins, goes on and ends.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=when.utc):
         import os
 
         from nsgflow_core.cli import denials, denied_forms
@@ -98,7 +98,7 @@ def denied(  # noqa: PLR0913 - one parameter for each option
             groups = gathering.groups(asked.sort)
             shown = denied_forms.Shown(
                 asked.keys,
-                clock(utc=when.utc),
+                clock(),
                 groups[len(groups[: grouped.top]) :],
                 counters=not asked.denied,
                 bars=asked.bars(groups, work.span, table=form == "table"),

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nsgflow_core.cli.bars import Bars
-from nsgflow_core.cli.clock import Clock, local_second
+from nsgflow_core.cli.clock import Clock, local_second, text_clock
 from nsgflow_core.cli.denials import Denials, Groups, Key
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.gathering import all_of, has_vnets, together
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nsgflow_core.estate.verdict import Judge
 
 _COUNTERS = ("packets", "bytes")
+_TELLING = {"nsg": "aclGroup", "rule": "reason"}
+"""Fields that tell rows apart whose keys read alike: which NSG it is, why Azure dropped flows."""
 _PAGE = 10_000
 """Groups that are written at once."""
 _DAY, _SECOND = 10, 19
@@ -67,6 +69,11 @@ class Shown:
             for key, value in zip(self.keys, values, strict=True)
         )
 
+    def vnets(self, one: Denials) -> list[str]:
+        """The VNets of a group's NSG, by name."""
+        names = (self.called.get(vnet) or vnet.rpartition("/")[2] for vnet in one.vnets)
+        return sorted(set(names))
+
 
 def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None = None) -> None:
     """Write the groups, and the rules that are proposed for them.
@@ -87,6 +94,7 @@ def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None =
     columns = [*shown.keys, *(_names(shown.keys, groups[0][1]) if groups else ())]
     columns += ["flows", "sources", *(_COUNTERS if shown.counters else ()), "first", "last"]
     columns += ["vnet"] if _has_vnet(shown.keys) else []
+    columns += [name for key, name in _TELLING.items() if key in shown.keys]
     columns += ["every", "begin", "counts"] if shown.bars is not None else []
     columns += ["now"] * (shown.judge is not None) + ["proposal"] * (proposed is not None)
     write_csv(columns, (_cells(row, columns) for row in found_rows))
@@ -107,10 +115,10 @@ def _rows(
         groups = groups.counted
     for page in _pages(groups):
         found_rows = [_row(*entry, shown) for entry in page]
-        if whole and "nsg" in shown.keys:  # the name alone, as ever, and beside it which one it is
+        if whole and "nsg" in shown.keys:  # the name alone, as ever: aclGroup says which one it is
             at = shown.keys.index("nsg")
-            for row, (values, one) in zip(found_rows, page, strict=True):
-                row |= {"nsg": values[at], "aclGroup": one.acl_group}
+            for row, (values, _) in zip(found_rows, page, strict=True):
+                row["nsg"] = values[at]
         if shown.judge is not None:
             _explain(found_rows, page, shown.judge, whole=whole)
         if proposed is not None:
@@ -152,7 +160,7 @@ def _explain(
 
     for row, (_, denials) in zip(rows, groups, strict=True):
         now = explain.judged(judge, denials.example)
-        row["now"] = now.to_json() if whole else denial_line(now)
+        row["now"] = now.to_json() if whole else denial_line(now, judge.shown)
 
 
 def _names(keys: Sequence[str], denials: Denials) -> dict[str, str]:
@@ -176,7 +184,11 @@ def _row(values: Key, denials: Denials, shown: Shown) -> dict[str, Any]:
         row |= {name: getattr(denials, name) for name in _COUNTERS}
     row |= {"first": flow_time(denials.first), "last": flow_time(denials.last)}
     if _has_vnet(shown.keys):
-        row["vnet"] = " ".join(sorted(denials.vnets))
+        row["vnet"] = " ".join(shown.vnets(denials))
+    if "nsg" in shown.keys:
+        row[_TELLING["nsg"]] = denials.acl_group
+    if "rule" in shown.keys:
+        row[_TELLING["rule"]] = meaning("rule", shown.keys, denials.apart)
     if (bars := shown.bars) is not None:
         row |= {"every": bars.seconds, "begin": flow_time(bars.begin * 1000)}
         row["counts"] = bars.counts(denials.seconds)
@@ -198,7 +210,9 @@ def _write_table(groups: Groups, shown: Shown) -> None:
     def pages() -> Iterator[Sequence[Sequence[str]]]:
         for page in _pages(groups):
             named = [(shown.named(*entry), entry[1]) for entry in page]
-            names = _in_words(named, keys, with_vnets=with_vnets)
+            names = _in_words(named, keys)
+            if with_vnets:
+                names.append([", ".join(shown.vnets(one)) for _, one in page])
             numbers, times = _columns([one for _, one in page], within_day)
             yield [*numbers, *names, *times]
         for what, found in sums:
@@ -213,20 +227,18 @@ def _write_table(groups: Groups, shown: Shown) -> None:
         write_text(*bars.legend(shown.times).splitlines())
 
 
-def _in_words(
-    groups: Sequence[tuple[Key, Denials]], keys: Sequence[str], *, with_vnets: bool
-) -> list[list[str]]:
+def _in_words(groups: Sequence[tuple[Key, Denials]], keys: Sequence[str]) -> list[list[str]]:
     """Columns of what the groups are."""
     examples = [denials.example for _, denials in groups]
     ends = [_names(keys, denials) for _, denials in groups]
     found: list[list[str]] = []
     for at, key in enumerate(keys):
         column = all_in_words(key, [values[at] for values, _ in groups], examples)
+        if key == "RecordTime":
+            column = list(map(text_clock(milliseconds=True), column))
         if (name := f"{key}Name") in ends[0]:
             column = [labelled(cell, end[name]) for cell, end in zip(column, ends, strict=True)]
         found.append(column)
-    if with_vnets:
-        found.append([", ".join(sorted(denials.vnets)) for _, denials in groups])
     return found
 
 

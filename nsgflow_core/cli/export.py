@@ -50,7 +50,7 @@ def export(
     zone. Whole or not at all: a file of that name is replaced when everything is written. Needs
     DuckDB (pip install duckdb).
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, utc=when.utc):
         import os
 
         from nsgflow_core.cli import exporting

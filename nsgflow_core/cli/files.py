@@ -6,12 +6,10 @@ records that stand one a line, in an array or otherwise apart are read like thos
 """
 
 import codecs
-import gzip
 import json
 import re
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from nsgflow_core.cli.accounts import Account, sign_in
+from nsgflow_core.cli.gzipped import MAGIC, Members
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.options import Sources
 from nsgflow_core.cli.other_files import what_else
@@ -32,7 +31,6 @@ from nsgflow_core.logs.source import BlockList
 from nsgflow_core.model import BlobRef
 
 STDIN = "-"
-_GZIP = b"\x1f\x8b"
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MARK = codecs.BOM_UTF8
 _TAIL = 64
@@ -206,20 +204,21 @@ class FileLogs:
         try:
             begin, size = 0, path.stat().st_size if path is not None else 0
             with cast("BufferedReader", path.open("rb") if path is not None else _stdin()) as file:
-                zipped = file.peek(2).startswith(_GZIP)
-                opened = _unzipped(file) if zipped else file
+                members = Members(file) if file.peek(2).startswith(MAGIC) else None
+                opened = BufferedReader(members) if members is not None else file
                 wide = opened.peek(2).startswith(_WIDE)
-                if path is None or zipped or wide or not path.is_file():  # a pipe as <(zcat …) is
-                    begin, size, head = self._kept(
-                        name, _narrow(opened).read if wide else opened.read1
-                    )
+                # A pipe as <(zcat …) is no file.
+                if path is None or members is not None or wide or not path.is_file():
+                    begin, size, head = self._kept(_narrow(opened).read if wide else opened.read1)
                     path = None
+                    if members is not None and members.problems:
+                        self._tell(name, members.problems, nothing=not head)
                 else:
                     head = file.read(_HEAD)
                     file.seek(-min(size, _TAIL), 2)
                     before, behind = _wrapping(head, file.read())
                     begin, size = before, max(size - before - behind, 0)
-        except (OSError, EOFError, gzip.BadGzipFile) as exc:
+        except (OSError, EOFError) as exc:
             self.failures[name] = f"{_said(name)} cannot be read: {exc}"
             return
         if other := self._what_else(name, path, (begin, size), head):
@@ -248,23 +247,25 @@ class FileLogs:
 
         return what_else(_said(name), head, size, read)
 
-    def _kept(self, name: str, read: Callable[[int], bytes]) -> tuple[int, int, bytes]:
-        """What is compressed, or comes once, is kept as it is read: place, size and beginning.
+    def _tell(self, name: str, problems: Sequence[str], *, nothing: bool) -> None:
+        """Keep what is wrong with a gzip.
 
-        Of what breaks off all is kept that came before, where `read` gives what there is and does
-        not wait for more.
+        Raises:
+            EOFError: there is nothing in it that can be read.
         """
+        said = "; ".join(problems)
+        if nothing:
+            raise EOFError(said)
+        self.failures[name] = f"{_said(name)}: {said}; what else is in it is read"
+
+    def _kept(self, read: Callable[[int], bytes]) -> tuple[int, int, bytes]:
+        """What is compressed, or comes once, is kept as it is read: place, size and beginning."""
         if self._spool is None:
             self._spool = tempfile.NamedTemporaryFile(prefix="nsgflow-")  # noqa: SIM115 - lives on
         spool = self._spool
         begin = spool.seek(0, 2)
-        try:
-            for piece in iter(partial(read, _PIECE), b""):
-                spool.write(piece)
-        except (EOFError, zlib.error) as exc:
-            if spool.tell() == begin:
-                raise EOFError(exc) from exc
-            self.failures[name] = f"{_said(name)} breaks off, and is read until there: {exc}"
+        for piece in iter(partial(read, _PIECE), b""):
+            spool.write(piece)
         spool.flush()
         size = spool.tell() - begin
         spool.seek(begin)
@@ -292,10 +293,6 @@ def _stdin() -> IO[bytes]:
     if sys.stdin is None:
         raise BadInputError("standard input is closed: there is nothing to read")
     return sys.stdin.buffer
-
-
-def _unzipped(file: IO[bytes]) -> "BufferedReader":
-    return cast("BufferedReader", gzip.GzipFile(fileobj=file))
 
 
 def _narrow(file: IO[bytes]) -> IO[bytes]:

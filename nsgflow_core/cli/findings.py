@@ -24,6 +24,7 @@ from azure.storage.blob import ContainerClient
 from nsgflow_core import webhooks
 from nsgflow_core.cli import trial
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.clock import shown_time
 from nsgflow_core.cli.finding import Finding, tried
 from nsgflow_core.cli.listing import Logs, Resource
 from nsgflow_core.cli.state import settings_of
@@ -158,17 +159,17 @@ def _stale(connection: str, account: Account) -> Iterator[Finding]:
     if now - latest > _STALE:
         yield Finding(
             what,
-            f"it is of {latest:%Y-%m-%dT%HZ}, {(now - latest).total_seconds() // 3600:.0f} hours "
+            f"it is of {shown_time(latest)}, {(now - latest).total_seconds() // 3600:.0f} hours "
             "ago: see that the flow logs are enabled, and sent to this account "
             "('az network watcher flow-log list -l REGION')",
             wrong=True,
         )
         return
     quiet = sorted((hour, at.name) for at, hour in newest if latest - hour > _QUIET)
-    named = ", ".join(f"{name} ({hour:%Y-%m-%dT%HZ})" for hour, name in quiet[:_MOST_QUIET])
+    named = ", ".join(f"{name} ({shown_time(hour)})" for hour, name in quiet[:_MOST_QUIET])
     more = f" and {len(quiet) - _MOST_QUIET} more" if len(quiet) > _MOST_QUIET else ""
     said = f"; nothing for a day from {named}{more}" if quiet else ""
-    yield Finding(f"{what}, {latest:%Y-%m-%dT%HZ}{said}")
+    yield Finding(f"{what}, {shown_time(latest)}{said}")
 
 
 def _read_a_byte(source: FlowLogs, account: str, container: ContainerClient) -> None:

@@ -8,10 +8,11 @@ from operator import itemgetter
 from nsgflow_core.cli import tables
 from nsgflow_core.cli.clock import Clock
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.cli.names import end_names, labelled, vnet_name
+from nsgflow_core.cli.names import end_names, labelled, nsgs, vnet_id, vnets
 from nsgflow_core.estate import causes
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.estate.namesakes import Namesakes
 from nsgflow_core.logs.columns import Columns, Place
 from nsgflow_core.model import PROTOCOLS, flow_time
 from nsgflow_core.sinks.rows import times_of
@@ -37,14 +38,27 @@ _TITLES = (
 _VNET = 4
 
 
-def write(flows: Columns, knowledge: Knowledge, clock: Clock = flow_time) -> None:
-    """Write some flows to stdout, page by page, each under a heading of its own."""
-    cells = _cells(flows, knowledge, clock)
-    for at in range(0, len(flows.texts), _PAGE):
-        _write_page([column[at : at + _PAGE] for column in cells])
+class Pages:
+    """Writes flows to stdout, page by page, each under a heading of its own.
+
+    NSGs and VNets that share a name are told apart as soon as both are known or met.
+    """
+
+    def __init__(self, knowledge: Knowledge, clock: Clock = flow_time) -> None:
+        self._knowledge, self._clock = knowledge, clock
+        self._nsgs, self._vnets = nsgs(knowledge.inventory), vnets(knowledge.inventory)
+
+    def write(self, flows: Columns) -> None:
+        """Write some flows."""
+        names = self._nsgs, self._vnets
+        cells = _cells(flows, self._knowledge, self._clock, *names)
+        for at in range(0, len(flows.texts), _PAGE):
+            _write_page([column[at : at + _PAGE] for column in cells])
 
 
-def _cells(flows: Columns, knowledge: Knowledge, clock: Clock) -> list[Sequence[str]]:
+def _cells(
+    flows: Columns, knowledge: Knowledge, clock: Clock, nsgs: Namesakes, vnets: Namesakes
+) -> list[Sequence[str]]:
     src, dst = _ends(flows, knowledge)
     places = set(flows.places)
     versions = {place.group.record.version for place in places}
@@ -54,8 +68,8 @@ def _cells(flows: Columns, knowledge: Knowledge, clock: Clock) -> list[Sequence[
     without = {code for code, name in codes.items() if not causes.has_ports(name)}
     return [
         times_of(flows) if clock is flow_time else list(map(clock, flows.times)),
-        _nsgs(flows, kinds),
-        _vnets(flows, knowledge.inventory) if _VNET in versions else [""] * len(flows.texts),
+        _nsgs(flows, kinds, nsgs),
+        _vnets(flows, knowledge.inventory, vnets) if _VNET in versions else [""] * len(flows.texts),
         _rules(flows, kinds),
         ["denied" if decision == "D" else "allowed" for decision in flows.decision],
         ["in" if direction == "I" else "out" for direction in flows.direction_code],
@@ -82,24 +96,33 @@ def _ends(flows: Columns, knowledge: Knowledge) -> tuple[Sequence[str], Sequence
     return src, dst
 
 
-def _vnets(flows: Columns, inventory: Inventory | None) -> Sequence[str]:
+def _vnets(flows: Columns, inventory: Inventory | None, names: Namesakes) -> Sequence[str]:
     """The VNet of each flow; by the place alone, or with an inventory by the flow's near end."""
     if inventory is not None:
-        return [printable(vnet_name(flow, inventory)) for flow in flows.flows()]
+        ids = [vnet_id(flow, inventory) for flow in flows.flows()]
+        of_ids = _vnets_apart(set(ids), names)
+        return [of_ids[one] for one in ids]
     first: dict[Place, int] = {}
     for number, place in enumerate(flows.places):
         first.setdefault(place, number)
     examples = itemgetter(*first.values(), 0)(flows.flows())
-    named = {
-        place: printable(vnet_name(flow, None))
-        for place, flow in zip(first, examples[:-1], strict=True)
-    }
-    return [named[place] for place in flows.places]
+    at = {place: vnet_id(flow, None) for place, flow in zip(first, examples[:-1], strict=True)}
+    of_ids = _vnets_apart(set(at.values()), names)
+    return [of_ids[at[place]] for place in flows.places]
 
 
-def _nsgs(flows: Columns, kinds: Mapping[Place, str]) -> Sequence[str]:
+def _vnets_apart(ids: AbstractSet[str], names: Namesakes) -> dict[str, str]:
+    for one in ids:
+        names.meet(one, one.rpartition("/")[2])
+    return {one: printable(names.shown(one, "")) for one in ids}
+
+
+def _nsgs(flows: Columns, kinds: Mapping[Place, str], apart: Namesakes) -> Sequence[str]:
     """The NSG of each flow; where none denied, what dropped it."""
-    names = {place: printable(place.nsg) for place in kinds}
+    ids = {place: place.group.acl_group.lower() for place in kinds}
+    for place, one in ids.items():
+        apart.meet(one, place.nsg)
+    names = {place: printable(apart.shown(one, place.nsg)) for place, one in ids.items()}
     if not any(kinds.values()):
         return [names[place] for place in flows.places]
     return [

@@ -40,7 +40,7 @@ def flows(  # noqa: PLR0913 - one parameter for each option
     flag that get_nsg_logs has not, naming an address, a port, a rule or an NSG shows both
     directions, and probes.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=when.utc):
         import os
         import sys
         from collections.abc import Iterator
@@ -76,7 +76,7 @@ def flows(  # noqa: PLR0913 - one parameter for each option
             found = work.columns() if form == "table" else work.columns(AT_ONCE)
             if aggregate:
                 found = counted(found)
-            write_flows(found, form, work.knowledge, named=bool(estate.inventory), utc=when.utc)
+            write_flows(found, form, work.knowledge, named=bool(estate.inventory))
             if aggregate:
                 # What reads JSON or CSV would trip over other lines.
                 target = sys.stdout if form in ("text", "table") else sys.stderr

@@ -11,11 +11,11 @@ from nsgflow_core.cli import flow_csv, flow_table, text
 from nsgflow_core.cli.clock import Clock, clock
 from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import inert, json_text, printable
-from nsgflow_core.cli.names import remark
+from nsgflow_core.cli.names import nsgs, remark
 from nsgflow_core.cli.read import Found, place_of
 from nsgflow_core.cli.text import lines
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.logs.columns import Columns, of_flows
+from nsgflow_core.logs.columns import Columns, Place, of_flows
 from nsgflow_core.model import Flow, flow_time
 from nsgflow_core.sinks import rows
 
@@ -31,18 +31,18 @@ def write_flows(
     knowledge: Knowledge = NOTHING,
     *,
     named: bool = False,
-    utc: bool = False,
 ) -> None:
     """Write flows to stdout as text, table, json or csv, as they come.
 
-    With `named` the lines of text, too, tell what both ends are called. A table on a terminal has
-    local times, unless they are to be of `utc`.
+    With `named` the lines of text, too, tell what both ends are called.
     """
-    table_clock = clock(utc=utc, milliseconds=True)
+    table_clock = clock(milliseconds=True)
     if output == "csv":
         sys.stdout.write(flow_csv.header())
     csv_lines, json_lines = flow_csv.writer(knowledge), rows.lines_of(knowledge)
-    text_lines = text.writer()
+    nsg = _nsgs_apart(knowledge)
+    text_lines = text.writer(nsg)
+    pages = flow_table.Pages(knowledge, table_clock)
     for flows in found:
         match output:
             case "json":
@@ -50,17 +50,27 @@ def write_flows(
             case "csv":
                 sys.stdout.write(csv_lines(flows))
             case "table":
-                flow_table.write(flows, knowledge, table_clock)
+                pages.write(flows)
             case _ if named:
-                sys.stdout.writelines(line + "\n" for line in _remarked(flows, knowledge))
+                sys.stdout.writelines(line + "\n" for line in _remarked(flows, knowledge, nsg))
             case _:
                 sys.stdout.write(text_lines(flows, ()))
 
 
-def _remarked(flows: Columns, knowledge: Knowledge, times: Sequence[str] = ()) -> list[str]:
+def _nsgs_apart(knowledge: Knowledge) -> Callable[[Place], str]:
+    """How the NSG of flows is shown in lines: where there is no inventory, as get_nsg_logs does."""
+    if knowledge.inventory is None:
+        return lambda place: place.nsg
+    names = nsgs(knowledge.inventory)
+    return lambda place: names.shown(place.group.acl_group.lower(), place.nsg)
+
+
+def _remarked(
+    flows: Columns, knowledge: Knowledge, nsg: Callable[[Place], str], times: Sequence[str] = ()
+) -> list[str]:
     """Lines that tell what both ends are called."""
     remarks = (printable(remark(flow, knowledge)) for flow in flows.flows())
-    return [line + said for line, said in zip(lines(flows, times), remarks, strict=True)]
+    return [line + said for line, said in zip(lines(flows, times, nsg), remarks, strict=True)]
 
 
 def flow_writer(
@@ -78,7 +88,7 @@ def flow_writer(
     stands behind it.
     """
     colours = coloured()
-    json_lines = rows.lines_of(knowledge)
+    json_lines, nsg = rows.lines_of(knowledge), _nsgs_apart(knowledge)
 
     def write(found: Sequence[Found]) -> None:
         if not found:
@@ -89,7 +99,7 @@ def flow_writer(
             _write_json_lines(json_lines(shown))
         else:
             own = [times(flow.time_ms) for flow in flows]
-            texts = _remarked(shown, knowledge, own) if named else lines(shown, own)
+            texts = _remarked(shown, knowledge, nsg, own) if named else lines(shown, own, nsg)
             for flow, line in zip(flows, texts, strict=True):
                 if colours:
                     line = f"{_RED if flow.denied else _GREEN}{line}{_PLAIN}"  # noqa: PLW2901

@@ -1,18 +1,17 @@
 """Flows in groups, as many as there are: in memory, or on disk where they are too many for it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
-from nsgflow_core.cli.denials import Denials, Groups, Key
-from nsgflow_core.cli.groupings import APART, KEYS, Value, meaning
-from nsgflow_core.cli.names import called, end_names, vnet_name
+from nsgflow_core.cli.denials import Denials, Groups, Key, caller
+from nsgflow_core.cli.groupings import KEYS, Value, meaning, meanings
+from nsgflow_core.cli.names import end_names, nsgs, vnet_id, vnets
 from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.spill import Spill
 from nsgflow_core.cli.spilled import Spilled
 from nsgflow_core.estate import scope
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
-from nsgflow_core.model import Flow
 
 HELD = 100_000
 """Groups, their sources and their seconds that are held in memory: some 70 MiB."""
@@ -38,7 +37,7 @@ class Gathering:
         self._knowledge = knowledge
         self._measured, self._timed, self._scoped = measured, timed, scoped
         self._groups: dict[Key, tuple[Key, Denials]] = {}
-        self._names: dict[str, dict[str, str]] = {key: {} for key in ("nsg", "vnet") if key in keys}
+        self._nsgs, self._vnets = nsgs(knowledge.inventory), vnets(knowledge.inventory)
         self._spill = Spill(keys, measured=measured or timed)
 
     def __enter__(self) -> Self:
@@ -59,32 +58,32 @@ class Gathering:
         inventory = knowledge.inventory
         getters = [KEYS[key] for key in self.keys]
         at = self.keys.index("nsg") if "nsg" in self.keys else None
-        meanings = self._meanings()
-        nothing = "\n" * (len(meanings) - 1)
+        meant = meanings(self.keys)
         room = HELD
         for item in found:
             flow = item.flow
             when = flow.time_ms
             values = tuple([get(item, knowledge) for get in getters])
             acl = flow.group.acl_group.lower() if at is not None else ""
-            apart = "\n".join([meant(flow, knowledge) for meant in meanings])
+            names = end_names(flow, knowledge)
+            apart = meant(flow, knowledge, names)
             # An NSG is told by its id: in different resource groups NSGs may have one name, and its
             # own logs write it in capitals, those of the VNet as it was made.
             key = values if at is None else (*values[:at], acl, *values[at + 1 :])
-            if apart != nothing:
+            if apart:
                 key = (*key, apart)
             if (entry := groups.get(key)) is None:
                 entry = groups[key] = (values, Denials(acl, when, when, flow, apart=apart))
                 room -= 1
                 self._name(values, entry[1])
-                if inventory is not None:
-                    entry[1].names = end_names(flow, knowledge)
+                entry[1].names = names if inventory is not None else None
             denials = entry[1]
             denials.flows += 1
             denials.first = min(denials.first, when)
             denials.last = max(denials.last, when)
-            if flow.src not in denials.sources:
-                denials.sources[flow.src] = scoped and scope.on_internet(flow, knowledge)[0]
+            source = caller(flow.src, names[0])
+            if source not in denials.sources:
+                denials.sources[source] = scoped and scope.on_internet(flow, knowledge)[0]
                 room -= 1
             if measured:
                 denials.measure(flow)
@@ -92,28 +91,25 @@ class Gathering:
                 room += len(denials.seconds)
                 denials.count_seconds(((when // 1000, 1),))
                 room -= len(denials.seconds)
-            if acl and not acl.startswith("/") and (vnet := vnet_name(flow, inventory)):
+            if acl and not acl.startswith("/") and (vnet := vnet_id(flow, inventory)):
                 denials.vnets |= {vnet}
+                self._vnets.meet(vnet, vnet.rpartition("/")[2])
             if room < 0:
                 self._spill_all()
                 room = HELD
             yield item
 
-    def _meanings(self) -> list[Callable[[Flow, Knowledge], str]]:
-        """What tells what is meant by keys; without an inventory addresses are called nothing."""
-        if self._knowledge.inventory is None and "vnet" not in self.keys:
-            return [APART["rule"]] if "rule" in self.keys else []
-        return [APART[key] for key in self.keys if key in APART]
-
     def _name(self, values: Key, of: Denials) -> None:
         """Keep what the NSG and the VNet of a group are named."""
-        for key, names in self._names.items():
-            if resource := of.acl_group if key == "nsg" else meaning(key, self.keys, of.apart):
-                names.setdefault(resource, str(values[self.keys.index(key)]))
+        if "nsg" in self.keys:
+            self._nsgs.meet(of.acl_group, str(values[self.keys.index("nsg")]))
+        if "vnet" in self.keys:
+            vnet = meaning("vnet", self.keys, of.apart)
+            self._vnets.meet(vnet, str(values[self.keys.index("vnet")]))
 
     def called(self) -> dict[str, str]:
         """NSGs and VNets by their ids, of those that share a name with others, and how to say."""
-        return {one: said for names in self._names.values() for one, said in called(names).items()}
+        return {**self._nsgs.called(), **self._vnets.called()}
 
     def _spill_all(self) -> None:
         self._spill.take(self._groups.values())

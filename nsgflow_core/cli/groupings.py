@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from nsgflow_core.cli.names import end_names, vnet_id, vnet_name
+from nsgflow_core.cli.names import vnet_id, vnet_name
 from nsgflow_core.cli.read import Found, nsg_name
 from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate import causes, enrich
@@ -52,15 +52,15 @@ KEYS: dict[str, Getter] = {
     "SourceBlob": lambda found, _: found.log.ref.source,
 }
 """Flows can be grouped by these; VM and subnet are those of the interface that the log is of."""
-APART: dict[str, Callable[[Flow, Knowledge], str]] = {
-    "rule": lambda flow, _: causes.reason(flow) if causes.cause_of(flow) else "",
-    "vnet": lambda flow, known: vnet_id(flow, known.inventory),
-    "source": lambda flow, known: end_names(flow, known)[0],
-    "destination": lambda flow, known: end_names(flow, known)[1],
+APART: dict[str, Callable[[Flow, Knowledge, tuple[str, str]], str]] = {
+    "rule": lambda flow, *_: causes.reason(flow) if causes.cause_of(flow) else "",
+    "vnet": lambda flow, known, _: vnet_id(flow, known.inventory),
+    "source": lambda _flow, _known, names: names[0],
+    "destination": lambda _flow, _known, names: names[1],
 }
 """What is meant by a value of these keys, where several things may have it: a VNet by its id, an
-address by what it is called there, what no rule of an NSG dropped by the reason. NSGs are told by
-their ids, too."""
+address by what it is called there (the names of both ends are given), what no rule of an NSG
+dropped by the reason. NSGs are told by their ids, too."""
 _COLUMNS = {
     "AclName": "nsg",
     "AclRule": "rule",
@@ -85,9 +85,27 @@ _OF_INVENTORY = frozenset(("vm", "subnet", "SrcVm", "DestVm", "SrcSubnet", "Dest
 _OF_TAGS = frozenset(("SrcServiceTags", "DestServiceTags"))
 
 
+def meanings(keys: Sequence[str]) -> Callable[[Flow, Knowledge, tuple[str, str]], str]:
+    """What tells flows apart whose keys read alike: what is meant by each key, in lines."""
+    getters = [APART[key] for key in keys if key in APART]
+
+    def meant(flow: Flow, knowledge: Knowledge, names: tuple[str, str]) -> str:
+        found = [get(flow, knowledge, names) for get in getters]
+        if any(found):  # what a log says may have ends of lines
+            return "\n".join([" ".join(one.splitlines()) for one in found])
+        return ""
+
+    return meant
+
+
 def meaning(key: str, keys: Sequence[str], apart: str) -> str:
-    """What a group means by a key that is in `APART`."""
-    return apart.split("\n")[[one for one in keys if one in APART].index(key)]
+    """What a group means by a key that is in `APART`; "" where nothing tells it from others."""
+    return apart.split("\n")[line_of(key, keys)] if apart else ""
+
+
+def line_of(key: str, keys: Sequence[str]) -> int:
+    """In which of the lines of `meanings` it stands what a key means; from 0."""
+    return [one for one in keys if one in APART].index(key)
 
 
 def in_words(key: str, value: Value, flow: Flow) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.nothing_found import since
 from nsgflow_core.cli.options import MAGIC, Estate
 from nsgflow_core.cli.session import note, sentence
@@ -30,10 +31,18 @@ if TYPE_CHECKING:
 
 AZURE, APP = "azure", "app"
 _DAY = 24 * 3600.0
+_AHEAD = timedelta(minutes=5)
+"""So far clocks may be apart."""
 _SECONDS = 300.0
 _NO_APP = (
     "the function's inventory is not there: name the function's AzureWebJobsStorage in the "
     "environment, and set NSGFLOW_INVENTORY=resourcegraph in the function"
+)
+
+
+APP_MEND = (
+    "the function makes it anew every few hours, so 'nsgflow check' with its settings may tell why "
+    "it does not"
 )
 
 
@@ -55,7 +64,7 @@ class Kept(msgspec.Struct, frozen=True):
             BadInputError: it is of another release.
         """
         tags = ServiceTags(self.tags) if self.tags else None
-        return Knowledge(tags, Inventory(self.inventory))
+        return Knowledge(tags, Inventory(self.inventory), made_ms=round(self.made * 1000))
 
 
 def judge_of(rules: Sequence[str] | None, knowledge: Knowledge) -> "Judge":
@@ -94,13 +103,27 @@ def kept_of(source: str, environ: Mapping[str, str], *, refresh: bool = False) -
         NsgflowError: it cannot be had.
     """
     if source == APP:
-        return Kept(time.time(), packed_of_app(environ), b"")
+        packed, made = of_app(environ)
+        return Kept(made, packed, b"")
     kept = of_azure(environ, refresh=refresh) if source == AZURE else read_file(source)
-    made, now = (datetime.fromtimestamp(at, UTC) for at in (kept.made, time.time()))
-    if now - made >= timedelta(days=1):
-        mend = "--refresh asks Azure anew" if source == AZURE else "export it again for newer names"
-        note(f"the inventory is of {made:%Y-%m-%dT%H:%MZ}, {since(made, now)} ago: {mend}")
+    mend = "--refresh asks Azure anew" if source == AZURE else "export it again for newer names"
+    tell_age(kept.made, mend)
     return kept
+
+
+def tell_age(made: float, mend: str) -> None:
+    """Say how old an inventory is that is older than a day, or newer than now.
+
+    `made` is in seconds since the epoch.
+    """
+    then, now = (datetime.fromtimestamp(at, UTC) for at in (made, time.time()))
+    if now - then >= timedelta(days=1):
+        note(f"the inventory is of {noted(then)}, {since(then, now)} ago: {mend}")
+    elif then - now > _AHEAD:
+        note(
+            f"the inventory is of {noted(then)}, which is still to come: see that the clocks of "
+            f"this machine and of the one that made it are right; {mend}"
+        )
 
 
 def with_flow_logs(kept: Kept, source: str, environ: Mapping[str, str]) -> Kept:
@@ -125,18 +148,19 @@ def with_flow_logs(kept: Kept, source: str, environ: Mapping[str, str]) -> Kept:
     return made
 
 
-def packed_of_app(environ: Mapping[str, str]) -> bytes:
-    """The deployed function's inventory, packed.
+def of_app(environ: Mapping[str, str]) -> tuple[bytes, float]:
+    """The deployed function's inventory, packed, and when it was made; an old one is told.
 
     Raises:
         NsgflowError: there is none, or it cannot be read.
     """
     from nsgflow_core.cli.state import packed_inventory_of  # noqa: PLC0415 - dear to import
 
-    packed = packed_inventory_of(environ)
-    if packed is None:
+    found = packed_inventory_of(environ)
+    if found is None:
         raise BadInputError(_NO_APP)
-    return packed
+    tell_age(found[1], APP_MEND)
+    return found
 
 
 def read_file(name: str) -> Kept:

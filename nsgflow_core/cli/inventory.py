@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.session import session
-from nsgflow_core.cli.shared import Verbose
+from nsgflow_core.cli.shared import Utc, Verbose
 
 
 def inventory(
@@ -34,6 +34,7 @@ def inventory(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask Azure anew, however new the kept one is.")
     ] = False,
+    utc: Utc = False,
     verbose: Verbose = False,
 ) -> None:
     """Show what is known of the network, or move it.
@@ -42,14 +43,14 @@ def inventory(
     service tags: the names in lists, and what 'why', 'simulate' and 'coverage' judge by. The role
     Reader is enough. What Azure answers is kept for a day.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, utc=utc):
         import os
         from pathlib import Path
 
         from nsgflow_core.cli import inventories
+        from nsgflow_core.cli.clock import clock
         from nsgflow_core.cli.tables import write_text
         from nsgflow_core.errors import BadInputError
-        from nsgflow_core.model import flow_time
 
         if bring:
             kept = inventories.read_file(bring)
@@ -71,5 +72,5 @@ def inventory(
             f"{len(known.inventory)} network interfaces, {len(layout.vnets)} VNets, "
             f"{len(known.inventory.nsg_ids())} NSGs, {len(layout.groups)} application security "
             f"groups, {len(layout.admin)} security admin configurations, {logs}{tags}; "
-            f"of {flow_time(round(kept.made * 1000))}"
+            f"of {clock()(round(kept.made * 1000))}"
         )

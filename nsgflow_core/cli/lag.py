@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.names import interface_names, joined
 from nsgflow_core.cli.state import Entry
@@ -27,6 +28,7 @@ _COLUMNS = (
     "pending",
     "claimedUntil",
 )
+_TIMES = ("hour", "behindSince", "notBefore", "claimedUntil")
 _NAMES = ("vm", "subnet", "nsgs")
 _NAMES_AT = _COLUMNS.index("sink")
 
@@ -39,8 +41,10 @@ def write(found: Sequence[Mapping[str, Any]], output: str, *, named: bool = Fals
     elif output == "csv":
         write_csv(columns, map(joined, found))
     else:
+        times = text_clock()
+        shown = [{**row, **{key: times(_cell(row[key])) for key in _TIMES}} for row in found]
         write_table(
-            columns, [[_cell(row[column]) for column in columns] for row in map(joined, found)]
+            columns, [[_cell(row[column]) for column in columns] for row in map(joined, shown)]
         )
 
 

@@ -54,7 +54,7 @@ def logs(  # noqa: PLR0913 - one parameter for each option
     much, and how old the newest record is: what has been silent for long is shown as well. The
     NSGs of a VNet flow log are those of its newest records; with --inventory they have names.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=utc):
         import os
         from datetime import UTC, datetime
 
@@ -76,6 +76,6 @@ def logs(  # noqa: PLR0913 - one parameter for each option
         if knowledge is None:
             knowledge = NOTHING if offline else known(os.environ)
         found = find(accounts, nsg_name or (), asked, now, knowledge.inventory)
-        shown = log_forms.Shown(now, clock(utc=utc), knowledge.inventory, nics)
+        shown = log_forms.Shown(now, clock(), knowledge.inventory, nics)
         log_forms.write(found.lists, form, shown)
         finish(found)

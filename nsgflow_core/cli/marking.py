@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from nsgflow_core.cli.clock import noted, shown_time
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.cli.session import note
 from nsgflow_core.digests.marks import KEPT_SECONDS, MAX_TEXT, with_mark
@@ -25,14 +26,16 @@ def add(states: Sequence[DigestState], text: str, at: datetime, now: datetime) -
         raise BadInputError(f"a mark has at most {MAX_TEXT} characters; this has {len(given)}")
     if at > now:
         raise BadInputError(
-            f"{at:%Y-%m-%dT%H:%M:%SZ} is still to come: give --at a time that is over"
+            f"{noted(at, seconds=True)} is still to come: give --at a time that is over"
         )
     if (now - at).total_seconds() > KEPT_SECONDS:
-        raise BadInputError(f"{at:%Y-%m-%dT%H:%M:%SZ} is longer ago than marks are kept (14 days)")
+        raise BadInputError(
+            f"{noted(at, seconds=True)} is longer ago than marks are kept (14 days)"
+        )
     mark = Mark(at.timestamp(), given)
     for state in states:
         state.change(lambda read: replace(read, marks=with_mark(read.marks, mark, now.timestamp())))
-    note(f"marked at {at:%Y-%m-%d %H:%M:%S} UTC: {given}")
+    note(f"marked at {noted(at, seconds=True)}: {given}")
 
 
 def shown(states: Sequence[DigestState]) -> str:
@@ -40,6 +43,7 @@ def shown(states: Sequence[DigestState]) -> str:
     found = {mark for state in states for mark in state.read()[0].marks}
     ordered = sorted(found, key=lambda mark: (-mark.at, mark.text))
     return "".join(
-        f"{datetime.fromtimestamp(mark.at, UTC):%Y-%m-%d %H:%M:%S} UTC  {printable(mark.text)}\n"
+        f"{shown_time(datetime.fromtimestamp(mark.at, UTC), seconds=True)}  "
+        f"{printable(mark.text)}\n"
         for mark in ordered
     )

@@ -10,8 +10,9 @@ from fnmatch import translate
 from typing import Any
 
 from nsgflow_core.estate import enrich
-from nsgflow_core.estate.inventory import Inventory, full_name, told_apart, vnet_of
+from nsgflow_core.estate.inventory import Inventory, vnet_of
 from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.estate.namesakes import Namesakes, full_name
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow
 
@@ -65,17 +66,14 @@ def ids_in_paths(resource: str) -> tuple[str, ...]:
     return (resource,)
 
 
-def called(names: Mapping[str, str]) -> dict[str, str]:
-    """Resources by their ids, each by its name with as much in front as tells it from the others.
+def nsgs(inventory: Inventory | None) -> Namesakes:
+    """The NSGs of an inventory, to tell those of one name apart."""
+    return Namesakes(inventory.acl_names() if inventory is not None else {})
 
-    That is the resource group, and where these are alike too the subscription. Whatever has a
-    name of its own is left out.
-    """
-    if len({name.casefold() for name in names.values()}) == len(names):
-        return {}
-    short = told_apart(map(full_name, map(str.lower, names)))
-    heads = {one: short[full_name(one.lower())].rpartition("/")[0] for one in names}
-    return {one: f"{head}/{names[one]}" for one, head in heads.items() if head}
+
+def vnets(inventory: Inventory | None) -> Namesakes:
+    """The same of its VNets."""
+    return Namesakes(inventory.vnet_names() if inventory is not None else {})
 
 
 def vnet_name(flow: Flow, inventory: Inventory | None) -> str:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.query import Query
 from nsgflow_core.cli.read import Tally
-from nsgflow_core.estate.inventory import full_name
+from nsgflow_core.estate.namesakes import full_name
 
 _HINTS = {
     "--display-direction both": ("outbound flow", "outbound flows"),

@@ -64,7 +64,7 @@ def proof(one: Proposal) -> list[str]:
     """Whether all flows pass once the rule is there, or what is in the way, or not known."""
     found = one.proof
     groups = "its group" if len(one.groups) == 1 else f"its {len(one.groups)} groups"
-    needs = [f"{name} of {_name(nsg)}" for name, nsg in found.needs]
+    needs = [f"{name} of {escaped(nsg)}" for name, nsg in found.needs]
     beside = f" and {_some(needs)}" if needs else ""
     if found.verdict == "allowed":
         return [f"PROVEN: with it{beside} every layer lets the flows of {groups} through"]
@@ -115,10 +115,6 @@ def _priority(one: Proposal, placeholder: str) -> str:
 
 def _denier(denier: Rule | str) -> str:
     return denier.name if isinstance(denier, Rule) else denier
-
-
-def _name(nsg: str) -> str:
-    return escaped(nsg.rpartition("/")[2])
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -145,21 +145,26 @@ def suggest(
 
 def _denied(one: Denials, *, known: bool) -> Denied:
     flow = one.example
+    ends = list(one.ends())
+    sources = frozenset(address for address, *_ in ends)
+    internet = frozenset(address for address, _, outside in ends if outside)
     public = () if known else (
-        source for source, outside in one.sources.items()
-        if not outside and addresses.address_class(source) == addresses.INTERNET
+        source for source in sources - internet
+        if addresses.address_class(source) == addresses.INTERNET
     )  # fmt: skip
     return Denied(
         one.acl_group,
         flow.group.rule,
         flow.inbound,
         flow.protocol,
-        frozenset(one.sources),
+        sources,
         flow.dst,
         flow.dst_port,
         flow.src_port,
-        frozenset(one.internet),
+        internet,
         frozenset(public),
+        frozenset((address, name) for address, name, _ in ends if known),
+        one.names[1] if one.names is not None else "",
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.files import FileLogs
 from nsgflow_core.cli.names import meant
 from nsgflow_core.cli.nothing_found import age, left_out_by_default, no_flows, no_such_names
@@ -223,9 +224,9 @@ class Reading:
         for said in missing:
             note(said)
         if self.tally.logs:
-            span = f" from {self._span.since:%Y-%m-%dT%H:%MZ} on" if self._span else ""
+            span = f" from {noted(self._span.since)} on" if self._span else ""
             if self._span and self._when.until:
-                span = f"{span} to {self._span.until:%Y-%m-%dT%H:%MZ}"
+                span = f"{span} to {noted(self._span.until)}"
             why = no_flows(
                 self.query, self.tally, span, offers_allowed=self._defaults.offers_allowed
             )
@@ -234,7 +235,7 @@ class Reading:
         if missing:
             return
         newest = self._logs.newest_hour() if self._span else None
-        last = f": the newest is of {newest:%Y-%m-%dT%HZ}" if newest else ""
+        last = f": the newest is of {noted(newest)}" if newest else ""
         note(f"there are no flow logs of that time{last}")
 
 
@@ -261,14 +262,21 @@ def summed_up(failures: Sequence[Failure]) -> list[str]:
 
 def known(environ: Mapping[str, str]) -> Knowledge:
     """What the deployed function knows of the network; nothing where it cannot be had."""
-    from nsgflow_core.cli.state import inventory_of  # noqa: PLC0415 - files need no SDK
+    from nsgflow_core.cli.inventories import APP_MEND, tell_age  # noqa: PLC0415 - files need none
+    from nsgflow_core.cli.state import packed_inventory_of  # noqa: PLC0415 - files need no SDK
+    from nsgflow_core.estate.inventory import Inventory  # noqa: PLC0415
 
     try:
-        inventory = inventory_of(environ)
+        found = packed_inventory_of(environ)
+        if found is None:
+            return NOTHING
+        packed, made = found
+        knowledge = Knowledge(inventory=Inventory(packed), made_ms=round(made * 1000))
     except NsgflowError as exc:
         note(f"NSGs of VNet flow logs are shown as they are logged, without names: {sentence(exc)}")
         return NOTHING
-    return NOTHING if inventory is None else Knowledge(inventory=inventory)
+    tell_age(made, APP_MEND)
+    return knowledge
 
 
 @contextmanager

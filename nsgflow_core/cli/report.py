@@ -34,8 +34,9 @@ def report(
     let them through, to be reviewed. The file opens offline, fetches nothing, and is at most 1.5
     MB.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, utc=when.utc):
         import os
+        from datetime import UTC, datetime
 
         from nsgflow_core.cli import denials, exporting, reports
         from nsgflow_core.cli.files import FileLogs, opened
@@ -68,7 +69,11 @@ def report(
             by_rule.take(by_pair.beside(twice.beside(minutes.beside(work.flows()))))
             if work.shown or work.complete:
                 knows = bool(rules) or work.knowledge.inventory is not None
-                told = reports.asked(wanted, when), reports.read(work.tally)
+                told = (
+                    reports.asked(wanted, when),
+                    reports.read(work.tally),
+                    reports.age_of(work.knowledge, datetime.now(UTC)),
+                )
                 timeline, called = minutes.timeline(), by_rule.called()
                 seen = reports.Seen(by_rule.groups(), by_pair.groups(), timeline, called)
                 with working("making the report"):

@@ -7,8 +7,9 @@ https://www.w3.org/TR/CSP3/#external-hash); what stands in the script is numbers
 import base64
 import hashlib
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -21,15 +22,18 @@ _FOLDER = Path(__file__).with_name("page")
 _LONGEST = 300
 """Characters of a text of a log that are shown."""
 
+_WHOLE = 40
+"""Letters of a word that stands in one line."""
+
 _NAMES = ("", "long")
 """Kinds of columns that have names of a log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: what it is of, its columns and their kinds ("", number, whole or long), its rows.
+    """A table: what it is of, its columns and their kinds, its rows.
 
-    `more` says what was left out.
+    Kinds are "", number, whole, when and long; `more` says what was left out.
     """
 
     id: str
@@ -58,7 +62,18 @@ def text(words: str) -> str:
     """A text of a log as HTML: no markup, nothing that steers, its direction its own."""
     if len(words) > _LONGEST:
         words = f"{words[:_LONGEST]}…"
-    return f"<bdi>{_plain(words)}</bdi>" if words else ""
+    return f"<bdi>{_unbroken(words)}</bdi>" if words else ""
+
+
+def _unbroken(words: str) -> str:
+    """A line as HTML that is not broken within a word, unless that is too long for a line."""
+    return " ".join(map(_word, words.split(" ")))
+
+
+def _word(word: str) -> str:
+    if len(word) > _WHOLE:
+        return f'<span class="long">{_plain(word)}</span>'
+    return f"<span>{_plain(word)}</span>" if "-" in word else _plain(word)
 
 
 def written(page: Page) -> str:
@@ -90,7 +105,7 @@ def written(page: Page) -> str:
     totals = "".join(
         f"<div><dt>{_plain(name)}</dt><dd>{_plain(value)}</dd></div>" for name, value in page.totals
     )
-    about = "".join(f"<p>{_plain(line)}</p>" for line in page.about)
+    about = "".join(f"<p>{_unbroken(line)}</p>" for line in page.about)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -136,8 +151,8 @@ def _timeline(line: Timeline) -> str:
     table = _table(Table("numbers", "", about, columns, rows))
     return (
         f'<figure><div id="chart" role="img" aria-label="{_plain(told)}"></div>'
-        '<figcaption><span class="key in"></span>inbound'
-        '<span class="key out"></span>outbound; '
+        '<figcaption><span class="one"><span class="key in"></span>inbound</span> '
+        '<span class="one"><span class="key out"></span>outbound;</span> '
         f"each bar is {_width(line.seconds)}, times are UTC</figcaption></figure>"
         f"<details><summary>The numbers of the time line</summary>{table}</details>"
     )
@@ -189,9 +204,22 @@ def _kind(kind: str) -> str:
 
 def _proposals(page: Page) -> str:
     about = f"<p>{_plain(page.proposals_about)}</p>"
-    return about + "".join(_block(each) for each in page.proposals)
+    return about + "".join(map(_block, _together(page.proposals)))
+
+
+def _together(proposals: Sequence[str]) -> Iterator[str]:
+    """The proposals, those that follow each other without a command as one."""
+    for command, some in groupby(proposals, _has_command):
+        if command:
+            yield from some
+        else:
+            yield "\n".join(some)
+
+
+def _has_command(proposal: str) -> bool:
+    return not all(line.startswith("#") for line in proposal.splitlines())
 
 
 def _block(words: str) -> str:
-    lines: Iterable[str] = (_plain(line) for line in words.rstrip("\n").split("\n"))
+    lines: Iterable[str] = (_unbroken(line) for line in words.rstrip("\n").split("\n"))
     return f'<pre tabindex="0"><code dir="ltr">{chr(10).join(lines)}</code></pre>\n'

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nsgflow_core.cli.denials import Groups
-from nsgflow_core.cli.groupings import Value
+from nsgflow_core.cli.denials import DEFAULT_BY, Groups
+from nsgflow_core.cli.groupings import Value, line_of, meaning
 from nsgflow_core.cli.spilled import Spilled
+
+_KEYS = DEFAULT_BY.split(",")
 
 
 @dataclass(slots=True)
@@ -20,12 +22,16 @@ class Rule:
     destinations: int = 0
 
 
-def distinct(groups: Groups, at: int) -> int:
-    """How many values one of the keys has."""
+def distinct(groups: Groups, keys: Sequence[str], key: str) -> int:
+    """How many things one of the keys names."""
+    at = keys.index(key)
     if isinstance(groups, Spilled):
-        ((count,),) = groups.ask(f"SELECT count(*) FROM (SELECT 1 FROM parts GROUP BY k{at:d})")  # noqa: S608 - a number
+        ((count,),) = groups.ask(
+            f"SELECT count(*) FROM (SELECT 1 FROM parts GROUP BY k{at:d}, "  # noqa: S608 - numbers
+            f"line(apart, {line_of(key, keys):d}))"
+        )
         return int(count)
-    return len({key[at] for key, _ in groups})
+    return len({(values[at], meaning(key, keys, one.apart)) for values, one in groups})
 
 
 def rules_of(groups: Groups, called: Mapping[str, str]) -> list[Rule]:
@@ -38,7 +44,7 @@ def rules_of(groups: Groups, called: Mapping[str, str]) -> list[Rule]:
 
 
 def _in_memory(groups: Groups, called: Mapping[str, str]) -> Sequence[Rule]:
-    rules: dict[tuple[str, Value, Value], tuple[Rule, set[str], set[Value]]] = {}
+    rules: dict[tuple[str, Value, Value], tuple[Rule, set[str], set[tuple[Value, str]]]] = {}
     for (nsg, rule, direction, _, destination, _), denials in groups:
         key = (denials.acl_group, rule, direction)
         if (entry := rules.get(key)) is None:
@@ -46,7 +52,7 @@ def _in_memory(groups: Groups, called: Mapping[str, str]) -> Sequence[Rule]:
             entry = rules[key] = (Rule(name, str(rule), str(direction)), set(), set())
         entry[0].flows += denials.flows
         entry[1].update(denials.sources)
-        entry[2].add(destination)
+        entry[2].add((destination, meaning("destination", _KEYS, denials.apart)))
     for found, sources, destinations in rules.values():
         found.sources, found.destinations = len(sources), len(destinations)
     return [found for found, *_ in rules.values()]
@@ -68,8 +74,9 @@ def _on_disk(groups: Spilled, called: Mapping[str, str]) -> Sequence[Rule]:
     ):
         rules[tuple(key)].sources = count
     for *key, count in groups.ask(
-        "SELECT acl, k1, k2, count(*) FROM "
-        "(SELECT acl, k1, k2 FROM ordered GROUP BY acl, k1, k2, k4) GROUP BY acl, k1, k2"
+        "SELECT acl, k1, k2, count(*) FROM "  # noqa: S608 - a number
+        "(SELECT acl, k1, k2 FROM ordered GROUP BY acl, k1, k2, k4, "
+        f"line(apart, {line_of('destination', _KEYS):d})) GROUP BY acl, k1, k2"
     ):
         rules[tuple(key)].destinations = count
     return list(rules.values())

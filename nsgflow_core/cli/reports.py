@@ -12,12 +12,13 @@ from nsgflow_core.cli.denials import Groups
 from nsgflow_core.cli.gathering import at_hand, span_of
 from nsgflow_core.cli.minutes import Timeline
 from nsgflow_core.cli.names import labelled
-from nsgflow_core.cli.nothing_found import counted
+from nsgflow_core.cli.nothing_found import counted, since
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.read import Tally
 from nsgflow_core.cli.report_page import Page, Table, written
 from nsgflow_core.cli.reported import Rule, distinct, rules_of
 from nsgflow_core.estate import explain
+from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.estate.verdict import Judge
 from nsgflow_core.model import flow_time
 
@@ -67,6 +68,15 @@ def read(tally: Tally) -> str:
     return f"Read {logs} with {counted(tally.records, 'record')}.{missing}"
 
 
+def age_of(knowledge: Knowledge, now: datetime) -> str:
+    """Of when the names and rules are; "" where there is no inventory."""
+    if knowledge.inventory is None:
+        return ""
+    made = datetime.fromtimestamp(knowledge.made_ms / 1000, UTC)
+    age = f"{since(made, now)} old" if made <= now else "by a clock that is ahead"
+    return f"The inventory (names, rules) is of {made:%Y-%m-%d %H:%M} UTC, {age}."
+
+
 def _flag(field: Field[Any]) -> str:
     """An option by its longest name."""
     return "--filter" if field.name == "filter_terms" else f"--{field.name.replace('_', '-')}"
@@ -111,8 +121,8 @@ def _page(
         totals=[
             ("denied flows", f"{sum(rule.flows for rule in rules):,}"),
             ("rules that denied", f"{len(rules):,}"),
-            ("sources", f"{distinct(seen.pairs, 0):,}"),
-            ("destinations", f"{distinct(seen.pairs, 1):,}"),
+            ("sources", f"{distinct(seen.pairs, PAIR, 'source'):,}"),
+            ("destinations", f"{distinct(seen.pairs, PAIR, 'destination'):,}"),
         ],
         timeline=seen.timeline,
         tables=[
@@ -180,7 +190,7 @@ def _pairs(pairs: Groups, most: int) -> Table:
     ]
     columns = [
         ("flows", "number"), ("source", ""), ("destination", ""), ("protocol", "whole"),
-        ("port", "number"), ("first (UTC)", "whole"), ("last (UTC)", "whole"),
+        ("port", "number"), ("first (UTC)", "when"), ("last (UTC)", "when"),
     ]  # fmt: skip
     about = "Who wanted to reach whom, the busiest first."
     more = _more(len(pairs), len(rows))
@@ -210,7 +220,7 @@ def _groups(seen: Seen, judge: Judge | None, most: int) -> Table:
         ("flows", "number"), ("sources", "number"), ("NSG", ""), ("rule", ""),
         ("direction", "whole"), ("protocol", "whole"), ("destination", ""), ("port", "number"),
         *([("the rules now", "long")] if knows else []),
-        ("first (UTC)", "whole"), ("last (UTC)", "whole"),
+        ("first (UTC)", "when"), ("last (UTC)", "when"),
     ]  # fmt: skip
     about = "Denied flows by NSG, rule, direction, protocol, destination and port"
     if knows:

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import typer
 
-from nsgflow_core.cli import colour
+from nsgflow_core.cli import clock, colour
 from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.streams import take_anything
@@ -94,8 +94,16 @@ def _reached(found: re.Match[str]) -> str:
     return f"{found['host']}:{found['port']} cannot be reached ({why})"
 
 
+class _Lines(logging.Formatter):
+    """Lines of --verbose and of `run`, with times like those of notes."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
+        """When it was."""
+        return clock.note_clock()(round(record.created * 1000))
+
+
 @contextmanager
-def session(*, verbose: bool, color: str = colour.AUTO) -> Iterator[None]:
+def session(*, verbose: bool, color: str = colour.AUTO, utc: bool = False) -> Iterator[None]:
     """Run a command: whatever ends it becomes an exit status and at most a sentence.
 
     Raises:
@@ -105,16 +113,15 @@ def session(*, verbose: bool, color: str = colour.AUTO) -> Iterator[None]:
         note("stdout is closed: there is nowhere to write to")
         raise typer.Exit(Status.FAILED)
     take_anything()  # no row is lost to a letter
-    logging.basicConfig(
-        stream=sys.stderr or io.StringIO(),
-        level=logging.INFO if verbose else logging.CRITICAL,
-        format="%(asctime)s %(name)s %(message)s",
-    )
+    lines = logging.StreamHandler(sys.stderr or io.StringIO())
+    lines.setFormatter(_Lines("%(asctime)s %(name)s %(message)s"))
+    logging.basicConfig(handlers=[lines], level=logging.INFO if verbose else logging.CRITICAL)
     # They log every request, answer and connection; what matters of it is in our own errors.
     for name in ("azure", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
-        with colour.asked(one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))):
+        shade = one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))
+        with colour.asked(shade), clock.asked(utc=utc):
             yield
         sys.stdout.flush()
     except KeyboardInterrupt:

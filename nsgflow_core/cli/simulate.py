@@ -53,7 +53,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
     the inventory's: newly denied, newly allowed, unchanged, or unknown and why. For reviews, and
     for pipelines (--fail-on, -o markdown).
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=when.utc):
         import os
 
         from nsgflow_core.cli import simulations
@@ -82,7 +82,8 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         found: Mapping[Any, int] = {}
         try:
             with reading(accounts, wanted, when, defaults, knowledge) as work:
-                simulation = Simulation(judge_of(rules, work.knowledge or NOTHING))
+                judge = judge_of(rules, work.knowledge or NOTHING)
+                simulation = Simulation(judge)
                 for one in work.flows():
                     simulation.add(one.flow)
                 kinds = simulation.kinds()
@@ -90,7 +91,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
                 only_denied = simulation.denied > 0 and not simulation.allowed
                 if only_denied:
                     note(simulations.ONLY_DENIED)
-                simulations.write(kinds, form, only_denied=only_denied)
+                simulations.write(kinds, form, judge.shown, only_denied=only_denied)
         except typer.Exit as exc:
             ended = exc
         if any(found.get(change) for change in refused):

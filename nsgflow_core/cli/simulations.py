@@ -1,7 +1,7 @@
 """How a simulation is shown: JSON lines, a table, or a page of Markdown."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nsgflow_core.cli.formats import write_json_lines
 from nsgflow_core.cli.harmless import printable
@@ -21,20 +21,24 @@ _ORDER: tuple[Change, ...] = ("newly-denied", "newly-allowed", "unknown", "none"
 def write(
     kinds: Sequence[tuple[Kind, Seen]],
     form: str,
+    shown: Callable[[str, str], str],
     *,
     only_denied: bool,
 ) -> None:
-    """Write what was found to stdout; where ends have names people see them beside addresses."""
+    """Write what was found to stdout; where ends have names people see them beside addresses.
+
+    `shown` says how to say an NSG of an id and a name.
+    """
     if form == "json":
         write_json_lines(as_json(kind, seen) for kind, seen in kinds)
         write_json_lines([{"totals": totals(kinds)}])
         return
     by_change = sorted(kinds, key=lambda entry: _ORDER.index(entry[0].change))
     if form == "markdown":
-        sys.stdout.write(_page(by_change, only_denied=only_denied))
+        sys.stdout.write(_page(by_change, shown, only_denied=only_denied))
         return
     if kinds:
-        write_table(_COLUMNS, [_cells(*entry) for entry in by_change])
+        write_table(_COLUMNS, [_cells(*entry, shown) for entry in by_change])
     write_text(_summary(kinds))
 
 
@@ -44,7 +48,7 @@ def _summary(kinds: Sequence[tuple[Kind, Seen]]) -> str:
     return ", ".join(f"{found[change]:,} {words[change]}" for change in _ORDER)
 
 
-def _cells(kind: Kind, seen: Seen) -> list[str]:
+def _cells(kind: Kind, seen: Seen, shown: Callable[[str, str], str]) -> list[str]:
     was = "denied" if kind.was_denied else "allowed"
     now = kind.because if kind.outcome == "unknown" else f"{kind.outcome} by {kind.rule}"
     first = seen.examples[0] if seen.examples else None
@@ -58,7 +62,7 @@ def _cells(kind: Kind, seen: Seen) -> list[str]:
     return [
         str(seen.flows),
         kind.change,
-        kind.nsg.rpartition("/")[2],
+        shown(kind.nsg, kind.nsg.rpartition("/")[2]),
         "in" if kind.inbound else "out",
         f"{was} by {kind.recorded_rule}",
         now,
@@ -66,7 +70,9 @@ def _cells(kind: Kind, seen: Seen) -> list[str]:
     ]
 
 
-def _page(kinds: Sequence[tuple[Kind, Seen]], *, only_denied: bool) -> str:
+def _page(
+    kinds: Sequence[tuple[Kind, Seen]], shown: Callable[[str, str], str], *, only_denied: bool
+) -> str:
     """One page for a pull request: a summary, and what changes, the gravest first."""
     lines = ["## Rules judged by flows that were seen", "", f"**{_summary(kinds)}**", ""]
     if only_denied:
@@ -74,7 +80,7 @@ def _page(kinds: Sequence[tuple[Kind, Seen]], *, only_denied: bool) -> str:
     changed = [entry for entry in kinds if entry[0].change != "none"]
     if changed:
         lines += [_row(_COLUMNS), _row(["---:", *["---"] * (len(_COLUMNS) - 1)])]
-        lines += [_row(_cells(*entry)) for entry in changed[:_ON_A_PAGE]]
+        lines += [_row(_cells(*entry, shown)) for entry in changed[:_ON_A_PAGE]]
     if len(changed) > _ON_A_PAGE:
         left = sum(seen.flows for _, seen in changed[_ON_A_PAGE:])
         lines += ["", f"{len(changed) - _ON_A_PAGE} more lines, of {left:,} flows, are not shown."]

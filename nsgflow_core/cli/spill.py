@@ -105,6 +105,7 @@ class Spill:
             # Without it an interrupt would wait for the end of the query.
             connection.set_progress_handler(lambda: None, _STEPS)
             connection.create_function("folded", 1, str.casefold, deterministic=True)
+            connection.create_function("line", 2, _line, deterministic=True)
             parts = [*self.identity, "tag", "caller", "outside", *MADE, *self.measures]
             parts.remove("callers")
             connection.execute(f"CREATE TABLE parts ({', '.join(parts)})")
@@ -208,6 +209,11 @@ class Spill:
         )
         ((count,),) = self.ask("SELECT max(rowid) FROM ordered")
         return int(count)
+
+
+def _line(text: str, number: int) -> str:
+    """A line of a text; of none each is empty."""
+    return text.split("\n")[number] if text else ""
 
 
 def _measured(one: Denials) -> Iterator[Any]:

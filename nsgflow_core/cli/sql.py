@@ -40,7 +40,7 @@ def sql(
     may also be what 'nsgflow export' wrote. The SQL reaches no other file, no network and no
     extension. Needs DuckDB (pip install duckdb).
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=when.utc):
         import os
 
         from nsgflow_core.cli import answers

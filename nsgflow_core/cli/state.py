@@ -83,18 +83,10 @@ def open_state(environ: Mapping[str, str]) -> State:
     return State(settings, checkpoints, connections)
 
 
-def inventory_of(environ: Mapping[str, str]) -> Inventory | None:
-    """The inventory that the deployed function keeps; None where the settings name no function.
+def packed_inventory_of(environ: Mapping[str, str]) -> tuple[bytes, float] | None:
+    """The inventory that the deployed function keeps, and when it was made (since the epoch).
 
-    Raises:
-        NsgflowError: it is there and cannot be read.
-    """
-    packed = packed_inventory_of(environ)
-    return None if packed is None else Inventory(packed)
-
-
-def packed_inventory_of(environ: Mapping[str, str]) -> bytes | None:
-    """That inventory as it is kept.
+    None where the settings name no function, or it keeps none.
 
     Raises:
         NsgflowError: it is there and cannot be read.
@@ -104,7 +96,10 @@ def packed_inventory_of(environ: Mapping[str, str]) -> bytes | None:
     host, name = state_from_env(environ)
     container = blob_service(host).get_container_client(name)
     with errors_of(f"read {INVENTORY_BLOB}"), suppress(ResourceNotFoundError):
-        return container.download_blob(INVENTORY_BLOB).readall()
+        found = container.download_blob(INVENTORY_BLOB)
+        about = found.properties.metadata or {}
+        made = about.get("made") or found.properties.last_modified.timestamp()
+        return found.readall(), float(made)
     return None
 
 

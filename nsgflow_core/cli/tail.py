@@ -54,13 +54,13 @@ def tail(  # noqa: PLR0913 - one parameter for each option
     denied ones. Azure writes a record a minute; logs of a new NSG, and of the
     next hour, are found within 30 s.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=utc):
         import os
         import time
         from datetime import UTC, datetime
         from itertools import count
 
-        from nsgflow_core.cli.clock import clock
+        from nsgflow_core.cli.clock import clock, noted
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.following import Tailing
         from nsgflow_core.cli.formats import flow_writer
@@ -77,7 +77,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         now = datetime.now(UTC)
         begin = moment(since, now, utc=utc) if since else None
         if begin is not None and begin > now:
-            raise BadInputError(f"--since {since!r} has not come yet: it is {now:%Y-%m-%dT%H:%MZ}")
+            raise BadInputError(f"--since {since!r} has not come yet: it is {noted(now)}")
         span = Span(begin, datetime.max.replace(tzinfo=UTC)) if begin else None
         accounts = opened(sources, os.environ)
         if isinstance(accounts, FileLogs):
@@ -97,7 +97,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
             knowledge,
             explained,
             named=bool(estate.inventory),
-            times=clock(utc=utc, milliseconds=True),
+            times=clock(milliseconds=True),
         )
         told: dict[str, str] = {}
         with foot() as show:

@@ -5,6 +5,7 @@ v2, v4  time NSG rule A|D I|O source protocol port destination port state counte
 """
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from nsgflow_core.cli.harmless import printable
 from nsgflow_core.logs.columns import Columns, Place
@@ -18,10 +19,20 @@ _PROTOCOLS = {str(number): str(number) for number in range(256)} | {
 }
 
 
-def writer() -> Callable[[Columns, Sequence[str]], str]:
-    """A function that makes the lines of flows, with their ends, as `text_of` does."""
-    records = Kept(lambda place: printable(f"{place.group.record.time} {_named(place)}"))
-    names = Kept(lambda place: printable(_named(place)))
+_nsg: Callable[[Place], str] = attrgetter("nsg")
+
+
+def writer(nsg: Callable[[Place], str] = _nsg) -> Callable[[Columns, Sequence[str]], str]:
+    """A function that makes the lines of flows, with their ends, as `text_of` does.
+
+    `nsg` says how the NSG of a place is shown.
+    """
+
+    def named(place: Place) -> str:
+        return f"{nsg(place)} {place.group.rule} "
+
+    records = Kept(lambda place: printable(f"{place.group.record.time} {named(place)}"))
+    names = Kept(lambda place: printable(named(place)))
 
     def text(flows: Columns, times: Sequence[str]) -> str:
         begun: Sequence[str | Sequence[str]] = (records.of(flows.places),)
@@ -43,18 +54,16 @@ def writer() -> Callable[[Columns, Sequence[str]], str]:
     return text
 
 
-def _named(place: Place) -> str:
-    return f"{place.nsg} {place.group.rule} "
-
-
-def text_of(flows: Columns, times: Sequence[str] = ()) -> str:
+def text_of(flows: Columns, times: Sequence[str] = (), nsg: Callable[[Place], str] = _nsg) -> str:
     """Flows as lines, with their ends; with these times in the place of records'."""
-    return writer()(flows, times)
+    return writer(nsg)(flows, times)
 
 
-def lines(flows: Columns, times: Sequence[str] = ()) -> list[str]:
+def lines(
+    flows: Columns, times: Sequence[str] = (), nsg: Callable[[Place], str] = _nsg
+) -> list[str]:
     """The same lines one by one, without their ends."""
-    return _split(text_of(flows, times))
+    return _split(text_of(flows, times, nsg))
 
 
 def _split(text: str) -> list[str]:

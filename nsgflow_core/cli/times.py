@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.clock_words import date_of, in_figures
 from nsgflow_core.errors import BadInputError
 
@@ -140,7 +141,7 @@ def span(
     start = moment(since, now, utc=utc) if since else end - hours * HOUR
     if start >= end:
         raise BadInputError(
-            f"the time range is empty: it would begin at {start:%Y-%m-%dT%H:%M:%SZ} and end at "
-            f"{end:%Y-%m-%dT%H:%M:%SZ}; give --since a time before --until"
+            f"the time range is empty: it would begin at {noted(start, seconds=True)} and end at "
+            f"{noted(end, seconds=True)}; give --since a time before --until"
         )
     return Span(start, end)

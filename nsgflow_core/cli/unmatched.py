@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 
-from nsgflow_core.errors import did_you_mean
+from nsgflow_core.cli.nothing_found import nearest
+from nsgflow_core.estate.enrich import SUBNET, VM, whole_name
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
+from nsgflow_core.estate.namesakes import full_name, path_name
 from nsgflow_core.estate.simulation import rule_name
 
 _NAMED = ("subnet", "vm")
 """Keys whose values only an inventory has."""
+_KINDS = {"subnet": "subnet", "vm": "VM", "vnet": "VNet"}
+"""Keys whose values an inventory has, and what these are."""
 _PLACES = frozenset(("intervnet", "intravnet", "p2s", "s2s"))
 """Flow types, in lower case, that only an inventory tells."""
 
@@ -51,16 +55,21 @@ def misnamed(terms: str, knowledge: Knowledge) -> list[str]:
                 "finds both"
                 for bare in map(rule_name, values)
             ]
-        elif key in _NAMED and knowledge.inventory is not None:
+        elif key in _KINDS and knowledge.inventory is not None:
             there = set(filter(None, _names(key, knowledge.inventory)))
             said += [
-                f"the inventory has no {'VM' if key == 'vm' else key} named {value!r}, {near}"
-                if (near := did_you_mean(value, {name.rpartition("/")[2] for name in there}))
-                else f"the inventory has no {'VM' if key == 'vm' else key} named {value!r}"
+                f"the inventory has no {_KINDS[key]} named {value!r}{_nearest(value, there)}"
                 for value in values
-                if not any(f"/{name}".endswith(f"/{value.lower()}") for name in there)
+                if not any(f"/{name}".endswith(f"/{path_name(value).lower()}") for name in there)
             ]
     return said
+
+
+def _nearest(value: str, there: Iterable[str]) -> str:
+    """The nearest name that there is, of as many parts as the value has."""
+    name = path_name(value).strip("/")
+    parts = name.count("/") + 1
+    return nearest(name, sorted({"/".join(one.split("/")[-parts:]) for one in there}))
 
 
 def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
@@ -71,7 +80,9 @@ def _terms(terms: str) -> Iterable[tuple[str, list[str], bool]]:
 
 
 def _names(key: str, inventory: Inventory) -> Iterable[str]:
-    """The names of VMs or subnets, in lower case, with what they are in in front."""
-    for nic in inventory.nics:
-        name = nic.vm if key == "vm" else inventory.subnet(nic).name
-        yield name.lower()
+    """The names of VMs, subnets or VNets, in lower case, with all that they are in in front."""
+    if key == "vm":
+        return (whole_name(one.vm, inventory.subnet(one).vnet, VM) for one in inventory.nics)
+    if key == "subnet":
+        return (whole_name(one.name, one.vnet, SUBNET) for one in inventory.subnets)
+    return map(full_name, inventory.vnet_names())

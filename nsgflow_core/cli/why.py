@@ -25,11 +25,17 @@ _OUTPUTS = ("text", "json")
 @takes_options
 def why(  # noqa: PLR0913 - one parameter for each option
     *,
-    src: Annotated[str, typer.Argument(metavar="SRC", help="Address or VM that begins the flow.")],
+    src: Annotated[
+        str,
+        typer.Argument(
+            metavar="SRC", help="Address, VM or network interface that begins the flow."
+        ),
+    ],
     dst: Annotated[
         str,
         typer.Argument(
-            metavar="DST[:PORT]", help="Address or VM, and port; IPv6 as [address]:port."
+            metavar="DST[:PORT]",
+            help="Address, VM or network interface, and port; IPv6 as [address]:port.",
         ),
     ],
     sources: Sources,
@@ -71,7 +77,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
     --inventory of Azure also what changed on its path since it was last recorded, of up to 14
     days.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=utc):
         import os
 
         from nsgflow_core.cli import rule_changes, whys
@@ -100,23 +106,24 @@ def why(  # noqa: PLR0913 - one parameter for each option
         asked = parse(src, dst, protocol, knowledge.inventory)
         recorded = whys.Recorded(judge, asked)
         wanted = Wanted(filter_terms=[f"src={asked.src} dst={asked.dst}"])
-        names = asked.names(knowledge.inventory)
-        at = asked.nics(knowledge.inventory) if knowledge.inventory is not None else {}
-        logged = of_ends(knowledge.inventory, kept.flow_logs if kept else None, at, names)
 
         def tell() -> None:
+            inventory, asked = knowledge.inventory, recorded.settled()
+            names = asked.names(inventory)
+            at = asked.nics(inventory) if inventory is not None else {}
+            logged = of_ends(inventory, kept.flow_logs if kept else None, at, names)
             now = whys.one_nsg(judge, nsg, way, asked) if nsg else recorded.judge()
             answer = whys.answer(asked, recorded.rows(), now)
-            if knowledge.inventory is not None:
+            if inventory is not None:
                 answer["names"] = {"src": names[asked.src], "dst": names[asked.dst]}
-            if live and kept and knowledge.inventory is not None:
+            if live and kept and inventory is not None:
                 ends = [] if nsg else [nic for nics in at.values() for nic in nics]
-                ids = rule_changes.path_ids(knowledge.inventory, ends, now)
+                ids = rule_changes.path_ids(inventory, ends, now)
                 answer["changes"] = rule_changes.asked(
                     os.environ, ids, now, answer, made=kept.made, who=who
                 )
             read = accounts is not None
-            whys.write(answer, form, names, logs=read, logged=logged, utc=utc)
+            whys.write(answer, form, names, judge.shown, logs=read, logged=logged)
 
         if accounts is None:
             tell()

@@ -1,12 +1,13 @@
 """One flow asked about: what was recorded of it, what rules say, and how that is shown."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from nsgflow_core.cli import rule_changes
-from nsgflow_core.cli.asked import Asked, fits
+from nsgflow_core.cli.asked import Asked, fits, mend
 from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.formats import write_json
 from nsgflow_core.cli.names import labelled, matcher, meant
@@ -14,9 +15,10 @@ from nsgflow_core.cli.nothing_found import nearest
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import causes
+from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.judgement import Judgement
 from nsgflow_core.estate.simulation import rule_name, tells
-from nsgflow_core.estate.verdict import NO_INVENTORY, Judge
+from nsgflow_core.estate.verdict import IN_SEVERAL, NO_INVENTORY, Judge
 from nsgflow_core.model import Flow, flow_time
 
 _WHERE = {"admin": "admin rules", "subnet": "NSG of the subnet", "nic": "NSG of the NIC"}
@@ -29,12 +31,14 @@ class Recorded:
         self._judge = judge
         self._asked = asked
         self._found: dict[tuple[str, str, str, str], list[int]] = {}
+        self._macs: dict[bool, set[str]] = {True: set(), False: set()}
 
     def add(self, flow: Flow) -> None:
         """Count a flow, if it is such a one."""
         if not fits(self._asked, flow, self._judge.inventory):
             return
         known = self._judge.nsg(flow.group.acl_group)
+        self._macs[flow.inbound].add(flow.group.mac)
         self._learn(flow)
         nsg = known.id if known is not None else flow.group.acl_group
         direction = "in" if flow.inbound else "out"
@@ -55,12 +59,25 @@ class Recorded:
         if (inside := tells(flow.group.rule)) is not None:
             space.learn(far, inside=inside)
 
+    def settled(self) -> Asked:
+        """What was asked, with the interfaces that logged it where others share their addresses."""
+        asked = self._asked
+        source = asked.source or self._interface(asked.src, inbound=False)
+        target = asked.target or self._interface(asked.dst, inbound=True)
+        return replace(asked, source=source, target=target)
+
+    def _interface(self, address: str, *, inbound: bool) -> Nic | None:
+        """The one network interface with an address that logged flows of a direction."""
+        macs, inventory = self._macs[inbound], self._judge.inventory
+        nic = inventory.nic(min(macs)) if inventory is not None and len(macs) == 1 else None
+        return nic if nic is not None and address in nic.addresses else None
+
     def judge(self) -> Judgement:
         """What every layer says now; without an inventory, the NSGs that logged the flow."""
-        asked = self._asked
+        asked = self.settled()
         if self._judge.inventory is not None:
             ends = self._judge.ends(asked.packet(), source=asked.source, target=asked.target)
-            return self._judge.judge(asked.packet(), ends)
+            return _with_mends(self._judge.judge(asked.packet(), ends), asked, self._judge)
         found = [
             self._judge.one_layer(nsg, asked.packet(), inbound=direction == "in")
             for direction in ("out", "in")
@@ -88,6 +105,20 @@ class Recorded:
         ]
 
 
+def _with_mends(now: Judgement, asked: Asked, judge: Judge) -> Judgement:
+    """The same, with what to type where it is not known which of several has an address."""
+    if judge.inventory is None:
+        return now
+    mends = {
+        f"{at} {IN_SEVERAL}": f"{at} {IN_SEVERAL}; {mend(at, judge.inventory)}"
+        for at in (asked.src, asked.dst)
+        if len(judge.inventory.nics_at(at)) > 1
+    }
+    return msgspec.structs.replace(
+        now, unknown=tuple(mends.get(reason, reason) for reason in now.unknown)
+    )
+
+
 def one_nsg(judge: Judge, name: str, direction: str, asked: Asked) -> Judgement:
     """What one NSG says of a flow, by its id or name.
 
@@ -109,10 +140,17 @@ def one_nsg(judge: Judge, name: str, direction: str, asked: Asked) -> Judgement:
     nsg = wanted[0] if wanted else name
     near, far = (asked.dst, asked.src) if inbound else (asked.src, asked.dst)
     chosen = asked.target if inbound else asked.source
-    nic = chosen or judge.near_nic(near, far)
+    nic = chosen or judge.near_nic(near, far) or _under(nsg, near, judge.inventory)
     if nic is None:
         judge.space(None).own(near)
     return judge.one_layer(nsg, asked.packet(), inbound=inbound, nic=nic)
+
+
+def _under(nsg: str, address: str, inventory: Inventory | None) -> Nic | None:
+    """The one network interface with an address that is under an NSG."""
+    at = inventory.nics_at(address) if inventory is not None else ()
+    found = [nic for nic in at if inventory and nsg.lower() in inventory.nsgs_of(nic)]
+    return found[0] if len(found) == 1 else None
 
 
 def answer(asked: Asked, recorded: Sequence[dict[str, Any]], now: Judgement) -> dict[str, Any]:
@@ -143,29 +181,29 @@ def write(
     found: dict[str, Any],
     form: str,
     names: Mapping[str, str],
+    shown: Callable[[str, str], str],
     *,
     logs: bool,
     logged: Sequence[str] = (),
-    utc: bool = False,
 ) -> None:
     """Write an answer to stdout.
 
-    `names` says what addresses are called, `logs` that some were read, and `logged` which flow
-    logs record the ends: what it can mean that nothing was recorded. In text, times are local on
-    a terminal, unless `utc` is asked for.
+    `names` says what addresses are called, `shown` how to say an NSG of an id and a name, `logs`
+    that some were read, and `logged` which flow logs record the ends: what it can mean that nothing
+    was recorded.
     """
     if form == "json":
         write_json(msgspec.json.encode(found))
         return
-    times = text_clock(utc=utc)
-    write_text(*_lines(found, names, times), "")
+    times = text_clock()
+    write_text(*_lines(found, names, shown, times), "")
     if found["recorded"]:
         write_text("Recorded, the newest first:")
         columns = ("flows", "nsg", "rule", "direction", "outcome", "first", "last")
         cells = [
             [
                 str(row["flows"]),
-                _nsg(row["nsg"], row["rule"]),
+                _nsg(row["nsg"], row["rule"], shown),
                 *(row[key] for key in ("rule", "direction", "outcome")),
                 *(times(row[key]) for key in ("first", "last")),
             ]
@@ -181,7 +219,7 @@ def write(
         [
             layer["end"],
             _WHERE[layer["layer"]],
-            layer["name"],
+            shown(layer["acl"], layer["name"]),
             layer["rule"] or layer.get("because", ""),
             "" if layer["priority"] is None else str(layer["priority"]),
             layer["access"] or "",
@@ -196,10 +234,12 @@ def write(
         rule_changes.write(found["changes"], times)
 
 
-def _nsg(acl_group: str, rule: str) -> str:
+def _nsg(acl_group: str, rule: str, shown: Callable[[str, str], str]) -> str:
     """What denied or allowed a flow, in words."""
     kind = causes.cause(acl_group, rule)
-    return causes.dropper(kind) if kind else acl_group.rpartition("/")[2]
+    if kind:
+        return causes.dropper(kind)
+    return shown(acl_group, acl_group.rpartition("/")[2])
 
 
 NOTHING_RECORDED = (
@@ -213,7 +253,10 @@ _UNKNOWN = "The rules changed since; when is not known here."
 
 
 def _lines(
-    found: dict[str, Any], names: Mapping[str, str], times: Callable[[str], str]
+    found: dict[str, Any],
+    names: Mapping[str, str],
+    shown: Callable[[str, str], str],
+    times: Callable[[str], str],
 ) -> Iterable[str]:
     flow, now = found["flow"], found["now"]
     ends = [labelled(flow[end], names[flow[end]]) for end in ("src", "dst")]
@@ -224,7 +267,7 @@ def _lines(
         others = len(now["denying"]) - 1
         yield (
             f"It would be denied now, first by rule {first['rule']} (priority "
-            f"{first['priority']}) of {first['name']}, at the {first['end']}"
+            f"{first['priority']}) of {shown(first['acl'], first['name'])}, at the {first['end']}"
             + (f"; {others} more would deny it too." if others else ".")
         )
     elif now["verdict"] == "allowed":

@@ -8,28 +8,32 @@ So it may miss one: addresses that are not written in their canonical form, and 
 much is sought in many bytes. Then other evidence ends the group.
 """
 
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import product
 
+from nsgflow_core.digests.groups import example_of
 from nsgflow_core.digests.ledger import Ledger, Passed
 from nsgflow_core.digests.sought import Few, Sought, few_in, newest, passed, sought
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.alike import around
+from nsgflow_core.logs.columns import Columns
+from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.path import LogPath
-from nsgflow_core.model import LAST_TIME_MS, MILLISECONDS_FROM, Flow
+from nsgflow_core.model import Flow
 
-MOST_BYTES = 128 * 1024
+MOST_BYTES = 96 * 1024
 """Bytes of a window that are searched, for all flows together: the last ones."""
 MOST_FLOWS = 8
-MOST_HITS = 64
+MOST_HITS = 40
 """The most flows that are sought in a window, and places between their ends that are looked at."""
 
-_PORT, _STATE = 4, 7
-_DENIED = b"D"
+_BEGINS = re.compile(rb'[^,"]*,(\d*),[^,"]*,[^,"]*,(?:A,)?B[,"]')
+"""What stands behind the ends of a tuple that lets a connection begin; its group is the port."""
 _MOST_LOGS = 4096
 _HOUR = timedelta(hours=1)
 _LATE = timedelta(minutes=30)
@@ -68,66 +72,66 @@ class Lately:
 
 
 class Look:
-    """The look into one window: bytes that begin at offset `start`, whole records up to `end`."""
+    """The look into one window: bytes that begin at offset `start`, and what was read of them.
+
+    What was read has all denied flows of the window, those among them that no sink is told.
+    """
 
     def __init__(
-        self, data: bytes, start: int, end: int, log: LogPath, knowledge: Knowledge
+        self,
+        data: bytes,
+        start: int,
+        reading: Reading[Columns],
+        log: LogPath,
+        knowledge: Knowledge,
     ) -> None:
         self._data = data
-        self._size = end - start
+        self._size = reading.end - start
         self._start = start
+        self._reading = reading
         self._log = log
         self._knowledge = knowledge
 
-    def passed(self, ledger: Ledger | None, before: Sequence[Few], read_to: int) -> list[Passed]:
+    def passed(self, ledger: Ledger | None, before: Sequence[Few]) -> list[Passed]:
         """The flows of a ledger, and those denied in the hour before, that are let through here.
 
-        Of those that are denied here and not counted, that they are.
+        Of those that are denied here and not counted, that they are: a filter leaves them out, or
+        they are too old, or there was no room. That takes back what was seen before. A record has
+        its tuples by rules: only their times tell which is newer.
         """
-        size = max(self._size, 1)
-        most = min(MOST_FLOWS, max(MOST_BYTES // size, 1))
-        pairs: dict[bytes, list[Sought]] = {}
-        for one in sought(ledger, before, read_to, most, turn=self._start):
+        most = min(MOST_FLOWS, max(MOST_BYTES // max(self._size, 1), 1))
+        wanted = sought(ledger, before, self._reading.read_to, most, turn=self._start)
+        pairs: dict[tuple[str, str], list[Sought]] = {}
+        for one in wanted:
             src, dst, _ = one.example.split(" ")
-            pairs.setdefault(f",{src},{dst},".encode(), []).append(one)
-        first = max(size - MOST_BYTES, 0)
-        return [one for pair, wanted in pairs.items() for one in self._of_pair(pair, wanted, first)]
+            pairs.setdefault((src, dst), []).append(one)
+        found = [seen for ends, of_pair in pairs.items() for seen in self._begun(ends, of_pair)]
+        # Where one was seen let through no denied one may be missed, however far back it stands.
+        known = found or any(one.since for one in wanted)
+        denied = _denied(pairs, self._reading.flows[0 if known else -1 :])
+        if not found and not denied:  # nearly always
+            return []
+        return [seen for one in wanted for seen in newest(one, found, denied.get(one.example, 0))]
 
-    def _of_pair(self, pair: bytes, wanted: list[Sought], first: int) -> list[Passed]:
-        """What the newest tuples say of each flow between two ends: let through, or denied.
+    def _begun(self, ends: tuple[str, str], wanted: Sequence[Sought]) -> list[Passed]:
+        """What the newest tuples say of each flow between two ends that begins, and passes.
 
-        A denied one that no group has counted (a filter leaves it out, or it is too old, or there
-        was no room) takes back what was seen before. A record has its tuples by rules: only their
-        times tell which is newer.
+        However many tuples they have: a few of the last ones are looked at.
         """
         found: list[Passed] = []
-        denied: dict[str, int] = {}
         left = [one for one in wanted if not one.lately]
-        known = any(one.since for one in wanted)
-        at, hits = self._size, 0
-        # Where one was seen let through no denied one may be missed, however far back it stands.
-        while known or found or hits < MOST_HITS:
-            at = self._data.rfind(pair, 0 if known or found else first, at)
-            if at < 0:
-                break
+        pair = ",".join(("", *ends, "")).encode()
+        first, at = max(self._size - MOST_BYTES, 0), self._size
+        hits = 0
+        while left and hits < MOST_HITS and (at := self._data.rfind(pair, first, at)) >= 0:
             hits += 1
-            fields = self._tuple(at)
-            if len(fields) <= _STATE:
-                continue
-            port = fields[_PORT].decode(errors="replace")
-            if fields[_STATE] == _DENIED:
-                denied[port] = max(denied.get(port, 0), _time_ms(fields[0]))
-            elif _begins(fields) and any(_port(one) == port for one in left):
+            begins = _BEGINS.match(self._data, at + len(pair))
+            if begins and any(one.example.endswith(f" {begins[1].decode()}") for one in left):
                 seen = product(self._flows(at, pair), left)
                 found += filter(None, (passed(flow, one, self._knowledge) for flow, one in seen))
                 told = {(one.group, one.example) for one in found}
                 left = [one for one in left if (one.key.id, one.example) not in told]
-        return [said for one in wanted for said in newest(one, found, denied.get(_port(one), 0))]
-
-    def _tuple(self, at: int) -> list[bytes]:
-        """The fields of the tuple around a place."""
-        begin = self._data.rfind(b'"', 0, at) + 1
-        return self._data[begin : self._data.find(b'"', at)].split(b",")
+        return found
 
     def _flows(self, at: int, pair: bytes) -> list[Flow]:
         """The flows between two ends in the record around a place."""
@@ -137,18 +141,16 @@ class Look:
         return flows.read_some(record, self._log, pair.decode(), self._knowledge.inventory)
 
 
-def _port(one: Sought) -> str:
-    return one.example.rpartition(" ")[2]
-
-
-def _begins(fields: Sequence[bytes]) -> bool:
-    """Whether a tuple lets a connection begin."""
-    return fields[7] == b"B" or fields[7:9] == [b"A", b"B"]
-
-
-def _time_ms(text: bytes) -> int:
-    """The time of a tuple; the last there is where it makes no sense: that takes back all."""
-    if not text.isdigit():
-        return LAST_TIME_MS
-    time = int(text)
-    return min(time if time >= MILLISECONDS_FROM else time * 1000, LAST_TIME_MS)
+def _denied(pairs: Collection[tuple[str, str]], parts: Sequence[Columns]) -> dict[str, int]:
+    """When each flow between some ends was denied last, in milliseconds, by its example."""
+    denied: dict[str, int] = {}
+    sources, targets = ({ends[side] for ends in pairs} for side in (0, 1))
+    for part in parts:
+        if sources.isdisjoint(part.src) or targets.isdisjoint(part.dst):
+            continue
+        between = [ends in pairs for ends in zip(part.src, part.dst, strict=True)]
+        for flow in part.where(between) if any(between) else ():
+            if flow.denied:
+                example = example_of(flow)
+                denied[example] = max(denied.get(example, 0), flow.time_ms)
+    return denied

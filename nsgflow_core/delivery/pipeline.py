@@ -359,9 +359,9 @@ class _Run:
         before = self._lately.before(self._reader.log_name, self._log.hour).get(name, ())
         if not before and name not in self._ledgers:
             return
-        look = Look(data, start, reading.end, self._log, self._knowledge)
+        look = Look(data, start, reading, self._log, self._knowledge)
         known = self._ledgers.get(name)
-        if passed := look.passed(known, before, reading.read_to):
+        if passed := look.passed(known, before):
             noted = ledger.noted(known, passed, self._reader.log_name)
             self._ledgers = {**self._ledgers, name: noted}
 

@@ -17,8 +17,10 @@ import msgspec
 from nsgflow_core.estate.flow_logs import FlowLog
 from nsgflow_core.estate.inventory import Inventory, Nic
 
-Logged = Literal["not-logged", "in-part", "twice", "once", "private-endpoint"]
-LOGGED: tuple[Logged, ...] = ("not-logged", "in-part", "twice", "once", "private-endpoint")
+Logged = Literal["not-logged", "in-part", "unknown", "twice", "once", "private-endpoint"]
+LOGGED: tuple[Logged, ...] = (
+    *("not-logged", "in-part", "unknown", "twice", "once", "private-endpoint"),
+)
 """What can be said of an interface, the most urgent first."""
 
 NO_FLOW_LOGS = "the inventory knows no flow logs"
@@ -69,12 +71,14 @@ class Covered(msgspec.Struct, frozen=True):
 
 
 def coverage(inventory: Inventory, logs: Iterable[FlowLog]) -> Iterator[Covered]:
-    """What is recorded of each network interface, in the order of the inventory."""
+    """What is recorded of each network interface, in the order of the inventory.
+
+    Without any flow log it is not known: there may be none, or who looked may not see them.
+    """
     by_target: dict[str, list[FlowLog]] = {}
     for log in logs:
         by_target.setdefault(log.target, []).append(log)
     layout = inventory.layout
-    because = "" if by_target else NO_FLOW_LOGS
     for number, (nic, resource_id) in enumerate(zip(inventory.nics, layout.nics, strict=True)):
         subnet = inventory.subnet(nic)
         below = f"{subnet.vnet}/subnets/{subnet.name.rpartition('/')[2]}"
@@ -85,8 +89,8 @@ def coverage(inventory: Inventory, logs: Iterable[FlowLog]) -> Iterator[Covered]
         if number in layout.endpoints:
             yield Covered(resource_id, nic, subnet.name, nsgs, (), "private-endpoint", _ENDPOINT)
             continue
-        logged, why = _logged(covering, nsgs)
-        yield Covered(resource_id, nic, subnet.name, nsgs, covering, logged, because or why)
+        logged, because = _logged(covering, nsgs) if by_target else ("unknown", NO_FLOW_LOGS)
+        yield Covered(resource_id, nic, subnet.name, nsgs, covering, logged, because)
 
 
 def _nearest(levels: Sequence[Sequence[FlowLog]]) -> Iterator[Covering]:

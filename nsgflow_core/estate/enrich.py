@@ -14,8 +14,9 @@ import msgspec
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.estate import addresses
-from nsgflow_core.estate.inventory import CLIENTS, SITE, Place, full_name, vnet_of
+from nsgflow_core.estate.inventory import CLIENTS, SITE, Place, vnet_of
 from nsgflow_core.estate.knowledge import NOTHING, FarEnd, Knowledge
+from nsgflow_core.estate.namesakes import full_name
 from nsgflow_core.model import Flow
 
 FLOW_TYPES = (
@@ -29,6 +30,8 @@ FLOW_TYPES = (
     "Unknown",
 )
 
+VM, SUBNET = 2, 3
+"""Parts of the names of VMs (`group/name`) and subnets (`group/vnet/subnet`)."""
 _BEHIND_GATEWAY = {SITE: "S2S", CLIENTS: "P2S"}
 _MOST_SEEN = 32_768
 _ROUTED = frozenset((addresses.INTERNET, addresses.PRIVATE, addresses.CGNAT))
@@ -113,29 +116,45 @@ def near_end(flow: Flow, here: str, knowledge: Knowledge) -> Place | None:
 
 
 def vms(flow: Flow, knowledge: Knowledge) -> list[str]:
-    """The VMs of both ends that are known."""
-    found = ends(flow, knowledge)
-    return [name for name in (found.src_vm, found.dest_vm) if name]
+    """The VMs of both ends that are known, each as `subscription/group/name`."""
+    return [full for vm, _, vnet in _places(flow, knowledge) if (full := whole_name(vm, vnet, VM))]
 
 
 def subnets(flow: Flow, knowledge: Knowledge) -> list[str]:
-    """The subnets of both ends that are known."""
-    found = ends(flow, knowledge)
-    return [name for name in (found.src_subnet, found.dest_subnet) if name]
+    """The subnets of both ends that are known, each as `subscription/group/vnet/subnet`."""
+    return [
+        full
+        for _, name, vnet in _places(flow, knowledge)
+        if (full := whole_name(name, vnet, SUBNET))
+    ]
 
 
 def vnets(flow: Flow, knowledge: Knowledge) -> list[str]:
-    """The VNets of both ends that are known, by id and as `subscription/group/name`.
+    """The VNets of both ends that are known, each as `subscription/group/name`.
 
     A VNet flow log that is of a VNet, or of a subnet, tells the near end's itself.
     """
+    return [full_name(vnet) for _, _, vnet in _places(flow, knowledge) if vnet]
+
+
+def _places(flow: Flow, knowledge: Knowledge) -> tuple[tuple[str, str, str], ...]:
+    """VM, subnet and VNet (by id) of the near end and of the far one; "" where not known."""
     here, there = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)
     near = near_end(flow, here, knowledge)
-    vnet = near.vnet if near is not None else vnet_of(flow.group.record.target)
-    inventory = knowledge.inventory
-    far = inventory.remote(vnet, there) if inventory is not None else None
-    found = [one for one in (vnet, far.vnet if far is not None else "") if one]
-    return found + [full_name(one) for one in found]
+    if near is None:
+        near = Place("", "", vnet_of(flow.group.record.target))
+    far = far_end(there, near.vnet, knowledge)
+    return (near.vm, near.subnet, near.vnet), (far.vm, far.subnet, far.vnet)
+
+
+def whole_name(name: str, vnet: str, parts: int) -> str:
+    """A name with the subscription in front, that of the VNet (by id) it is in; "" is none.
+
+    Without it there are `VM` or `SUBNET` parts.
+    """
+    if not name or name.count("/") >= parts:
+        return name
+    return f"{full_name(vnet).partition('/')[0]}/{name}"
 
 
 def tags(flow: Flow, knowledge: Knowledge) -> list[str]:
@@ -179,7 +198,7 @@ def _look_up(address: str, vnet: str, knowledge: Knowledge) -> FarEnd:
         flow_type = "IntraVNet" if place.vnet == vnet else "InterVNet"
     else:
         flow_type = _type_of(kind, 0, tags)
-    return FarEnd(flow_type, place.vm, place.subnet, tags)
+    return FarEnd(flow_type, place.vm, place.subnet, tags, place.vnet)
 
 
 def _type_of(kind: str, behind: int, tags: str) -> str:

@@ -32,4 +32,4 @@ def judged(judge: Judge, flow: Flow) -> Judgement:
 
 def line(judge: Judge, flow: Flow) -> str:
     """The same in one line."""
-    return denial_line(judged(judge, flow))
+    return denial_line(judged(judge, flow), judge.shown)

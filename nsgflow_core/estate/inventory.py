@@ -5,11 +5,9 @@ upper-case hex digits, resource ids and the names made from them are lower case,
 services do not agree on the case of one id.
 """
 
-import re
 import sys
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,6 +18,7 @@ from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.layout import Layout
+from nsgflow_core.estate.namesakes import told_apart
 from nsgflow_core.estate.ranges import NOTHING, Network, PackedRanges, Ranges, network, pack
 from nsgflow_core.estate.rules import Rule
 
@@ -29,7 +28,6 @@ AMBIGUOUS = 1
 """Value of the range of subnets for what lies in more than one VNet; subnet i has i + 2."""
 
 _VNET = "/virtualnetworks/"
-_ID = re.compile(r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/.+/([^/]+)/?", re.IGNORECASE)
 _VM_PARTS, _SUBNET_PARTS = 2, 3
 """Parts of the names of VMs and subnets, the subscription left out."""
 
@@ -188,6 +186,19 @@ class Inventory:
             self._acls_by_id = {acl.id: acl for acl in self._stored.acls.values()}
         return self._acls_by_id.get(wanted)
 
+    def acl_names(self) -> dict[str, str]:
+        """The names of all that GUIDs stand for, by ids."""
+        return dict(self._stored.acls.values())
+
+    def vnet_names(self) -> dict[str, str]:
+        """The names of all VNets that have subnets, by ids."""
+        return {subnet.vnet: subnet.vnet.rpartition("/")[2] for subnet in self._subnets}
+
+    @property
+    def subnets(self) -> Sequence[Subnet]:
+        """Every subnet."""
+        return self._subnets
+
     def nsgs(self, mac: str) -> tuple[str, ...]:
         """The ids of the NSGs that a network interface is under: its own and its subnet's."""
         nic = self._by_mac.get(mac)
@@ -207,12 +218,6 @@ class Inventory:
         """The network interfaces that have an address, private or public; several in twin VNets."""
         nic = self._by_address.get(address)
         return () if nic is None else self._sharing.get(address, (nic,))
-
-    def nics_of(self, vm: str) -> Sequence[Nic]:
-        """The network interfaces of a VM, by `name` or `group/name`, in any case."""
-        wanted = vm.lower()
-        ends = f"/{wanted}"
-        return [nic for nic in self._nics if nic.vm == wanted or nic.vm.endswith(ends)]
 
     @property
     def nics(self) -> Sequence[Nic]:
@@ -279,28 +284,6 @@ def vnet_of(target: str) -> str:
     """The VNet of a resource id that is one, or lies in one."""
     head, mark, rest = target.partition(_VNET)
     return f"{head}{mark}{rest.partition('/')[0]}" if mark else ""
-
-
-@cache_short(4096, LONGEST_ID)
-def full_name(resource: str) -> str:
-    """The resource of an id as `subscription/group/name`; what is no id as it is."""
-    found = _ID.fullmatch(resource)
-    return "/".join(found.groups()) if found else resource
-
-
-def told_apart(names: Iterable[str], parts: int = 1) -> dict[str, str]:
-    """Full names by their last parts: so many, or as many more as tell one from the others."""
-    found = dict[str, str]()
-    left = set(names)
-    while left:
-        short = {name: "/".join(name.split("/")[-parts:]) for name in left}
-        times = Counter(short.values())
-        for name, said in short.items():
-            if times[said] == 1 or said == name:
-                found[name] = said
-        left -= found.keys()
-        parts += 1
-    return found
 
 
 def _subscription(subnet: Subnet) -> str:

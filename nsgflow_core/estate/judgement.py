@@ -1,5 +1,6 @@
 """What layers of rules say of a flow, and how that is told."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -53,18 +54,23 @@ class Judgement(msgspec.Struct, frozen=True):
         }
 
 
-def denial_line(judgement: Judgement) -> str:
-    """A judgement in one line, for digests and lists: names as Azure has them, or reasons."""
+def denial_line(
+    judgement: Judgement, shown: Callable[[str, str], str] = lambda _, name: name
+) -> str:
+    """A judgement in one line, for digests and lists: names as Azure has them, or reasons.
+
+    `shown` says how to say an NSG of an id and a name.
+    """
     if judgement.verdict == "denied":
         said = [
-            f"{layer.name or layer.acl} ({WHERE[layer.layer]}, {layer.end}): "
+            f"{shown(layer.acl, layer.name or layer.acl)} ({WHERE[layer.layer]}, {layer.end}): "
             f"{layer.rule} (priority {layer.priority})"
             for layer in judgement.denying
         ]
         return "now denied by " + "; ".join(said)
     if judgement.verdict == "allowed":
         last = next((layer for layer in reversed(judgement.layers) if layer.rule), None)
-        by = f", last by {last.rule} of {last.name}" if last is not None else ""
+        by = f", last by {last.rule} of {shown(last.acl, last.name)}" if last is not None else ""
         return f"now allowed by every layer{by}"
     return "not known whether it passes now: " + "; ".join(judgement.unknown)
 

@@ -14,12 +14,16 @@ from nsgflow_core.estate.service_tags import ServiceTags
 
 
 class FarEnd(msgspec.Struct, frozen=True, gc=False):
-    """The far end of flows: the type it gives them, and what is known of it; "" where unknown."""
+    """The far end of flows: the type it gives them, and what is known of it; "" where unknown.
+
+    `vnet` is the id of its VNet.
+    """
 
     flow_type: str
     vm: str
     subnet: str
     tags: str
+    vnet: str = ""
 
 
 @dataclass(frozen=True, slots=True)

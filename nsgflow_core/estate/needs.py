@@ -93,10 +93,14 @@ class Place:
 
 
 class Asked(NamedTuple):
-    """A flow that is to pass, what the rules say of it now, and where it needs one."""
+    """A flow that is to pass, what the rules say of it now, and where it needs one.
+
+    `ends` are the network interfaces of source and destination that are known beforehand.
+    """
 
     wish: Wish
     packet: Packet
+    ends: tuple[Nic | None, Nic | None]
     now: Judgement
     needs: tuple[tuple[Place, Point], ...]
 
@@ -112,7 +116,7 @@ class Needs:
         """What the flows of all wishes need."""
         for wish in wishes:
             learn(self._judge, wish.denied, wish.sources)
-        return [self._asked(wish, source) for wish in wishes for source in sorted(wish.sources)]
+        return [self._asked(wish, *end) for wish in wishes for end in sorted(_sources(wish))]
 
     def place(self, nsg: str, *, inbound: bool) -> Place:
         """One direction of an NSG, by what a log or the inventory calls it."""
@@ -123,10 +127,14 @@ class Needs:
             place = self.places[key, inbound] = Place(shown, known, inbound=inbound)
         return place
 
-    def _asked(self, wish: Wish, source: str) -> Asked:
+    def _asked(self, wish: Wish, source: str, name: str) -> Asked:
         denied = wish.denied
         packet = packet_of(denied, source)
-        ends = self._judge.ends(packet)
+        nics = (
+            self._judge.nic_called(source, name),
+            self._judge.nic_called(denied.destination, denied.destination_name),
+        )
+        ends = self._judge.ends(packet, source=nics[0], target=nics[1])
         now = self._judge.judge(packet, ends)
         own = self.place(denied.acl_group, inbound=denied.inbound)
         at = {("destination" if seen.inbound else "source"): seen for seen in ends.seen}
@@ -150,7 +158,7 @@ class Needs:
             point = point_of(packet)
             own.need(point, own.logged(denied.rule), wish, internet=internet)
             needs[id(own), point] = own, point
-        return Asked(wish, packet, now, tuple(needs.values()))
+        return Asked(wish, packet, nics, now, tuple(needs.values()))
 
     def _denies(self, denied: Denied, packet: Packet) -> bool:
         """Whether the NSG that logged a flow denies it still, for all that is known.
@@ -167,6 +175,12 @@ class Needs:
         if inventory is not None:
             place.nic = place.nic or nic
             place.vnets.add(inventory.subnet(nic).vnet)
+
+
+def _sources(wish: Wish) -> set[tuple[str, str]]:
+    """The sources of a wish, each with what it is called, "" where that is not known."""
+    called = {end for end in wish.denied.called if end[0] in wish.sources}
+    return called | {(one, "") for one in wish.sources - {address for address, _ in called}}
 
 
 def packet_of(denied: Denied, source: str) -> Packet:

@@ -1,6 +1,6 @@
 """Whether flows pass with proposed rules in place, and what else these would let in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from nsgflow_core.estate.acl import Acl, Packet, Verdict
@@ -67,7 +67,8 @@ def proofs(trial: Judge, drafts: Sequence[Draft], asked: Iterable[Asked]) -> lis
                 for other, there in one.needs:
                     if other is not place:
                         draft = drafts[at[id(other), there][0]]
-                        mine.needs[draft.rule.name, other.nsg] = None
+                        name = trial.shown(other.nsg, other.nsg.rpartition("/")[2])
+                        mine.needs[draft.rule.name, name] = None
     return [one.proof() for one in found]
 
 
@@ -82,15 +83,16 @@ def _by_nsg(drafts: Iterable[Draft]) -> dict[str, list[Rule]]:
 def _outcome(trial: Judge, one: Asked) -> tuple[list[str], list[str]]:
     """What denies a flow in the trial, and what is not known of it."""
     denied = one.wish.denied
-    judged: Judgement = trial.judge(one.packet)
-    still = [_words(layer) for layer in judged.denying]
+    ends = trial.ends(one.packet, source=one.ends[0], target=one.ends[1])
+    judged: Judgement = trial.judge(one.packet, ends)
+    still = [_words(layer, trial.shown) for layer in judged.denying]
     because = list(judged.unknown)
     known = trial.nsg(denied.acl_group)
     own = known.id.lower() if known is not None else denied.acl_group.lower()
     end = "destination" if denied.inbound else "source"
     if not any(layer.acl == own and layer.end == end for layer in judged.layers):
         answer = at_own(trial, denied, one.packet)
-        name = known.name if known is not None else denied.acl_group
+        name = trial.shown(own, known.name if known is not None else denied.acl_group)
         if answer.verdict == "denied" and answer.rule is not None:
             still.append(f"{answer.rule.name} of {name}")
         if answer.because:
@@ -100,8 +102,8 @@ def _outcome(trial: Judge, one: Asked) -> tuple[list[str], list[str]]:
     return still, because
 
 
-def _words(layer: Layer) -> str:
-    said = f"{layer.rule} of {layer.name} ({WHERE[layer.layer]}, {layer.end})"
+def _words(layer: Layer, shown: Callable[[str, str], str]) -> str:
+    said = f"{layer.rule} of {shown(layer.acl, layer.name)} ({WHERE[layer.layer]}, {layer.end})"
     return f"{said}, where no rule of an NSG can help" if layer.layer == "admin" else said
 
 

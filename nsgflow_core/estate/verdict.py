@@ -22,11 +22,13 @@ from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.judgement import End, Judgement, Layer, LayerKind
 from nsgflow_core.estate.layout import AdminRules, Layout
 from nsgflow_core.estate.members import Group, Members, Space, Tags, UnknownSpace
+from nsgflow_core.estate.namesakes import Namesakes
 from nsgflow_core.estate.rule_files import Files, KnownNsg
 from nsgflow_core.estate.rules import Rule, with_defaults
 
 _INSIDE = frozenset((addresses.PRIVATE, addresses.CGNAT))
 _NO_LAYOUT = Layout()
+IN_SEVERAL = "is in several VNets: which is meant is not known"
 NO_INVENTORY = "there is no inventory to tell which NSGs a flow passes"
 
 
@@ -72,6 +74,7 @@ class Judge:
         self._acls: dict[tuple[str, str, int, bool, bool | None], Acl | None] = {}
         self._admin: dict[tuple[str, int, bool], list[tuple[AdminRules, Acl]]] = {}
         self._nsgs: dict[str, KnownNsg | None] = {}
+        self._names: Namesakes | None = None
 
     def nsg(self, nsg: str) -> KnownNsg | None:
         """An NSG by its id, or the GUID that a flow log has; None where its rules are not known."""
@@ -90,6 +93,16 @@ class Judge:
                     found = self.files.patch(KnownNsg(key, name, rules))
         self._nsgs[nsg] = found
         return found
+
+    def shown(self, nsg: str, name: str) -> str:
+        """How to say an NSG of an id and a name: those that share one are told apart."""
+        if self._names is None:
+            self._names = Namesakes(
+                self.inventory.acl_names() if self.inventory is not None else {}
+            )
+            for one in self.files.all():
+                self._names.meet(one.id.lower(), one.name)
+        return self._names.shown(nsg.lower(), name)
 
     def why_unknown(self, nsg: str) -> str:
         """Why the rules of an NSG, by its id or GUID, are not known."""
@@ -199,6 +212,15 @@ class Judge:
         )
         return Judgement(answer.verdict, (layer,), (answer.because,) if answer.because else ())
 
+    def nic_called(self, address: str, name: str) -> Nic | None:
+        """The network interface that has an address, by what its VM or subnet is called."""
+        if self.inventory is None or not name:
+            return None
+        subnet = self.inventory.subnet
+        at = self.inventory.nics_at(address)
+        found = [nic for nic in at if (nic.vm or subnet(nic).name) == name]
+        return found[0] if len(found) == 1 else None
+
     def near_nic(self, address: str, other: str, far: Nic | None = None) -> Nic | None:
         """The network interface that has an address, as the other end of a flow would mean it.
 
@@ -223,7 +245,7 @@ class Judge:
             return None
         nic = self.near_nic(address, other, far)
         if nic is None and inventory.nics_at(address):
-            reasons.append(f"{address} is in several VNets: which is meant is not known")
+            reasons.append(f"{address} {IN_SEVERAL}")
         elif nic is None and addresses.address_class(address) in _INSIDE:
             if not inventory.gateway(address):
                 reasons.append(f"no network interface of the inventory has {address}")

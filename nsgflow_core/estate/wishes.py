@@ -23,7 +23,9 @@ class Denied(NamedTuple):
 
     `acl_group` and `rule` are as logged, `sources` canonical addresses, of which `outside` are on
     the internet, and `doubtful` may be: public, near the destination's own, and in no inventory.
-    `source_port` is that of any of the flows.
+    `source_port` is that of any of the flows. `called` has sources with what the inventory calls
+    them, and `destination_name` the destination: VMs or subnets, which tell whose an address is
+    that several have.
     """
 
     acl_group: str
@@ -36,6 +38,8 @@ class Denied(NamedTuple):
     source_port: int | None = None
     outside: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
+    called: frozenset[tuple[str, str]] = frozenset()
+    destination_name: str = ""
 
 
 class Refusal(NamedTuple):

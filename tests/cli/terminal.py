@@ -14,15 +14,24 @@ from tests.cli.conftest import ROOT
 
 def on_terminal(words: Sequence[str], width: int, **environ: str) -> str:
     """What a command shows on a terminal of this width, notes of stderr included."""
-    return _shown(words, width, environ, notes=True)
+    return _shown(words, width, environ, 0, notes=True)
+
+
+def ending_on_terminal(
+    words: Sequence[str], width: int, status: int, environ: Mapping[str, str]
+) -> str:
+    """What a command shows there that ends with this status."""
+    return _shown(words, width, environ, status, notes=True)
 
 
 def answer_on_terminal(words: Sequence[str], width: int, **environ: str) -> str:
     """What a command shows there without its notes, which tell how long ago something was."""
-    return _shown(words, width, environ, notes=False)
+    return _shown(words, width, environ, 0, notes=False)
 
 
-def _shown(words: Sequence[str], width: int, environ: Mapping[str, str], *, notes: bool) -> str:
+def _shown(
+    words: Sequence[str], width: int, environ: Mapping[str, str], status: int, *, notes: bool
+) -> str:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
@@ -41,5 +50,5 @@ def _shown(words: Sequence[str], width: int, environ: Mapping[str, str], *, note
             break
         shown += part
     os.close(ours)
-    assert done.wait() == 0, shown
+    assert done.wait() == status, shown
     return shown.decode().replace("\r\n", "\n")

@@ -1,5 +1,7 @@
 """Estates whose NSGs, VNets and VMs share names: each is told from the others, everywhere."""
 
+import csv
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -282,3 +284,175 @@ def test_logs_finds_an_nsg_by_group_and_by_guid(groups: Case) -> None:
         assert "there are no logs of an NSG" not in said(*words, name)
     nothing = CliRunner().invoke(app, [*words, "nowhere/web-nsg"])
     assert "there are no logs of an NSG named 'nowhere/web-nsg'" in nothing.stderr
+
+
+def cells(table: str, title: str) -> list[str]:
+    """The cells of a column of a table: what stands below its title."""
+    lines = [line for line in table.splitlines() if line.strip()]
+    start = lines[0].index(title)
+    return [line[start:].split()[0] for line in lines[1:]]
+
+
+def shown_nsgs(case: Case, tmp_path: Path) -> dict[str, list[str]]:
+    """The NSGs of a case as commands show them to people, those of one name told apart."""
+    where = (case.logs, "--inventory", case.inventory)
+    ids = [row["aclGroup"] for row in rows(*where, "--by", "nsg")]
+    rules = tmp_path / "rules.json"
+    allow = {"name": "AllowSql", "properties": rule(100, "Allow", port="1433")}
+    found = [{"id": one, "name": "Web-NSG", "securityRules": [allow]} for one in ids]
+    rules.write_text(json.dumps(found))
+    simulated = ("simulate", "--rules", str(rules), *where)
+    names = [row["destinationName"] for row in rows(*where)]
+    why = [run("why", "8.8.8.1", f"{name}:1433", *where) for name in names]
+    explained = run("denied", *where, "--explain").splitlines()
+    found_why = [text.partition("Recorded")[2].partition("The rules now") for text in why]
+    return {
+        "denied": cells(run("denied", *where, "--by", "nsg"), "nsg")[:2],
+        "denied csv": [
+            line.partition(",")[0]
+            for line in run("denied", *where, "--by", "nsg", "-o", "csv").splitlines()[1:]
+        ],
+        "flows": [line.split()[1] for line in run("flows", *where).splitlines()],
+        "flows table": cells(run("flows", *where, "-o", "table"), "nsg"),
+        "simulate": cells(run(*simulated), "nsg")[:2],
+        "simulate markdown": [
+            line.split("|")[3].strip().replace("\\", "")
+            for line in run(*simulated, "-o", "markdown").splitlines()
+            if "newly" in line and line.startswith("|")
+        ],
+        "why": [text.partition(") of ")[2].partition(",")[0] for text in why],
+        "why recorded": [cells(text.partition("\n")[2], "nsg")[0] for text, _, _ in found_why],
+        "why now": [cells(text.partition("\n")[2], "name")[0] for _, _, text in found_why],
+        "explained": [
+            line.partition("now denied by ")[2].partition(" (")[0]
+            for line in explained
+            if "now denied by" in line
+        ],
+    }
+
+
+@pytest.mark.parametrize("fixture", ["groups", "subscriptions"])
+def test_nsgs_of_one_name_are_told_apart_in_one_way(
+    fixture: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `denied` has them: whoever reads `web-nsg` in one command cannot mean two."""
+    monkeypatch.setenv("COLUMNS", "300")
+    found = shown_nsgs(request.getfixturevalue(fixture), tmp_path)
+    both = set(found["denied"])
+    assert len(both) == 2
+    assert all(name.endswith("/Web-NSG") for name in both)
+    assert {command: set(names) for command, names in found.items()} == dict.fromkeys(found, both)
+
+
+def test_one_of_two_is_shown_as_beside_the_other(groups: Case) -> None:
+    """Also where the other has no flows: its name alone would be both, in the next filter."""
+    where = (groups.logs, "--inventory", groups.inventory)
+    (row,) = run("denied", *where, "--filter", "vm=other/web1", "--by", "nsg", "-o", "csv").split()[
+        1:
+    ]
+    assert row.startswith("other/Web-NSG,2,")
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Case:
+    """Two groups whose VMs `Web1` and `Db1` have the same names and addresses; each Db1 denied."""
+    found, records = [], []
+    for number, group in enumerate(("Shop", "Other"), 1):
+        estate = built(group, ONE, GUIDS[number - 1], f"00-0D-3A-00-00-0{number}", "10.0.0.4")
+        subnet = f"/subscriptions/{ONE}/resourceGroups/{group}/providers/Microsoft.Network"
+        subnet += "/virtualNetworks/Hub/subnets/Default"
+        estate.nic(subnet, f"00-0D-3A-00-01-0{number}", "10.0.0.5", vm="Db1")
+        found.append(estate)
+        sources = ("10.0.0.4",) * number
+        mac = f"000D3A00010{number}"
+        records.append(denied(group, ONE, GUIDS[number - 1], mac, "10.0.0.5", sources))
+    return Case(logged(tmp_path / "PT1H.json", *records), kept(tmp_path / "estate", *found))
+
+
+@pytest.mark.usefixtures("held")
+def test_ends_are_counted_by_what_they_are(twins: Case, tmp_path: Path) -> None:
+    """Two VMs at one address are two sources, and two destinations, as they are two groups."""
+    where = (twins.logs, "--inventory", twins.inventory)
+    for by in ("source", "destination", "source,destination", "nsg", "vm"):
+        found = rows(*where, "--by", by)
+        assert [(row["flows"], row["sources"]) for row in found] == [(2, 1), (1, 1)], by
+        total = run("denied", *where, "--by", by).splitlines()[-1].split()
+        assert total[:2] == ["3", "2"], by
+    assert [(row["flows"], row["sources"]) for row in rows(*where, "--by", "port")] == [(3, 2)]
+    page = tmp_path / "denied.html"
+    run("report", *where, "-o", str(page))
+    text = page.read_text(encoding="utf-8")
+    for what in ("rules that denied", "sources", "destinations"):
+        assert f"{what}</dt><dd>2<" in text, what
+    for name in ("other/db1", "shop/db1", "other/web1", "shop/web1"):
+        assert f"({name})" in text
+
+
+@pytest.mark.usefixtures("held")
+def test_proposals_decide_as_the_rules_now_do(twins: Case, tmp_path: Path) -> None:
+    """By the interfaces that logs are of: no proposal doubts which VM an address is."""
+    where = (twins.logs, "--inventory", twins.inventory)
+    for row in rows(*where, "--suggest"):
+        assert row["proof"]["verdict"] == "allowed", row["proof"]
+        assert row["proposal"].count("az network nsg rule create") == 1
+        assert f"--resource-group {row['destinationName'].partition('/')[0]}" in row["proposal"]
+    for form in ("az", "bicep", "terraform"):
+        text = run("denied", *where, "--as", form)
+        assert "several VNets" not in text
+        assert text.count("PROVEN: with it every layer lets") == 2
+    page = tmp_path / "denied.html"
+    run("report", *where, "-o", str(page))
+    assert "several VNets" not in page.read_text(encoding="utf-8")
+
+
+COUNTED = frozenset(("flows", "sources", "first", "last", "packets", "bytes"))
+
+
+def identities(found: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What tells each row from the others: all that is in it but counts and times."""
+    return [
+        tuple(json.dumps(value) for key, value in row.items() if key not in COUNTED)
+        for row in found
+    ]
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "by", ["", "nsg", "rule", "nsg,rule", "vnet", "source", "destination", "vm", "rule,destination"]
+)
+def test_each_row_for_programs_is_told_apart_by_what_is_in_it(
+    twins: Case, tmp_path: Path, by: str, *, named: bool
+) -> None:
+    """Reasons of encryption, NSGs and VNets of one name, VMs at one address: a field says which."""
+    if by == "vm" and not named:
+        pytest.skip("needs an inventory")
+    nic = Nic("000D3A000101", "10.0.0.5", "Web-NSG", ONE, "Shop", "Hub")
+    texts = tuple(
+        f"{MS},10.0.0.4,10.0.0.5,5000,1433,6,I,D,{reason},0,0,0,0"
+        for reason in ("NX_DISABLED", "NX_NOT_SUPPORTED", "X_UNSUPPORTED")
+    )
+    own = f"{MS // 1000},8.8.8.8,10.0.0.5,6000,1433,T,I,D,B,,,,"
+    nics = [Nic("000D3A000101", "10.0.0.5", "Web-NSG", ONE, g, "Hub") for g in ("Shop", "x", "y")]
+    records = [
+        nsg_record(one, HOUR, [Group("UserRule_DenySql", (own,))], version=2) for one in nics
+    ]
+    texts_of_acls = [
+        vnet_record(
+            nic, HOUR, [Group("UserRule_DenySql", (texts[2],), f"{odd}/networkSecurityGroups/n")]
+        )
+        for odd in ("a", "b")
+    ]
+    odd = logged(
+        tmp_path / "odd.json",
+        vnet_record(nic, HOUR, [Group("unspecified", texts, "unspecified")]).data,
+        *(one.data for one in (*records, *texts_of_acls)),
+    )
+    words = [twins.logs, odd, *(("--by", by) if by else ())]
+    words += ["--inventory", twins.inventory] if named else []
+    for found in (
+        rows(*words),
+        list(csv.DictReader(io.StringIO(run("denied", *words, "-o", "csv")))),
+    ):
+        told = identities(found)
+        assert len(set(told)) == len(told), sorted(told)

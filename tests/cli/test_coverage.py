@@ -107,7 +107,8 @@ def test_rows_for_programs(inventory: str) -> None:
     ]
     assert last == {
         "totals": {
-            "not-logged": 1, "in-part": 0, "twice": 1, "once": 3, "private-endpoint": 1,
+            "not-logged": 1, "in-part": 0, "unknown": 0, "twice": 1, "once": 3,
+            "private-endpoint": 1,
             "filtered": 2, "filter-unknown": 0, "nsg-logs": 2,
         },
         "made": "2026-03-04T04:53:20.000Z",
@@ -190,7 +191,7 @@ def test_on_a_terminal(inventory: str, width: int) -> None:
     assert shown[: len(expected)] == expected
     assert " ".join(shown[len(expected) :]) == (
         "6 network interfaces: 1 not logged, 1 twice, 3 once, 1 private endpoint, 2 filtered, "
-        "2 on NSG logs, which end on 2027-09-30; as of 2026-03-04T04:53:20.000Z"
+        "2 on NSG logs, which end on 2027-09-30; as of 2026-03-04 04:53:20Z"
     )
     assert max(map(len, shown)) <= width
 
@@ -205,6 +206,45 @@ def test_files_of_before_there_were_flow_logs(inventory: str, tmp_path: Path) ->
     result = CliRunner().invoke(app, ["coverage", "--inventory", str(older)])
     assert result.exit_code == 2
     assert "has no flow logs: export it again" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "status"), [((), 3), (("--fail-on", "not-logged"), 3), (("--fail-on", "unknown"), 4)]
+)
+def test_no_flow_logs_are_not_no_logging(
+    inventory: str, tmp_path: Path, flags: tuple[str, ...], status: int
+) -> None:
+    """Where no flow log is known nothing is: neither rows nor the exit status say more."""
+    bare = tmp_path / "bare.nsgflow"
+    write_file(bare, msgspec.structs.replace(read_file(inventory), flow_logs=[]))
+    result = CliRunner().invoke(app, ["coverage", "--inventory", str(bare), *flags])
+    assert result.exit_code == status
+    assert "not logged" not in result.stdout
+    assert "5 unknown, 1 private endpoint; as of" in result.stdout
+    assert "what is logged is not known: there are none, or who" in result.stderr
+    only = CliRunner().invoke(
+        app, ["coverage", "--inventory", str(bare), "--only", "not-logged", "-o", "csv"]
+    )
+    assert len(only.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("flags", "status"), [("not-logged", 0), ("filtered", 3)])
+def test_what_was_not_told_of_filters_passes_no_pipeline(
+    tmp_path: Path, flags: str, status: int
+) -> None:
+    """Where someone asks for it."""
+    made = Estate()
+    vnet = made.vnet("hub", web="10.0.0.0/24")
+    made.nic(f"{vnet}/subnets/web", "00-0D-3A-00-00-01", "10.0.0.4", vm="web1")
+    made.flow_log("hub-log", vnet)
+    azure = Azure(made)
+    path = tmp_path / "estate.nsgflow"
+    write_file(path, Kept(MADE, read_inventory(azure), b"", read_flow_logs(azure)))
+    result = CliRunner().invoke(app, ["coverage", "--inventory", str(path), "--fail-on", flags])
+    assert result.exit_code == status
+    assert ("whether 1 network interface is filtered was not told" in result.stderr) is (
+        status == 3
+    )
 
 
 def test_files_of_logs_are_refused(inventory: str, tmp_path: Path) -> None:
@@ -227,7 +267,7 @@ def test_why_says_which_flow_logs_are_over_the_ends(inventory: str) -> None:
 
 
 def test_namesakes_are_told_apart(tmp_path: Path) -> None:
-    """VNets and interfaces by their resource groups; where these are namesakes too, by the id."""
+    """VNets and VMs by their resource groups; where these are namesakes too, by subscriptions."""
     prod, test, other = (
         Estate(group, subscription)
         for group, subscription in (("Prod", "s1"), ("Test", "s1"), ("Test", "s2"))
@@ -242,11 +282,10 @@ def test_namesakes_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "estate.nsgflow"
     azure = Azure(prod)
     write_file(path, Kept(MADE, read_inventory(azure), b"", read_flow_logs(azure)))
-    lines = run("--inventory", str(path), "-o", "text").splitlines()[:-1]
-    ids = "resourcegroups/test/providers/microsoft.network/networkinterfaces/nic1"
+    lines = run("--inventory", str(path), "-o", "text", status=3).splitlines()[:-1]
     assert [line.partition(":")[0] for line in lines] == [
         "db (nic2) in alone/web",
         "prod/app (nic1) in prod/hub/web",
-        f"app (/subscriptions/s1/{ids}) in s1/test/hub/web",
-        f"app (/subscriptions/s2/{ids}) in s2/test/hub/web",
+        "s1/test/app (nic1) in s1/test/hub/web",
+        "s2/test/app (nic1) in s2/test/hub/web",
     ]

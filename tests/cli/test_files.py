@@ -172,10 +172,20 @@ def test_what_came_before_a_cut_is_read() -> None:
     whole = gzip.compress(LOGS[2])
     cut = piped(whole[: len(whole) * 2 // 3], "-")
     assert cut.returncode == 3
-    assert b"standard input breaks off, and is read until there" in cut.stderr
+    assert b"skipped: standard input: it breaks off at byte" in cut.stderr
     assert b"no flow" not in cut.stderr
     assert 0 < len(cut.stdout.splitlines()) < 60
     assert piped(whole, "-").stdout.startswith(cut.stdout)
+    for behind in (b"\n", bytes(512), gzip.compress(b"")):
+        padded = piped(whole + behind, "-")
+        assert (padded.returncode, padded.stdout) == (0, piped(whole, "-").stdout)
+    other = piped(whole + b"-- the end --", "-")
+    assert (other.returncode, other.stdout) == (3, piped(whole, "-").stdout)
+    assert b"the 13 bytes from byte" in other.stderr
+    both = piped(whole[: len(whole) * 2 // 3] + whole, "-")
+    assert both.returncode == 3
+    assert b"it is damaged at byte" in both.stderr
+    assert len(both.stdout.splitlines()) >= len(cut.stdout.splitlines()) + 60
     nothing = piped(whole[:12], "-")
     assert (nothing.returncode, nothing.stdout) == (3, b"")
     assert nothing.stderr.count(b"standard input cannot be read") == 1

@@ -37,7 +37,7 @@ def test_marks_are_kept_and_shown(store: Store, container: ContainerClient) -> N
     first = store.nsgflow("mark 'deploy 4711'", environ)
     assert (first.returncode, first.stdout) == (0, "")
     assert first.stderr.startswith("nsgflow: marked at ")
-    assert first.stderr.endswith(" UTC: deploy 4711\n")
+    assert first.stderr.endswith("Z: deploy 4711\n")
     store.nsgflow("mark --at 2h 'an\x1b[31m older\none'", environ)
     shown = store.nsgflow("mark", environ)
     assert [line.partition("  ")[2] for line in shown.stdout.splitlines()] == [

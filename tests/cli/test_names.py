@@ -192,7 +192,15 @@ def test_names_that_nothing_knows_are_told(log: str, inventory: str, command: st
         ("!type=AzurePublic", False, "Azure's public addresses are ExternalPublic"),
         ("tag=Storage", True, "no service tags are known that tag= could match"),
         ("vm=wbe1", True, "the inventory has no VM named 'wbe1', did you mean 'web1'?"),
-        ("subnet=nowhere-at-all", True, "the inventory has no subnet named 'nowhere-at-all'\n"),
+        (
+            "subnet=nowhere-at-all",
+            True,
+            "no subnet named 'nowhere-at-all'; there are db, free, web",
+        ),
+        ("subnet=hub/wbe", True, "no subnet named 'hub/wbe', did you mean 'hub/web'?"),
+        ("vnet=hbu", True, "the inventory has no VNet named 'hbu', did you mean 'hub'?"),
+        ("vnet=nosuch", True, "the inventory has no VNet named 'nosuch'; there are hub"),
+        ("vnet=prod/hub", True, ""),
         ("vm=prod/web1,prod/web9", True, ""),
         ("vm=web9*", True, ""),
         ("!vm=web9", True, ""),
@@ -272,6 +280,39 @@ def test_an_old_inventory_is_told(
     )
     assert (said in done.stderr) is told
     assert ("the inventory is of" in done.stderr) is told
+
+
+@pytest.mark.parametrize(("hours", "told"), [(0.05, False), (30, True)])
+def test_an_inventory_that_is_still_to_come_is_told(
+    log: str, tmp_path: Path, packed: bytes, hours: float, told: bool
+) -> None:
+    """A clock is wrong somewhere, and how old it is cannot be known; minutes are let pass."""
+    path = tmp_path / "new"
+    made = datetime.now(UTC) + timedelta(hours=hours)
+    write_file(path, Kept(made.timestamp(), packed, b"", []))
+    for words in (["denied", log, "--inventory"], ["coverage", "--inventory"], ["inventory"]):
+        done = CliRunner().invoke(app, [*words, str(path)], env={"AZURE_STORAGE_ACCOUNT": ""})
+        said = f"the inventory is of {made:%Y-%m-%dT%H:%MZ}, which is still to come: see that the"
+        assert (said in done.stderr) is told, done.stderr
+
+
+def test_the_functions_inventory_has_an_age(
+    store: Store, packed: bytes, log: str, tmp_path: Path
+) -> None:
+    """As the function noted it: told where it is old, and in the report."""
+    environ = store.environ(AzureWebJobsStorage=store.azurite.connection_string)
+    made = datetime.now(UTC) - timedelta(days=3)
+    store.service.create_container("nsgflow-state").upload_blob(
+        INVENTORY_BLOB, packed, metadata={"made": str(made.timestamp())}
+    )
+    done = store.nsgflow("inventory app", environ)
+    assert f"the inventory is of {made:%Y-%m-%dT%H:%MZ}, 3 d ago: the function " in done.stderr
+    assert f"of {made:%Y-%m-%dT%H:%M:%S}" in done.stdout
+    page = tmp_path / "denied.html"
+    done = store.nsgflow(f"report {log} --inventory app -o {page}", environ)
+    assert done.returncode == 0, done.stderr
+    said = f"The inventory (names, rules) is of {made:%Y-%m-%d %H:%M} UTC, 3 d old."
+    assert said in page.read_text(encoding="utf-8")
 
 
 def test_the_deployed_functions_inventory(store: Store, packed: bytes, log: str) -> None:

@@ -74,7 +74,7 @@ def test_no_log_of_that_time_names_the_newest(logs: Store) -> None:
     """Late logs show."""
     text = said(logs, "flows --since 2026-03-05T00:00 --until 2026-03-05T01:00")
     assert text == (
-        "nsgflow: there are no flow logs of that time: the newest is of 2026-03-04T05Z\n"
+        "nsgflow: there are no flow logs of that time: the newest is of 2026-03-04T05:00Z\n"
     )
 
 

@@ -168,7 +168,7 @@ def test_check_of_what_works(services: Services) -> None:
                 "(there is none, which may be right)"
             ),
             f"ok      FlowLogs: read {account}/{NSG_CONTAINER}",
-            f"ok      FlowLogs: newest log of {account}, {now:%Y-%m-%dT%HZ}",
+            f"ok      FlowLogs: newest log of {account}, {now:%Y-%m-%dT%H:00Z}",
             f"ok      state: write table {table}",
             "ok      state: write container nsgflow-state",
             "ok      table: token for Logs Ingestion",
@@ -373,8 +373,8 @@ def test_check_names_what_has_written_nothing_for_a_day(services: Services) -> N
     status, lines = findings(services)
     assert status == 0
     assert (
-        f"ok      FlowLogs: newest log of devstoreaccount1, {now:%Y-%m-%dT%HZ}; nothing for a day "
-        f"from QUIET-NSG ({now - timedelta(hours=30):%Y-%m-%dT%HZ})"
+        f"ok      FlowLogs: newest log of devstoreaccount1, {now:%Y-%m-%dT%H:00Z}; nothing for a "
+        f"day from QUIET-NSG ({now - timedelta(hours=30):%Y-%m-%dT%H:00Z})"
     ) in lines
 
 

@@ -196,9 +196,10 @@ def test_hostile_names_are_text(tmp_path: Path, hostile: Path) -> None:
     content = report(tmp_path, hostile)
     page = check_closed(content)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", page.text)
+    shown = re.sub(r"</?span[^>]*>", "", content)  # what keeps words from being broken
     for name in HOSTILE:
         text = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
-        assert f"<bdi>{html.escape(text)}</bdi>" in content
+        assert f"<bdi>{html.escape(text)}</bdi>" in shown
     assert "document.title" not in "".join(page.inlined["script"])
 
 

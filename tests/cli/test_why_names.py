@@ -136,3 +136,58 @@ def test_the_far_end_decides_which_twin_an_address_is(twins: str) -> None:
     for source, verdict in (("other6", "denied"), ("other7", "allowed")):
         found = why(source, "10.0.0.4:1433", "--inventory", twins)
         assert found["now"]["verdict"] == verdict, found
+
+
+def test_what_cannot_be_told_of_an_address_says_what_to_type(twins: str) -> None:
+    """Each of the VMs that have it, which typed in its place is answered."""
+    words = ("8.8.8.8", "10.0.0.4:1433", "--inventory", twins)
+    text = " ".join(run("why", *words).split())
+    mend = "say one/web1 or two/web1 in its place"
+    assert f"10.0.0.4 is in several VNets: which is meant is not known; {mend}" in text
+    assert any(mend in reason for reason in why(*words)["now"]["unknown"])
+    for name, verdict in (("one/web1", "denied"), ("two/web1", "allowed")):
+        found = why("8.8.8.8", f"{name}:1433", "--inventory", twins)
+        assert found["now"]["verdict"] == verdict
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> str:
+    """Two VNets with an interface of no VM at one address."""
+    found = []
+    for number, group in enumerate(("one", "two")):
+        estate = Estate(group, ONE)
+        subnet = f"{estate.vnet('hub', default='10.0.0.0/24')}/subnets/default"
+        estate.guard(subnet, estate.nsg("web-nsg", f"g-{number}", DENY_SQL))
+        estate.nic(subnet, f"00-0D-3A-00-00-0{number}", "10.0.0.4")
+        found.append(estate)
+    return kept(tmp_path / "bare.nsgflow", *found)
+
+
+def test_an_interface_without_a_vm_is_named_by_its_id(bare: str) -> None:
+    """In the mend, and as an end of the flow: by its name and its id."""
+    reasons = why("8.8.8.8", "10.0.0.4:1433", "--inventory", bare)["now"]["unknown"]
+    (reason,) = [one for one in reasons if "several VNets" in one]
+    assert reason.endswith("; say one/nic1 or two/nic1 in its place")
+    root = f"/subscriptions/{ONE}/resourceGroups/two/providers/Microsoft.Network"
+    for name in ("two/nic1", f"{ONE}/two/NIC1", f"{root}/networkInterfaces/nic1"):
+        found = why("8.8.8.8", f"{name}:1433", "--inventory", bare)
+        assert found["flow"]["dst"] == "10.0.0.4"
+        assert [layer["acl"].split("/")[4] for layer in found["now"]["layers"]] == ["two"]
+    said = run("why", "8.8.8.8", "nic1:1433", "--inventory", bare, status=2)
+    assert "DST 'nic1' is one/nic1, two/nic1: give one of these" in said
+
+
+def test_the_interface_of_the_log_decides(twins: str, tmp_path: Path) -> None:
+    """Where one alone of those that share an address has logged the flow, it is meant."""
+    one = Nic(mac="000D3A000001", ip="10.0.0.4", resource_group="one", vnet="hub")
+    two = Nic(mac="000D3A000101", ip="10.0.0.4", resource_group="two", vnet="hub")
+    of_one = vnet_record(one, HOUR, [Group("DenySql", (tuple_of(1, "8.8.8.8", "D"),), "g-1")])
+    of_two = vnet_record(two, HOUR, [Group("AllowSql", (tuple_of(2, "8.8.8.8", "B"),), "g-2")])
+    words = ("8.8.8.8", "10.0.0.4:1433", "--inventory", twins)
+    for records, verdict in (
+        ((of_one,), "denied"),
+        ((of_two,), "allowed"),
+        ((of_one, of_two), "unknown"),
+    ):
+        log = logged(tmp_path / "PT1H.json", *(record.data for record in records))
+        assert why(*words, log)["now"]["verdict"] == verdict

@@ -79,6 +79,7 @@ def test_nothing_is_logged(net: Net) -> None:
 def test_no_flow_log_is_known_at_all(net: Net) -> None:
     """Who asked Azure may not read them: that is said, and not that none is over an interface."""
     assert {one.because for one in net.covered()} == {"the inventory knows no flow logs"}
+    assert {one.logged for one in net.covered()} == {"unknown"}
 
 
 def test_the_nearest_flow_log_counts(net: Net) -> None:
@@ -235,8 +236,9 @@ def test_every_combination_of_levels(logs: dict[str, str]) -> None:
     assert {log.name for log in found.logging} == expected
     by_nsgs = len(on & {"own", "shared"})
     both = "twice" if by_nsgs else "once"
-    assert found.logged == (both if near else ("not-logged", "in-part", "once")[by_nsgs])
-    assert bool(found.because) == (found.logged in ("not-logged", "in-part"))
+    none = "not-logged" if made else "unknown"
+    assert found.logged == (both if near else (none, "in-part", "once")[by_nsgs])
+    assert bool(found.because) == (found.logged in ("unknown", "not-logged", "in-part"))
     assert found.on_nsg_logs == bool(by_nsgs)
     assert len(found.logs) == len(made)
 

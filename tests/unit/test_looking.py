@@ -3,11 +3,12 @@
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from unittest.mock import Mock
 
 import pytest
 from msgspec.structs import replace
 
-from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
+from devtools.flowlogs import Group, Nic, large_log, nsg_path, nsg_record, vnet_path
 from nsgflow_core.delivery import looking
 from nsgflow_core.delivery.looking import Lately, Look
 from nsgflow_core.digests import ledger as ledgers
@@ -19,7 +20,7 @@ from nsgflow_core.estate.knowledge import NOTHING
 from nsgflow_core.estate.scope import INSIDE
 from nsgflow_core.logs import flows, records
 from nsgflow_core.logs.path import LogPath, parse_path
-from nsgflow_core.model import Flow
+from nsgflow_core.model import BlobRef, Flow
 
 HOUR = datetime(2026, 1, 1, 12, tzinfo=UTC)
 START = 4096
@@ -35,6 +36,14 @@ def read(data: bytes, log: LogPath) -> list[Flow]:
     """All flows of a log, read one record at a time."""
     found = records.split(data, START, last=True).records
     return [flow for raw in found for flow in flows.read(raw, log, [], denied_only=False)]
+
+
+def look(data: bytes, log: LogPath, start: int = START) -> Look:
+    """The look into a log read for its denied flows, of which much more was read before."""
+    ref = BlobRef("account", "container", "path")
+    reading = flows.read_stretch(data, start, ref, log, last=True, denied_only=True)
+    whole = replace(reading, end=start + len(data), read_to=LATE)
+    return Look(data, start, whole, log, NOTHING)
 
 
 def ledger_of(chosen: list[tuple[Flow, int]]) -> Ledger:
@@ -85,7 +94,7 @@ def test_it_finds_what_reading_all_finds(
         if tally.examples.complete
     ]
     every = [seen for one in wanted for seen in oracle(one, every_flow)]
-    found = Look(data, START, START + len(data), log, NOTHING).passed(known, (), LATE)
+    found = look(data, log).passed(known, ())
 
     assert {(one.group, one.example) for one in found} == {
         (one.group, one.example) for one in every
@@ -102,7 +111,7 @@ def test_enough_of_them_are_let_through() -> None:
         data = large_log(1, 40, 0.3, 4, seed)
         every_flow = read(data, log_of(4))
         known = ledger_of([(flow, 0) for flow in every_flow if flow.state == "B"][:6])
-        found += len(Look(data, 0, len(data), log_of(4), NOTHING).passed(known, (), LATE))
+        found += len(look(data, log_of(4)).passed(known, ()))
     assert found > 20
 
 
@@ -114,21 +123,43 @@ def test_it_looks_at_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> Non
     begun = [flow for flow in every_flow if flow.state == "B"]
     known = ledger_of([(flow, 0) for flow in begun[:30]])
     monkeypatch.setattr(looking, "MOST_BYTES", len(data) // 3)
-    found = [
-        Look(data, start, start + len(data), log, NOTHING).passed(known, (), LATE)
-        for start in range(40)
-    ]
+    found = [look(data, log, start).passed(known, ()) for start in range(40)]
     assert {len(one) for one in found} <= {0, 1}
     monkeypatch.setattr(looking, "MOST_BYTES", 100 * len(data))
     monkeypatch.setattr(looking, "MOST_FLOWS", 2)
-    turns = [
-        Look(data, start, start + len(data), log, NOTHING).passed(known, (), LATE)
-        for start in range(99)
-    ]
+    turns = [look(data, log, start).passed(known, ()) for start in range(99)]
     examples = {one.example for of_turn in turns for one in of_turn}
     few = [tally.examples for tally in known.groups if tally.examples.complete]
     assert examples == {example for sample in few for example in sample.values}
     assert max(len(sample.values) for sample in few) > 2
+
+
+ENDS = "10.0.0.1 10.0.0.2 443"
+KEY = Key("/nsgs/a", "a", "r", inbound=True, protocol="TCP", port=443, scope=INSIDE)
+
+
+def tuple_of(second: int, end: str) -> str:
+    """A tuple between the same ends, in that second of the hour."""
+    return f"{round(HOUR.timestamp()) + second},10.0.0.1,10.0.0.2,50000,443,T,I,{end}"
+
+
+def test_what_was_seen_let_through_is_looked_at_in_few_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However much passes between the same ends, and a denied one is found wherever it stands."""
+    denied_one = Group("UserRule_Deny", (tuple_of(60, "D,B,,,,"),))
+    others = Group("UserRule_Allow", (tuple_of(61, "A,C,1,60,1,60"),) * 5000)
+    data = nsg_record(Nic(), HOUR, [denied_one, others]).data
+    assert len(data) > 2 * looking.MOST_BYTES
+    places = Mock(wraps=looking._BEGINS)
+    monkeypatch.setattr(looking, "_BEGINS", places)
+    at = round(HOUR.timestamp()) * 1000
+    one = Passed(KEY.id, ENDS, at + 2000, at + 2000, "UserRule_Allow")
+    known = ledgers.noted(denied(0), [one], "log")
+    found = look(data, log_of(2)).passed(known, ())
+
+    assert found == [Passed(KEY.id, ENDS, 0, at + 60_000, "")]
+    assert places.match.call_count == looking.MOST_HITS
 
 
 @pytest.mark.parametrize(
@@ -138,12 +169,7 @@ def test_what_is_no_record_has_no_flows(data: bytes) -> None:
     """Whatever the bytes."""
     one = Tally(KEY, 1, 0, 0, examples=Sample(("10.0.0.1 10.0.0.2 443",)))
     for text in (data, data + b'"1,10.0.0.1,10.0.0.2,1,443,T,I,A,B,,,,"'):
-        assert not Look(text, 0, len(text), log_of(2), NOTHING).passed(
-            ledgers.add(None, [one]), (), LATE
-        )
-
-
-KEY = Key("/nsgs/a", "a", "r", inbound=True, protocol="TCP", port=443, scope=INSIDE)
+        assert not look(text, log_of(2)).passed(ledgers.add(None, [one]), ())
 
 
 def denied(minute: int, example: str = "10.0.0.1 10.0.0.2 443") -> Ledger:

@@ -240,8 +240,8 @@ def test_both_ends_get_a_rule_where_both_deny() -> None:
     assert (here.nsg, here.rule.inbound, here.rule.priority) == (hub.web, False, 4095)
     assert (there.nsg, there.rule.inbound, there.rule.priority) == (hub.db, True, 299)
     assert here.proof.verdict == there.proof.verdict == "allowed"
-    assert here.proof.needs == ((there.rule.name, hub.db),)
-    assert there.proof.needs == ((here.rule.name, hub.web),)
+    assert here.proof.needs == ((there.rule.name, "db-nsg"),)
+    assert there.proof.needs == ((here.rule.name, "web-nsg"),)
 
 
 def test_an_admin_rule_that_denies_still_is_told() -> None:

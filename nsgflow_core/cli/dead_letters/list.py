@@ -30,10 +30,11 @@ def list_(
     reason. With --inventory also VM, subnet and NSGs of its interface, and --nsg takes these NSGs
     as well.
     """
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=which.utc):
         import os
         from concurrent.futures import ThreadPoolExecutor
 
+        from nsgflow_core.cli.clock import text_clock
         from nsgflow_core.cli.dead_letters.letters import chosen, letters
         from nsgflow_core.cli.dead_letters.shown import line
         from nsgflow_core.cli.formats import write_csv, write_json_lines
@@ -62,6 +63,9 @@ def list_(
         elif form == "csv":
             write_csv(columns, ({key: row[key] for key in columns} for row in map(joined, rows)))
         elif rows:
+            times = text_clock()
+            for row in rows:
+                row.update({key: times(row[key]) for key in ("written", "hour")})
             write_table(
                 columns,
                 [

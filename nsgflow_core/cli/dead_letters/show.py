@@ -8,7 +8,7 @@ import typer
 
 from nsgflow_core.cli.options import Estate, Letters, one_of, output, takes_options
 from nsgflow_core.cli.session import session
-from nsgflow_core.cli.shared import Verbose
+from nsgflow_core.cli.shared import Utc, Verbose
 
 _OUTPUTS = ("text", "json")
 
@@ -19,6 +19,7 @@ def show(
     letter: Annotated[str, typer.Argument(metavar="ID", help="As 'dead-letters list' shows it.")],
     estate: Estate,
     form: Annotated[str, output(*_OUTPUTS)] = "text",
+    utc: Utc = False,
     verbose: Verbose = False,
 ) -> None:
     """Show all of one dead letter.
@@ -26,7 +27,7 @@ def show(
     Each piece with its place, its reason and its bytes; control characters as escapes. With
     --inventory also VM, subnet and NSGs of its interface.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, utc=utc):
         import os
         import sys
 

@@ -41,10 +41,11 @@ def add(
     direction, proto, port, src, dst and ip. Holds for digests (Slack, Teams, PagerDuty) of all
     webhooks within a minute. Takes the function's own settings from the environment.
     """
-    with session(verbose=verbose):
+    with session(verbose=verbose, utc=utc):
         import os
         from datetime import UTC, datetime
 
+        from nsgflow_core.cli.clock import noted
         from nsgflow_core.cli.digest_states import states_of
         from nsgflow_core.cli.silence import silences
         from nsgflow_core.digests.silences import check
@@ -53,5 +54,5 @@ def add(
         end = silences.end_of(length, until, now, utc=utc)
         made = silences.silence(check(" ".join(terms)).terms, end, now, why)
         silences.add(states_of(os.environ), made, now.timestamp())
-        note(f"until {datetime.fromtimestamp(made.until, UTC):%Y-%m-%dT%H:%M:%SZ}")
+        note(f"until {noted(end, seconds=True)}")
         typer.echo(made.id)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from nsgflow_core.cli.options import one_of, output
 from nsgflow_core.cli.session import note, session
-from nsgflow_core.cli.shared import Color, Verbose
+from nsgflow_core.cli.shared import Color, Utc, Verbose
 
 _OUTPUTS = ("table", "json", "csv")
 _COLUMNS = ("id", "until", "made", "terms", "why")
@@ -15,14 +15,16 @@ _COLUMNS = ("id", "until", "made", "terms", "why")
 def list_(
     *,
     form: Annotated[str, output(*_OUTPUTS)] = "table",
+    utc: Utc = False,
     color: Color = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Show the silences that hold."""
-    with session(verbose=verbose, color=color):
+    with session(verbose=verbose, color=color, utc=utc):
         import os
         import time
 
+        from nsgflow_core.cli.clock import text_clock
         from nsgflow_core.cli.digest_states import states_of
         from nsgflow_core.cli.formats import write_csv, write_json_lines
         from nsgflow_core.cli.harmless import escaped
@@ -37,6 +39,9 @@ def list_(
         elif form == "csv":
             write_csv(_COLUMNS, rows)
         elif rows:
+            times = text_clock()
+            for at in rows:
+                at.update({key: times(at[key]) for key in ("until", "made")})
             write_table(_COLUMNS, [[escaped(at[key]) for key in _COLUMNS] for at in rows])
         else:
             note("none")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
+from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.times import duration, moment
 from nsgflow_core.digests.memory import State
 from nsgflow_core.digests.silences import MAX_SILENCES, Silence, active
@@ -73,7 +74,7 @@ def end_of(length: str | None, until: str | None, now: datetime, *, utc: bool = 
         else moment(until or "", now, utc=utc, ahead=True)
     )
     if end <= now:
-        raise BadInputError(f"{end:%Y-%m-%dT%H:%M:%SZ} is over already")
+        raise BadInputError(f"{noted(end, seconds=True)} is over already")
     if end > now + LONGEST:
         raise BadInputError(f"a silence lasts {LONGEST.days} days at most: change the filter")
     return end
