@@ -132,8 +132,10 @@ def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made:
     vms, vnets = told_apart(row["vm"] for row in found), told_apart(map(_vnet, found))
     names = {row["nic"]: _interface(row["nic"], vms[row["vm"]]) for row in found}
     interfaces = Namesakes(names)
+    ids = (log["id"] for row in found for log in row["logs"])
+    logs = Namesakes({one.lower(): one.rpartition("/")[2] for one in ids})
     cells = [
-        _cells(row, interfaces.shown(row["nic"], names[row["nic"]]), vnets[_vnet(row)])
+        _cells(row, interfaces.shown(row["nic"], names[row["nic"]]), vnets[_vnet(row)], logs)
         for row in found
     ]
     if form == "text":
@@ -178,17 +180,13 @@ def of_ends(
 
 
 def _said(covered: Covered) -> str:
-    logs = ", ".join(_log_name(log.id, log.level) for log in covered.logging)
+    logs = ", ".join(f"{log.name} ({_LEVELS[log.level]})" for log in covered.logging)
     if covered.because == NO_FLOW_LOGS:
         return f"{NO_FLOW_LOGS}, so it cannot tell what is logged"
     if covered.logged in ("not-logged", "private-endpoint"):
         return f"{_WORDS[covered.logged]}: {covered.because}"
     kept = " (flows are left out)" if covered.filtered else ""
     return f"logged {_WORDS[covered.logged]} by {logs}{kept}"
-
-
-def _log_name(resource_id: str, level: str) -> str:
-    return f"{resource_id.rpartition('/')[2]} ({_LEVELS[level]})"
 
 
 def _logging(row: Row) -> list[Row]:
@@ -218,8 +216,10 @@ def _vnet(row: Row) -> str:
     return str(row["subnet"]).rpartition("/")[0]
 
 
-def _cells(row: Row, interface: str, vnet: str) -> list[str]:
-    names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
+def _cells(row: Row, interface: str, vnet: str, logs: Namesakes) -> list[str]:
+    names = [
+        f"{logs.shown(log['id'].lower(), '')} ({_LEVELS[log['level']]})" for log in _logging(row)
+    ]
     newest = text_clock()(row["newest"] or "")
     if row["newestBecause"] not in ("", NOT_NAMED):
         newest = "unknown"
@@ -229,15 +229,15 @@ def _cells(row: Row, interface: str, vnet: str) -> list[str]:
         f"{vnet}/{row['subnet'].rpartition('/')[2]}",
         ", ".join(names),
         newest,
-        "; ".join(_remarks(row)),
+        "; ".join(_remarks(row, logs)),
     ]
 
 
-def _remarks(row: Row) -> Iterable[str]:
+def _remarks(row: Row, logs: Namesakes) -> Iterable[str]:
     if row["because"]:
         yield row["because"]
     for log in row["logs"]:
-        name = log["id"].rpartition("/")[2]
+        name = logs.shown(log["id"].lower(), "")
         if log["state"] == "overridden":
             yield f"{name} gives way"
         elif log["state"] == "off" and not row["because"]:

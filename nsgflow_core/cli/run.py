@@ -25,7 +25,7 @@ def run(*, interval: Interval = 10) -> None:
     For a container or a laptop, with the function's own settings (AzureWebJobsStorage, FlowLogs,
     NSGFLOW_…) and state. SIGTERM ends it when what is under way is delivered and committed.
     """
-    with session(verbose=True):
+    with session(verbose=True, of_app=True):
         import os
 
         from nsgflow_core.cli.state import settings_of

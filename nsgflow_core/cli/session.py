@@ -12,34 +12,12 @@ from enum import IntEnum
 
 import typer
 
-from nsgflow_core.cli import clock, colour
+from nsgflow_core.cli import clock, colour, mends
 from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.streams import take_anything
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.turns import collect_rarely
-
-_MENDS = {
-    "AuthorizationPermissionMismatch": "give whoever is signed in the role Storage Blob Data "
-    "Reader on the storage account",
-    "AuthorizationFailure": "let this network through the storage account's firewall, or give "
-    "whoever is signed in the role Storage Blob Data Reader",
-    "AuthenticationFailed": "the key or signature is wrong or has expired: renew "
-    "STORAGE_ACCOUNT_KEY or AZURE_STORAGE_CONNECTION_STRING",
-    "InvalidAuthenticationInfo": "sign in to the account's own tenant: az login --tenant TENANT",
-    "KeyBasedAuthenticationNotPermitted": "the account takes no keys: unset STORAGE_ACCOUNT_KEY "
-    "and AZURE_STORAGE_CONNECTION_STRING and sign in with az login",
-    "AccountIsDisabled": "enable the storage account",
-    " 403 ": "give whoever is signed in the role Storage Blob Data Reader on the storage account",
-    "resolve": "is the account's name right? 'az storage account list -o table' shows yours",
-    "Name or service not known": "is the account's name right? 'az storage account list -o table' "
-    "shows yours",
-    "ask Resource Graph: DefaultAzureCredential": "sign in with az login, or give the file of "
-    "'nsgflow inventory --export' to --inventory",
-    "DefaultAzureCredential": "sign in with az login, or set STORAGE_ACCOUNT_KEY",
-}
-"""What a service says, and what to do about it; the first that fits counts."""
-
 
 _UNREACHABLE = re.compile(
     r"\w+\(host='(?P<host>[^']+)', port=(?P<port>\d+)\)"
@@ -86,7 +64,7 @@ def sentence(error: NsgflowError) -> str:
     """An error and its mend in one sentence."""
     text = str(error)
     message = _UNREACHABLE.sub(_reached, text.strip().partition("\n")[0].rstrip(" .:"))
-    mend = next((mend for sign, mend in _MENDS.items() if sign in text), "")
+    mend = mends.mend_of(text)
     return f"{message}: {mend}" if mend else message
 
 
@@ -104,8 +82,12 @@ class _Lines(logging.Formatter):
 
 
 @contextmanager
-def session(*, verbose: bool, color: str = colour.AUTO, utc: bool = False) -> Iterator[None]:
+def session(
+    *, verbose: bool, color: str = colour.AUTO, utc: bool = False, of_app: bool = False
+) -> Iterator[None]:
     """Run a command: whatever ends it becomes an exit status and at most a sentence.
+
+    `of_app` says that it takes the deployed function's settings.
 
     Raises:
         typer.Exit: with the status.
@@ -121,26 +103,27 @@ def session(*, verbose: bool, color: str = colour.AUTO, utc: bool = False) -> It
     # They log every request, answer and connection; what matters of it is in our own errors.
     for name in ("azure", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    try:
-        shade = one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))
-        with colour.asked(shade), clock.asked(utc=utc):
-            yield
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        raise typer.Exit(Status.INTERRUPTED) from None
-    except OSError as exc:
-        raise typer.Exit(unwritable(exc)) from None
-    except NsgflowError as exc:
+    with clock.asked(utc=utc), mends.asked(of_app=of_app):
         try:
+            shade = one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))
+            with colour.asked(shade):
+                yield
             sys.stdout.flush()
-        except OSError as broken:
-            raise typer.Exit(unwritable(broken)) from None
-        note(sentence(exc))
-        cause = exc.__cause__
-        if verbose and cause is not None:
-            note(f"caused by {type(cause).__name__}: {cause}")
-        status = Status.USAGE if isinstance(exc, BadInputError) else Status.FAILED
-        raise typer.Exit(status) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(Status.INTERRUPTED) from None
+        except OSError as exc:
+            raise typer.Exit(unwritable(exc)) from None
+        except NsgflowError as exc:
+            try:
+                sys.stdout.flush()
+            except OSError as broken:
+                raise typer.Exit(unwritable(broken)) from None
+            note(sentence(exc))
+            cause = exc.__cause__
+            if verbose and cause is not None:
+                note(f"caused by {type(cause).__name__}: {cause}")
+            status = Status.USAGE if isinstance(exc, BadInputError) else Status.FAILED
+            raise typer.Exit(status) from None
 
 
 def unwritable(error: OSError) -> Status:

@@ -12,7 +12,15 @@ from typer.testing import CliRunner
 
 from devtools.estate import Estate, rule
 from devtools.flowlogs import Group, Nic, nsg_record, vnet_record
+from nsgflow_core.cli.files import FileLogs
+from nsgflow_core.cli.formats import flow_writer
+from nsgflow_core.cli.inventories import read_file
 from nsgflow_core.cli.main import app
+from nsgflow_core.cli.options import Wanted, When
+from nsgflow_core.cli.query import Defaults
+from nsgflow_core.cli.reading import reading
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import Knowledge
 from tests.cli.conftest import at
 from tests.cli.test_why_names import kept, logged
 
@@ -456,3 +464,36 @@ def test_each_row_for_programs_is_told_apart_by_what_is_in_it(
     ):
         told = identities(found)
         assert len(set(told)) == len(told), sorted(told)
+
+
+def test_logs_tells_nsgs_vnets_and_flow_logs_apart(subscriptions: Case) -> None:
+    """As `denied` does; what is listed can be asked for."""
+    words = ("logs", subscriptions.logs, "--inventory", subscriptions.inventory)
+    for flags in ((), ("--nics",)):
+        text = run(*words, *flags, "-o", "csv")
+        found = list(csv.DictReader(io.StringIO(text)))
+        assert {row["nsgs"] for row in found} == {
+            f"{ONE}/net-rg/Web-NSG",
+            f"{OTHER}/net-rg/Web-NSG",
+        }
+        assert {row["vnet"] for row in found} == {f"{ONE}/net-rg/hub", f"{OTHER}/net-rg/hub"}
+        assert len({row["name"] for row in found}) == 2
+    for row in found:
+        for name in (row["nsgs"], row["name"]):
+            (line,) = run(*words, "--nsg-name", name, "-o", "json").splitlines()
+            assert json.loads(line)["vnet"] == row["vnet"]
+
+
+def test_followed_flows_are_told_apart_too(
+    groups: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines of `tail`, with names behind them and without."""
+    inventory = Inventory(read_file(groups.inventory).inventory)
+    with reading(
+        FileLogs([groups.logs]), Wanted(), When(), Defaults(), Knowledge(inventory=inventory)
+    ) as work:
+        found = list(work.flows())
+    for named in (True, False):
+        flow_writer("text", Knowledge(inventory=inventory), named=named)(found)
+        names = {line.split()[1] for line in capsys.readouterr().out.splitlines()}
+        assert names == {"shop/Web-NSG", "other/Web-NSG"}
