@@ -132,15 +132,22 @@ class FileLogs:
     def hours(
         self, nsgs: Iterable[str], newest: int | None, span: Sequence[datetime] | None
     ) -> Iterator[list[Log]]:
-        """The logs by the hour, the oldest first: of these NSGs, hours, or the newest so many."""
+        """The logs by the hour, the oldest first: of these NSGs and hours.
+
+        Or the `newest` so many of each NSG and VNet flow log, the newest hour first.
+        """
         accepts = matcher(nsgs)
+        wanted = [
+            log
+            for log in self._logs
+            if is_loose(log)
+            or log.path.kind == "vnet"
+            or accepts(log.path.resource.rpartition("/")[2], log.path.resource)
+        ]
         by_hour: dict[datetime, list[Log]] = {}
-        for log in self._logs:
-            name = log.path.resource.rpartition("/")[2]
-            if is_loose(log) or log.path.kind == "vnet" or accepts(name, log.path.resource):
-                by_hour.setdefault(log.path.hour, []).append(log)
-        chosen = sorted(by_hour)
-        for hour in chosen[-newest:] if newest else chosen:
+        for log in _newest(wanted, newest) if newest else wanted:
+            by_hour.setdefault(log.path.hour, []).append(log)
+        for hour in sorted(by_hour, reverse=bool(newest)):
             logs = by_hour[hour]
             if span is not None and hour not in span:
                 # What is not told by a path is read, and its flows are judged by their times.
@@ -277,6 +284,19 @@ class FileLogs:
         spool.seek(-min(size, _TAIL), 2)
         before, behind = _wrapping(head, spool.read())
         return begin + before, max(size - before - behind, 0), head
+
+
+def _newest(logs: Sequence[Log], hours: int) -> Iterator[Log]:
+    """Those of the newest so many hours of each NSG and VNet flow log, wherever they are kept."""
+    there: dict[tuple[str, str], set[datetime]] = {}
+    for log in logs:
+        there.setdefault(_of(log), set()).add(log.path.hour)
+    chosen = {of: sorted(found)[-hours:] for of, found in there.items()}
+    return (log for log in logs if log.path.hour in chosen[_of(log)])
+
+
+def _of(log: Log) -> tuple[str, str]:
+    return log.path.kind, log.path.resource.lower()
 
 
 def is_loose(log: Log) -> bool:
