@@ -18,8 +18,10 @@ def main() -> None:
         import typer as _  # noqa: PLC0415, F401 - only to see that it is there
     except ModuleNotFoundError:
         sys.exit("nsgflow: the command line is an extra, install it: pip install 'nsgflow[cli]'")
-    if "_NSGFLOW_COMPLETE" in os.environ:
-        # A shell asks what may follow; this lets typer know the shells that there are.
+    if os.environ.get("_NSGFLOW_COMPLETE"):
+        # A shell asks what may follow. With rich, typer would break what a word means into lines,
+        # each of which a shell takes for a word; the import lets it know the shells there are.
+        sys.modules["rich"] = None  # type: ignore[assignment]
         from typer.completion import get_completion_inspect_parameters  # noqa: PLC0415
 
         get_completion_inspect_parameters()

@@ -25,6 +25,8 @@ _LAST_PROTOCOL = 255
 _SRC, _DST = 0, 1
 _ENDS = {"ip": (_SRC, _DST), "src": (_SRC,), "dst": (_DST,)}
 _WORDS = frozenset(("private", "internet"))
+_LIKE_NETWORK = re.compile(r"\d+\.[\d.]*/.*|[^/]*:.*|[^/]*\.[^/]*/\d*|\d+/\d*", re.ASCII)
+"""What is meant as an address or network, well or badly written."""
 _OWN_CLASSES = frozenset((addresses.PRIVATE, addresses.CGNAT, addresses.INTERNET))
 """Classes of addresses of one's own, where they are not on the internet."""
 
@@ -37,11 +39,17 @@ def judgement(key: str, values: list[str], *, negated: bool) -> Judge | None:
         return _named(_NAMED[key], values, negated=negated)
     if key == "type":
         judge = _flow_type(values)
-    elif key in _ENDS and not _WORDS.isdisjoint(value.lower() for value in values):
+    elif key in _ENDS and any(value.lower() in _WORDS or is_name(value) for value in values):
         judge = _scoped(_ENDS[key], values)
     else:
         return None
     return (lambda knowledge: _negation(judge(knowledge))) if negated else judge
+
+
+def is_name(value: str) -> bool:
+    """Whether an end of flows is asked for by `group/name` or a resource id, not its address."""
+    inner = value.strip("/")
+    return "/" in inner and _LIKE_NETWORK.fullmatch(inner) is None
 
 
 def predicate(key: str, values: list[str], *, negated: bool) -> Predicate:
@@ -103,12 +111,12 @@ def _nsg(values: list[str], *, negated: bool) -> Judge:
     and so is the GUID that VNet flow logs have, also where the inventory puts a name in its place.
     """
     named = _names(lambda flow: flow.group.acl_name or flow.group.acl_group)(values)
-    placed = [_wildcard(value.strip("/"), "[^/]*") for value in values if "/" in value]
-    whole = re.compile(f"(?:.*/)?(?:{'|'.join(placed)})", re.IGNORECASE | re.DOTALL)
+    placed = [value for value in values if "/" in value]
+    whole = _placed(placed)
 
     def is_there(flow: Flow) -> bool:
         acl = flow.group.acl_group
-        return any(map(whole.fullmatch, (acl, full_name(acl))))
+        return any(map(whole.fullmatch, (acl, full_name(acl), path_name(acl))))
 
     def alone(flow: Flow) -> bool:
         return (named(flow) or (bool(placed) and is_there(flow))) != negated
@@ -138,8 +146,7 @@ def _named(
     `group/vnet/subnet` is found by `subnet` and `vnet/subnet` too, and `*` stays within a part.
     Until an inventory that is expected is there every flow passes: what a filter lets go is gone.
     """
-    parts = "|".join(_wildcard(path_name(value), "[^/]*") for value in values)
-    pattern = re.compile(f"(?:.*/)?(?:{parts})", re.IGNORECASE | re.DOTALL)
+    pattern = _placed(values)
 
     def judge(knowledge: Knowledge) -> Predicate:
         if knowledge.expected and knowledge.inventory is None and names is not enrich.tags:
@@ -147,6 +154,17 @@ def _named(
         return lambda flow: any(map(pattern.fullmatch, names(flow, knowledge))) != negated
 
     return judge
+
+
+def _placed(values: Iterable[str]) -> re.Pattern[str]:
+    """Names with what they are in in front, of which as much as is given must fit.
+
+    Those of the inventory are in lower case, which a few letters have in other ways than `re`
+    folds them.
+    """
+    names = [path_name(f"/{value.strip('/')}" if "/" in value else value) for value in values]
+    parts = "|".join(_wildcard(name.strip("/").lower(), "[^/]*") for name in names)
+    return re.compile(f"(?:.*/)?(?:{parts})", re.IGNORECASE | re.DOTALL)
 
 
 _NAMED = {"vm": enrich.vms, "subnet": enrich.subnets, "vnet": enrich.vnets, "tag": enrich.tags}
@@ -214,21 +232,33 @@ def _protocol(values: list[str]) -> Predicate:
 
 
 def _scoped(ends: Sequence[int], values: list[str]) -> Judge:
-    """Ends by the words `private` and `internet`; an inventory tells what belongs to a VNet."""
-    tests = [_address(value) for value in values if value.lower() not in _WORDS]
-    words = {value.lower() for value in values} & _WORDS
-    alone = _by_address(ends, values)
+    """Ends by the words `private` and `internet`, or by the names of their VMs and subnets.
+
+    An inventory tells what belongs to a VNet, and names. Until one that is expected is there every
+    flow passes where names are asked for.
+    """
+    names = list(filter(is_name, values))
+    plain = [value for value in values if not is_name(value)]
+    tests = [_address(value) for value in plain if value.lower() not in _WORDS]
+    words = {value.lower() for value in plain} & _WORDS
+    alone, pattern = _by_address(ends, plain), _placed(names)
 
     def judge(knowledge: Knowledge) -> Predicate:
         if knowledge.inventory is None:
-            return alone
+            return (lambda _: True) if names and knowledge.expected else alone
+
+        def fits(end: int, ip: str, flow: Flow) -> bool:
+            return (
+                any(test(ip) for test in tests)
+                or (
+                    bool(words)
+                    and _word(ip, outside=scope.on_internet(flow, knowledge)[end]) in words
+                )
+                or (bool(names) and any(map(pattern.fullmatch, enrich.names(flow, knowledge)[end])))
+            )
 
         def predicate(flow: Flow) -> bool:
-            on_internet = scope.on_internet(flow, knowledge)
-            return any(
-                any(test(ip) for test in tests) or _word(ip, outside=on_internet[end]) in words
-                for end, ip in ((end, (flow.src, flow.dst)[end]) for end in ends)
-            )
+            return any(fits(end, (flow.src, flow.dst)[end], flow) for end in ends)
 
         return predicate
 

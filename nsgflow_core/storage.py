@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
+from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
@@ -38,12 +39,22 @@ def credential(client_id: str = "") -> TokenCredential:
     return DefaultAzureCredential()
 
 
+class Retry(ExponentialRetry):
+    """The SDK's retries, but not for want of a token: credentials have retries of their own."""
+
+    def increment(self, *args: Any, **more: Any) -> bool:
+        """Count a try; whether there is another one."""
+        if isinstance(more.get("error"), ClientAuthenticationError):
+            return False
+        return super().increment(*args, **more)
+
+
 def blob_service(storage: Storage) -> BlobServiceClient:
     """The blob service of an account.
 
     The SDK's default waits 15 s before its first retry, far past what a trigger can spare.
     """
-    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2)
+    retry = Retry(initial_backoff=1, increment_base=2, retry_total=2)
     if storage.connection_string:
         return BlobServiceClient.from_connection_string(
             storage.connection_string, retry_policy=retry, transport=storage_transport(**_TIMEOUTS)
@@ -82,24 +93,34 @@ def errors_of(what: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as exc:
-        if exc.status_code is None:
-            if isinstance(exc, ClientAuthenticationError):  # no token could be had
-                raise RefusedError(f"{what}: {exc.message}") from exc
-            # The answer broke off, for example in the middle of a download.
-            raise TransientError(f"{what}: {exc.message}") from exc
-        if exc.status_code < HTTPStatus.BAD_REQUEST and exc.status_code != HTTPStatus.NOT_MODIFIED:
-            # A success that the SDK does not know, or a redirect: something in between answered.
-            raise TransientError(f"{what}: {_NOT_STORAGE}") from exc
-        message = f"{what}: {exc.status_code} {error_code(exc)}"
-        if exc.status_code in _THROTTLED:
-            raise TransientError(message) from exc
-        raise RefusedError(message) from exc
+        raise _answered(what, exc) from exc
     except (ServiceRequestError, ServiceResponseError) as exc:
         raise TransientError(f"{what}: {exc.message}") from exc
     except AzureError as exc:
         raise RefusedError(f"{what}: {exc.message}") from exc
+    except AttributeError as exc:
+        # azure-data-tables looks for the answer of any error; one for want of a token has none.
+        if not isinstance(exc.__context__, ClientAuthenticationError):
+            raise
+        raise RefusedError(f"{what}: {exc.__context__.message}") from exc.__context__
     except DeserializationError as exc:  # a page of a proxy or of a network that asks to sign in
         raise TransientError(f"{what}: {_NOT_STORAGE}") from exc
+
+
+def _answered(what: str, exc: HttpResponseError) -> TransientError | RefusedError:
+    """Our error for an answer, or for one that broke off or was never asked for."""
+    if exc.status_code is None:
+        if isinstance(exc, ClientAuthenticationError):  # no token could be had
+            return RefusedError(f"{what}: {exc.message}")
+        # The answer broke off, for example in the middle of a download.
+        return TransientError(f"{what}: {exc.message}")
+    if exc.status_code < HTTPStatus.BAD_REQUEST and exc.status_code != HTTPStatus.NOT_MODIFIED:
+        # A success that the SDK does not know, or a redirect: something in between answered.
+        return TransientError(f"{what}: {_NOT_STORAGE}")
+    message = f"{what}: {exc.status_code} {error_code(exc)}"
+    if exc.status_code in _THROTTLED:
+        return TransientError(message)
+    return RefusedError(message)
 
 
 def error_code(exc: HttpResponseError) -> str:

@@ -30,12 +30,12 @@ KEYS = {
         "`in`, `out`", "direction=in", "as seen from the network interface", words=("in", "out")
     ),
     "ip": Key(
-        "address, network, `private`, `internet`",
+        "address, network, `private`, `internet`; a VM or subnet as `group/name`, or by id",
         "ip=10.0.0.0/8,2001:db8::/32",
         "either end",
         words=_ADDRESSES,
     ),
-    "src": Key("as `ip`", "!src=internet", "the source", words=_ADDRESSES),
+    "src": Key("as `ip`", "!src=internet,prod/web1", "the source", words=_ADDRESSES),
     "dst": Key("as `ip`", "dst=10.0.1.4", "the destination", words=_ADDRESSES),
     "port": Key("port or range, 0 to 65535", "port=22,3389,8000-8100", "the destination port"),
     "sport": Key("as `port`", "sport=1024-65535", "the source port"),
@@ -127,6 +127,10 @@ GRAMMAR = (
     "The values of a term are separated by commas, and any may hold.",
     "`!` in front of a term negates it.",
     "Keys and names fold case. Names take `*` for any text, an empty one too.",
+    (
+        "Names of NSGs, VMs, subnets and VNets may have in front what they are in, as far as they "
+        "are shown with it: `group/name`, `subscription/group/name`."
+    ),
     (
         "A flow that lacks the value which a term asks for matches no positive term, and so "
         "matches every negated one."

@@ -26,7 +26,7 @@ def check(
     webhook's host; and for misspelt settings and logs that are not new. Exit status 1 if anything
     is missing or wrong. Sends nothing unless --send-test is given.
     """
-    with session(verbose=verbose, utc=utc):
+    with session(verbose=verbose, utc=utc, of_app=True):
         import os
         import sys
 

@@ -46,7 +46,7 @@ def checkpoints(  # noqa: PLR0913 - one parameter for each option
     checkpoint are shown without a sink. With --inventory each log has VM, subnet and NSGs, and
     --nsg takes these NSGs as well.
     """
-    with session(verbose=verbose, color=color, utc=utc):
+    with session(verbose=verbose, color=color, utc=utc, of_app=True):
         import os
         import time
         from datetime import UTC, datetime

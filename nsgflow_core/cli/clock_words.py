@@ -9,13 +9,32 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _NEAR = {"today": 0, "yesterday": -1, "tomorrow": 1}
 _SHORT = {"tues": "tuesday", "thur": "thursday", "thurs": "thursday"}
 _NAMES = {name: name for name in _WEEKDAYS} | {name[:3]: name for name in _WEEKDAYS} | _SHORT
-_DAY = rf"{'|'.join(_NEAR)}|\d{{4}}-\d\d-\d\d|(?:(?:last|this|next) )?(?:{'|'.join(_NAMES)})"
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
+    *("october", "november", "december"),
+)
+_MONTH = rf"(?:{'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in _MONTHS)}|sept)\.?"
+_OF_MONTH = r"\d{1,2}(?:st|nd|rd|th|\.)?"
+_DATE = rf"(?:{_MONTH} {_OF_MONTH}|{_OF_MONTH} (?:of )?{_MONTH})"
+_YEAR = r"20\d\d"
+_DAY = (
+    rf"{'|'.join(_NEAR)}|\d{{4}}-\d\d-\d\d|(?:(?:last|this|next) )?(?:{'|'.join(_NAMES)})"
+    rf"|{_DATE}(?:,? {_YEAR})?|{_YEAR} {_DATE}"
+)
 _FIRST = re.compile(rf"(?P<day>{_DAY})(?:[ ,t]+(?:at )?(?P<clock>.+))?", re.ASCII)
 _LAST = re.compile(rf"(?:at )?(?P<clock>.+?),? (?:on )?(?P<day>{_DAY})", re.ASCII)
 _TWELVE = re.compile(r"(\d{1,2})(?::(\d\d))?(?::(\d\d))? ?([ap])\.?m\.?", re.ASCII)
 _BARE = re.compile(r"[01]?\d|2[0-3]", re.ASCII)
 _NO_ISO_DATE = re.compile(r"\d{1,2}(?:/\d{1,2}(?:/\d+)?|[.-]\d{1,2}[.-]\d+)(?: .*)?", re.ASCII)
+_VAGUE = re.compile(r".*\b(?:night|tonight|morning|afternoon|evening)\b.*", re.ASCII)
+_PERIOD = re.compile(r"(?:last|this|next) (?:week|month|year|weekend|hour|day)", re.ASCII)
+_ONE = re.compile(r"\b(half )?an? (?=(?:second|minute|hour|day|week)\b)", re.IGNORECASE)
 _HALF = 12
+
+
+def in_numbers(text: str) -> str:
+    """A length with numbers: `half an hour` is 0.5 hour, `a day` 1 day."""
+    return _ONE.sub(lambda found: "0.5 " if found[1] else "1 ", text)
 
 
 def in_figures(text: str) -> tuple[str, str]:
@@ -36,12 +55,20 @@ def in_figures(text: str) -> tuple[str, str]:
         raise BadInputError(
             f"{text!r} may begin with the day or with the month: say a date as 2026-11-23"
         )
+    if _VAGUE.fullmatch(said):
+        raise BadInputError(
+            f"{text!r} begins when whoever says it thinks: say 'yesterday 22:00', or another hour"
+        )
+    if _PERIOD.fullmatch(said):
+        raise BadInputError(
+            f"{text!r} may be of one week or another: say 7d, or a date such as 2026-11-23"
+        )
     found = _FIRST.fullmatch(said) or _LAST.fullmatch(said)
     if found is None:
         return "", _clock(said.removeprefix("at "), text, day="")
     day, clock = found["day"], found["clock"] or ""
     which, _, name = day.rpartition(" ")
-    if which:
+    if which in ("last", "this", "next"):
         raise BadInputError(
             f"{text!r} may be of one week or another: say {name}, which is the nearest one, or its "
             "date"
@@ -72,10 +99,11 @@ def _clock(said: str, text: str, *, day: str) -> str:
     return f"{hour % _HALF + _HALF * (found[4] == 'p'):02}:{minute:02}:{second:02}"
 
 
-def date_of(day: str, today: date) -> tuple[date, timedelta]:
+def date_of(day: str, today: date, *, ahead: bool = False) -> tuple[date, timedelta]:
     """The date that a day is, and how long until it comes again.
 
-    A weekday is the last one, no day is today; other days come once.
+    A weekday is the last one, no day is today; other days come once. A day of a month is the last
+    one, or where one looks `ahead` the next one, today among them.
 
     Raises:
         ValueError: there is no such date.
@@ -87,4 +115,20 @@ def date_of(day: str, today: date) -> tuple[date, timedelta]:
         return today, timedelta(days=1)
     if day in _NEAR:
         return today + timedelta(days=_NEAR[day]), timedelta()
+    if (named := re.search(_MONTH, day)) is not None:
+        return _of_month(named[0], day.replace(named[0], " "), today, ahead=ahead), timedelta()
     return date.fromisoformat(day), timedelta()
+
+
+def _of_month(name: str, rest: str, today: date, *, ahead: bool) -> date:
+    """A day of a month; without a year of the one that is nearest."""
+    month = next(at for at, full in enumerate(_MONTHS, 1) if full.startswith(name[:3]))
+    numbers = [int(number) for number in re.findall(r"\d+", rest)]
+    year = next((number for number in numbers if number > 31), 0)  # noqa: PLR2004 - days of a month
+    of_month = next(number for number in numbers if number != year)
+    if year:
+        return date(year, month, of_month)
+    found = date(today.year, month, of_month)
+    if ahead:
+        return found if found >= today else date(today.year + 1, month, of_month)
+    return found if found <= today else date(today.year - 1, month, of_month)

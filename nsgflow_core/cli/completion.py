@@ -1,7 +1,5 @@
 """`nsgflow completion`: what a shell needs to complete commands."""
 
-# ruff: noqa: PLC0415 - what the work needs is imported when there is work
-
 from typing import Annotated
 
 import typer
@@ -10,13 +8,14 @@ from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.session import session
 
 _ALSO = {"pwsh": "powershell"}
-_SHELLS = ("bash", "zsh", "fish", "powershell")
-# typer's own of these two put a space behind `action=`, and bash takes that for two words.
-_SCRIPTS = {
+# typer's own put a space behind `action=`, take the words of `--filter=` for those of the whole,
+# and in PowerShell bind a key anew.
+SCRIPTS = {
     "bash": r"""_nsgflow_completion() {
     local IFS=$'\n' typed="${COMP_LINE:0:COMP_POINT}" word before=""
     word="${typed##* }"
     [[ ${COMP_WORDS[COMP_CWORD]} == [\"\']* ]] || before="${word%"${word##*[=:]}"}"
+    [[ $before == --*=* ]] && before="${before#--*=}"
     [[ $typed == *" " ]] && typed+="''"
     COMPREPLY=( $(env COMP_WORDS="$typed" COMP_CWORD=-1 _NSGFLOW_COMPLETE=complete_bash "$1") )
     COMPREPLY=( "${COMPREPLY[@]#"$before"}" )
@@ -47,7 +46,38 @@ _nsgflow_completion() {
 
 compdef _nsgflow_completion nsgflow
 """,
+    "fish": r"""function __nsgflow_offered
+    set -l before (string match -r -- '^--[\w-]+=' (commandline -ct))
+    for line in (env _NSGFLOW_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \
+                     _TYPER_COMPLETE_ARGS=(commandline -cp | string collect) nsgflow)
+        test -n "$line"; and printf '%s%s\n' "$before" $line
+    end
+end
+
+complete -c nsgflow -f -n 'count (__nsgflow_offered) >/dev/null' -a '(__nsgflow_offered)'
+complete -c nsgflow -F -n 'not count (__nsgflow_offered) >/dev/null'
+""",
+    "powershell": r"""Register-ArgumentCompleter -Native -CommandName nsgflow -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $before = if ($wordToComplete -match '^--[\w-]+=') { $Matches[0] } else { '' }
+    $Env:_NSGFLOW_COMPLETE = 'complete_powershell'
+    $Env:_TYPER_COMPLETE_ARGS = $commandAst.ToString()
+    $Env:_TYPER_COMPLETE_WORD_TO_COMPLETE = $wordToComplete
+    try {
+        nsgflow | ForEach-Object {
+            $word, $help = $_ -split ':::', 2
+            [System.Management.Automation.CompletionResult]::new(
+                "$before$word", $word, 'ParameterValue', $help)
+        }
+    } finally {
+        $Env:_NSGFLOW_COMPLETE = $null
+        $Env:_TYPER_COMPLETE_ARGS = $null
+        $Env:_TYPER_COMPLETE_WORD_TO_COMPLETE = $null
+    }
 }
+""",
+}
+_SHELLS = tuple(SCRIPTS)
 
 
 def completion(
@@ -61,15 +91,4 @@ def completion(
     """
     with session(verbose=False):
         shell = one_of("SHELL", _ALSO.get(shell.lower(), shell), _SHELLS)
-        typer.echo(_script(shell).rstrip())
-
-
-def _script(shell: str) -> str:
-    if shell in _SCRIPTS:
-        return _SCRIPTS[shell]
-    from typer import completion as typers
-
-    script: str = typers.get_completion_script(  # type: ignore[attr-defined]
-        prog_name="nsgflow", complete_var="_NSGFLOW_COMPLETE", shell=shell
-    )
-    return script
+        typer.echo(SCRIPTS[shell].rstrip())

@@ -1,13 +1,11 @@
 """How coverage is shown: rows for programs, a table or lines for people, and totals."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.clock import clock, text_clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.names import labelled
-from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.coverage import LOGGED, NO_FLOW_LOGS, Covered, coverage
@@ -16,6 +14,7 @@ from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.namesakes import Namesakes, told_apart
 from nsgflow_core.model import flow_time
 
+NOT_NAMED = "no storage account was named"
 _WORDS = {
     "not-logged": "not logged",
     "in-part": "in part",
@@ -35,11 +34,31 @@ _LEVELS = {"nsg": "NSG", "nic": "NIC", "subnet": "subnet", "vnet": "VNet", "": "
 Row = dict[str, Any]
 
 
-def rows(found: Iterable[Covered], accounts: Sequence[Account]) -> list[Row]:
-    """A row for each network interface as `-o json` has it, the most urgent first."""
+class Newest(NamedTuple):
+    """The time of the newest record, in ISO 8601; else why it is not known."""
+
+    time: str = ""
+    because: str = ""
+
+
+Newests = Mapping[tuple[str, str], Newest]
+"""The newest records, by the id of the flow log and the MAC."""
+
+
+def logging(found: Sequence[Covered]) -> list[tuple[FlowLog, str]]:
+    """The flow logs that record, each with the MAC of an interface: those that have records."""
+    return [(log, one.nic.mac) for one in found for log in one.logging if one.nic.mac]
+
+
+def rows(found: Sequence[Covered], newest: Newests | None) -> list[Row]:
+    """A row for each network interface as `-o json` has it, the most urgent first.
+
+    `newest` is None where no storage account was named.
+    """
     covered = sorted(found, key=_urgency)
-    wanted = [(log, one.nic.mac) for one in covered for log in one.logging if one.nic.mac]
-    newest = newest_records(accounts, wanted)
+    if newest is None:
+        not_named = Newest("", NOT_NAMED)
+        newest = {(log.id, mac): not_named for log, mac in logging(covered)}
     return [_row(one, newest) for one in covered]
 
 
@@ -47,7 +66,7 @@ def _urgency(one: Covered) -> tuple[int, str, str, str]:
     return LOGGED.index(one.logged), one.subnet, one.nic.vm, one.id
 
 
-def _row(one: Covered, newest: Mapping[tuple[str, str], Newest]) -> Row:
+def _row(one: Covered, newest: Newests) -> Row:
     logs = []
     for covering in one.logs:
         log = covering.log
@@ -132,8 +151,10 @@ def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made:
     vms, vnets = told_apart(row["vm"] for row in found), told_apart(map(_vnet, found))
     names = {row["nic"]: _interface(row["nic"], vms[row["vm"]]) for row in found}
     interfaces = Namesakes(names)
+    ids = (log["id"] for row in found for log in row["logs"])
+    logs = Namesakes({one.lower(): one.rpartition("/")[2] for one in ids})
     cells = [
-        _cells(row, interfaces.shown(row["nic"], names[row["nic"]]), vnets[_vnet(row)])
+        _cells(row, interfaces.shown(row["nic"], names[row["nic"]]), vnets[_vnet(row)], logs)
         for row in found
     ]
     if form == "text":
@@ -178,17 +199,13 @@ def of_ends(
 
 
 def _said(covered: Covered) -> str:
-    logs = ", ".join(_log_name(log.id, log.level) for log in covered.logging)
+    logs = ", ".join(f"{log.name} ({_LEVELS[log.level]})" for log in covered.logging)
     if covered.because == NO_FLOW_LOGS:
         return f"{NO_FLOW_LOGS}, so it cannot tell what is logged"
     if covered.logged in ("not-logged", "private-endpoint"):
         return f"{_WORDS[covered.logged]}: {covered.because}"
     kept = " (flows are left out)" if covered.filtered else ""
     return f"logged {_WORDS[covered.logged]} by {logs}{kept}"
-
-
-def _log_name(resource_id: str, level: str) -> str:
-    return f"{resource_id.rpartition('/')[2]} ({_LEVELS[level]})"
 
 
 def _logging(row: Row) -> list[Row]:
@@ -218,8 +235,10 @@ def _vnet(row: Row) -> str:
     return str(row["subnet"]).rpartition("/")[0]
 
 
-def _cells(row: Row, interface: str, vnet: str) -> list[str]:
-    names = [_log_name(log["id"], log["level"]) for log in _logging(row)]
+def _cells(row: Row, interface: str, vnet: str, logs: Namesakes) -> list[str]:
+    names = [
+        f"{logs.shown(log['id'].lower(), '')} ({_LEVELS[log['level']]})" for log in _logging(row)
+    ]
     newest = text_clock()(row["newest"] or "")
     if row["newestBecause"] not in ("", NOT_NAMED):
         newest = "unknown"
@@ -229,15 +248,15 @@ def _cells(row: Row, interface: str, vnet: str) -> list[str]:
         f"{vnet}/{row['subnet'].rpartition('/')[2]}",
         ", ".join(names),
         newest,
-        "; ".join(_remarks(row)),
+        "; ".join(_remarks(row, logs)),
     ]
 
 
-def _remarks(row: Row) -> Iterable[str]:
+def _remarks(row: Row, logs: Namesakes) -> Iterable[str]:
     if row["because"]:
         yield row["because"]
     for log in row["logs"]:
-        name = log["id"].rpartition("/")[2]
+        name = logs.shown(log["id"].lower(), "")
         if log["state"] == "overridden":
             yield f"{name} gives way"
         elif log["state"] == "off" and not row["because"]:

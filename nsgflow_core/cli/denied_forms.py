@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nsgflow_core.estate.verdict import Judge
 
 _COUNTERS = ("packets", "bytes")
+_TELLING = {"nsg": "aclGroup", "rule": "reason"}
+"""Fields that tell rows apart whose keys read alike: which NSG it is, why Azure dropped flows."""
 _PAGE = 10_000
 """Groups that are written at once."""
 _DAY, _SECOND = 10, 19
@@ -92,6 +94,7 @@ def write(groups: Groups, output: str, shown: Shown, proposed: Proposed | None =
     columns = [*shown.keys, *(_names(shown.keys, groups[0][1]) if groups else ())]
     columns += ["flows", "sources", *(_COUNTERS if shown.counters else ()), "first", "last"]
     columns += ["vnet"] if _has_vnet(shown.keys) else []
+    columns += [name for key, name in _TELLING.items() if key in shown.keys]
     columns += ["every", "begin", "counts"] if shown.bars is not None else []
     columns += ["now"] * (shown.judge is not None) + ["proposal"] * (proposed is not None)
     write_csv(columns, (_cells(row, columns) for row in found_rows))
@@ -112,10 +115,10 @@ def _rows(
         groups = groups.counted
     for page in _pages(groups):
         found_rows = [_row(*entry, shown) for entry in page]
-        if whole and "nsg" in shown.keys:  # the name alone, as ever, and beside it which one it is
+        if whole and "nsg" in shown.keys:  # the name alone, as ever: aclGroup says which one it is
             at = shown.keys.index("nsg")
-            for row, (values, one) in zip(found_rows, page, strict=True):
-                row |= {"nsg": values[at], "aclGroup": one.acl_group}
+            for row, (values, _) in zip(found_rows, page, strict=True):
+                row["nsg"] = values[at]
         if shown.judge is not None:
             _explain(found_rows, page, shown.judge, whole=whole)
         if proposed is not None:
@@ -182,6 +185,10 @@ def _row(values: Key, denials: Denials, shown: Shown) -> dict[str, Any]:
     row |= {"first": flow_time(denials.first), "last": flow_time(denials.last)}
     if _has_vnet(shown.keys):
         row["vnet"] = " ".join(shown.vnets(denials))
+    if "nsg" in shown.keys:
+        row[_TELLING["nsg"]] = denials.acl_group
+    if "rule" in shown.keys:
+        row[_TELLING["rule"]] = meaning("rule", shown.keys, denials.apart)
     if (bars := shown.bars) is not None:
         row |= {"every": bars.seconds, "begin": flow_time(bars.begin * 1000)}
         row["counts"] = bars.counts(denials.seconds)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nsgflow_core.cli.mends import NO_TOKEN, mend_of
 from nsgflow_core.errors import NsgflowError, TransientError
 
 
@@ -25,6 +26,8 @@ def tried(what: str, attempt: Callable[[], object], mend: str) -> Finding:
     except (NsgflowError, OSError, ValueError) as exc:
         if isinstance(exc, TransientError):
             mend = "it is busy or out of reach: see that its name is right and this network has it"
+        elif NO_TOKEN in str(exc):
+            mend = mend_of(str(exc))
         reason = (str(exc).strip() or type(exc).__name__).partition("\n")[0].rstrip(" .")
         return Finding(what, f"{reason}; {mend}")
     return Finding(what)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nsgflow_core.cli.clock import noted
+from nsgflow_core.cli.globs import expanded
 from nsgflow_core.cli.nothing_found import since
 from nsgflow_core.cli.options import MAGIC, Estate
 from nsgflow_core.cli.session import note, sentence
@@ -77,7 +78,7 @@ def judge_of(rules: Sequence[str] | None, knowledge: Knowledge) -> "Judge":
     from nsgflow_core.estate.verdict import Judge  # noqa: PLC0415
 
     files = RuleFiles()
-    for name in rules or ():
+    for name in expanded(rules or ()):
         files.add(_bytes_of(name), name)
     return Judge(knowledge.inventory, knowledge.tags, Files(files))
 

@@ -58,6 +58,7 @@ class LazyGroup(TyperGroup):
             return None
         if (command := self.commands.get(cmd_name)) is None:
             command = self.commands[cmd_name] = self._load(cmd_name)
+            command.short_help = self.helps[cmd_name]  # completion would cut the help
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

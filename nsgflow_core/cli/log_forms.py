@@ -1,49 +1,76 @@
 """The lists of logs as a table, JSON or CSV."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from nsgflow_core.cli.clock import Clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.log_lists import Interface, Listed
-from nsgflow_core.cli.names import acl_shown, vnet_of_interface
+from nsgflow_core.cli.names import acl_shown, nsgs, vnet_of_interface, vnets
 from nsgflow_core.cli.nothing_found import since
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.namesakes import Namesakes
 
 _FEW = 3
 """NSGs of a VNet flow log that a table names."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
+class _Apart:
+    """NSGs, VNets and flow logs of some lists, those that share a name told apart."""
+
+    def __init__(self, lists: Sequence[Listed] = (), inventory: Inventory | None = None) -> None:
+        self.nsgs, self.vnets, self.logs = nsgs(inventory), vnets(inventory), Namesakes({})
+        for one in lists:
+            interfaces = one.interfaces.values()
+            self.logs.meet(one.resource.lower(), one.name)
+            for resource, name in _acls(one, interfaces, inventory).items():
+                self.nsgs.meet(resource, name)
+            for vnet in _vnet_ids(interfaces, inventory):
+                self.vnets.meet(vnet, vnet.rpartition("/")[2])
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How lists are shown; with `nics` a row for each network interface."""
+    """How lists are shown; with `nics` a row for each network interface.
+
+    `apart` is filled in when they are.
+    """
 
     now: datetime
     times: Clock
     inventory: Inventory | None
     nics: bool
+    apart: _Apart = field(default_factory=_Apart)
+
+
+def _acls(
+    listed: Listed, interfaces: Iterable[Interface], inventory: Inventory | None
+) -> dict[str, str]:
+    """The NSGs of interfaces of a log, of VNet flow logs those at their ends: names by ids.
+
+    An NSG that the inventory does not know is called as it is logged, in one of its spellings.
+    """
+    if listed.kind == "nsg":
+        return {listed.resource.lower(): listed.name}
+    acls = sorted({acl for each in interfaces for acl in each.newest.acls})
+    known = [acl_shown(acl, inventory) for acl in acls]
+    return {resource.lower(): name for name, resource in known}
 
 
 def nsgs_of(
     listed: Listed, interfaces: Iterable[Interface], inventory: Inventory | None
 ) -> list[str]:
-    """The NSGs of interfaces of a log, as --nsg-name takes them: of VNet flow logs at their ends.
-
-    An NSG that the inventory does not know is called as it is logged, in one of its spellings.
-    """
-    if listed.kind == "nsg":
-        return [listed.name]
-    acls = {acl for each in interfaces for acl in each.newest.acls}
-    names = sorted(acl_shown(acl, inventory)[0] for acl in acls)
-    return sorted({name.lower(): name for name in names}.values())
+    """The NSGs of interfaces of a log by name."""
+    return sorted(set(_acls(listed, interfaces, inventory).values()))
 
 
 def write(lists: Sequence[Listed], output: str, shown: Shown) -> None:
     """Write what there is to read."""
+    shown = replace(shown, apart=_Apart(lists, shown.inventory))
     if output == "json":
         write_json_lines(_object(one, shown) for one in lists)
         return
@@ -65,9 +92,9 @@ def _columns(shown: Shown) -> list[str]:
 def _rows(one: Listed, shown: Shown) -> list[dict[str, Any]]:
     """Cells of CSV, a row for all of a list or for each of its interfaces."""
     common = {
-        "nsgs": _nsgs(one, one.interfaces.values(), shown),
+        "nsgs": " ".join(_nsgs(one, one.interfaces.values(), shown)),
         "kind": one.kind,
-        "name": one.name,
+        "name": _name(one, shown),
         "vnet": _vnet(one.interfaces.values(), shown),
         "account": one.account,
         "resource": one.resource,
@@ -76,29 +103,36 @@ def _rows(one: Listed, shown: Shown) -> list[dict[str, Any]]:
         return [common | {"nics": len(one.interfaces)} | _sums(one, shown)]
     return [
         common
-        | {"nsgs": _nsgs(one, [each], shown), "vnet": _vnet([each], shown)}
+        | {"nsgs": " ".join(_nsgs(one, [each], shown)), "vnet": _vnet([each], shown)}
         | _interface(each, shown)
         | _age(each, shown)
         for each in sorted(one.interfaces.values(), key=lambda each: each.mac)
     ]
 
 
-def _nsgs(one: Listed, interfaces: Iterable[Interface], shown: Shown) -> str:
-    return " ".join(nsgs_of(one, interfaces, shown.inventory))
+def _nsgs(one: Listed, interfaces: Iterable[Interface], shown: Shown) -> list[str]:
+    """The NSGs of interfaces of a log, as --nsg-name takes them."""
+    known = _acls(one, interfaces, shown.inventory)
+    return sorted({shown.apart.nsgs.shown(*each) for each in known.items()})
+
+
+def _name(one: Listed, shown: Shown) -> str:
+    apart = shown.apart.nsgs if one.kind == "nsg" else shown.apart.logs
+    return apart.shown(one.resource.lower(), one.name)
 
 
 def _object(one: Listed, shown: Shown) -> dict[str, Any]:
     return {
-        "name": one.name,
+        "name": _name(one, shown),
         "kind": one.kind,
-        "nsgs": nsgs_of(one, one.interfaces.values(), shown.inventory),
+        "nsgs": _nsgs(one, one.interfaces.values(), shown),
         "vnet": _vnet(one.interfaces.values(), shown),
         **_sums(one, shown),
         "account": one.account,
         "resource": one.resource,
         "interfaces": [
             _interface(each, shown)
-            | {"nsgs": nsgs_of(one, [each], shown.inventory)}
+            | {"nsgs": _nsgs(one, [each], shown)}
             | _age(each, shown)
             | {"because": each.newest.because}
             for each in sorted(one.interfaces.values(), key=lambda each: each.mac)
@@ -140,10 +174,13 @@ def _newest(newest: datetime | None, shown: Shown) -> dict[str, Any]:
 
 
 def _vnet(interfaces: Iterable[Interface], shown: Shown) -> str:
-    found = {
-        vnet_of_interface(each.mac, each.newest.target, shown.inventory) for each in interfaces
-    }
-    return " ".join(sorted(found - {""}))
+    found = _vnet_ids(interfaces, shown.inventory)
+    return " ".join(sorted(shown.apart.vnets.shown(one, one.rpartition("/")[2]) for one in found))
+
+
+def _vnet_ids(interfaces: Iterable[Interface], inventory: Inventory | None) -> set[str]:
+    found = {vnet_of_interface(each.mac, each.newest.target, inventory) for each in interfaces}
+    return found - {""}
 
 
 def _write_table(rows: Sequence[dict[str, Any]], shown: Shown) -> None:

@@ -33,7 +33,7 @@ def mark(
     people (slack, teams, pagerduty). Takes the function's own settings (AzureWebJobsStorage,
     FlowLogs, NSGFLOW_…) from the environment.
     """
-    with session(verbose=verbose, utc=utc):
+    with session(verbose=verbose, utc=utc, of_app=True):
         import os
         import sys
         from datetime import UTC, datetime

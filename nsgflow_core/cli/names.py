@@ -93,13 +93,11 @@ def vnet_id(flow: Flow, inventory: Inventory | None) -> str:
 
 
 def vnet_of_interface(mac: str, target: str, inventory: Inventory | None) -> str:
-    """The VNet of a network interface, by what a VNet flow log is of or by the inventory."""
-    if found := _VNET.fullmatch(target):
-        return found[1]
+    """The VNet of a network interface by id, as a VNet flow log or the inventory says; else ""."""
+    if vnet := vnet_of(target.lower()):
+        return vnet
     nic = inventory.nic(mac) if inventory is not None else None
-    if nic is None or inventory is None:
-        return ""
-    return inventory.subnet(nic).vnet.rpartition("/")[2]
+    return inventory.subnet(nic).vnet if nic is not None and inventory is not None else ""
 
 
 def interface_names(log: LogPath, inventory: Inventory) -> dict[str, Any]:
@@ -107,7 +105,7 @@ def interface_names(log: LogPath, inventory: Inventory) -> dict[str, Any]:
     nic = inventory.nic(log.mac)
     if nic is None:
         return {"vm": "", "subnet": "", "nsgs": []}
-    nsgs = dict.fromkeys(_last(one) for one in inventory.nsgs_of(nic) if one)
+    nsgs = dict.fromkeys(inventory.nsg_shown(one) for one in inventory.nsgs_of(nic) if one)
     return {"vm": nic.vm, "subnet": inventory.subnet(nic).name, "nsgs": list(nsgs)}
 
 

@@ -51,7 +51,7 @@ def when_span(when: When, now: datetime) -> Span | None:
     return span(when.since, when.until, hours, now, utc=when.utc)
 
 
-_NAMES = frozenset(("rule", "subnet", "tag", "type", "vm", "vnet"))
+_NAMES = frozenset(("dst", "ip", "rule", "src", "subnet", "tag", "type", "vm", "vnet"))
 """Keys of filter terms that may ask for what nothing is called."""
 
 

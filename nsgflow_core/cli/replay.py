@@ -46,7 +46,7 @@ def replay(  # noqa: PLR0913 - one parameter for each option
     function's own settings (AzureWebJobsStorage, FlowLogs, NSGFLOW_…) from the environment, and
     is safe while it runs.
     """
-    with session(verbose=verbose, color=color, utc=utc):
+    with session(verbose=verbose, color=color, utc=utc, of_app=True):
         import os
         from datetime import UTC, datetime
 

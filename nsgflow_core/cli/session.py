@@ -12,33 +12,12 @@ from enum import IntEnum
 
 import typer
 
-from nsgflow_core.cli import clock, colour
+from nsgflow_core.cli import clock, colour, mends
 from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.streams import take_anything
 from nsgflow_core.errors import BadInputError, NsgflowError
-
-_MENDS = {
-    "AuthorizationPermissionMismatch": "give whoever is signed in the role Storage Blob Data "
-    "Reader on the storage account",
-    "AuthorizationFailure": "let this network through the storage account's firewall, or give "
-    "whoever is signed in the role Storage Blob Data Reader",
-    "AuthenticationFailed": "the key or signature is wrong or has expired: renew "
-    "STORAGE_ACCOUNT_KEY or AZURE_STORAGE_CONNECTION_STRING",
-    "InvalidAuthenticationInfo": "sign in to the account's own tenant: az login --tenant TENANT",
-    "KeyBasedAuthenticationNotPermitted": "the account takes no keys: unset STORAGE_ACCOUNT_KEY "
-    "and AZURE_STORAGE_CONNECTION_STRING and sign in with az login",
-    "AccountIsDisabled": "enable the storage account",
-    " 403 ": "give whoever is signed in the role Storage Blob Data Reader on the storage account",
-    "resolve": "is the account's name right? 'az storage account list -o table' shows yours",
-    "Name or service not known": "is the account's name right? 'az storage account list -o table' "
-    "shows yours",
-    "ask Resource Graph: DefaultAzureCredential": "sign in with az login, or give the file of "
-    "'nsgflow inventory --export' to --inventory",
-    "DefaultAzureCredential": "sign in with az login, or set STORAGE_ACCOUNT_KEY",
-}
-"""What a service says, and what to do about it; the first that fits counts."""
-
+from nsgflow_core.turns import collect_rarely
 
 _UNREACHABLE = re.compile(
     r"\w+\(host='(?P<host>[^']+)', port=(?P<port>\d+)\)"
@@ -77,7 +56,9 @@ def _in_lines(message: str) -> str:
         return message
     import textwrap  # noqa: PLC0415 - only terminals pay for it
 
-    width = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
+    width = _WIDTH
+    with suppress(OSError, ValueError):  # a terminal that does not tell
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
     return textwrap.fill(message, width, break_long_words=False, break_on_hyphens=False)
 
 
@@ -85,7 +66,7 @@ def sentence(error: NsgflowError) -> str:
     """An error and its mend in one sentence."""
     text = str(error)
     message = _UNREACHABLE.sub(_reached, text.strip().partition("\n")[0].rstrip(" .:"))
-    mend = next((mend for sign, mend in _MENDS.items() if sign in text), "")
+    mend = mends.mend_of(text)
     return f"{message}: {mend}" if mend else message
 
 
@@ -103,8 +84,12 @@ class _Lines(logging.Formatter):
 
 
 @contextmanager
-def session(*, verbose: bool, color: str = colour.AUTO, utc: bool = False) -> Iterator[None]:
+def session(
+    *, verbose: bool, color: str = colour.AUTO, utc: bool = False, of_app: bool = False
+) -> Iterator[None]:
     """Run a command: whatever ends it becomes an exit status and at most a sentence.
+
+    `of_app` says that it takes the deployed function's settings.
 
     Raises:
         typer.Exit: with the status.
@@ -113,32 +98,48 @@ def session(*, verbose: bool, color: str = colour.AUTO, utc: bool = False) -> It
         note("stdout is closed: there is nowhere to write to")
         raise typer.Exit(Status.FAILED)
     take_anything()  # no row is lost to a letter
+    collect_rarely()
     lines = logging.StreamHandler(sys.stderr or io.StringIO())
     lines.setFormatter(_Lines("%(asctime)s %(name)s %(message)s"))
     logging.basicConfig(handlers=[lines], level=logging.INFO if verbose else logging.CRITICAL)
     # They log every request, answer and connection; what matters of it is in our own errors.
     for name in ("azure", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    try:
-        shade = one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))
-        with colour.asked(shade), clock.asked(utc=utc):
-            yield
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        raise typer.Exit(Status.INTERRUPTED) from None
-    except OSError as exc:
-        raise typer.Exit(unwritable(exc)) from None
-    except NsgflowError as exc:
+    with clock.asked(utc=utc), mends.asked(of_app=of_app):
         try:
+            shade = one_of("--color", color, (colour.AUTO, colour.ALWAYS, colour.NEVER))
+            with colour.asked(shade):
+                yield
             sys.stdout.flush()
-        except OSError as broken:
-            raise typer.Exit(unwritable(broken)) from None
-        note(sentence(exc))
-        cause = exc.__cause__
-        if verbose and cause is not None:
-            note(f"caused by {type(cause).__name__}: {cause}")
-        status = Status.USAGE if isinstance(exc, BadInputError) else Status.FAILED
-        raise typer.Exit(status) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(Status.INTERRUPTED) from None
+        except OSError as exc:
+            raise typer.Exit(unwritable(exc)) from None
+        except NsgflowError as exc:
+            try:
+                sys.stdout.flush()
+            except OSError as broken:
+                raise typer.Exit(unwritable(broken)) from None
+            note(sentence(exc))
+            cause = exc.__cause__
+            if verbose and cause is not None:
+                note(f"caused by {type(cause).__name__}: {cause}")
+            status = Status.USAGE if isinstance(exc, BadInputError) else Status.FAILED
+            raise typer.Exit(status) from None
+
+
+def _is_pipe_of_windows(error: OSError) -> bool:
+    """Whether nobody reads stdout any more, as Windows says it: with the error of a wrong argument.
+
+    https://bugs.python.org/issue35754
+    """
+    if sys.platform != "win32" or error.errno != errno.EINVAL:
+        return False
+    try:
+        sys.stdout.flush()
+    except OSError as again:
+        return again.errno == errno.EINVAL
+    return False
 
 
 def unwritable(error: OSError) -> Status:
@@ -147,7 +148,7 @@ def unwritable(error: OSError) -> Status:
     Raises:
         OSError: this error is of something else.
     """
-    broken = isinstance(error, BrokenPipeError)
+    broken = isinstance(error, BrokenPipeError) or _is_pipe_of_windows(error)
     if not broken and error.errno not in _UNWRITABLE:
         raise error
     # What is still buffered must not fail again at exit.

@@ -9,14 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
+_COLORS = ("auto", "always", "never")
+
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Tell more, on stderr: what was read, causes of errors.")
 ]
+
+
+def _colors(incomplete: str) -> list[str]:
+    return [word for word in _COLORS if word.startswith(incomplete)]
+
+
 Color = Annotated[
     str,
     typer.Option(
         "--color",
-        metavar="auto|always|never",
+        metavar="|".join(_COLORS),
+        autocompletion=_colors,
         help="Colours: on a terminal if NO_COLOR is not set (auto), in files and pipes too, or "
         "never.",
     ),
@@ -27,7 +36,6 @@ Utc = Annotated[
         "--utc", help="Times are of UTC: those given without a zone, and those on a terminal."
     ),
 ]
-_COLORS = ("auto", "always", "never")
 _GIVEN = f"{__name__}.given"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from nsgflow_core.cli.clock import noted
-from nsgflow_core.cli.clock_words import date_of, in_figures
+from nsgflow_core.cli.clock_words import date_of, in_figures, in_numbers
 from nsgflow_core.errors import BadInputError
 
 HOUR = timedelta(hours=1)
@@ -52,10 +52,10 @@ def moment(
 ) -> datetime:
     """A time in UTC.
 
-    ISO 8601; how long ago (`90s`, `30m`, `1h30m`, `1.5h`, `5 min`, `1 hour ago`, `3 days`, with -
-    before it or not);
-    a time of day (`14:00`, `9:30pm`, `noon`, `midnight`), of a day or not (`yesterday 22:30`,
-    `monday 9am`, `2026-11-25 9:00`); `now` or a day; or seconds or milliseconds since the epoch.
+    ISO 8601; how long ago (`90s`, `30m`, `1h30m`, `1.5h`, `5 min`, `half an hour ago`, `3 days`,
+    with - before it or not); a time of day (`14:00`, `9:30pm`, `noon`, `midnight`), of a day or not
+    (`yesterday 22:30`, `monday 9am`, `Nov 23 14:00`, `2026-11-25 9:00`); `now` or a day; or seconds
+    or milliseconds since the epoch.
     A time or weekday is the last one that was, or where one looks `ahead` the next one.
 
     What names no zone is local, or of UTC. Where clocks are put back, an hour comes twice: the
@@ -64,7 +64,7 @@ def moment(
     Raises:
         BadInputError: it is none of these.
     """
-    given = " ".join(text.split())
+    given = in_numbers(" ".join(text.split()))
     try:
         if _AGO.fullmatch(given):
             pieces = _PIECE.findall(given)
@@ -85,7 +85,8 @@ def moment(
         return _in_utc(datetime.fromisoformat(given), utc=utc, late=late)
     except (ValueError, OverflowError) as exc:
         raise BadInputError(
-            f"{text!r} is no time: give one such as 14:00, 'monday 9am' or 2026-11-23T08:00 "
+            f"{text!r} is no time: give one such as 14:00, 'monday 9am', 'Nov 23 14:00' or "
+            "2026-11-23T08:00 "
             "(with Z behind it for UTC), or how long ago, such as 2h or 1h30m"
         ) from exc
 
@@ -95,7 +96,7 @@ def _nearest(
 ) -> datetime:
     """A time of day, in 24 hours, that may come again: the last one, or the next one."""
     utc = utc or (not day and clock.endswith("z"))
-    on, again = date_of(day, (now if utc else now.astimezone()).date())
+    on, again = date_of(day, (now if utc else now.astimezone()).date(), ahead=ahead)
     at = _in_utc(_joined(on, clock), utc=utc, late=late)
     if again and (at <= now if ahead else at > now):
         other = on + again if ahead else on - again
@@ -124,7 +125,7 @@ def duration(text: str) -> timedelta:
         BadInputError: it is none of these.
     """
     now = datetime.now(UTC)
-    if not _AGO.fullmatch(" ".join(text.split())) or text.strip().startswith("-"):
+    if not _AGO.fullmatch(in_numbers(" ".join(text.split()))) or text.strip().startswith("-"):
         raise BadInputError(f"{text!r} is no length of time: give one such as 30m, 2h or 3d")
     return now - moment(text, now)
 

@@ -8,9 +8,12 @@ from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.estate.namesakes import full_name, path_name
 from nsgflow_core.estate.simulation import rule_name
+from nsgflow_core.matches import is_name
 
 _NAMED = ("subnet", "vm")
 """Keys whose values only an inventory has."""
+_ENDS = ("ip", "src", "dst")
+"""Keys whose values may be names that only an inventory has."""
 _KINDS = {"subnet": "subnet", "vm": "VM", "vnet": "VNet"}
 """Keys whose values an inventory has, and what these are."""
 _PLACES = frozenset(("intervnet", "intravnet", "p2s", "s2s"))
@@ -22,7 +25,8 @@ def without_knowledge(terms: str, knowledge: Knowledge) -> list[str]:
     asked = {key: values for key, values, _ in _terms(terms)}
     said = []
     if knowledge.inventory is None:
-        if named := [key for key in _NAMED if key in asked]:
+        ends = [key for key in _ENDS if any(map(is_name, asked.get(key, ())))]
+        if named := [*(key for key in _NAMED if key in asked), *ends]:
             keys = " and ".join(f"{key}=" for key in named)
             said.append(f"without --inventory no name is known that {keys} could match")
         if "vnet" in asked:
@@ -55,14 +59,26 @@ def misnamed(terms: str, knowledge: Knowledge) -> list[str]:
                 "finds both"
                 for bare in map(rule_name, values)
             ]
+        elif key in _ENDS and knowledge.inventory is not None:
+            there = {name for kind in _NAMED for name in _names(kind, knowledge.inventory) if name}
+            said += [
+                f"the inventory has no VM or subnet named {value!r}{_nearest(value, there)}"
+                for value in filter(is_name, values)
+                if not _is_there(value, there)
+            ]
         elif key in _KINDS and knowledge.inventory is not None:
             there = set(filter(None, _names(key, knowledge.inventory)))
             said += [
                 f"the inventory has no {_KINDS[key]} named {value!r}{_nearest(value, there)}"
                 for value in values
-                if not any(f"/{name}".endswith(f"/{path_name(value).lower()}") for name in there)
+                if not _is_there(value, there)
             ]
     return said
+
+
+def _is_there(value: str, there: Iterable[str]) -> bool:
+    wanted = f"/{path_name(value).strip('/').lower()}"
+    return any(f"/{name}".endswith(wanted) for name in there)
 
 
 def _nearest(value: str, there: Iterable[str]) -> str:

@@ -137,6 +137,15 @@ def vnets(flow: Flow, knowledge: Knowledge) -> list[str]:
     return [full_name(vnet) for _, _, vnet in _places(flow, knowledge) if vnet]
 
 
+def names(flow: Flow, knowledge: Knowledge) -> tuple[list[str], list[str]]:
+    """VM and subnet of the source, and of the destination, with the subscription in front."""
+    near, far = (
+        [whole_name(vm, vnet, VM), whole_name(subnet, vnet, SUBNET)]
+        for vm, subnet, vnet in _places(flow, knowledge)
+    )
+    return (far, near) if flow.inbound else (near, far)
+
+
 def _places(flow: Flow, knowledge: Knowledge) -> tuple[tuple[str, str, str], ...]:
     """VM, subnet and VNet (by id) of the near end and of the far one; "" where not known."""
     here, there = (flow.dst, flow.src) if flow.inbound else (flow.src, flow.dst)

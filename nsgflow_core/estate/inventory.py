@@ -18,7 +18,7 @@ from nsgflow_core.caches import LONGEST_ID, cache_short
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.layout import Layout
-from nsgflow_core.estate.namesakes import told_apart
+from nsgflow_core.estate.namesakes import Namesakes, told_apart
 from nsgflow_core.estate.ranges import NOTHING, Network, PackedRanges, Ranges, network, pack
 from nsgflow_core.estate.rules import Rule
 
@@ -115,6 +115,7 @@ class Inventory:
         if len({_subscription(subnet) for subnet in self._subnets}) > 1:
             self._nics, self._subnets = _told_apart(stored.nics, self._subnets)
         self._by_mac = {nic.mac: nic for nic in self._nics}
+        self._nsgs_apart: Namesakes | None = None
         self._acls_by_id: dict[str, Acl] | None = None
         self._local: dict[str, Place] = {}
         self._by_address: dict[str, Nic] = {}
@@ -189,6 +190,12 @@ class Inventory:
     def acl_names(self) -> dict[str, str]:
         """The names of all that GUIDs stand for, by ids."""
         return dict(self._stored.acls.values())
+
+    def nsg_shown(self, nsg: str) -> str:
+        """How to say an NSG by its id: those that share a name are told apart."""
+        if self._nsgs_apart is None:
+            self._nsgs_apart = Namesakes(self.acl_names())
+        return self._nsgs_apart.shown(nsg, nsg.rpartition("/")[2])
 
     def vnet_names(self) -> dict[str, str]:
         """The names of all VNets that have subnets, by ids."""

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from devtools.estate import Estate
 from devtools.flowlogs import Group, Nic, nsg_record, vnet_record
+from nsgflow_core.errors import BadInputError
+from nsgflow_core.filter import compile_terms
 from tests.cli.test_alike_names import DENY_SQL, HOUR, MS, ONE, OTHER, run, said
 from tests.cli.test_why_names import kept, logged
 
@@ -148,6 +150,29 @@ def test_what_is_shown_finds_itself(found: list[Place], seen: list[Seen]) -> Non
                     assert len(of_flows(*chosen)) == len(of_it), (by, row)
 
 
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(places, flows)
+def test_an_end_is_found_by_address_and_name(found: list[Place], seen: list[Seen]) -> None:
+    """Of several that have the address, the name that stands beside it says which."""
+    with made(found, seen) as words:
+        for by, key in (("source", "src"), ("destination", "dst")):
+            for row in table(*words, "--by", by):
+                terms = f"{key}={row[by]}"
+                if name := row[f"{by}Name"]:
+                    terms += f" {key}={name}"
+                    assert [
+                        one[f"{by}Name"] for one in table(*words, "--by", by, "--filter", terms)
+                    ]
+                (again,) = [
+                    one
+                    for one in table(*words, "--by", by, "--filter", terms)
+                    if one[f"{by}Name"] == name
+                ]
+                assert again["flows"] == row["flows"], (by, row)
+                if name:
+                    assert len(of_flows(*words, "--filter", terms)) == int(row["flows"])
+
+
 @pytest.mark.parametrize("form", ["name", "group", "subscription", "id", "id/"])
 @pytest.mark.parametrize("key", ["vm", "subnet", "vnet", "nsg", "instance"])
 def test_things_are_found_by_all_that_they_are_called(key: str, form: str) -> None:
@@ -197,6 +222,101 @@ def test_a_name_that_nothing_has_is_told_with_the_nearest() -> None:
             (f"vm={ONE}/other/web2", f"{ONE}/other/web1"),
             ("subnet=hub.vnet-01/web_tier", "hub.vnet-01/web_tier.a"),
             ("vnet=other/hub.vnet", "other/hub.vnet-01"),
+            ("src=other/web11", "other/web1"),
+            ("ip=hub.vnet-01/web_tier", "hub.vnet-01/web_tier.a"),
         ):
             result = said("denied", *words, "--filter", term)
             assert f"named {term.partition('=')[2]!r}, did you mean {near!r}?" in result, result
+
+
+NSG_ID = (
+    f"/subscriptions/{ONE}/resourceGroups/{{}}/providers/Microsoft.Network/networkSecurityGroups"
+)
+SELECTIONS = (
+    ("--filter", f"nsg={NSG}"),
+    ("--filter", f"nsg={GROUPS[0]}/{NSG}"),
+    ("--filter", f"nsg={OTHER}/{GROUPS[0]}/web-*"),
+    ("--filter", f"!nsg={NSG_ID.format(GROUPS[1])}/{NSG}"),
+    ("--nsg-name", f"{GROUPS[1]}/{NSG}"),
+    ("--nsg-name", f"{ONE}/{GROUPS[0]}/{NSG}"),
+    ("--nsg", f"{NSG_ID.format(GROUPS[0])}/{NSG}"),
+    ("--filter", f"vm={OTHER}/{GROUPS[0]}/web1"),
+    ("--filter", f"vm=aks-pool_1_3 !vm={GROUPS[1]}/*"),
+    ("--filter", f"vnet={GROUPS[0]}/{VNET}"),
+    ("--filter", f"subnet={ONE}/*/*/* port=22"),
+    ("--filter", f"nsg=*/{NSG} vm=web1,sql_01.prod"),
+)
+
+
+def totals(words: tuple[str, ...], folder: Path) -> dict[str, int]:
+    """How many denied flows each command counts."""
+    page, parquet = folder / "denied.html", folder / "day.parquet"
+    said(*("report", *words, "-o", str(page)))
+    run("export", *words, "--filter", "action=denied", "-o", str(parquet))
+    report = page.read_text(encoding="utf-8").partition("denied flows</dt><dd>")[2]
+    counting = "SELECT count(*) AS n FROM flows WHERE FlowStatus = 'Denied'"
+    sql = json.loads(run("sql", counting, *words, "-o", "json"))
+    exported = json.loads(run("sql", counting, str(parquet), "-o", "json"))
+    return {
+        "flows": len(of_flows(*words)),
+        "denied": sum(int(row["flows"]) for row in table(*words)),
+        "report": int(report.partition("<")[0]),
+        "sql": sql["n"],
+        "export": exported["n"],
+    }
+
+
+@pytest.mark.parametrize("chosen", SELECTIONS, ids=lambda chosen: chosen[1])
+def test_every_command_counts_the_same(chosen: tuple[str, str], tmp_path: Path) -> None:
+    """With two subscriptions, two groups, scale sets, and one NSG on subnet and interface."""
+    found = [Place(ONE, GROUPS[0]), Place(OTHER, GROUPS[0]), Place(ONE, GROUPS[1])]
+    seen = [
+        Seen(place, near, far, inbound, 22 if place else 1433, log)
+        for place in range(3)
+        for near, log in zip(OWN, ("guid", "GUID", "nsg"), strict=True)
+        for far in FAR
+        for inbound in (True, False)
+    ]
+    with made(found, seen) as words:
+        counted = totals((*words, *chosen), tmp_path)
+        assert counted["flows"] > 0
+        assert set(counted.values()) == {counted["flows"]}, counted
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "10.0.0.0/33",
+            "1O.0.0.0/8",
+            "10.0.0.0/x",
+            "fd00::/200",
+            "fdOO::/8",
+            "[fd00::]/x",
+            "10/8",
+        ),
+        *("web1", "web1/", "/web1", "/", "1O.0.0.4"),
+    ],
+)
+def test_what_is_meant_as_an_address_is_no_name(value: str) -> None:
+    """A mistyped one is an error, as it was."""
+    with pytest.raises(BadInputError, match="bad value"):
+        compile_terms(f"src={value}")
+
+
+@pytest.mark.parametrize("value", ["2024/web1", "hub/1", "a.b/web-1", f"{ONE}/rg/hub/1", "*/web*"])
+def test_names_of_groups_and_digits_are_names(value: str) -> None:
+    """Whatever Azure lets a group, a VM or a subnet be called."""
+    assert compile_terms(f"ip={value}").asks_knowledge
+
+
+def test_letters_that_fold_in_two_ways_find_their_group() -> None:
+    """The inventory has names in lower case; a capital I with a dot is two letters there."""
+    flows = [Seen(0, "10.0.0.4", "8.8.8.8", True, 22, log) for log in ("guid", "nsg")]  # noqa: FBT003
+    with made([Place(ONE, "\u0130stanbul"), Place(ONE, "STRASSE-\xdf")], flows) as words:
+        for term in (
+            f"nsg=\u0130stanbul/{NSG}",
+            "vm=\u0130stanbul/Web1",
+            f"vnet=/\u0130stanbul/{VNET}/",
+        ):
+            assert len(of_flows(*words, "--filter", term)) == 2, term

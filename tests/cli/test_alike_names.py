@@ -1,5 +1,7 @@
 """Estates whose NSGs, VNets and VMs share names: each is told from the others, everywhere."""
 
+import csv
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +12,15 @@ from typer.testing import CliRunner
 
 from devtools.estate import Estate, rule
 from devtools.flowlogs import Group, Nic, nsg_record, vnet_record
+from nsgflow_core.cli.files import FileLogs
+from nsgflow_core.cli.formats import flow_writer
+from nsgflow_core.cli.inventories import read_file
 from nsgflow_core.cli.main import app
+from nsgflow_core.cli.options import Wanted, When
+from nsgflow_core.cli.query import Defaults
+from nsgflow_core.cli.reading import reading
+from nsgflow_core.estate.inventory import Inventory
+from nsgflow_core.estate.knowledge import Knowledge
 from tests.cli.conftest import at
 from tests.cli.test_why_names import kept, logged
 
@@ -401,3 +411,89 @@ def test_proposals_decide_as_the_rules_now_do(twins: Case, tmp_path: Path) -> No
     page = tmp_path / "denied.html"
     run("report", *where, "-o", str(page))
     assert "several VNets" not in page.read_text(encoding="utf-8")
+
+
+COUNTED = frozenset(("flows", "sources", "first", "last", "packets", "bytes"))
+
+
+def identities(found: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What tells each row from the others: all that is in it but counts and times."""
+    return [
+        tuple(json.dumps(value) for key, value in row.items() if key not in COUNTED)
+        for row in found
+    ]
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "by", ["", "nsg", "rule", "nsg,rule", "vnet", "source", "destination", "vm", "rule,destination"]
+)
+def test_each_row_for_programs_is_told_apart_by_what_is_in_it(
+    twins: Case, tmp_path: Path, by: str, *, named: bool
+) -> None:
+    """Reasons of encryption, NSGs and VNets of one name, VMs at one address: a field says which."""
+    if by == "vm" and not named:
+        pytest.skip("needs an inventory")
+    nic = Nic("000D3A000101", "10.0.0.5", "Web-NSG", ONE, "Shop", "Hub")
+    texts = tuple(
+        f"{MS},10.0.0.4,10.0.0.5,5000,1433,6,I,D,{reason},0,0,0,0"
+        for reason in ("NX_DISABLED", "NX_NOT_SUPPORTED", "X_UNSUPPORTED")
+    )
+    own = f"{MS // 1000},8.8.8.8,10.0.0.5,6000,1433,T,I,D,B,,,,"
+    nics = [Nic("000D3A000101", "10.0.0.5", "Web-NSG", ONE, g, "Hub") for g in ("Shop", "x", "y")]
+    records = [
+        nsg_record(one, HOUR, [Group("UserRule_DenySql", (own,))], version=2) for one in nics
+    ]
+    texts_of_acls = [
+        vnet_record(
+            nic, HOUR, [Group("UserRule_DenySql", (texts[2],), f"{odd}/networkSecurityGroups/n")]
+        )
+        for odd in ("a", "b")
+    ]
+    odd = logged(
+        tmp_path / "odd.json",
+        vnet_record(nic, HOUR, [Group("unspecified", texts, "unspecified")]).data,
+        *(one.data for one in (*records, *texts_of_acls)),
+    )
+    words = [twins.logs, odd, *(("--by", by) if by else ())]
+    words += ["--inventory", twins.inventory] if named else []
+    for found in (
+        rows(*words),
+        list(csv.DictReader(io.StringIO(run("denied", *words, "-o", "csv")))),
+    ):
+        told = identities(found)
+        assert len(set(told)) == len(told), sorted(told)
+
+
+def test_logs_tells_nsgs_vnets_and_flow_logs_apart(subscriptions: Case) -> None:
+    """As `denied` does; what is listed can be asked for."""
+    words = ("logs", subscriptions.logs, "--inventory", subscriptions.inventory)
+    for flags in ((), ("--nics",)):
+        text = run(*words, *flags, "-o", "csv")
+        found = list(csv.DictReader(io.StringIO(text)))
+        assert {row["nsgs"] for row in found} == {
+            f"{ONE}/net-rg/Web-NSG",
+            f"{OTHER}/net-rg/Web-NSG",
+        }
+        assert {row["vnet"] for row in found} == {f"{ONE}/net-rg/hub", f"{OTHER}/net-rg/hub"}
+        assert len({row["name"] for row in found}) == 2
+    for row in found:
+        for name in (row["nsgs"], row["name"]):
+            (line,) = run(*words, "--nsg-name", name, "-o", "json").splitlines()
+            assert json.loads(line)["vnet"] == row["vnet"]
+
+
+def test_followed_flows_are_told_apart_too(
+    groups: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines of `tail`, with names behind them and without."""
+    inventory = Inventory(read_file(groups.inventory).inventory)
+    with reading(
+        FileLogs([groups.logs]), Wanted(), When(), Defaults(), Knowledge(inventory=inventory)
+    ) as work:
+        found = list(work.flows())
+    for named in (True, False):
+        flow_writer("text", Knowledge(inventory=inventory), named=named)(found)
+        names = {line.split()[1] for line in capsys.readouterr().out.splitlines()}
+        assert names == {"shop/Web-NSG", "other/Web-NSG"}

@@ -12,24 +12,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tree_sitter_powershell
 import typer
+from tree_sitter import Language, Parser
 
-from nsgflow_core.cli import completing
+from nsgflow_core.cli import completing, completion
 from nsgflow_core.filter import compile_terms
 from nsgflow_core.terms import KEYS
 from tests.cli.conftest import ROOT
 from tests.cli.test_help import commands, root
 
-_OVERWRITTEN = re.compile(".\x08|\a")
+_OVERWRITTEN = re.compile("[^\x08]\x08|\a")
 _SHELLS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
 }
 _LOADS = {
     "bash": "bind 'set enable-bracketed-paste off'; source <(nsgflow completion bash)",
     "zsh": "unsetopt PROMPT_SP; unset zle_bracketed_paste; autoload -Uz compinit; "
     "compinit -u -D; source <(nsgflow completion zsh)",
+    "fish": "set fish_greeting; set -U fish_autosuggestion_enabled 0; "
+    "nsgflow completion fish | source",
 }
+_PROMPTS = dict.fromkeys(_SHELLS, "PS1=rea''dy'>'") | {
+    "fish": "function fish_prompt; echo -n rea''dy'>'; end; function fish_right_prompt; end"
+}
+# The terminal is to be the one that controls the shell, or fish would not talk to it.
+_CONTROLLED = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
 
 
 def environ() -> dict[str, str]:
@@ -44,23 +57,29 @@ def needs(shell: str) -> None:
         pytest.skip(f"{shell} is not here")
 
 
+def overwritten(shown: str) -> str:
+    """What is left where the cursor went back over letters."""
+    while (left := _OVERWRITTEN.sub("", shown)) != shown:
+        shown = left
+    return shown
+
+
 class Typing:
     """A shell at a terminal, and someone who types."""
 
-    def __init__(self, shell: str) -> None:
+    def __init__(self, shell: str, folder: Path) -> None:
         controller, terminal = pty.openpty()
         self._controller = controller
         self._process = subprocess.Popen(
-            _SHELLS[shell],
+            [sys.executable, "-c", _CONTROLLED, *_SHELLS[shell]],
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
-            env=environ(),
-            cwd=ROOT / "docs",
-            start_new_session=True,
+            env=environ() | {"HOME": str(folder)},
+            cwd=folder,
         )
         os.close(terminal)
-        self.type(f"{_LOADS[shell]}; PS1=rea''dy'>'\n")
+        self.type(f"{_LOADS[shell]}; {_PROMPTS[shell]}\n")
         self.until("ready>")
 
     def type(self, text: str) -> None:
@@ -69,8 +88,8 @@ class Typing:
 
     def until(self, expected: str) -> str:
         """What the terminal shows, as soon as this is in it."""
-        shown, deadline = "", time.monotonic() + 60
-        while expected not in _OVERWRITTEN.sub("", shown):
+        shown, deadline = "", time.monotonic() + 30
+        while expected not in overwritten(shown):
             ready, _, _ = select.select([self._controller], [], [], 1)
             assert time.monotonic() < deadline, f"{expected!r} is not in {shown!r}"
             if ready:
@@ -84,41 +103,59 @@ class Typing:
         os.close(self._controller)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_the_tab_key(shell: str) -> None:
-    """Commands, those of groups, options, values, and keys and values of filter terms."""
+@pytest.mark.parametrize("shell", _SHELLS)
+def test_the_tab_key(shell: str, tmp_path: Path) -> None:
+    """Commands, those of groups, options, values, keys and values of filter terms, and files."""
     needs(shell)
-    typing = Typing(shell)
+    (tmp_path / "my logs").mkdir()
+    for name in ("my logs/PT1H of web.json", "PT1H.json", "it's.json", "configuration.md"):
+        (tmp_path / name).touch()
+    typing = Typing(shell, tmp_path)
     try:
-        for typed, completed in (
-            ("nsgflow deni", "denied "),
-            ("nsgflow dead-letters res", "resend "),
-            ("nsgflow denied --sugg", "--suggest "),
-            ("nsgflow denied -o js", "json "),
-            ("nsgflow denied --by dest", "destination "),
-            ("nsgflow denied --by nsg,dest", "nsg,destination "),
-            ("nsgflow denied --output=js", "json "),
-            ("nsgflow denied --filter=acti", "action="),
-            ("nsgflow denied --filter=proto=ic", "icmp "),
-            ("nsgflow denied --sort sou", "source"),
-            ("nsgflow export --omit FlowI", "FlowId "),
-            ("nsgflow denied --filter acti", "action="),
-            ("nsgflow denied --filter action=den", "action=denied "),
-            ("nsgflow silence add prot", "proto="),
-            ("nsgflow why 10.0.0.1 10.0.0.2 --direction o", "out "),
-            ("nsgflow flows configu", "configuration.md "),  # a file
-            ("nsgflow denied --filter 'action=denied proto=ic", "proto=icmp' "),
-        ):
+        for typed, completed in _TYPED:
             typing.type(typed + "\t#")
-            shown = typing.until(f"{completed}#")
+            expected = completed[shell == "bash"] if isinstance(completed, tuple) else completed
+            shown = typing.until(f"{expected}#")
             assert typed[:-3] in shown.replace("\r", "").replace("\n", "")
             typing.type("\x15")  # forget the line
     finally:
         typing.close()
 
 
-def test_fish() -> None:
-    """Fish's own engine, with what each word means."""
+# Where bash puts what others do not, that is the second.
+_TYPED: tuple[tuple[str, str | tuple[str, str]], ...] = (
+    ("nsgflow deni", "denied "),
+    ("nsgflow --color al", "always "),
+    ("nsgflow dead-letters res", "resend "),
+    ("nsgflow denied --sugg", "--suggest "),
+    ("nsgflow denied -o js", "json "),
+    ("nsgflow denied --by dest", "destination "),
+    ("nsgflow denied --by nsg,dest", "nsg,destination "),
+    ("nsgflow denied --output=js", "--output=json "),
+    ("nsgflow denied --filter=acti", "--filter=action="),
+    ("nsgflow denied --filter=proto=ic", "--filter=proto=icmp "),
+    ("nsgflow denied --filter=src=2001:db8::1,int", "--filter=src=2001:db8::1,internet "),
+    ("nsgflow denied --sort sou", "source"),
+    ("nsgflow export --omit FlowI", "FlowId "),
+    ("nsgflow denied --filter acti", "action="),
+    ("nsgflow denied --filter action=den", "action=denied "),
+    ("nsgflow silence add prot", "proto="),
+    ("nsgflow why 10.0.0.1 10.0.0.2 --direction o", "out "),
+    ("nsgflow why 10.0.0.1 [2001:db8::1]:22 --direction o", "out "),
+    ("nsgflow denied --since yest", "yesterday "),
+    ("nsgflow denied --since 14:0", "--since 14:0"),
+    ("nsgflow flows configu", "configuration.md "),
+    ("nsgflow flows my\\ logs/PT", "my\\ logs/PT1H\\ of\\ web.json "),
+    ("nsgflow flows it", "it\\'s.json "),
+    ("nsgflow denied --rules=conf", "--rules=configuration.md "),
+    ('nsgflow denied "my logs/PT', '"my logs/PT1H of web.json" '),
+    ("nsgflow denied --filter 'action=denied proto=ic", "proto=icmp' "),
+    ("nsgflow denied --filter 'action=denied prot", ("proto=", "proto='")),
+)
+
+
+def test_what_fish_is_told() -> None:
+    """Each word with what it means, in one line."""
     needs("fish")
 
     def offered(line: str) -> list[str]:
@@ -141,6 +178,10 @@ def test_fish() -> None:
     assert offered("nsgflow denied -o js") == ["json"]
     assert offered("nsgflow denied --filter action=den") == ["action=denied"]
     assert offered("nsgflow flows configu") == ["configuration.md"]
+    assert offered("nsgflow mark") == ["mark\tMark what you did, such as a deployment."]
+    options = [each.partition("\t") for each in offered("nsgflow denied -")]
+    assert [name for name, _, told in options if name[:1] != "-" or not told] == []
+    assert "--rules" in [name for name, *_ in options]
 
 
 def powershell(line: str, word: str) -> list[str]:
@@ -158,13 +199,24 @@ def powershell(line: str, word: str) -> list[str]:
         text=True,
         check=True,
     )
-    return [offer.split(":::")[0] for offer in done.stdout.splitlines()]
+    offers = [offer.split(":::") for offer in done.stdout.splitlines()]
+    assert all(len(offer) == 2 and offer[1] for offer in offers), offers
+    return [word for word, _ in offers]
+
+
+def test_powershell_can_read_its_script() -> None:
+    """By a grammar of PowerShell, also where there is none to run it."""
+    parser = Parser(Language(tree_sitter_powershell.language()))
+    script = completion.SCRIPTS["powershell"].encode()
+    assert not parser.parse(script).root_node.has_error
+    assert parser.parse(script.replace(b"} else {", b"else {")).root_node.has_error
 
 
 def test_powershell_by_its_protocol() -> None:
     """As the script for PowerShell asks; the script itself runs where PowerShell is there."""
     assert powershell("nsgflow deni", "deni") == ["denied"]
     assert powershell("nsgflow dead-letters res", "res") == ["resend"]
+    assert "--rules" in powershell("nsgflow denied -", "-")
     assert powershell("nsgflow denied -o js", "js") == ["json"]
     assert powershell("nsgflow denied --filter action=den", "action=den") == ["action=denied"]
     if shutil.which("pwsh"):

@@ -275,6 +275,7 @@ def test_namesakes_are_told_apart(tmp_path: Path) -> None:
     for number, one in enumerate((prod, test, other)):
         vnet = one.vnet("hub", web="10.0.0.0/24")
         one.nic(f"{vnet}/subnets/web", f"00-0D-3A-00-00-0{number}", "10.0.0.4", vm="app")
+        one.flow_log("hub-flowlog", vnet)
     alone = prod.vnet("alone", web="10.1.0.0/24")
     prod.nic(f"{alone}/subnets/web", "00-0D-3A-00-00-03", "10.1.0.4", vm="db")
     for name, resources in prod.tables.items():
@@ -282,10 +283,10 @@ def test_namesakes_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "estate.nsgflow"
     azure = Azure(prod)
     write_file(path, Kept(MADE, read_inventory(azure), b"", read_flow_logs(azure)))
-    lines = run("--inventory", str(path), "-o", "text", status=3).splitlines()[:-1]
-    assert [line.partition(":")[0] for line in lines] == [
-        "db (nic2) in alone/web",
-        "prod/app (nic1) in prod/hub/web",
-        "s1/test/app (nic1) in s1/test/hub/web",
-        "s2/test/app (nic1) in s2/test/hub/web",
+    lines = run("--inventory", str(path), "-o", "text").splitlines()[:-1]
+    assert [line.partition(" (VNet)")[0] for line in lines] == [
+        "db (nic2) in alone/web: not logged; no flow log is over it, and it has no NSG",
+        "prod/app (nic1) in prod/hub/web: once; prod/hub-flowlog",
+        "s1/test/app (nic1) in s1/test/hub/web: once; s1/test/hub-flowlog",
+        "s2/test/app (nic1) in s2/test/hub/web: once; s2/test/hub-flowlog",
     ]

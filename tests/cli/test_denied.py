@@ -81,8 +81,9 @@ def test_csv_and_filter(logs: Store) -> None:
     """CSV has the same columns; --filter and --display-lb choose what is counted."""
     shown = logs.output("denied --by nsg,port -o csv --filter port=22 --display-lb")
     assert shown == (
-        "nsg,port,flows,sources,first,last,vnet\n"
-        "WEB-NSG,22,2,2,2026-03-04T05:00:03.000Z,2026-03-04T05:00:04.000Z,\n"
+        "nsg,port,flows,sources,first,last,vnet,aclGroup\n"
+        "WEB-NSG,22,2,2,2026-03-04T05:00:03.000Z,2026-03-04T05:00:04.000Z,"
+        f",{WEB.nsg_id.lower()}\n"
     )
 
 

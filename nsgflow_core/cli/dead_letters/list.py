@@ -30,7 +30,7 @@ def list_(
     reason. With --inventory also VM, subnet and NSGs of its interface, and --nsg takes these NSGs
     as well.
     """
-    with session(verbose=verbose, color=color, utc=which.utc):
+    with session(verbose=verbose, color=color, utc=which.utc, of_app=True):
         import os
         from concurrent.futures import ThreadPoolExecutor
 

@@ -41,7 +41,7 @@ def resend(
     accepted; what is left of it stays, and so does what no sink takes, unless --drop is given.
     Exit status 3 if something stays. With --inventory --nsg takes NSGs of interfaces as well.
     """
-    with session(verbose=verbose, utc=which.utc):
+    with session(verbose=verbose, utc=which.utc, of_app=True):
         import os
 
         from nsgflow_core.cli.dead_letters import letters as kept_letters

@@ -27,7 +27,7 @@ def show(
     Each piece with its place, its reason and its bytes; control characters as escapes. With
     --inventory also VM, subnet and NSGs of its interface.
     """
-    with session(verbose=verbose, utc=utc):
+    with session(verbose=verbose, utc=utc, of_app=True):
         import os
         import sys
 

@@ -41,7 +41,7 @@ def add(
     direction, proto, port, src, dst and ip. Holds for digests (Slack, Teams, PagerDuty) of all
     webhooks within a minute. Takes the function's own settings from the environment.
     """
-    with session(verbose=verbose, utc=utc):
+    with session(verbose=verbose, utc=utc, of_app=True):
         import os
         from datetime import UTC, datetime
 

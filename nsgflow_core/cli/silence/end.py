@@ -16,7 +16,7 @@ def end(
     verbose: Verbose = False,
 ) -> None:
     """End a silence before its time; what it held back is told."""
-    with session(verbose=verbose):
+    with session(verbose=verbose, of_app=True):
         import os
 
         from nsgflow_core.cli.digest_states import states_of

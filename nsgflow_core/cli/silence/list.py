@@ -20,7 +20,7 @@ def list_(
     verbose: Verbose = False,
 ) -> None:
     """Show the silences that hold."""
-    with session(verbose=verbose, color=color, utc=utc):
+    with session(verbose=verbose, color=color, utc=utc, of_app=True):
         import os
         import time
 
