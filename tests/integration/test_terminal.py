@@ -195,9 +195,12 @@ def tagged(
     azure.server.faults = lambda _: Fault(status=403)
     values = [{"name": "Storage.WestUS3", "properties": {"addressPrefixes": ["20.60.14.0/24"]}}]
     compiled = compile_tags([json.dumps({"values": values}).encode()])
-    return lambda made: container.upload_blob(
-        TAGS_BLOB, compiled, overwrite=True, metadata={"made": str(made)}
-    )
+
+    def put_tags(made: float) -> None:
+        about = {"made": str(made)}
+        container.upload_blob(TAGS_BLOB, compiled, overwrite=True, metadata=about)
+
+    return put_tags
 
 
 def test_service_tags_of_the_deployed_function(
