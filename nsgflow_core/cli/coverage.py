@@ -87,7 +87,7 @@ def coverage(  # noqa: PLR0913 - one parameter for each option
         source = estate.inventory or AZURE
         kept = kept_of(source, os.environ, refresh=estate.refresh)
         kept = with_flow_logs(kept, source, os.environ)
-        found = covered(Inventory(kept.inventory), kept.flow_logs or ())
+        found = list(covered(Inventory(kept.inventory), kept.flow_logs or ()))
         newest = None
         if read:
             from nsgflow_core.cli.newest import newest_records  # a file needs no SDK

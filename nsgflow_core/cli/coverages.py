@@ -45,12 +45,12 @@ Newests = Mapping[tuple[str, str], Newest]
 """The newest records, by the id of the flow log and the MAC."""
 
 
-def logging(found: Iterable[Covered]) -> list[tuple[FlowLog, str]]:
+def logging(found: Sequence[Covered]) -> list[tuple[FlowLog, str]]:
     """The flow logs that record, each with the MAC of an interface: those that have records."""
     return [(log, one.nic.mac) for one in found for log in one.logging if one.nic.mac]
 
 
-def rows(found: Iterable[Covered], newest: Newests | None) -> list[Row]:
+def rows(found: Sequence[Covered], newest: Newests | None) -> list[Row]:
     """A row for each network interface as `-o json` has it, the most urgent first.
 
     `newest` is None where no storage account was named.
