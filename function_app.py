@@ -40,8 +40,10 @@ def service() -> "Service":
 def _service() -> "Service":
     from nsgflow_core.service import Service  # noqa: PLC0415
     from nsgflow_core.telemetry import quiet_sdks  # noqa: PLC0415
+    from nsgflow_core.turns import collect_rarely  # noqa: PLC0415
 
     quiet_sdks()
+    collect_rarely()
     return Service(settings)
 
 

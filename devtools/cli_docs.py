@@ -49,11 +49,12 @@ An option that adds up may be repeated: `--filter`, `--ip` and `--port` add a co
 Times are given as people write them: `14:00`, `9:30pm`, `noon` or `monday 9am` (the last one; of
 `silence --until` the next), `yesterday 22:30`, `Nov 23 14:00`, `2026-11-23 08:00`, `90s`, `1h30m`,
 `3d` or `half an hour` ago, seconds since the epoch. What may mean two things, such as `12am`, `9`,
-`11/12/2026`, `last monday` or `last night`, is refused with the reason. What names no
-zone (`Z`, `+02:00`) is local time, or UTC with `--utc`; where clocks are put back, a span has both of the hours that come twice. Times shown are
-local on a terminal and UTC in files, pipes and with `--utc`, those of notes too (as stderr is a
-terminal or none); each says its offset. The lines of `flows` have the record's time, as
-get_nsg_logs has. SQL reckons in UTC: only what `sql` answers is shown as other times are.
+`11/12/2026`, `last monday` or `last night`, is refused with the reason. What names no zone (`Z`,
+`+02:00`) is local time, or UTC with `--utc`; where clocks are put back, a span has both of the
+hours that come twice. Times shown are local on a terminal and UTC in files, pipes and with `--utc`,
+those of notes too (as stderr is a terminal or none); each says its offset. The lines of `flows`
+have the record's time, as get_nsg_logs has. SQL reckons in UTC: only what `sql` answers is shown as
+other times are.
 
 Tables, proposals and notes fit a terminal from 60 columns on, and no word of them is broken. The
 lines of `flows` and `tail` are those of get_nsg_logs, one a flow, and longer than most terminals

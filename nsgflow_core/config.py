@@ -253,8 +253,21 @@ def _logs(env: Mapping[str, str], problems: list[str]) -> LogsSettings | None:
             problems.append("NSGFLOW_LOGS_ENDPOINT: set it, since NSGFLOW_LOGS_RULE_ID is set")
         return None
     variables.check_url("NSGFLOW_LOGS_ENDPOINT", endpoint, problems, loopback=False)
+    if re.search(r"[?#]|/dataCollectionRules\b", endpoint, re.IGNORECASE):
+        problems.append(
+            "NSGFLOW_LOGS_ENDPOINT: give it up to the end of the host alone; the rule and the "
+            "stream are settings of their own"
+        )
     if not rule_id:
         problems.append("NSGFLOW_LOGS_RULE_ID: set it, since NSGFLOW_LOGS_ENDPOINT is set")
+    elif not re.fullmatch(r"[A-Za-z0-9-]+", rule_id):
+        of_resource = re.match("/?subscriptions/", rule_id, re.IGNORECASE)
+        problems.append(
+            f"NSGFLOW_LOGS_RULE_ID: {rule_id!r} is "
+            + ("the rule's resource id" if of_resource else "no immutable id of a rule")
+            + ": give the rule's immutable id (dcr-…), which 'az monitor data-collection rule show "
+            "--ids RESOURCE-ID --query immutableId' prints"
+        )
     stream = variables.text(
         env,
         "NSGFLOW_LOGS_STREAM",

@@ -25,8 +25,8 @@ _LAST_PROTOCOL = 255
 _SRC, _DST = 0, 1
 _ENDS = {"ip": (_SRC, _DST), "src": (_SRC,), "dst": (_DST,)}
 _WORDS = frozenset(("private", "internet"))
-_NO_NAME = re.compile(r"[0-9.]+/.*|[0-9a-f.]*:.*|[^/]*|.*/\d*", re.IGNORECASE)
-"""What is meant as an address or network, well or badly written; other values are names."""
+_LIKE_NETWORK = re.compile(r"\d+\.[\d.]*/.*|[^/]*:.*|[^/]*\.[^/]*/\d*|\d+/\d*", re.ASCII)
+"""What is meant as an address or network, well or badly written."""
 _OWN_CLASSES = frozenset((addresses.PRIVATE, addresses.CGNAT, addresses.INTERNET))
 """Classes of addresses of one's own, where they are not on the internet."""
 
@@ -48,7 +48,8 @@ def judgement(key: str, values: list[str], *, negated: bool) -> Judge | None:
 
 def is_name(value: str) -> bool:
     """Whether an end of flows is asked for by `group/name` or a resource id, not its address."""
-    return _NO_NAME.fullmatch(value) is None
+    inner = value.strip("/")
+    return "/" in inner and _LIKE_NETWORK.fullmatch(inner) is None
 
 
 def predicate(key: str, values: list[str], *, negated: bool) -> Predicate:

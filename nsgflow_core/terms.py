@@ -128,6 +128,10 @@ GRAMMAR = (
     "`!` in front of a term negates it.",
     "Keys and names fold case. Names take `*` for any text, an empty one too.",
     (
+        "Names of NSGs, VMs, subnets and VNets may have in front what they are in, as far as they "
+        "are shown with it: `group/name`, `subscription/group/name`."
+    ),
+    (
         "A flow that lacks the value which a term asks for matches no positive term, and so "
         "matches every negated one."
     ),

@@ -5,6 +5,7 @@ parsed and encoded at once, an event of ten flows would wait for eight others at
 ten requests; with one, it hardly notices.
 """
 
+import gc
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +18,18 @@ HEAVY_FLOWS = 1000
 """From here on work counts as heavy: hundredths of a second, and more."""
 
 _TURN = threading.Lock()
+_LISTS = 20_000
+"""Lists and the like that are made before Python looks for circles among them; 2,000 or less as it
+comes."""
+
+
+def collect_rarely() -> None:
+    """Let this process look for circles of objects ten times less often.
+
+    Flows are columns, lists of hundreds of texts, and hold none; each look goes over all of them
+    nevertheless, when they have long left the processor's cache.
+    """
+    gc.set_threshold(_LISTS)
 
 
 def turn(*, heavy: bool) -> AbstractContextManager[object]:

@@ -86,7 +86,7 @@ def check_url(
     except ValueError:
         problems.append(f"{key}: {shown} is no URL")
         return
-    if not host or scheme not in ("https", "http"):
+    if not host or re.search(r"\s", host) or scheme not in ("https", "http"):
         problems.append(f"{key}: {shown} is no https URL")
     elif scheme == "http" and not (loopback and host in _LOOPBACK):
         problems.append(f"{key}: {shown} must be https (http only for this machine)")

@@ -12,6 +12,7 @@ from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.database import Database, database
 from nsgflow_core.cli.exporting import PARQUET
 from nsgflow_core.cli.formats import write_csv, write_json
+from nsgflow_core.cli.globs import expanded
 from nsgflow_core.cli.options import Estate, Sources, Wanted, When
 from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.tables import write_table
@@ -26,7 +27,7 @@ def parquet_files(sources: Sources, wanted: Wanted, when: When, estate: Estate) 
     Raises:
         BadInputError: there are both, one is not there, or SQL itself must choose the flows.
     """
-    given = [*(sources.sources or ()), *(sources.account_name or ())]
+    given = [*expanded(sources.sources or ()), *(sources.account_name or ())]
     files = [text for text in given if text.lower().endswith(PARQUET)]
     if not files:
         return []

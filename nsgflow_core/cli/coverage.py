@@ -87,9 +87,14 @@ def coverage(  # noqa: PLR0913 - one parameter for each option
         source = estate.inventory or AZURE
         kept = kept_of(source, os.environ, refresh=estate.refresh)
         kept = with_flow_logs(kept, source, os.environ)
-        found = covered(Inventory(kept.inventory), kept.flow_logs or ())
-        with working("looking for the newest records"):
-            rows = coverages.rows(found, read)
+        found = list(covered(Inventory(kept.inventory), kept.flow_logs or ()))
+        newest = None
+        if read:
+            from nsgflow_core.cli.newest import newest_records  # a file needs no SDK
+
+            with working("looking for the newest records"):
+                newest = newest_records(read, coverages.logging(found))
+        rows = coverages.rows(found, newest)
         totals = coverages.totals(rows)
         coverages.write([row for row in rows if coverages.is_any(row, shown)], form, totals,
                         kept.made)  # fmt: skip

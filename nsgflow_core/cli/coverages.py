@@ -1,13 +1,11 @@
 """How coverage is shown: rows for programs, a table or lines for people, and totals."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.clock import clock, text_clock
 from nsgflow_core.cli.formats import write_csv, write_json_lines
 from nsgflow_core.cli.names import labelled
-from nsgflow_core.cli.newest import NOT_NAMED, Newest, newest_records
 from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.tables import write_table, write_text
 from nsgflow_core.estate.coverage import LOGGED, NO_FLOW_LOGS, Covered, coverage
@@ -16,6 +14,7 @@ from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.namesakes import Namesakes, told_apart
 from nsgflow_core.model import flow_time
 
+NOT_NAMED = "no storage account was named"
 _WORDS = {
     "not-logged": "not logged",
     "in-part": "in part",
@@ -35,11 +34,31 @@ _LEVELS = {"nsg": "NSG", "nic": "NIC", "subnet": "subnet", "vnet": "VNet", "": "
 Row = dict[str, Any]
 
 
-def rows(found: Iterable[Covered], accounts: Sequence[Account]) -> list[Row]:
-    """A row for each network interface as `-o json` has it, the most urgent first."""
+class Newest(NamedTuple):
+    """The time of the newest record, in ISO 8601; else why it is not known."""
+
+    time: str = ""
+    because: str = ""
+
+
+Newests = Mapping[tuple[str, str], Newest]
+"""The newest records, by the id of the flow log and the MAC."""
+
+
+def logging(found: Sequence[Covered]) -> list[tuple[FlowLog, str]]:
+    """The flow logs that record, each with the MAC of an interface: those that have records."""
+    return [(log, one.nic.mac) for one in found for log in one.logging if one.nic.mac]
+
+
+def rows(found: Sequence[Covered], newest: Newests | None) -> list[Row]:
+    """A row for each network interface as `-o json` has it, the most urgent first.
+
+    `newest` is None where no storage account was named.
+    """
     covered = sorted(found, key=_urgency)
-    wanted = [(log, one.nic.mac) for one in covered for log in one.logging if one.nic.mac]
-    newest = newest_records(accounts, wanted)
+    if newest is None:
+        not_named = Newest("", NOT_NAMED)
+        newest = {(log.id, mac): not_named for log, mac in logging(covered)}
     return [_row(one, newest) for one in covered]
 
 
@@ -47,7 +66,7 @@ def _urgency(one: Covered) -> tuple[int, str, str, str]:
     return LOGGED.index(one.logged), one.subnet, one.nic.vm, one.id
 
 
-def _row(one: Covered, newest: Mapping[tuple[str, str], Newest]) -> Row:
+def _row(one: Covered, newest: Newests) -> Row:
     logs = []
     for covering in one.logs:
         log = covering.log

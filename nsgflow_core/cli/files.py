@@ -15,9 +15,12 @@ from datetime import UTC, datetime
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
+from threading import Lock
 from typing import IO, cast
+from weakref import finalize
 
 from nsgflow_core.cli.accounts import Account, sign_in
+from nsgflow_core.cli.globs import expanded
 from nsgflow_core.cli.gzipped import MAGIC, Members
 from nsgflow_core.cli.names import matcher
 from nsgflow_core.cli.options import Sources
@@ -38,7 +41,9 @@ _PIECE = 1024 * 1024
 _HEAD = 64 * 1024
 """Bytes in which a file tells what it is a log of."""
 _ENDINGS = (".json", ".gz", ".ndjson", ".jsonl")
-_BLOB_PATH = re.compile(r"(?:resourceId|flowLogResourceID)=/", re.IGNORECASE)
+_PLACE = re.compile(r"\.{0,2}/|~|[^*?]*\\|[a-z]:/", re.IGNORECASE)
+"""How a word begins that names a place, of Windows too, and never an account."""
+_BLOB_PATH = re.compile(r"(?:resourceId|flowLogResourceID)=[/\\]", re.IGNORECASE)
 _RESOURCE = re.compile(
     rb'"(resourceId|flowLogResourceID|targetResourceID)"\s*:\s*("(?:[^"\\]|\\.)*")'
 )
@@ -52,7 +57,7 @@ def opened(sources: Sources, environ: Mapping[str, str]) -> "Sequence[Account] |
     Raises:
         BadInputError: there is neither, or both, or a file that is not there.
     """
-    given = sources.sources or ()
+    given = expanded(sources.sources or ())
     files = [text for text in given if is_file(text)]
     accounts = [*(sources.account_name or ()), *(text for text in given if not is_file(text))]
     if files and accounts:
@@ -77,7 +82,7 @@ def is_file(text: str) -> bool:
         return False
     if text == STDIN or text.lower().endswith(_ENDINGS):
         return True
-    return Path(text).exists() or text.startswith(("./", "../", "/", "~"))
+    return _PLACE.match(text) is not None or Path(text).exists()
 
 
 class FileLogs:
@@ -95,6 +100,7 @@ class FileLogs:
         self.failures: dict[str, str] = {}
         self.names: set[str] = set()
         self._spool: IO[bytes] | None = None
+        self._turn = Lock()
         self._places: dict[BlobRef, tuple[Path | None, int, int]] = {}
         self._logs: list[Log] = []
         self._typed: dict[str, str] = {}
@@ -126,15 +132,22 @@ class FileLogs:
     def hours(
         self, nsgs: Iterable[str], newest: int | None, span: Sequence[datetime] | None
     ) -> Iterator[list[Log]]:
-        """The logs by the hour, the oldest first: of these NSGs, hours, or the newest so many."""
+        """The logs by the hour, the oldest first: of these NSGs and hours.
+
+        Or the `newest` so many of each NSG and VNet flow log, the newest hour first.
+        """
         accepts = matcher(nsgs)
+        wanted = [
+            log
+            for log in self._logs
+            if is_loose(log)
+            or log.path.kind == "vnet"
+            or accepts(log.path.resource.rpartition("/")[2], log.path.resource)
+        ]
         by_hour: dict[datetime, list[Log]] = {}
-        for log in self._logs:
-            name = log.path.resource.rpartition("/")[2]
-            if is_loose(log) or log.path.kind == "vnet" or accepts(name, log.path.resource):
-                by_hour.setdefault(log.path.hour, []).append(log)
-        chosen = sorted(by_hour)
-        for hour in chosen[-newest:] if newest else chosen:
+        for log in _newest(wanted, newest) if newest else wanted:
+            by_hour.setdefault(log.path.hour, []).append(log)
+        for hour in sorted(by_hour, reverse=bool(newest)):
             logs = by_hour[hour]
             if span is not None and hour not in span:
                 # What is not told by a path is read, and its flows are judged by their times.
@@ -172,18 +185,22 @@ class FileLogs:
         """
         path, begin, _ = self._places[ref]
         try:
-            if path is not None:
-                with path.open("rb") as file:
-                    file.seek(begin + start)
-                    return file.read(end - start)
-            # Threads read side by side: each through a handle and a place of its own.
-            spool = self._spool
-            assert spool is not None  # noqa: S101 - what has no path is in it
-            with Path(spool.name).open("rb") as file:
-                file.seek(begin + start)
-                return file.read(end - start)
+            return self._bytes(path, begin + start, end - start)
         except OSError as exc:
             raise BadInputError(f"cannot read {ref.path}: {exc.strerror}") from exc
+
+    def _bytes(self, path: Path | None, at: int, size: int) -> bytes:
+        """So many bytes from there on, of a file or of what is kept."""
+        if path is not None:
+            with path.open("rb") as file:
+                file.seek(at)
+                return file.read(size)
+        # Threads read side by side, and Windows opens no temporary file twice.
+        spool = self._spool
+        assert spool is not None  # noqa: S101 - what has no path is in it
+        with self._turn:
+            spool.seek(at)
+            return spool.read(size)
 
     def _below(self, folder: Path) -> Iterator[Path]:
         """The files in a folder that may be logs, in the order of their names."""
@@ -238,14 +255,7 @@ class FileLogs:
 
     def _what_else(self, name: str, path: Path | None, place: tuple[int, int], head: bytes) -> str:
         begin, size = place
-
-        def read() -> bytes:
-            file = path or Path(self._spool.name if self._spool is not None else name)
-            with file.open("rb") as opened:
-                opened.seek(begin)
-                return opened.read(size)
-
-        return what_else(_said(name), head, size, read)
+        return what_else(_said(name), head, size, partial(self._bytes, path, begin, size))
 
     def _tell(self, name: str, problems: Sequence[str], *, nothing: bool) -> None:
         """Keep what is wrong with a gzip.
@@ -261,7 +271,8 @@ class FileLogs:
     def _kept(self, read: Callable[[int], bytes]) -> tuple[int, int, bytes]:
         """What is compressed, or comes once, is kept as it is read: place, size and beginning."""
         if self._spool is None:
-            self._spool = tempfile.NamedTemporaryFile(prefix="nsgflow-")  # noqa: SIM115 - lives on
+            self._spool = tempfile.TemporaryFile(prefix="nsgflow-")  # noqa: SIM115 - lives on
+            finalize(self, self._spool.close)
         spool = self._spool
         begin = spool.seek(0, 2)
         for piece in iter(partial(read, _PIECE), b""):
@@ -273,6 +284,19 @@ class FileLogs:
         spool.seek(-min(size, _TAIL), 2)
         before, behind = _wrapping(head, spool.read())
         return begin + before, max(size - before - behind, 0), head
+
+
+def _newest(logs: Sequence[Log], hours: int) -> Iterator[Log]:
+    """Those of the newest so many hours of each NSG and VNet flow log, wherever they are kept."""
+    there: dict[tuple[str, str], set[datetime]] = {}
+    for log in logs:
+        there.setdefault(_of(log), set()).add(log.path.hour)
+    chosen = {of: sorted(found)[-hours:] for of, found in there.items()}
+    return (log for log in logs if log.path.hour in chosen[_of(log)])
+
+
+def _of(log: Log) -> tuple[str, str]:
+    return log.path.kind, log.path.resource.lower()
 
 
 def is_loose(log: Log) -> bool:

@@ -50,14 +50,13 @@ class Pages:
 
     def write(self, flows: Columns) -> None:
         """Write some flows."""
-        names = self._nsgs, self._vnets
-        cells = _cells(flows, self._knowledge, self._clock, *names)
+        cells = _cells(flows, self._knowledge, self._clock, self._nsgs, self._vnets)
         for at in range(0, len(flows.texts), _PAGE):
             _write_page([column[at : at + _PAGE] for column in cells])
 
 
 def _cells(
-    flows: Columns, knowledge: Knowledge, clock: Clock, nsgs: Namesakes, vnets: Namesakes
+    flows: Columns, knowledge: Knowledge, clock: Clock, acls: Namesakes, networks: Namesakes
 ) -> list[Sequence[str]]:
     src, dst = _ends(flows, knowledge)
     places = set(flows.places)
@@ -68,8 +67,10 @@ def _cells(
     without = {code for code, name in codes.items() if not causes.has_ports(name)}
     return [
         times_of(flows) if clock is flow_time else list(map(clock, flows.times)),
-        _nsgs(flows, kinds, nsgs),
-        _vnets(flows, knowledge.inventory, vnets) if _VNET in versions else [""] * len(flows.texts),
+        _nsgs(flows, kinds, acls),
+        _vnets(flows, knowledge.inventory, networks)
+        if _VNET in versions
+        else [""] * len(flows.texts),
         _rules(flows, kinds),
         ["denied" if decision == "D" else "allowed" for decision in flows.decision],
         ["in" if direction == "I" else "out" for direction in flows.direction_code],

@@ -12,7 +12,7 @@ import typer
 from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.files import FileLogs, is_loose
 from nsgflow_core.cli.log_forms import nsgs_of
-from nsgflow_core.cli.log_lists import Listed, Lists, hours_of, in_files
+from nsgflow_core.cli.log_lists import LOOKED_AT, Listed, Lists, hours_of, in_files
 from nsgflow_core.cli.loose_logs import add_records
 from nsgflow_core.cli.names import acl_shown, matcher, meant
 from nsgflow_core.cli.nothing_found import no_such_names
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _DAY = timedelta(days=1)
 _LISTINGS = 8
+_SEEN = (
+    "of each interface of VNet flow logs the newest log was looked at, at most its last "
+    f"{LOOKED_AT >> 20} MiB: 'nsgflow flows --nsg-name' looks at all of a span"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +81,28 @@ def find(
             source = FlowLogs({account.name: account.service for account in accounts})
             failures, names = logs.failures, logs.names
         found.read_ends(source, seen.listing)
+        asked = meant(nsgs, inventory)
+        if nsgs:
+            accepts = matcher(asked)
+            found.look_for(
+                source,
+                accepts,
+                lambda acls: any(accepts(*acl_shown(acl, inventory)) for acl in acls),
+                seen.listing,
+            )
     every = found.all()
     of_them = {name for one in every for name in nsgs_of(one, one.interfaces.values(), inventory)}
     there = names | of_them | {one.name for one in every}
-    asked = meant(nsgs, inventory)
     rows = [named for one in every if (named := _named(one, asked, inventory))]
     acls = (acl for one in every for each in one.interfaces.values() for acl in each.newest.acls)
     ids = [*(one.resource for one in every), *(acl_shown(acl, inventory)[1] for acl in acls)]
+    missing = no_such_names(nsgs, there, ids, vnets=False) if len(nsgs) > 1 or not rows else []
+    if missing and any(one.kind == "vnet" for one in every):
+        missing.append(_SEEN)
     return FoundLogs(
         rows,
         [*failures.values(), *_unread(every)],
-        no_such_names(nsgs, there, ids, vnets=False) if len(nsgs) > 1 or not rows else [],
+        missing,
         only_a_day=span is None and not isinstance(accounts, FileLogs),
     )
 

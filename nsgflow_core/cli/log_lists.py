@@ -19,6 +19,8 @@ from nsgflow_core.logs.source import BlobChangedError, Source
 _READERS = 8
 _FIRST_READ = 16 * 1024
 _MORE = 16
+LOOKED_AT = 4 * 1024 * 1024
+"""Bytes at the end of a log in which an NSG is looked for: not every record has flows of it."""
 _TRIES = 3
 _NO_DIGIT = re.compile("[^0-9A-F]")
 _TEXT = r'"\s*:\s*("(?:[^"\\]|\\.){1,400}")'
@@ -126,6 +128,46 @@ class Lists:
                 interface.newest = newest
                 interface.mac = interface.mac or newest.mac
                 told(done, len(every))
+
+    def look_for(
+        self,
+        source: Source,
+        asked: Callable[[str, str], bool],
+        accepts: Callable[[frozenset[str]], bool],
+        told: Callable[[int, int], None],
+    ) -> None:
+        """Read more of VNet flow logs whose newest records have flows of no NSG that is asked for.
+
+        `asked` says of a flow log by name and id whether itself is, `accepts` of NSGs as logged.
+        """
+        every = [
+            each
+            for one in self._found.values()
+            if one.kind == "vnet" and not asked(one.name, one.resource)
+            for each in one.interfaces.values()
+            if each.newest.time is not None and not accepts(each.newest.acls)
+        ]
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="looking") as pool:
+            found = pool.map(lambda each: _acls_with(source, each.last, accepts), every)
+            for done, (each, acls) in enumerate(zip(every, found, strict=True), 1):
+                each.newest = each.newest._replace(acls=each.newest.acls | acls)
+                told(done, len(every))
+
+
+def _acls_with(
+    source: Source, log: Log, accepts: Callable[[frozenset[str]], bool]
+) -> frozenset[str]:
+    """The NSGs at the end of a log, as far back as one of them is asked for; else none."""
+    wanted = _FIRST_READ
+    while wanted < min(log.size, LOOKED_AT):
+        wanted = min(wanted * _MORE, LOOKED_AT)
+        try:
+            data = source.read(log.ref, max(log.size - wanted, 0), log.size, log.etag)
+        except NsgflowError:  # it has grown, or went: its end was read, which is told
+            break
+        if accepts(acls := acls_of(data)):
+            return acls
+    return frozenset()
 
 
 def hours_of(span: Span) -> list[datetime]:

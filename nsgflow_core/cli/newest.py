@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
-from typing import NamedTuple
 
 from azure.storage.blob import ContainerClient
 
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.coverages import Newest
 from nsgflow_core.cli.names import ids_in_paths
 from nsgflow_core.cli.session import sentence
 from nsgflow_core.errors import NsgflowError
@@ -19,7 +19,6 @@ from nsgflow_core.logs import listing
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, parse_path
 from nsgflow_core.storage import errors_of
 
-NOT_NAMED = "no storage account was named"
 _HOURS = 24
 """So many hours with logs are looked at: what is silent for longer is said to be so."""
 _LISTINGS = 8
@@ -27,13 +26,6 @@ _READERS = 8
 _FIRST_READ = 4096
 _MORE = 16
 _TIME = re.compile(rb'"time"\s*:\s*"([^"\\]{10,40})"')
-
-
-class Newest(NamedTuple):
-    """The time of the newest record, in ISO 8601; else why it is not known."""
-
-    time: str = ""
-    because: str = ""
 
 
 def newest_records(
@@ -57,19 +49,14 @@ def newest_records(
         def look(log: FlowLog, of_log: set[str]) -> Mapping[str, Newest]:
             account = named.get(log.account)
             if account is None:
-                return dict.fromkeys(of_log, Newest("", _not_named(log, accounts)))
+                because = f"the storage account {log.account} was not named"
+                return dict.fromkeys(of_log, Newest("", because))
             return _of_log(account, log, of_log, prefixes, reader)
 
         logs = list(macs.values())
         for (log, _), answers in zip(logs, lister.map(lambda one: look(*one), logs), strict=True):
             found |= {(log.id, mac): answer for mac, answer in answers.items()}
     return found
-
-
-def _not_named(log: FlowLog, accounts: Sequence[Account]) -> str:
-    if not accounts:
-        return NOT_NAMED
-    return f"the storage account {log.account} was not named"
 
 
 class _Prefixes:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from nsgflow_core.cli import as_az, as_bicep, as_terraform, gathering, proposal_words
 from nsgflow_core.cli.denials import Denials, Groups
 from nsgflow_core.cli.harmless import escaped
+from nsgflow_core.cli.nothing_found import counted
 from nsgflow_core.cli.nsg_target import identifier
 from nsgflow_core.cli.session import note
 from nsgflow_core.estate import addresses
@@ -131,6 +132,12 @@ def at_hand(groups: Groups) -> Groups:
         note(
             f"rules are proposed for the first {len(found)} of {len(groups)} groups: ask for less, "
             "such as --filter, to have them for others"
+        )
+    if cut := [one for _, one in found if len(one.sources) < one.source_count]:
+        kept, there = sum(len(one.sources) for one in cut), sum(one.source_count for one in cut)
+        note(
+            f"{counted(len(cut), 'group has', 'groups have')} more sources than are looked at, "
+            f"{kept} of {there}: the others may need rules, too; ask for less, such as --filter"
         )
     return found
 

@@ -9,6 +9,7 @@ the other stopped, or both may run at once.
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -48,16 +49,27 @@ def run(*, interval: Interval = 10) -> None:
                     service.sweep()
                 except NsgflowError as exc:
                     note(f"{sentence(exc)}; trying again")
-                stop.wait(interval)
+                _wait(stop, interval)
             service.stop(_STOP_SECONDS)
         note("stopped")
 
 
+def _wait(stop: threading.Event, seconds: float) -> None:
+    """Wait so long, or until it is to stop: on Windows no wait is interrupted while it lasts."""
+    until = time.monotonic() + seconds
+    while not stop.is_set() and (left := until - time.monotonic()) > 0:
+        stop.wait(min(left, 1))
+
+
 @contextmanager
 def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that the first SIGTERM or Ctrl-C sets; the second ends the process at once."""
+    """An event that the first SIGTERM or Ctrl-C sets; the second ends the process at once.
+
+    On Windows Ctrl-Break does, too: it is what one process can send to another there.
+    """
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    asks = {signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in asks}
 
     def ask(_number: int, _frame: object) -> None:
         stop.set()

@@ -17,6 +17,7 @@ from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.streams import take_anything
 from nsgflow_core.errors import BadInputError, NsgflowError
+from nsgflow_core.turns import collect_rarely
 
 _UNREACHABLE = re.compile(
     r"\w+\(host='(?P<host>[^']+)', port=(?P<port>\d+)\)"
@@ -55,7 +56,9 @@ def _in_lines(message: str) -> str:
         return message
     import textwrap  # noqa: PLC0415 - only terminals pay for it
 
-    width = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
+    width = _WIDTH
+    with suppress(OSError, ValueError):  # a terminal that does not tell
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
     return textwrap.fill(message, width, break_long_words=False, break_on_hyphens=False)
 
 
@@ -95,6 +98,7 @@ def session(
         note("stdout is closed: there is nowhere to write to")
         raise typer.Exit(Status.FAILED)
     take_anything()  # no row is lost to a letter
+    collect_rarely()
     lines = logging.StreamHandler(sys.stderr or io.StringIO())
     lines.setFormatter(_Lines("%(asctime)s %(name)s %(message)s"))
     logging.basicConfig(handlers=[lines], level=logging.INFO if verbose else logging.CRITICAL)
@@ -124,13 +128,27 @@ def session(
             raise typer.Exit(status) from None
 
 
+def _is_pipe_of_windows(error: OSError) -> bool:
+    """Whether nobody reads stdout any more, as Windows says it: with the error of a wrong argument.
+
+    https://bugs.python.org/issue35754
+    """
+    if sys.platform != "win32" or error.errno != errno.EINVAL:
+        return False
+    try:
+        sys.stdout.flush()
+    except OSError as again:
+        return again.errno == errno.EINVAL
+    return False
+
+
 def unwritable(error: OSError) -> Status:
     """The status of a command whose output cannot be written, and a word unless it was a pipe.
 
     Raises:
         OSError: this error is of something else.
     """
-    broken = isinstance(error, BrokenPipeError)
+    broken = isinstance(error, BrokenPipeError) or _is_pipe_of_windows(error)
     if not broken and error.errno not in _UNWRITABLE:
         raise error
     # What is still buffered must not fail again at exit.

@@ -62,7 +62,6 @@ def tail(  # noqa: PLR0913 - one parameter for each option
 
         from nsgflow_core.cli.clock import clock, noted
         from nsgflow_core.cli.files import FileLogs, opened
-        from nsgflow_core.cli.following import Tailing
         from nsgflow_core.cli.formats import flow_writer
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.nothing_found import no_such_names
@@ -82,6 +81,8 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         accounts = opened(sources, os.environ)
         if isinstance(accounts, FileLogs):
             raise BadInputError("tail follows accounts: 'nsgflow denied' reads files")
+        from nsgflow_core.cli.following import Tailing
+
         query = Query(wanted, Defaults(probes=True), span)
         knowledge = estate_of(estate, os.environ) or known(os.environ)
         if explain and form == "json":

@@ -126,24 +126,37 @@ def one_nsg(judge: Judge, name: str, direction: str, asked: Asked) -> Judgement:
         BadInputError: there is no such NSG, or several.
     """
     inbound = direction == "in"
-    wanted = [known.id for known in judge.files.named(name)]
-    ids = judge.inventory.nsg_ids() if judge.inventory is not None else []
-    if not name.startswith("/") and not wanted:
-        accepts = matcher(meant([name], judge.inventory))
-        wanted = [nsg for nsg in ids if accepts(nsg.rpartition("/")[2], nsg)]
-    if len(wanted) > 1:
-        raise BadInputError(f"--nsg {name!r} is {', '.join(wanted)}: give one of these")
-    known = [one.name for one in judge.files.all()]
-    known += [nsg.rpartition("/")[2] for nsg in ids]
-    if known and not wanted and not name.startswith("/"):
-        raise BadInputError(f"no NSG is named {name!r}{nearest(name, known)}")
-    nsg = wanted[0] if wanted else name
-    near, far = (asked.dst, asked.src) if inbound else (asked.src, asked.dst)
     chosen = asked.target if inbound else asked.source
+    nsg = name if name.startswith("/") else _nsg_named(judge, name, chosen)
+    near, far = (asked.dst, asked.src) if inbound else (asked.src, asked.dst)
     nic = chosen or judge.near_nic(near, far) or _under(nsg, near, judge.inventory)
     if nic is None:
         judge.space(None).own(near)
     return judge.one_layer(nsg, asked.packet(), inbound=inbound, nic=nic)
+
+
+def _nsg_named(judge: Judge, name: str, chosen: Nic | None) -> str:
+    """The id of an NSG by name, of several that which a given network interface is under.
+
+    One that no rules are known of is the name itself.
+    """
+    inventory = judge.inventory
+    names = {nsg: nsg.rpartition("/")[2] for nsg in inventory.nsg_ids()} if inventory else {}
+    accepts = matcher(meant([name], inventory))
+    wanted = [nsg for nsg, last in names.items() if accepts(last, nsg)]
+    in_files = [one for one in judge.files.all() if accepts(one.name, one.id)]
+    # What a file has without its group and subscription stands in for one of these.
+    whole = [one.id for one in in_files if one.id.startswith("/subscriptions/") or not wanted]
+    wanted = list(dict.fromkeys([*wanted, *whole]))
+    if len(wanted) > 1 and chosen is not None and inventory is not None:
+        wanted = [nsg for nsg in wanted if nsg in inventory.nsgs_of(chosen)] or wanted
+    if len(wanted) > 1:
+        shown = sorted(judge.shown(nsg, nsg.rpartition("/")[2]) for nsg in wanted)
+        raise BadInputError(f"--nsg {name!r} is {', '.join(shown)}: give one of these")
+    known = [*(one.name for one in judge.files.all()), *names.values()]
+    if known and not wanted:
+        raise BadInputError(f"no NSG is named {name!r}{nearest(name, known)}")
+    return wanted[0] if wanted else name
 
 
 def _under(nsg: str, address: str, inventory: Inventory | None) -> Nic | None:

@@ -6,6 +6,10 @@ from nsgflow_core.estate.simulation import tells
 from nsgflow_core.estate.verdict import NO_INVENTORY, Judge
 from nsgflow_core.model import Flow
 
+_LEARNED = 100_000
+"""Addresses of which is kept what flows before told, where there is no inventory: some 15 MiB. In
+a scan there are millions; of its own ends each flow tells anew."""
+
 
 def judged(judge: Judge, flow: Flow) -> Judgement:
     """What every layer says of a flow; without an inventory, what the NSG that logged it says.
@@ -21,6 +25,7 @@ def judged(judge: Judge, flow: Flow) -> Judgement:
         source, target = (None, nic) if flow.inbound else (nic, None)
         return judge.judge(packet, judge.ends(packet, source=source, target=target))
     space = judge.space(None)
+    space.keep(_LEARNED)
     space.own(near)
     if (inside := tells(flow.group.rule)) is not None:
         space.learn(far, inside=inside)

@@ -69,6 +69,9 @@ class Space(Protocol):
     def own(self, address: str) -> bool:
         """Take in that an address is an interface's own; whether that was new."""
 
+    def keep(self, most: int) -> None:
+        """Forget what logs told where that is of more addresses."""
+
 
 class Learned:
     """What logs tell of addresses that nothing else tells of.
@@ -101,6 +104,12 @@ class Learned:
             return False
         self._own.add(address)
         return True
+
+    def keep(self, most: int) -> None:
+        """As `Space` says."""
+        if len(self._own) + len(self._told) > most:
+            self._own.clear()
+            self._told.clear()
 
     def told(self, address: str) -> bool | str | None:
         """What logs tell, or that they disagree; None where they tell nothing."""

@@ -312,10 +312,6 @@ class Files:
         found = self._found
         return [KnownNsg(key, found.names[key], rules) for key, rules in found.rules.items()]
 
-    def named(self, name: str) -> list[KnownNsg]:
-        """The NSGs with this name, in any case."""
-        return [known for known in self.all() if known.name.lower() == name.lower()]
-
 
 def _named(known: Mapping[str, object], nsg: str) -> str | None:
     """How files name an NSG: by its id, or by the end of it."""

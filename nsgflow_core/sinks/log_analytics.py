@@ -3,18 +3,22 @@
 Limits: 1 MB a call, of the body as sent and as unpacked
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api).
 The SDK's own batching overshoots that, since it does not count separators, and encodes each row
-twice; so batches are made here and handed over as streams, which it sends as they are.
+twice; so batches are made here. One call is all that is left of the API then, and azure-core's own
+pipeline makes it, as it does inside the SDK: a third of the time before a body is sent.
+https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview#rest-api-call
 
 Each row is encoded once, packed at once and forgotten: a batch that is accepted, as nearly all
 are, needs no more than its packed body. A row is encoded again only where a refusal asks for the
 bytes: for the halves of a batch, and for a dead letter.
 """
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
 from typing import ClassVar, overload
+from urllib.parse import quote
 
 import msgspec
+from azure.core import PipelineClient
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
     AzureError,
@@ -23,7 +27,8 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.monitor.ingestion import LogsIngestionClient
+from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RequestIdPolicy
+from azure.core.rest import HttpRequest, HttpResponse
 from msgspec.structs import replace
 
 from nsgflow_core.config import LogsSettings
@@ -50,6 +55,14 @@ MAX_BODY = 1_000_000
 _ROWS_AGAIN = 15
 """Rows of dead letters, of up to 64 KiB each, that surely fit into one body."""
 
+_VERSION = "2023-01-01"
+_HEADERS = {
+    "Accept": "application/json",
+    "Content-Encoding": "gzip",
+    "Content-Type": "application/json",
+    "User-Agent": "nsgflow",
+}
+
 _GZIP = 16 + deflate.MAX_WBITS
 _FAST = 1  # rows repeat so much that slower levels gain nothing worth their CPU
 
@@ -65,13 +78,17 @@ class LogAnalyticsSink:
         self.filter = settings.filter
         self._knowledge = knowledge
         self._settings = settings
+        self._url = (
+            f"{settings.endpoint.rstrip('/')}/dataCollectionRules/{quote(settings.rule_id, '')}"
+            f"/streams/{quote(settings.stream, '')}?api-version={_VERSION}"
+        )
         # Retries are counted against the time of the whole delivery, so they are made here.
-        self._client = LogsIngestionClient(
+        self._client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
             settings.endpoint,
-            credential,
-            credential_scopes=[token_scope(settings.endpoint)],
-            retry_total=0,
-            permit_redirects=False,
+            policies=[
+                RequestIdPolicy(),
+                BearerTokenCredentialPolicy(credential, token_scope(settings.endpoint)),
+            ],
             transport=azure_transport(),
         )
 
@@ -117,29 +134,24 @@ class LogAnalyticsSink:
         return replace(delivery, retries=len(waits))
 
     def _upload(self, body: bytes, seconds: float) -> None:
+        request = HttpRequest("POST", self._url, headers=_HEADERS, content=body)
         try:
             with time_limit(seconds, "Logs Ingestion"):
-                self._client.upload(
-                    self._settings.rule_id,
-                    self._settings.stream,
-                    io.BytesIO(body),
-                    connection_timeout=min(seconds, 5),
-                    read_timeout=seconds,
+                response = self._client.send_request(
+                    request, connection_timeout=min(seconds, 5), read_timeout=seconds
                 )
+        except ClientAuthenticationError as exc:
+            raise RefusedError(f"no token for Logs Ingestion: {exc.message}") from exc
         except HttpResponseError as exc:
-            if exc.response is None or exc.status_code is None:
-                if isinstance(exc, ClientAuthenticationError):
-                    raise RefusedError(f"no token for Logs Ingestion: {exc.message}") from exc
-                raise TransientError(f"Logs Ingestion broke off: {exc.message}") from exc
-            retry_after = exc.response.headers.get("Retry-After")  # type: ignore[attr-defined]  # its base class lacks what every transport has
-            error = status_error(exc.status_code, retry_after, "Logs Ingestion")
-            raise error or RefusedError(
-                f"Logs Ingestion answered {exc.status_code}, not 204"
-            ) from exc
+            raise TransientError(f"Logs Ingestion broke off: {exc.message}") from exc
         except (ServiceRequestError, ServiceResponseError) as exc:
             raise TransientError(f"Logs Ingestion: {exc.message}") from exc
         except AzureError as exc:
             raise RefusedError(f"Logs Ingestion: {exc.message}") from exc
+        if response.status_code != HTTPStatus.NO_CONTENT:
+            retry_after = response.headers.get("Retry-After")
+            error = status_error(response.status_code, retry_after, "Logs Ingestion")
+            raise error or RefusedError(f"Logs Ingestion answered {response.status_code}, not 204")
 
 
 def token_scope(endpoint: str) -> str:

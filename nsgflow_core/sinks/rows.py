@@ -27,7 +27,6 @@ from nsgflow_core.model import (
     BlobRef,
     Flow,
     Group,
-    flow_time,
     second_of,
 )
 
@@ -37,8 +36,6 @@ MAX_FIELD = 64 * 1024
 (https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#logs-ingestion-api)."""
 CUT = "…[cut]"
 _ID_BYTES = 16
-_ALIKE = 8
-"""So many flows of one time make it cheaper to look for it."""
 _KEPT = 1024
 """Keys whose texts are kept for the next rows."""
 _Made = TypeVar("_Made")
@@ -219,17 +216,8 @@ def _flow_ids(flows: Columns, hashed: Sequence[_Hashed]) -> list[str]:
 
 def times_of(flows: Columns) -> list[str]:
     """The time of each flow as ISO 8601 in UTC, to the millisecond."""
-    times = flows.times
-    different = set(times)
-    if len(different) < len(times) // _ALIKE:  # NSG flow logs have whole seconds
-        written = {time: flow_time(time) for time in different}
-        return [written[time] for time in times]
-    seconds = [time // 1000 for time in times]
-    texts = {second: second_of(second) for second in set(seconds)}
-    return [
-        texts[second] + MILLISECONDS[time % 1000]
-        for second, time in zip(seconds, times, strict=True)
-    ]
+    seconds = Kept(second_of)
+    return [seconds[time // 1000] + MILLISECONDS[time % 1000] for time in flows.times]
 
 
 def _encoded(parts: Parts, texts: Sequence[Kept[str]], omit: frozenset[str]) -> str:
@@ -257,7 +245,7 @@ def _services(protocol_code: str) -> Mapping[str, str]:
 
 def _nulls(numbers: Sequence[str]) -> Sequence[str]:
     """Numbers as JSON has them."""
-    return [number or "null" for number in numbers] if "" in numbers else numbers
+    return numbers if all(numbers) else [number or "null" for number in numbers]
 
 
 def _ends_columns(ends: enrich.Ends | str) -> dict[str, Any]:

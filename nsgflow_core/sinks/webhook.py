@@ -174,8 +174,7 @@ def alert_id(ref: BlobRef, record: Record) -> str:
 
 
 def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
-    """The CloudEvent of one record, its smallest groups cut off where it would be too large."""
-    groups = _groups(flows)
+    """The CloudEvent of one record, without the groups for which there is no room."""
     envelope = {
         "specversion": "1.0",
         "type": "nsgflow.flows.denied",
@@ -186,14 +185,15 @@ def encode_alert(ref: BlobRef, record: Record, flows: Sequence[Flow]) -> bytes:
         "data": {"flows": len(flows), "truncated": len(flows), "groups": []},
     }
     room = MAX_ALERT - len(msgspec.json.encode(envelope))
-    kept = 0
-    for group in groups:
-        room -= len(msgspec.json.encode(group)) + 1
-        if room < 0:
-            break
-        kept += 1
-    truncated = sum(group["flows"] for group in groups[kept:])
-    data = {"flows": len(flows), "truncated": truncated, "groups": groups[:kept]}
+    kept, truncated = [], 0
+    for group in _groups(flows):
+        size = len(msgspec.json.encode(group)) + 1
+        if size > room:  # a huge one leaves room to those behind it
+            truncated += group["flows"]
+            continue
+        room -= size
+        kept.append(group)
+    data = {"flows": len(flows), "truncated": truncated, "groups": kept}
     return msgspec.json.encode(envelope | {"data": data})
 
 

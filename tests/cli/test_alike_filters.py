@@ -283,11 +283,31 @@ def test_every_command_counts_the_same(chosen: tuple[str, str], tmp_path: Path) 
         assert set(counted.values()) == {counted["flows"]}, counted
 
 
-@pytest.mark.parametrize("value", ["10.0.0.0/33", "1O.0.0.0/8", "fd00::/200", "web1", "web1/", "/"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "10.0.0.0/33",
+            "1O.0.0.0/8",
+            "10.0.0.0/x",
+            "fd00::/200",
+            "fdOO::/8",
+            "[fd00::]/x",
+            "10/8",
+        ),
+        *("web1", "web1/", "/web1", "/", "1O.0.0.4"),
+    ],
+)
 def test_what_is_meant_as_an_address_is_no_name(value: str) -> None:
     """A mistyped one is an error, as it was."""
     with pytest.raises(BadInputError, match="bad value"):
         compile_terms(f"src={value}")
+
+
+@pytest.mark.parametrize("value", ["2024/web1", "hub/1", "a.b/web-1", f"{ONE}/rg/hub/1", "*/web*"])
+def test_names_of_groups_and_digits_are_names(value: str) -> None:
+    """Whatever Azure lets a group, a VM or a subnet be called."""
+    assert compile_terms(f"ip={value}").asks_knowledge
 
 
 def test_letters_that_fold_in_two_ways_find_their_group() -> None:

@@ -117,6 +117,27 @@ def test_each_record_says_which_nsg_it_is_of(tmp_path: Path) -> None:
         assert [line.split(",")[:2] for line in shown[1:]] == [["B-NSG", "1"]]
 
 
+def _one_flow(nic: Nic, hour: dt.datetime, port: int) -> bytes:
+    text = f"{int(hour.timestamp())},192.0.2.1,10.5.16.4,5000,{port},T,I,D,B,,,,"
+    return b'{"records":[' + nsg_record(nic, hour, [Group("Deny", (text,))]).data + b"]}"
+
+
+def test_the_newest_hours_are_counted_for_each_nsg(tmp_path: Path) -> None:
+    """Whatever others have, in whatever folders and spelling; the newest first, as in accounts."""
+    logs = [("A-NSG", 0, 1), ("A-NSG", -1, 2), ("A-NSG", -3, 3), ("B-NSG", -9, 4), ("B-NSG", -8, 5)]
+    for number, (nsg, hours, port) in enumerate(logs):
+        nic, hour = Nic(nsg=nsg, mac=f"000D3A00000{number}"), HOUR + dt.timedelta(hours=hours)
+        kept = tmp_path / f"named{number}" / nsg_path(nic, hour)
+        loose = tmp_path / "loose" / f"{number}.json"
+        for path in (kept, loose):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_one_flow(nic, hour, port))
+    for folders in ([str(tmp_path / f"named{n}") for n in range(5)], [str(tmp_path / "loose")]):
+        for hours, expected in ((1, "15"), (2, "1254"), (3, "12354"), (9, "12354")):
+            shown = run("flows", *folders, "--display-hours", str(hours)).splitlines()
+            assert "".join(line.split()[9] for line in shown) == expected
+
+
 def test_what_cannot_be_read_is_named_as_it_was_typed(tmp_path: Path) -> None:
     """And not as a blob, which it is none."""
     file = tmp_path / "flows.json"

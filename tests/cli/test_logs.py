@@ -210,6 +210,25 @@ def test_each_interface_has_its_own_nsgs(tmp_path: Path) -> None:
         assert [each["mac"] for each in one["interfaces"]] == [DB.mac]
 
 
+@pytest.mark.parametrize("minutes", [200, 15_000])
+def test_an_nsg_that_is_far_from_the_end(tmp_path: Path, minutes: int) -> None:
+    """Of which the newest records have no flow; what was looked at is said where it is not found.
+
+    15,000 records are more than is looked at.
+    """
+    minute = timedelta(seconds=1)
+    records = [vnet_log(HOUR, OTHER), *[vnet_log(HOUR + minute, GUID)] * minutes]
+    path = tmp_path / "logs" / vnet_path(DB, HOUR)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'{"records":[' + b",".join(records) + b"]}")
+    assert path.stat().st_size > 16 * 1024
+    result = CliRunner().invoke(app, ["logs", str(tmp_path / "logs"), "--nsg", OTHER])
+    assert (OTHER in result.stdout) is (minutes == 200)
+    assert ("the newest log was looked at, at most its last 4 MiB" in result.stderr) is (
+        minutes > 200
+    )
+
+
 def test_a_vnet_flow_log_by_its_id(tmp_path: Path) -> None:
     """As help promises; in both forms in which paths have had it."""
     book = folder(tmp_path)

@@ -166,6 +166,11 @@ def test_rules_are_proposed_for_the_first(
     found = [json.loads(line) for line in result.stdout.splitlines()]
     assert f"for the first 5 of {len(found)} groups" in result.stderr
     assert all(row["proposal"] == "" and row["proof"] is None for row in found[5:])
+    cut = re.search(
+        r"(\d+) groups? ha(?:s|ve) more sources than are looked at, (\d+) of (\d+)", result.stderr
+    )
+    assert cut is not None
+    assert int(cut[1]) <= int(cut[2]) < int(cut[3]) <= sum(row["sources"] for row in found[:5])
 
 
 def test_no_room_on_the_disk_is_told(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:

@@ -191,3 +191,27 @@ def test_the_interface_of_the_log_decides(twins: str, tmp_path: Path) -> None:
     ):
         log = logged(tmp_path / "PT1H.json", *(record.data for record in records))
         assert why(*words, log)["now"]["verdict"] == verdict
+
+
+def test_of_nsgs_of_one_name_the_one_that_was_meant_is_asked(twins: str, tmp_path: Path) -> None:
+    """By its group, by the VM that was given, also where a file stands in for the other."""
+    words = ("8.8.8.8", "10.0.0.4:1433", "--inventory", twins, "--direction", "in")
+    said = run("why", *words, "--nsg", "Default-NSG", status=2)
+    assert "'Default-NSG' is one/default-nsg, two/default-nsg: give one of these" in said
+    root = f"/subscriptions/{ONE}/resourceGroups/one/providers/Microsoft.Network"
+    rules = tmp_path / "rules.json"
+    nsg = {"id": f"{root}/networkSecurityGroups/default-nsg", "name": "default-nsg"}
+    rules.write_text(json.dumps([nsg | {"securityRules": [ALLOW_SQL]}]))
+    for files, verdicts in (
+        ((), ("denied", "allowed")),
+        (("--rules", str(rules)), ("allowed",) * 2),
+    ):
+        for group, verdict in zip(("one", "two"), verdicts, strict=True):
+            for asked in (
+                (*words, "--nsg", f"{group}/default-nsg"),
+                (words[0], f"{group}/web1:1433", *words[2:], "--nsg", "default-nsg"),
+            ):
+                now = why(*asked, *files)["now"]
+                assert now["verdict"] == verdict
+                assert [layer["acl"].split("/")[4] for layer in now["layers"]] == [group]
+        run("why", *words, "--nsg", "default-nsg", *files, status=2)

@@ -156,6 +156,15 @@ def test_rule_of_a_megabyte() -> None:
     assert data == {"flows": 3, "truncated": 3, "groups": []}
 
 
+def test_a_huge_group_hides_no_other() -> None:
+    """Though it has the most flows: the others are sent, and only its flows are cut off."""
+    flows = [flow(rule="r" * 70_000)] * 9 + [flow(port=22)] * 2 + [flow(port=80)]
+    data = alert(flows)["data"]
+
+    assert (data["flows"], data["truncated"]) == (12, 9)
+    assert [(group["destPort"], group["flows"]) for group in data["groups"]] == [(22, 2), (80, 1)]
+
+
 def test_record_time_of_many_digits() -> None:
     """A record's time of many digits does not make an alert too large."""
     record = Record(12, 900, "2018-11-13T12:00:35." + "1" * 100_000 + "Z", 2, NSG_ID)
@@ -181,6 +190,12 @@ def test_size_and_sum_hold_always(made: list[tuple[str, int, int | None]]) -> No
     assert data["flows"] == len(flows)
     assert sum(group["flows"] for group in data["groups"]) + data["truncated"] == len(flows)
     assert data["truncated"] == 0 or sum(length for _, length, _ in made) > 20_000
+    sent = {(group["aclRule"], group["destPort"]) for group in data["groups"]}
+    for one in flows:
+        if (one.group.rule, one.dst_port) not in sent:
+            (alone,) = json.loads(webhook.encode_alert(REF, RECORD, [one]))["data"]["groups"] or [0]
+            size = len(json.dumps(alone, ensure_ascii=False, separators=(",", ":")).encode())
+            assert not alone or len(payload) + size > LIMIT - 20, "what fits is sent"
 
 
 def test_id_is_stable_and_the_records_own() -> None:

@@ -52,6 +52,13 @@ BAD = [
     ("NSGFLOW_LOGS_ENDPOINT", "https://"),
     ("NSGFLOW_LOGS_ENDPOINT", "https://dce.example:port"),
     ("NSGFLOW_LOGS_ENDPOINT", "https://[::1"),
+    ("NSGFLOW_LOGS_ENDPOINT", "https://dce .example"),
+    ("NSGFLOW_LOGS_ENDPOINT", "https://dce.example/dataCollectionRules/dcr-0/streams/Custom-x"),
+    ("NSGFLOW_LOGS_ENDPOINT", "https://dce.example?api-version=2023-01-01"),
+    ("NSGFLOW_LOGS_RULE_ID", "a b"),
+    ("NSGFLOW_LOGS_RULE_ID", "dcr-0/streams/x"),
+    ("NSGFLOW_LOGS_RULE_ID", "dcr-0?x=1"),
+    ("NSGFLOW_LOGS_RULE_ID", "dcr-\u0660"),
     ("NSGFLOW_LOGS_STREAM", "NSGFlow_CL"),
     ("NSGFLOW_LOGS_STREAM", "Custom-"),
     ("NSGFLOW_LOGS_STREAM", "Custom-a b"),
@@ -157,6 +164,23 @@ def test_endpoint_and_rule_go_together() -> None:
 
     assert problems(REQUIRED | dict([endpoint]))[0].startswith("NSGFLOW_LOGS_RULE_ID: ")
     assert problems(REQUIRED | dict([rule]))[0].startswith("NSGFLOW_LOGS_ENDPOINT: ")
+
+
+def test_a_resource_id_in_the_place_of_the_immutable_id() -> None:
+    """It is what the portal offers to copy; one problem says where the immutable id stands."""
+    rule = "/subscriptions/1/resourceGroups/g/providers/Microsoft.Insights/dataCollectionRules/d"
+    (problem,) = problems(REQUIRED | LOGS | {"NSGFLOW_LOGS_RULE_ID": rule})
+
+    assert f"{rule!r} is the rule's resource id" in problem
+    assert "--query immutableId" in problem
+
+
+@pytest.mark.parametrize("rule", ["dcr-test", "dcr-0123456789abcdef0123456789abcdef", "0"])
+def test_words_that_may_be_immutable_ids(rule: str) -> None:
+    """Letters, digits and hyphens: Azure nowhere says that there are no others than it makes."""
+    logs = from_env(REQUIRED | LOGS | {"NSGFLOW_LOGS_RULE_ID": rule}).logs
+    assert logs is not None
+    assert logs.rule_id == rule
 
 
 def test_all_problems_in_one_error() -> None:

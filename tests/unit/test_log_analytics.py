@@ -3,7 +3,7 @@
 import gzip
 import json
 import time
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -13,6 +13,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
+from azure.core.rest import HttpRequest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -53,7 +54,7 @@ def in_parts(flows: list[Flow], size: int = 3) -> list[Columns]:
 
 
 class Answer:
-    """The response that an HttpResponseError carries."""
+    """What the service answers."""
 
     def __init__(self, status: int, **headers: str) -> None:
         self.status_code = status
@@ -61,31 +62,29 @@ class Answer:
         self.headers = headers
 
 
-def failure(status: int, **headers: str) -> HttpResponseError:
-    """What the SDK raises for an answer."""
-    return HttpResponseError("no", response=Answer(status, **headers))  # type: ignore[arg-type]
-
-
 class Sink:
-    """A sink whose client is ours: it keeps the bodies, and raises what it is told to."""
+    """A sink whose client is ours: it keeps bodies, and answers or raises what it is told to."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Answer | Exception) -> None:
         self.bodies: list[bytes] = []
-        self.targets: set[tuple[str, str]] = set()
-        self.errors = list(errors)
+        self.requests: set[tuple[str, str, str]] = set()
+        self.answers = list(answers)
         made = LogsSettings(
-            "https://dce.ingest.monitor.azure.com", "dcr-1", "Custom-X_CL", compile_terms("")
+            "https://dce.ingest.monitor.azure.com/", "dcr-1", "Custom-X_CL", compile_terms("")
         )
         self.sink = LogAnalyticsSink(made, Credential())
-        monkeypatch.setattr(self.sink._client, "upload", self.upload)
+        monkeypatch.setattr(self.sink._client, "send_request", self.send_request)
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
-    def upload(self, rule_id: str, stream: str, logs: IO[bytes], **options: Any) -> None:
-        """Take a body as the client does."""
-        if self.errors:
-            raise self.errors.pop(0)
-        self.targets.add((rule_id, stream))
-        self.bodies.append(logs.read())
+    def send_request(self, request: HttpRequest, **options: Any) -> Answer:
+        """Take a request as the client does."""
+        answer = self.answers.pop(0) if self.answers else Answer(204)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer.status_code == 204:
+            self.requests.add((request.method, request.url, request.headers["Content-Encoding"]))
+            self.bodies.append(request.content)
+        return answer
 
     def deliver(self, *flows: Flow, seconds: float = 60) -> Any:
         """Deliver the flows."""
@@ -156,7 +155,8 @@ def test_rows_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["FlowId"] for row in sink.rows] == [
         rows.flow_id(REF, flow(number)) for number in range(3000)
     ]
-    assert sink.targets == {("dcr-1", "Custom-X_CL")}
+    path = "dataCollectionRules/dcr-1/streams/Custom-X_CL?api-version=2023-01-01"
+    assert sink.requests == {("POST", f"https://dce.ingest.monitor.azure.com/{path}", "gzip")}
     assert len(sink.bodies) > 1
 
 
@@ -183,13 +183,15 @@ def test_row_over_the_limit_is_a_dead_letter(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_transient_answers_are_tried_again(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """Busy answers, without Retry-After too, are tried again, and the body is whole again."""
-    sink = Sink(monkeypatch, failure(status), failure(status))
+    sink = Sink(monkeypatch, Answer(status), Answer(status))
     done = sink.deliver(flow(0), flow(1))
 
     assert (done.accepted, done.error, len(sink.rows)) == (2, None, 2)
 
 
-@pytest.mark.parametrize("error", [ServiceRequestError("reset"), ServiceResponseError("cut")])
+@pytest.mark.parametrize(
+    "error", [ServiceRequestError("reset"), ServiceResponseError("cut"), HttpResponseError("cut")]
+)
 def test_lost_connections_are_tried_again(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -201,7 +203,7 @@ def test_lost_connections_are_tried_again(
 
 def test_retry_after_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait longer than the delivery has is handed on, not slept."""
-    sink = Sink(monkeypatch, failure(429, **{"Retry-After": "60"}))
+    sink = Sink(monkeypatch, Answer(429, **{"Retry-After": "60"}))
     done = sink.deliver(flow(0), seconds=10)
 
     assert isinstance(done.error, TransientError)
@@ -211,7 +213,7 @@ def test_retry_after_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404, 302])
 def test_refusals_move_nothing(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """Credentials and configuration at fault: an error, and the place stays."""
-    done = Sink(monkeypatch, failure(status)).deliver(flow(0))
+    done = Sink(monkeypatch, Answer(status)).deliver(flow(0))
 
     assert type(done.error) is RefusedError
     assert (done.reached, done.accepted) == (Position(0), 0)
@@ -220,16 +222,19 @@ def test_refusals_move_nothing(monkeypatch: pytest.MonkeyPatch, status: int) -> 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_refused_data_is_halved(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """A batch refused for its content is sent again in halves."""
-    sink = Sink(monkeypatch, failure(status))
+    sink = Sink(monkeypatch, Answer(status))
     done = sink.deliver(flow(0), flow(1), flow(2), flow(3))
 
     assert (done.accepted, done.error) == (4, None)
     assert [len(json.loads(gzip.decompress(body))) for body in sink.bodies] == [2, 2]
 
 
-def test_no_token_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no token can be had someone must act; nothing moves."""
-    done = Sink(monkeypatch, ClientAuthenticationError("no identity")).deliver(flow(0))
+@pytest.mark.parametrize("answered", [False, True])
+def test_no_token_is_a_refusal(answered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no token can be had someone must act; nothing moves, whatever its service answers."""
+    answer: Any = Answer(400)
+    error = ClientAuthenticationError("no identity", response=answer if answered else None)
+    done = Sink(monkeypatch, error).deliver(flow(0))
 
     assert isinstance(done.error, RefusedError)
     assert not isinstance(done.error, DataRefusedError)
