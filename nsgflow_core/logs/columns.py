@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from nsgflow_core.logs.fields import TOGETHER, fields_of, numbers_of, times_of
+from nsgflow_core.logs.fields import TOGETHER, Fields, fields_of, numbers_of, times_of
 from nsgflow_core.logs.lenient import note_bad
 from nsgflow_core.logs.tuples import TupleList, read_tuple
 from nsgflow_core.model import Bad, BlobRef, Flow, Group, Position
@@ -154,7 +154,8 @@ def read_lists(
     denied_only: bool,
 ) -> list[Columns]:
     """The flows of lists of tuples, in their order; what cannot be read is added to `bad`."""
-    if len({each.group.record.version == _VNET for each in lists}) > 1:
+    kinds = {each.group.record.version == _VNET for each in lists}
+    if len(kinds) > 1:
         return [
             part
             for each in lists
@@ -170,9 +171,12 @@ def read_lists(
     found: list[Columns] = []
     for at in range(0, len(texts), TOGETHER):
         part = slice(at, at + TOGETHER)
-        some = _read(
-            places[part], ordinals[part], texts[part], lambda _, piece: note_bad(bad, piece)
-        )
+        fields = fields_of(texts[part], vnet=True in kinds)
+        times = times_of(fields.times) if fields else None
+        some = _columns(
+            places[part], ordinals[part], texts[part], times, fields,
+            lambda _, piece: note_bad(bad, piece),
+        )  # fmt: skip
         if denied_only and some.decision.count("D") < len(some):
             some = some.where([decision == "D" for decision in some.decision])
         if some:
@@ -238,25 +242,25 @@ def of_blob(ref: BlobRef, flows: Sequence[Flow]) -> Columns:
 def read(items: Sequence[Placed], tell: Callable[[Place, Bad], None]) -> Columns:
     """The columns of tuples; what cannot be read is told, and left out."""
     times, places, ordinals, texts = zip(*items, strict=True)
-    return _read(places, ordinals, texts, tell, times)
+    kinds = {place.group.record.version == _VNET for place in set(places)}
+    fields = fields_of(texts, vnet=True in kinds) if len(kinds) == 1 else None
+    return _columns(places, ordinals, texts, times, fields, tell)
 
 
-def _read(
+def _columns(
     places: Sequence[Place],
     ordinals: Sequence[int],
     texts: Sequence[str],
+    times: Sequence[int] | None,
+    fields: Fields | None,
     tell: Callable[[Place, Bad], None],
-    judged: Sequence[int] | None = None,
 ) -> Columns:
-    """The columns of tuples, whose times may be read and judged already."""
-    kinds = {place.group.record.version == _VNET for place in set(places)}
-    found = fields_of(texts, vnet=True in kinds) if len(kinds) == 1 else None
-    times = times_of(found.times) if found and judged is None else judged
-    if found is None or times is None:
+    """The columns of tuples whose times and fields are known, unless something is unusual."""
+    if fields is None or times is None:
         return _one_by_one(places, ordinals, texts, tell)
     return Columns(
-        places, ordinals, texts, times, found.src, found.dst, found.protocol_code,
-        found.direction_code, found.decision, found.detail, *found.numbers,
+        places, ordinals, texts, times, fields.src, fields.dst, fields.protocol_code,
+        fields.direction_code, fields.decision, fields.detail, *fields.numbers,
     )  # fmt: skip
 
 

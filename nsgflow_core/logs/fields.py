@@ -6,14 +6,13 @@ tuples one by one, which tells what is wrong with which.
 """
 
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from socket import AF_INET, inet_pton
 
 import msgspec
 
 from nsgflow_core.estate import addresses
 from nsgflow_core.model import (
-    LAST_TIME_MS,
     MILLISECONDS_FROM,
     PROTOCOLS,
     Counter,
@@ -35,6 +34,10 @@ _END = "\0"
 """Stands between two tuples, as a field of its own."""
 _ODD = " \t\n\r-"
 """What else a JSON list of whole numbers that are not negative may hold: white space, and -0."""
+_SECONDS = 10
+"""Digits of a time in seconds, up to the year 2286."""
+_OF_SECONDS = 1000 * MILLISECONDS_FROM
+"""Below it are the milliseconds that were made of seconds."""
 _SAMPLE = 64
 _MOST_KNOWN = 16384
 _KNOWN: set[str] = set()
@@ -71,15 +74,20 @@ class Fields(msgspec.Struct, gc=False):
 
 def fields_of(texts: Sequence[str], *, vnet: bool) -> Fields | None:
     """The fields of tuples of one kind of log; None where anything in them is unusual."""
-    columns = _columns(texts, vnet=vnet)
+    joined = "".join(texts)
+    columns = _columns(texts, vnet=vnet) if _END not in joined else None
     if columns is None:
         return None
     times, src, dst, src_port, dst_port, protocol, direction, decision, detail, *counters = columns
     if not _are_known(protocol, direction, decision, detail, vnet=vnet):
         return None
     try:
-        src, dst = _canonical(src), _canonical(dst)
-        _judge((src_port, dst_port), _PORTS)
+        if ":" in joined:
+            src, dst = (list(map(addresses.canonical, column)) for column in (src, dst))
+        else:
+            _judge_addresses(src)
+            _judge_addresses(dst)
+        _judge([*src_port, *dst_port], _PORTS)
         _judge_counters(counters)
     except (ValueError, OSError):  # msgspec's are ValueErrors, too
         return None
@@ -89,19 +97,19 @@ def fields_of(texts: Sequence[str], *, vnet: bool) -> Fields | None:
 
 def times_of(written: Sequence[str]) -> Sequence[int] | None:
     """Times in milliseconds, of seconds or milliseconds as written; None where one is unusual."""
+    seconds = len(written[0]) == _SECONDS
+    # Made milliseconds as text, which costs less than to multiply each.
+    text = f"{'000,'.join(written)}000" if seconds else ",".join(written)
     try:
-        found = _whole(",".join(written), _TIMES)
+        found = _whole(text, _TIMES)
     except ValueError:
         return None
-    if min(found, default=0) < MILLISECONDS_FROM:
-        found = [time if time >= MILLISECONDS_FROM else time * 1000 for time in found]
-    return found if len(found) == len(written) and max(found) <= LAST_TIME_MS else None
+    usual = max(found) < _OF_SECONDS if seconds else min(found, default=0) >= MILLISECONDS_FROM
+    return found if usual and len(found) == len(written) else None
 
 
 def _columns(texts: Sequence[str], *, vnet: bool) -> list[list[str]] | None:
     """The fields of texts of 13 fields, or as many as version 1 has; None where one has others."""
-    if _END in "".join(texts):
-        return None
     between = f",{_END},"
     stride, ends = FIELDS + 1, [_END] * (len(texts) - 1)
     flat = between.join(texts).split(",")
@@ -130,19 +138,17 @@ def _are_known(
     return DECISIONS.issuperset(decisions) and NSG_STATES.issuperset(details)
 
 
-def _canonical(column: list[str]) -> list[str]:
-    """Addresses in canonical form.
+def _judge_addresses(column: Sequence[str]) -> None:
+    """See that all are addresses of version 4, which have but one form.
 
     Raises:
-        ValueError, OSError: one is no address.
+        OSError: one is none.
     """
     first = column[0]
     if column.count(first) == len(column):  # the end that is the network interface's own
-        return [addresses.canonical(first)] * len(column)
-    if ":" in "".join(column):
-        return list(map(addresses.canonical, column))
+        inet_pton(AF_INET, first)
     # Who is denied tries again: a look at the first ones tells whether addresses come again here.
-    if len(set(column[:_SAMPLE])) > _SAMPLE // 2:
+    elif len(set(column[:_SAMPLE])) > _SAMPLE // 2:
         all(map(inet_pton, repeat(AF_INET), column))
     elif not _KNOWN.issuperset(column):
         distinct = set(column)
@@ -150,20 +156,21 @@ def _canonical(column: list[str]) -> list[str]:
         if len(_KNOWN) > _MOST_KNOWN:
             _KNOWN.clear()
         _KNOWN.update(distinct)
-    return column
 
 
-def _judge(columns: Sequence[list[str]], decoder: msgspec.json.Decoder[list[int]]) -> None:
-    """See that columns hold numbers within the decoder's bounds, or nothing.
+def _judge(column: Sequence[str], decoder: msgspec.json.Decoder[list[int]]) -> None:
+    """See that these are numbers within the decoder's bounds, or nothing.
 
     Raises:
         ValueError: one is something else, or has zeros in front, which JSON does not allow.
     """
-    text = ",".join([",".join(column) for column in columns])
-    if ",," in text or text.startswith(",") or text.endswith(","):
-        # Of several that are missing in a row the first look finds every other one.
-        text = f",{text},".replace(",,", ",0,").replace(",,", ",0,")[1:-1]
-    _whole(text, decoder)
+    text = ",".join(column)
+    try:
+        _whole(text, decoder)
+    except ValueError:
+        if "" not in column:
+            raise
+        _whole(",".join(filter(None, column)), decoder)
 
 
 def numbers_of(column: Sequence[str]) -> list[int | None]:
@@ -187,7 +194,7 @@ def _judge_counters(columns: Sequence[list[str]]) -> None:
     if _ELSE in kinds:
         raise ValueError
     if _LONG in kinds:
-        _judge(columns, _COUNTERS)
+        _judge(list(chain(*columns)), _COUNTERS)
 
 
 def _whole(text: str, decoder: msgspec.json.Decoder[list[int]]) -> list[int]:
