@@ -62,8 +62,10 @@ def holds(text: str, address: str, world: Plain) -> Truth:  # noqa: PLR0911 - a 
         if in_prefixes(address, private + platform):
             return False
         return None if inside is None else not inside
-    tags = world["tags"]
-    return None if tags is None or text not in tags else in_prefixes(address, tags[text])
+    tags = world["tags"] or {}
+    if text not in tags:
+        return False if in_prefixes(address, [*private[:3], "fc00::/7"]) else None
+    return in_prefixes(address, tags[text])
 
 
 def port_fits(ranges: Sequence[str], port: int) -> bool:

@@ -26,6 +26,7 @@ from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.source import Source
+from nsgflow_core.turns import uncollected
 
 if TYPE_CHECKING:
     from nsgflow_core.cli.listing import Logs
@@ -131,7 +132,7 @@ class Reading:
             from nsgflow_core.logs.blocks import FlowLogs  # noqa: PLC0415 - files need no SDK
 
             source = FlowLogs({account.name: account.service for account in self._accounts})
-        with progress() as seen:
+        with uncollected(), progress() as seen:
             hours = self._hours(seen)
             with Reader(
                 source,
