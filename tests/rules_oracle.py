@@ -32,7 +32,7 @@ def in_prefixes(address: str, prefixes: Iterable[str]) -> bool:
     return any(ipaddress.ip_address(address) in ipaddress.ip_network(prefix) for prefix in prefixes)
 
 
-def holds(text: str, address: str, world: Plain) -> Truth:  # noqa: PLR0911 - a list of cases
+def holds(text: str, address: str, world: Plain) -> Truth:  # noqa: C901, PLR0911 - a list of cases
     """Whether a prefix, tag or group has an address.
 
     `world` has `space` (prefixes of VirtualNetwork, None where unknown), `tags` (prefixes by

@@ -222,9 +222,8 @@ class Members:
         private = addresses.address_class(address) == addresses.PRIVATE
         if private and _SERVICE.fullmatch(tag.casefold()):
             return False
-        if self._tags is None:
-            return f"there are no service tags to tell what {tag} holds"
-        return f"the service tags have no {tag}"
+        lacking = "there are no service tags to tell what {} holds"
+        return (lacking if self._tags is None else "the service tags have no {}").format(tag)
 
     def _on_the_internet(self, address: str) -> bool | str:
         if addresses.address_class(address) in _NOT_PUBLIC:
