@@ -40,10 +40,28 @@ def main() -> None:
             # Here, because Python tells of what fails at exit in a way of its own.
             if sys.stdout is not None:
                 sys.stdout.flush()
+    except ImportError as exc:
+        sys.exit(_missing(exc))
     except OSError as exc:
         from nsgflow_core.cli.session import unwritable  # noqa: PLC0415 - help needs none of it
 
         sys.exit(unwritable(exc))
+
+
+def _missing(error: ImportError) -> str:
+    """What to say of a package that is not there, whole or not.
+
+    Raises:
+        ImportError: it is none that is installed with nsgflow.
+    """
+    wanting = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+    name = str(getattr(wanting, "name", None) or "")
+    if not name or name.startswith("nsgflow_core"):
+        raise error
+    return (
+        f"nsgflow: the package that has {name} is not installed: pip install 'nsgflow[cli]' "
+        "installs what is missing"
+    )
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
 
     `first` and `last` are times of flows in milliseconds since the epoch; `sources` and
     `targets` are the ends of the flows, by name or address; `ports` has the busiest ports of a
-    group of many. `name` is the NSG's as a log writes it, and `logs` says which kinds of log did.
+    group of many. `name` is the NSG's as it is shown, and `logs` says which kinds of log did.
     `now` is what the rules said of one of its flows when they were last asked, "" without an
     inventory. `examples` are flows of it that differ, as `source destination port`, all of them
     or a few. `seen_in` says when each log had it last, by the log's name; `interfaces` is how many
@@ -204,6 +204,14 @@ def _name(flow: Flow) -> str:
     return flow.group.acl_name or acl_name(flow.group.acl_group)
 
 
+def _shown(flow: Flow, knowledge: Knowledge) -> str:
+    """The NSG's name, with its resource group where the inventory has another of that name."""
+    inventory, acl = knowledge.inventory, flow.group.acl_group
+    if inventory is None or inventory.acl(acl) is None:
+        return _name(flow)
+    return inventory.nsg_shown(acl.lower())
+
+
 def _tally(key: Key, flows: Sequence[Flow], knowledge: Knowledge) -> Tally:
     times = [flow.time_ms for flow in flows]
     hosts = {_hosts(flow, knowledge) for flow in flows}
@@ -219,7 +227,7 @@ def _tally(key: Key, flows: Sequence[Flow], knowledge: Knowledge) -> Tally:
         sample_of({src[:_MAX_NAME] for src, _ in hosts}),
         sample_of({dst[:_MAX_NAME] for _, dst in hosts}),
         dict(ports.most_common(MAX_PORTS)),
-        _name(flows[0])[:_MAX_NAME],
+        _shown(flows[0], knowledge)[:_MAX_NAME],
         logs,
         now(flows[-1], knowledge) if key.cause == causes.RULE else "",
         _examples(flows),

@@ -4,7 +4,7 @@ A silence holds back no more than it says: where a term asks for hosts or ports,
 flows that differ must be known, and all must match.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -13,6 +13,7 @@ from nsgflow_core.digests.groups import MANY_PORTS, Tally
 from nsgflow_core.digests.sample import Sample, sample_of
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.filter import Filter, compile_terms
+from nsgflow_core.matches import is_name
 from nsgflow_core.model import Flow, Group, Record
 
 MAX_SILENCES = 100
@@ -55,11 +56,23 @@ def check(terms: str) -> Filter:
             f"a silence cannot go by {', '.join(unknown)}: groups of flows have"
             f" {', '.join(KEYS[:-1])} alone"
         )
+    if named := [value for value in _ends(made.terms) if is_name(value)]:
+        raise BadInputError(
+            f"a silence cannot go by the name {named[0]!r}: give the addresses that it has"
+        )
     if not made.keys:
         raise BadInputError("a silence needs a term: without one it would hold back everything")
     if True not in made.decisions:
         raise BadInputError(f"{terms!r} lets no denied flow pass: there is nothing to hold back")
     return made
+
+
+def _ends(terms: str) -> Iterator[str]:
+    """What terms say of ends of flows."""
+    for term in terms.split():
+        key, _, values = term.partition("=")
+        if key.removeprefix("!").lower() in _OF_FLOWS:
+            yield from values.split(",")
 
 
 @lru_cache(maxsize=2 * MAX_SILENCES)
@@ -101,7 +114,8 @@ def _parts(example: str) -> tuple[str, str, int | None]:
 
 def _flow(tally: Tally, src: str, dst: str, port: int | None) -> Flow:
     key = tally.key
-    group = Group(Record(0, 0, "", 2, ""), key.acl, tally.name or key.name, key.rule, "")
+    name = (tally.name or key.name).rpartition("/")[2]  # it may have its resource group in front
+    group = Group(Record(0, 0, "", 2, ""), key.acl, name, key.rule, "")
     direction = "I" if key.inbound else "O"
     return Flow(0, src, dst, None, port, key.protocol, direction, "D", group=group)  # type: ignore[arg-type]  # one of the two
 

@@ -6,7 +6,7 @@ resource group in front, else the subscription too.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from nsgflow_core.caches import LONGEST_ID, cache_short
 
@@ -53,26 +53,18 @@ def told_apart(names: Iterable[str], parts: int = 1) -> dict[str, str]:
     return found
 
 
-def called(names: Mapping[str, str]) -> dict[str, str]:
-    """Resources by their ids in lower case, each by its name with what tells it from the others.
+def called(alike: Mapping[str, str]) -> dict[str, str]:
+    """Resources of one name, by their ids in lower case: how to say each.
 
-    Whatever has a name of its own is left out. What two ids have in common but for the kind of
-    resource is told apart by the whole id.
+    What two ids have in common but for the kind of resource is told apart by the whole id.
     """
-    times = Counter(name.casefold() for name in names.values())
-    alike = [one for one, name in names.items() if times[name.casefold()] > 1]
-    if not alike:
-        return {}
     full = Counter(map(full_name, alike))
-    short = told_apart(full_name(one) if full[full_name(one)] == 1 else one for one in alike)
-    said = {}
-    for one in alike:
-        place = full_name(one)
-        if full[place] > 1:
-            said[one] = one
-        elif head := short[place].rpartition("/")[0]:
-            said[one] = f"{head}/{names[one]}"
-    return said
+    short = told_apart(one for one in full if full[one] == 1)
+    return {
+        one: f"{short[place].rpartition('/')[0]}/{name}".lstrip("/") if place in short else one
+        for one, name in alike.items()
+        for place in (full_name(one),)
+    }
 
 
 class Namesakes:
@@ -83,21 +75,30 @@ class Namesakes:
 
     def __init__(self, known: Mapping[str, str]) -> None:
         self._names = dict(known)
-        self._called: dict[str, str] | None = None
+        self._ids: dict[str, list[str]] = {}
+        for one, name in known.items():
+            self._ids.setdefault(name.casefold(), []).append(one)
+        self._called: dict[str, str] = {}
+        for ids in self._ids.values():
+            self._tell_apart(ids)
 
     def meet(self, resource: str, name: str) -> None:
         """Take in what a resource is named; what has no whole id is told apart from nothing."""
         if resource.startswith("/subscriptions/") and resource not in self._names:
             self._names[resource] = name
-            self._called = None
+            ids = self._ids.setdefault(name.casefold(), [])
+            ids.append(resource)
+            self._tell_apart(ids)
+
+    def _tell_apart(self, ids: Sequence[str]) -> None:
+        if len(ids) > 1:
+            self._called |= called({one: self._names[one] for one in ids})
 
     def called(self) -> Mapping[str, str]:
         """Those that share a name with others, and how to say each."""
-        if self._called is None:
-            self._called = called(self._names)
         return self._called
 
     def shown(self, resource: str, name: str) -> str:
         """How to say a resource of this name."""
         self.meet(resource, name)
-        return self.called().get(resource) or self._names.get(resource, name)
+        return self._called.get(resource) or self._names.get(resource, name)

@@ -71,6 +71,7 @@ def tomorrow() -> str:
         ("nsg=x --for 200d", "90 days at most"),
         ("nsg=x --until 2020-01-01", "is over already"),
         ("'sport=3 state=B' --for 1h", "cannot go by sport, state"),
+        ("'!src=prod/web1' --for 1h", "cannot go by the name 'prod/web1'"),
         (f"src={','.join(['10.0.0.1'] * 200)} --for 1h", "its terms may have 1,000 characters"),
         (f"nsg=x --for 1h --why {'y' * 201}", "its reason may have 200 characters; these have 201"),
         ("color=red --for 1h", "unknown key"),

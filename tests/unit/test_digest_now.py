@@ -7,6 +7,7 @@ from devtools.estate import Estate, rule
 from nsgflow_core.digests import pagerduty, slack, teams
 from nsgflow_core.digests.groups import count
 from nsgflow_core.digests.message import Digest
+from nsgflow_core.digests.silences import Silence, silencing
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.estate.resource_graph import read_inventory
@@ -58,3 +59,24 @@ def test_every_format_shows_it(knowledge: Knowledge) -> None:
             text = msgspec.json.encode(msgspec.json.decode(body)).decode()
             assert ("now denied by web-nsg" in text) is shown
             assert "nsgflow why 10.0.0.4 10.0.1.4:3389" in text
+
+
+def test_nsgs_of_one_name_are_told_apart() -> None:
+    """As the command line does; a silence by the name is of both."""
+    groups = "shop", "other"
+    first, second = (Estate(group) for group in groups)
+    ids = [one.nsg("Web-NSG", f"g-{at}").lower() for at, one in enumerate((first, second))]
+    for table, found in second.tables.items():
+        first.tables[table] += found
+    known = Knowledge(None, Inventory(read_inventory(Graph(first))))
+    for group, nsg in zip(groups, ids, strict=True):
+        acl = Group(Record(0, 1, "", 2, ""), nsg, "WEB-NSG", "UserRule_X", "")
+        outcome = Outcome(22, "TCP", True, True, "B", "")  # noqa: FBT003
+        flow = made(acl, 0, "", 1000, "10.0.0.4", "10.0.1.4", 5000, outcome)
+        (tally,) = count([flow], known)
+        assert tally.name == f"{group}/Web-NSG"
+        (alone,) = count([flow])
+        assert (alone.name, alone.key) == ("WEB-NSG", tally.key)
+        for terms, held in (("nsg=web-nsg", True), ("nsg=other/web-*", group == "other")):
+            silence = Silence("1", terms, 0.0, 0.0)
+            assert (silencing(tally, [silence]) is not None) is held
