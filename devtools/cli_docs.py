@@ -46,6 +46,9 @@ An option that adds up may be repeated: `--filter`, `--ip` and `--port` add a co
 
 `--color`, `--utc` and `--verbose` may stand before the name of a command as well as behind it.
 
+In cmd.exe write double quotes where the examples have single ones; it leaves `*.json` as it is, and
+nsgflow takes it for the files that it names.
+
 Times are given as people write them: `14:00`, `9:30pm`, `noon` or `monday 9am` (the last one; of
 `silence --until` the next), `yesterday 22:30`, `Nov 23 14:00`, `2026-11-23 08:00`, `90s`, `1h30m`,
 `3d` or `half an hour` ago, seconds since the epoch. What may mean two things, such as `12am`, `9`,

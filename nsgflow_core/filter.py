@@ -74,7 +74,8 @@ def compile_terms(terms: str) -> Filter:
     for term in terms.split():
         found = _TERM.fullmatch(term)
         if found is None:
-            problems.append(f"{term!r} is not of the form key=value[,value…]")
+            quote = " (quotes of cmd.exe are double ones)" if term.startswith("'") else ""
+            problems.append(f"{term!r} is not of the form key=value[,value…]{quote}")
             continue
         key, negated = found["key"].lower(), bool(found["negated"])
         if key not in KEYS:

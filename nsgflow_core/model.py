@@ -169,11 +169,15 @@ class Flow(msgspec.Struct, gc=False):
 
 
 class Bad(msgspec.Struct, frozen=True, gc=False):
-    """A piece of a blob that cannot be read: where it lies, why, and its bytes."""
+    """A piece of a blob that cannot be read: where it lies, why, and its bytes.
+
+    Or `count` pieces that there was no room for one by one, without their bytes.
+    """
 
     offset: int
     reason: str
     data: bytes
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

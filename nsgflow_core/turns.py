@@ -8,7 +8,7 @@ ten requests; with one, it hardly notices.
 import gc
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 _Made = TypeVar("_Made")
@@ -30,6 +30,18 @@ def collect_rarely() -> None:
     nevertheless, when they have long left the processor's cache.
     """
     gc.set_threshold(_LISTS)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let Python look for no circles meanwhile: for work that makes next to none, and ends."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def turn(*, heavy: bool) -> AbstractContextManager[object]:

@@ -32,7 +32,7 @@ def in_prefixes(address: str, prefixes: Iterable[str]) -> bool:
     return any(ipaddress.ip_address(address) in ipaddress.ip_network(prefix) for prefix in prefixes)
 
 
-def holds(text: str, address: str, world: Plain) -> Truth:  # noqa: PLR0911 - a list of cases
+def holds(text: str, address: str, world: Plain) -> Truth:  # noqa: C901, PLR0911 - a list of cases
     """Whether a prefix, tag or group has an address.
 
     `world` has `space` (prefixes of VirtualNetwork, None where unknown), `tags` (prefixes by
@@ -62,8 +62,10 @@ def holds(text: str, address: str, world: Plain) -> Truth:  # noqa: PLR0911 - a 
         if in_prefixes(address, private + platform):
             return False
         return None if inside is None else not inside
-    tags = world["tags"]
-    return None if tags is None or text not in tags else in_prefixes(address, tags[text])
+    tags = world["tags"] or {}
+    if text not in tags:
+        return False if in_prefixes(address, [*private[:3], "fc00::/7"]) else None
+    return in_prefixes(address, tags[text])
 
 
 def port_fits(ranges: Sequence[str], port: int) -> bool:

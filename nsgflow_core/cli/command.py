@@ -7,6 +7,7 @@ from typer.core import TyperCommand
 
 from nsgflow_core.cli.examples import write_examples
 from nsgflow_core.cli.shared import handed_down
+from nsgflow_core.cli.unbroken import Context
 from nsgflow_core.terms import KEYS
 
 _TERMS = f"""Keys of --filter: {", ".join(KEYS)}. Terms are separated by spaces and all must
@@ -75,6 +76,8 @@ class Command(TyperCommand):
 
     Where an option that takes one value is given twice, the first would be lost.
     """
+
+    context_class = Context
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 - how typer calls it
         """Options and arguments in the line of usage, each in brackets that may be left out."""

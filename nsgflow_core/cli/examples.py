@@ -7,7 +7,7 @@ from typing import Any
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "": (
-        ("Which NSG, rule and port denied the most in the last hour", "nsgflow denied mylogs"),
+        ("Which NSG, rule and port denied most in the last hour", "nsgflow denied mylogs"),
         (
             "Why one flow does not get through",
             "nsgflow why 10.1.0.4 10.2.0.5:1433 mylogs --inventory",
@@ -106,7 +106,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "tail": (
         ("All that is denied from now on", "nsgflow tail mylogs"),
         (
-            "Also of the last ten minutes, of one NSG, with what the rules say now",
+            "Ten minutes back, of one NSG, with what the rules say",
             "nsgflow tail mylogs --since 10m --nsg web-nsg --inventory --explain",
         ),
     ),
@@ -132,7 +132,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("", "nsgflow inventory --import network.nsgflow"),
     ),
-    "run": (("With the settings of local.settings.json in the environment", "nsgflow run"),),
+    "run": (("With local.settings.json's settings in the environment", "nsgflow run"),),
     "check": (
         ("What is missing or wrong", "nsgflow check"),
         ("And whether rows and alerts arrive", "nsgflow check --send-test"),
@@ -164,7 +164,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "silence add": (
         (
-            "For two hours, with a reason that is told when it is over",
+            "For two hours, with a reason that is told at its end",
             "nsgflow silence add 'nsg=web-nsg port=1433' --for 2h --why 'change 4711'",
         ),
         (

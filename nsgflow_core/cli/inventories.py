@@ -104,8 +104,7 @@ def kept_of(source: str, environ: Mapping[str, str], *, refresh: bool = False) -
         NsgflowError: it cannot be had.
     """
     if source == APP:
-        packed, made = of_app(environ)
-        return Kept(made, packed, b"")
+        return of_app(environ)
     kept = of_azure(environ, refresh=refresh) if source == AZURE else read_file(source)
     mend = "--refresh asks Azure anew" if source == AZURE else "export it again for newer names"
     tell_age(kept.made, mend)
@@ -149,19 +148,19 @@ def with_flow_logs(kept: Kept, source: str, environ: Mapping[str, str]) -> Kept:
     return made
 
 
-def of_app(environ: Mapping[str, str]) -> tuple[bytes, float]:
-    """The deployed function's inventory, packed, and when it was made; an old one is told.
+def of_app(environ: Mapping[str, str]) -> Kept:
+    """The deployed function's inventory and service tags; an old inventory is told.
 
     Raises:
         NsgflowError: there is none, or it cannot be read.
     """
-    from nsgflow_core.cli.state import packed_inventory_of  # noqa: PLC0415 - dear to import
+    from nsgflow_core.cli.state import packed_of  # noqa: PLC0415 - dear to import
 
-    found = packed_inventory_of(environ)
-    if found is None:
+    found = packed_of(environ)
+    if not found.inventory:
         raise BadInputError(_NO_APP)
-    tell_age(found[1], APP_MEND)
-    return found
+    tell_age(found.made, APP_MEND)
+    return Kept(found.made, found.inventory, found.tags)
 
 
 def read_file(name: str) -> Kept:

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from nsgflow_core.cli.examples import write_examples
 from nsgflow_core.cli.secrets import redacted
+from nsgflow_core.cli.unbroken import Context
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 _UsageError: Any = typer.BadParameter.__base__  # typer has no public name for it
@@ -44,6 +45,7 @@ class LazyGroup(TyperGroup):
     imports none; `groups` those names that are groups again.
     """
 
+    context_class = Context
     package: ClassVar[str]
     helps: ClassVar[Mapping[str, str]]
     groups: ClassVar[Mapping[str, typer.Typer]] = {}

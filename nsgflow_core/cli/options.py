@@ -262,7 +262,7 @@ class Grouped:
             "--by",
             metavar="KEYS",
             help=f"Group by these, separated by commas: {', '.join(BY)}, or another name of these "
-            "(src, AclName …).  [default: nsg,rule,direction,protocol,destination,port]",
+            "(src, AclName …).  [default: nsg, rule, direction, protocol, destination, port]",
             autocompletion=several(BY),
         ),
     ] = ""

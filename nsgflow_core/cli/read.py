@@ -319,9 +319,10 @@ def in_order(
 def unreadable(bad: Sequence[Bad]) -> str:
     """What to say of pieces that cannot be read."""
     first = min(bad, key=lambda one: one.offset)
-    if len(bad) == 1:
+    number = sum(piece.count for piece in bad)
+    if number == 1:
         return f"a piece is unreadable, at byte {first.offset} ({first.reason})"
-    return f"{len(bad)} pieces are unreadable, the first at byte {first.offset} ({first.reason})"
+    return f"{number:,} pieces are unreadable, the first at byte {first.offset} ({first.reason})"
 
 
 class _Time(msgspec.Struct):

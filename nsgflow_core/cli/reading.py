@@ -26,6 +26,7 @@ from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.source import Source
+from nsgflow_core.turns import uncollected
 
 if TYPE_CHECKING:
     from nsgflow_core.cli.listing import Logs
@@ -131,7 +132,7 @@ class Reading:
             from nsgflow_core.logs.blocks import FlowLogs  # noqa: PLC0415 - files need no SDK
 
             source = FlowLogs({account.name: account.service for account in self._accounts})
-        with progress() as seen:
+        with uncollected(), progress() as seen:
             hours = self._hours(seen)
             with Reader(
                 source,
@@ -263,20 +264,21 @@ def summed_up(failures: Sequence[Failure]) -> list[str]:
 def known(environ: Mapping[str, str]) -> Knowledge:
     """What the deployed function knows of the network; nothing where it cannot be had."""
     from nsgflow_core.cli.inventories import APP_MEND, tell_age  # noqa: PLC0415 - files need none
-    from nsgflow_core.cli.state import packed_inventory_of  # noqa: PLC0415 - files need no SDK
+    from nsgflow_core.cli.state import packed_of  # noqa: PLC0415 - files need no SDK
     from nsgflow_core.estate.inventory import Inventory  # noqa: PLC0415
+    from nsgflow_core.estate.service_tags import ServiceTags  # noqa: PLC0415
 
     try:
-        found = packed_inventory_of(environ)
-        if found is None:
-            return NOTHING
-        packed, made = found
-        knowledge = Knowledge(inventory=Inventory(packed), made_ms=round(made * 1000))
+        found = packed_of(environ)
+        tags = ServiceTags(found.tags) if found.tags else None
+        if not found.inventory:
+            return Knowledge(tags) if tags else NOTHING
+        inventory = Inventory(found.inventory)
     except NsgflowError as exc:
         note(f"NSGs of VNet flow logs are shown as they are logged, without names: {sentence(exc)}")
         return NOTHING
-    tell_age(made, APP_MEND)
-    return knowledge
+    tell_age(found.made, APP_MEND)
+    return Knowledge(tags, inventory, made_ms=round(found.made * 1000))
 
 
 @contextmanager

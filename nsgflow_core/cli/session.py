@@ -17,7 +17,6 @@ from nsgflow_core.cli.options import one_of
 from nsgflow_core.cli.secrets import redacted
 from nsgflow_core.cli.streams import take_anything
 from nsgflow_core.errors import BadInputError, NsgflowError
-from nsgflow_core.turns import collect_rarely
 
 _UNREACHABLE = re.compile(
     r"\w+\(host='(?P<host>[^']+)', port=(?P<port>\d+)\)"
@@ -98,7 +97,6 @@ def session(
         note("stdout is closed: there is nowhere to write to")
         raise typer.Exit(Status.FAILED)
     take_anything()  # no row is lost to a letter
-    collect_rarely()
     lines = logging.StreamHandler(sys.stderr or io.StringIO())
     lines.setFormatter(_Lines("%(asctime)s %(name)s %(message)s"))
     logging.basicConfig(handlers=[lines], level=logging.INFO if verbose else logging.CRITICAL)

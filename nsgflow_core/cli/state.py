@@ -4,14 +4,18 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import typer
 from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import ContainerClient
 
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.listing import Hours, Logs, Resource
 from nsgflow_core.cli.names import log_fits, matcher, meant
+from nsgflow_core.cli.nothing_found import since
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
@@ -19,12 +23,16 @@ from nsgflow_core.config import Settings, from_env, state_from_env
 from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
 from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.inventory import Inventory
-from nsgflow_core.estate.library import INVENTORY_BLOB
+from nsgflow_core.estate.library import INVENTORY_BLOB, TAGS_BLOB
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.storage import blob_service, errors_of, table
 
 _HOST = "AzureWebJobsStorage"
+_TAGS_AGE = timedelta(days=7)
+"""Microsoft publishes them weekly, a week before what is new in them is used:
+https://learn.microsoft.com/azure/virtual-network/service-tags-overview#service-tags-on-premises.
+What is older may be wrong of an address, which is worse than not to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +89,55 @@ def open_state(environ: Mapping[str, str]) -> State:
     return State(settings, checkpoints, connections)
 
 
-def packed_inventory_of(environ: Mapping[str, str]) -> tuple[bytes, float] | None:
-    """The inventory that the deployed function keeps, and when it was made (since the epoch).
+class Packed(NamedTuple):
+    """What the deployed function keeps of the network; b"" is what it does not keep.
 
-    None where the settings name no function, or it keeps none.
+    `made` is when the inventory was made, in seconds since the epoch.
+    """
+
+    inventory: bytes
+    made: float
+    tags: bytes
+
+
+def packed_of(environ: Mapping[str, str]) -> Packed:
+    """What the function keeps; nothing where the settings name no function.
 
     Raises:
-        NsgflowError: it is there and cannot be read.
+        NsgflowError: the inventory is there and cannot be read.
     """
     if not any(key.partition("__")[0] == _HOST for key, value in environ.items() if value.strip()):
-        return None
+        return Packed(b"", 0.0, b"")
     host, name = state_from_env(environ)
     container = blob_service(host).get_container_client(name)
-    with errors_of(f"read {INVENTORY_BLOB}"), suppress(ResourceNotFoundError):
-        found = container.download_blob(INVENTORY_BLOB)
+    inventory, made = _read(container, INVENTORY_BLOB)
+    return Packed(inventory, made, _tags(container))
+
+
+def _tags(container: ContainerClient) -> bytes:
+    try:
+        tags, made = _read(container, TAGS_BLOB)
+    except NsgflowError as exc:
+        note(f"without service tags: {sentence(exc)}")
+        return b""
+    then, now = datetime.fromtimestamp(made, UTC), datetime.now(UTC)
+    if tags and now - then > _TAGS_AGE:
+        note(
+            f"without service tags: the function's are of {noted(then)}, {since(then, now)} ago, "
+            "and it makes them anew each day where NSGFLOW_SERVICE_TAGS is set"
+        )
+        return b""
+    return tags
+
+
+def _read(container: ContainerClient, blob: str) -> tuple[bytes, float]:
+    """A blob and when it was made, in seconds since the epoch; nothing where there is none."""
+    with errors_of(f"read {blob}"), suppress(ResourceNotFoundError):
+        found = container.download_blob(blob)
         about = found.properties.metadata or {}
         made = about.get("made") or found.properties.last_modified.timestamp()
         return found.readall(), float(made)
-    return None
+    return b"", 0.0
 
 
 def whole_hours(span: Span) -> list[datetime]:

@@ -99,7 +99,8 @@ class DeadLetters:
         """Keep what could not be read in the stretch of a blob that begins at `start`."""
         ordered = sorted(bad, key=lambda piece: piece.offset)
         kind = f"{ordered[0].offset:012d}-{INPUT}"
-        self._put(ref, start, kind, list(map(entry_of, ordered)))
+        number = sum(piece.count for piece in ordered)
+        self._put(ref, start, kind, list(map(entry_of, ordered[:_MAX_ENTRIES])), number)
 
     def put_refused(self, ref: BlobRef, sink: str, refused: Sequence[Refusal]) -> None:
         """Keep what a sink refused in a stretch of a blob."""
@@ -114,9 +115,10 @@ class DeadLetters:
             for refusal in refused
         ]
         after = refused[0].item.after
-        self._put(ref, after.offset, f"{after.ordinal}-{sink}", entries)
+        self._put(ref, after.offset, f"{after.ordinal}-{sink}", entries, len(entries))
 
-    def _put(self, ref: BlobRef, offset: int, kind: str, entries: list[Entry]) -> None:
+    def _put(self, ref: BlobRef, offset: int, kind: str, entries: list[Entry], number: int) -> None:
+        """Write a letter with as many entries as have room in it; there are a `number` in all."""
         kept: list[Entry] = []
         room = _MAX_TOTAL
         for entry in entries[:_MAX_ENTRIES]:
@@ -130,7 +132,7 @@ class DeadLetters:
             ref.path,
             kind.rpartition("-")[2],
             kept,
-            len(entries) - len(kept),
+            number - len(kept),
         )
         name = f"{PREFIX}{ref}/{offset:012d}-{kind}.json"
         content = msgspec.json.encode(letter)

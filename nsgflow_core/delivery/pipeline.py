@@ -270,7 +270,7 @@ class _Run:
         examined = max(at.offset for at in known.values() if matches(at, blocks))
         if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
             self._parts.dead_letters.put_bad(self._ref, fresh, start.offset)
-            self.report.bad += len(fresh)
+            self.report.bad += sum(piece.count for piece in fresh)
         self.tenure.last(_CLAIM_RESERVE)
         end = Position(reading.end)
         last = start.offset + len(data) == blocks.size

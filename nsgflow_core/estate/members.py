@@ -8,11 +8,14 @@ host's address, where probes come from
 What Azure makes of the first two shows in effective rules: the host's address is in
 `VirtualNetwork`, and private addresses are not in `Internet`
 (https://learn.microsoft.com/azure/network-watcher/diagnose-vm-network-traffic-filtering-problem).
-All other tags are Microsoft's services, by the prefixes that it publishes.
+All other tags are Microsoft's services, by the prefixes that it publishes. These are public ones,
+in every tag (https://www.microsoft.com/download/details.aspx?id=56519), and a private endpoint's
+address is in none: that a service's tag does not hold a private address is known without them.
 
 What cannot be told is said in words that name no address, so that one reason covers many flows.
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -43,6 +46,11 @@ _PLATFORM = {
     "azureplatformdns": frozenset((HOST,)),
     "azureplatformimds": frozenset((_METADATA,)),
 }
+_SERVICE = re.compile(
+    r"(?!azure_?platform|azure_?loadbalancer|internet|virtual_?network)[a-z][a-z0-9]*(\.[a-z0-9_]+)*"
+)
+"""Names of services' tags in lower case; what stands for addresses of the platform or of networks,
+or may some day, is none."""
 _VNET = frozenset(("virtualnetwork", "virtual_network"))
 _INTERNET = "internet"
 
@@ -208,10 +216,14 @@ class Members:
             return "the file does not tell all addresses of a rule"
         if networks := addresses.cidrs(tag):
             return f"{tag} is no prefix: a range is written as CIDR, {networks}"
-        if self._tags is None:
-            return f"there are no service tags to tell what {tag} holds"
-        answer = self._tags.holds(tag, address)
-        return f"the service tags have no {tag}" if answer is None else answer
+        answer = None if self._tags is None else self._tags.holds(tag, address)
+        if answer is not None:
+            return answer
+        private = addresses.address_class(address) == addresses.PRIVATE
+        if private and _SERVICE.fullmatch(tag.casefold()):
+            return False
+        lacking = "there are no service tags to tell what {} holds"
+        return (lacking if self._tags is None else "the service tags have no {}").format(tag)
 
     def _on_the_internet(self, address: str) -> bool | str:
         if addresses.address_class(address) in _NOT_PUBLIC:

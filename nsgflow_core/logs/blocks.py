@@ -27,7 +27,7 @@ from nsgflow_core.logs.source import (
     LogRefusedError,
 )
 from nsgflow_core.model import BlobRef, Block
-from nsgflow_core.storage import errors_of
+from nsgflow_core.storage import error_code, errors_of
 
 _CLIENTS = 32  # of blobs: more than are worked on at once
 
@@ -46,6 +46,9 @@ class FlowLogs:
     def list_blocks(self, ref: BlobRef) -> BlockList:
         """List the committed blocks of a blob: one request.
 
+        Append and page blobs, as a copying tool may make, have no list; their size and ETag cost
+        a second request.
+
         Raises:
             BlobGoneError: there is no such blob.
             TransientError, LogRefusedError: as `errors_of` says.
@@ -62,6 +65,11 @@ class FlowLogs:
                 committed, _ = client.get_block_list("committed", raw_response_hook=keep_headers)
             except ResourceNotFoundError as exc:
                 raise BlobGoneError(f"{ref} does not exist") from exc
+            except HttpResponseError as exc:
+                if error_code(exc) != "InvalidBlobType":
+                    raise
+                found = client.get_blob_properties()
+                return BlockList((), found.size, found.etag, listed)
         ends = list(accumulate(block.size for block in committed))
         blocks = tuple(
             Block(block.id, end - block.size, block.size)

@@ -22,15 +22,16 @@ from nsgflow_core.logs.log_record import (
     version_of,
 )
 from nsgflow_core.logs.path import LogPath
-from nsgflow_core.logs.picking import denied, denied_of
+from nsgflow_core.logs.picking import all_of, denied, denied_of
 from nsgflow_core.logs.tuples import TupleList, count_tuples, texts_of
 from nsgflow_core.model import Group, Record
 
 _VNET = 4
 _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
-_MANY = 250
-"""Of more tuples than this, some of them denied, all are looked at one by one as texts."""
+JUDGED = 8 * 1024
+"""So many bytes of tuples at the beginning of each read are judged to the last one, allowed ones
+too: all of a usual update. So a log that is written otherwise than is known does not look quiet."""
 _Made = TypeVar("_Made")
 
 _Texts = Sequence[tuple[str, str, str, list[str]]]
@@ -42,16 +43,16 @@ class Groups:
     """Finds groups of tuples in the records of one log, and remembers what they share.
 
     With `denied_only` allowed flows are left out, most of them unread. What stands before a denied
-    flow must be counted, though, for its ordinal: where that was most of a record, or long lists
-    had to be looked through, the tuples of the next ones become texts at once. An inventory tells
-    which NSG the GUID of a v4 log stands for, and how the name of an NSG
-    is spelled: its own logs write it in capitals.
+    flow must be counted, though, for its ordinal: where that was most of a record, the tuples of
+    the next ones become texts at once. An inventory tells which NSG the GUID of a v4 log stands
+    for, and how the name of an NSG is spelled: its own logs write it in capitals.
     """
 
     def __init__(self, log: LogPath, inventory: Inventory | None, *, denied_only: bool) -> None:
         self._log = log
         self._denied_only = denied_only
         self._as_texts = not denied_only
+        self._judged = JUDGED
         acl = inventory.acl if inventory is not None else _unknown
         self._lower = _Memo(str.lower)
         self._macs = _Memo(canonical_mac)
@@ -109,16 +110,19 @@ class Groups:
         uncounted: list[bytes] = []
         for acl, rule, mac, tuples in lists:
             raw = bytes(tuples)  # type: ignore[arg-type]  # no texts
-            if _D not in raw and _BACKSLASH not in raw:  # an escape may hide a D
+            judged = len(raw) <= self._judged
+            if not judged and _D not in raw and _BACKSLASH not in raw:  # an escape may hide a D
                 uncounted.append(raw)
                 continue
             if uncounted:
                 counted += sum(map(len, uncounted))
                 ordinal += count_tuples(uncounted)
                 uncounted = []
-            number, ordinals, texts = denied(raw, version, ordinal)
-            if len(texts) < number > _MANY:
-                counted += len(raw)
+            if judged:
+                self._judged -= len(raw)
+                number, ordinals, texts = all_of(raw, ordinal)
+            else:
+                number, ordinals, texts = denied(raw, version, ordinal)
             if texts:
                 found.append((acl, rule, mac, ordinals, texts))
             ordinal += number
@@ -132,8 +136,9 @@ class Groups:
         for acl, rule, mac, tuples in lists:
             number, ordinals, texts = denied_of(tuples, version, ordinal)
             ordinal += number
-            passed += number if not texts or len(texts) < number > _MANY else 0
-            if texts:
+            if not texts:
+                passed += number
+            else:
                 found.append((acl, rule, mac, ordinals, texts))
                 counted, passed = counted + passed, 0
         self._as_texts = 2 * counted > ordinal

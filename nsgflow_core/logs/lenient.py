@@ -110,8 +110,9 @@ def any_list(tuples: bytes) -> list[Any]:
 
 
 def note_bad(bad: list[Bad], piece: Bad) -> None:
-    """Keep a bad piece of a record, or once there is no room for more, say that there were more."""
+    """Keep a bad piece of a record, or once there is no room for more, count it."""
     if len(bad) < MAX_BAD or bad[-MAX_BAD].offset != piece.offset:
         bad.append(piece)
-    elif bad[-1].reason != _MORE:
-        bad.append(Bad(piece.offset, _MORE, b""))
+        return
+    counted = bad.pop().count if bad[-1].reason == _MORE else 0
+    bad.append(Bad(piece.offset, _MORE, b"", counted + piece.count))

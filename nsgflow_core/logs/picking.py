@@ -16,8 +16,6 @@ from nsgflow_core.logs.tuples import texts_of
 _VNET = 4
 _SEPARATORS = {7, 12}
 """Commas in a tuple of a known length."""
-_SMALL = 16 * 1024
-"""Up to this many characters a list with a denied tuple has each of its tuples checked."""
 _FEW = 512
 """Up to this many bytes a list becomes texts at once, since a call costs as much."""
 _SPARSE = 8
@@ -36,6 +34,9 @@ _SHAPES = {
     _VNET: (bytes.maketrans(b"BCE", b"AAA"), _FIELDS + b"IONX", _V2),
 }
 """By version: what is exchanged and deleted in tuples, and what is left of one."""
+_DECIDES = 7
+"""The field that says whether a flow was allowed, and by version what it says then."""
+_ALLOWED = {1: frozenset("A"), 2: frozenset("A"), _VNET: frozenset("BCE")}
 
 Picked = tuple[int, Sequence[int], Sequence[str]]
 """How many tuples a list has, and the ordinal and the text of each that is kept."""
@@ -44,25 +45,25 @@ Picked = tuple[int, Sequence[int], Sequence[str]]
 def denied(raw: bytes, version: int, first: int) -> Picked:
     """The tuples of a list without those that a look shows not to be denied.
 
-    Those that make no sense are kept in small lists, and where most are denied. The ordinal of the
-    list's first tuple is `first`.
+    Where one is denied those that make no sense are kept, too. The ordinal of the list's first
+    tuple is `first`.
     """
     if len(raw) <= _FEW:
         return denied_of(texts_of(raw), version, first)
     if _is_denied(raw, 0, raw.find(b'"', 2)) and _is_denied(raw, raw.rfind(b'"', 0, -2), len(raw)):
-        texts = texts_of(raw)
-        return len(texts), range(first, first + len(texts)), texts
-    exchanged, deleted, cell = _SHAPES[version]
-    left = raw.translate(exchanged, deleted)
-    number, rest = divmod(len(left) - 1, len(cell))
-    if rest or left.replace(b"D", b"A") != b"[%b]" % (cell * number)[:-1]:
+        return all_of(raw, first)
+    letters = _letters(raw, version)
+    if letters is None:
         return denied_of(texts_of(raw), version, first)
-    letters = left[len(_LETTER) :: len(cell)]
-    if _SPARSE * letters.count(_D) < number:
-        return number, *_cut_out(raw, letters, first)
+    if _SPARSE * letters.count(_D) < len(letters):
+        return len(letters), *_cut_out(raw, letters, first)
+    return _told(texts_of(raw), letters, first)
+
+
+def all_of(raw: bytes, first: int) -> Picked:
+    """All tuples of a list."""
     texts = texts_of(raw)
-    are_denied = letters.translate(_IS_D)
-    return number, list(compress(count(first), are_denied)), list(compress(texts, are_denied))
+    return len(texts), range(first, first + len(texts)), texts
 
 
 def _is_denied(raw: bytes, begin: int, end: int) -> bool:
@@ -84,23 +85,43 @@ def _cut_out(raw: bytes, letters: bytes, first: int) -> tuple[Sequence[int], Seq
 
 def denied_of(texts: list[str], version: int, first: int) -> Picked:
     """The same of a list of texts."""
-    number = len(texts)
     if texts and ",D" in texts[0] and ",D" in texts[-1]:
-        return number, range(first, first + number), texts
-    joined = "".join(texts)
+        return len(texts), range(first, first + len(texts)), texts
+    joined = '","'.join(texts)
     if "D" not in joined:
-        return number, (), ()
-    if len(joined) <= _SMALL:
-        other = "," if version == _VNET else ",A"
-        found = [
-            at
-            for at, text in enumerate(texts)
-            if ",D" in text or text.count(",") not in _SEPARATORS or other not in text
-        ]
-    else:
-        # A search for one character takes a quarter of one for two, and passes over nearly all.
-        looked_at = compress(count(), ["D" in text for text in texts])
-        found = [at for at in looked_at if ",D" in texts[at]]
-        if 2 * len(found) > number:
-            return number, range(first, first + number), texts
-    return number, [first + at for at in found], [texts[at] for at in found]
+        return len(texts), (), ()
+    if len(joined) > _FEW:
+        letters = _letters(b'["%b"]' % joined.encode(), version)
+        if letters is not None and len(letters) == len(texts):
+            return _told(texts, letters, first)
+    return _looked_at(texts, version, first)
+
+
+def _letters(raw: bytes, version: int) -> bytes | None:
+    """The letter that decides of each tuple, A or D; None where one is unusual."""
+    exchanged, deleted, cell = _SHAPES[version]
+    left = raw.translate(exchanged, deleted)
+    number, rest = divmod(len(left) - 1, len(cell))
+    if rest or left.replace(b"D", b"A") != b"[%b]" % (cell * number)[:-1]:
+        return None
+    return left[len(_LETTER) :: len(cell)]
+
+
+def _told(texts: list[str], letters: bytes, first: int) -> Picked:
+    """The tuples whose letter says that they are denied."""
+    are_denied = letters.translate(_IS_D)
+    denied_ones = list(compress(texts, are_denied))
+    return len(texts), list(compress(count(first), are_denied)), denied_ones
+
+
+def _looked_at(texts: list[str], version: int, first: int) -> Picked:
+    """The tuples of a list without those that say that they are allowed, each looked at."""
+    allowed = _ALLOWED[version]
+    found = [
+        at
+        for at, text in enumerate(texts)
+        if ",D" in text
+        or text.count(",") not in _SEPARATORS
+        or text.split(",", _DECIDES + 1)[_DECIDES] not in allowed
+    ]
+    return len(texts), [first + at for at in found], [texts[at] for at in found]

@@ -85,12 +85,21 @@ def test_docs_have_every_command() -> None:
         assert f"## nsgflow {' '.join(words)}\n" in text
 
 
-def help_of(words: str) -> str:
+@pytest.mark.parametrize("words", ["", "filter", *map(" ".join, _COMMANDS)])
+def test_help_fits_sixty_columns(words: str) -> None:
+    """No word is broken, and no line but what is typed is longer."""
+    narrow, wide = help_of(words, 60), help_of(words, 120)
+    assert [word for word in narrow.split() if word not in wide.split()] == []
+    long = [line for line in narrow.splitlines() if len(line) > 60]
+    assert [line for line in long if not line.startswith("  nsgflow ")] == []
+
+
+def help_of(words: str, columns: int = 80) -> str:
     """What `nsgflow help` prints."""
     done = subprocess.run(
         [sys.executable, "-m", "nsgflow_core", "help", *words.split()],
         cwd=ROOT,
-        env={"COLUMNS": "80"},
+        env={"COLUMNS": str(columns)},
         capture_output=True,
         text=True,
         check=True,

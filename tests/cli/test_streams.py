@@ -46,7 +46,7 @@ _FORMS = ["flows", "flows -o table", "flows -o json", "flows -o csv", _DENIED, f
           f"{_DENIED} -o csv", f"{_DENIED} --suggest"]  # fmt: skip
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp437", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "cp850", "cp1252", "utf-8"])
 @pytest.mark.parametrize("command", _FORMS)
 def test_any_encoding_takes_every_row(logs: Store, encoding: str, command: str) -> None:
     """What an encoding lacks is an escape; no row is lost, and nothing steers a terminal."""
@@ -60,7 +60,7 @@ def test_any_encoding_takes_every_row(logs: Store, encoding: str, command: str) 
         assert HOSTILE in rules
 
 
-@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["cp437", "cp850", "cp1252", "utf-8"])
 @pytest.mark.parametrize("words", ["denied --help", "help filter", "silence --help"])
 def test_help_in_any_encoding(encoding: str, words: str) -> None:
     """Code pages of Windows consoles lack some letters of help: plain ones stand for them."""

@@ -137,6 +137,9 @@ def test_a_letter_holds_a_thousand_pieces_and_4_mib(letters: DeadLetters) -> Non
     letters.put_bad(REF, [Bad(at, "x", b"z" * 65_536) for at in range(70)], 0)
     letter = only(letters)[1]
     assert (len(letter.entries), letter.omitted) == (64, 6)
+    letters.put_bad(REF, [*(Bad(0, "x", b"") for _ in range(1000)), Bad(0, "y", b"", 59_000)], 0)
+    letter = only(letters)[1]
+    assert (len(letter.entries), letter.omitted) == (1000, 59_000)
     letters.put_bad(REF, [Bad(0, "x", b"")], 0)
     assert only(letters)[1].omitted == 0
 

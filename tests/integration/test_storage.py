@@ -197,6 +197,21 @@ def test_a_blob_uploaded_in_one_piece_has_a_size_and_no_blocks(deployment: Deplo
     assert (blocks.blocks, blocks.size) == ((), 20)
 
 
+def test_an_append_blob_has_a_size_and_no_blocks(deployment: Deployment) -> None:
+    """Azure answers 409 to who asks for its list; it is read all the same."""
+    client = deployment.container().get_blob_client("x")
+    client.create_append_blob()
+    client.append_block(b"{}" * 10)
+    service = blob_service(Storage(deployment.storage.connection_string))
+    account = str(service.account_name)
+    logs, ref = FlowLogs({account: service}), BlobRef(account, NSG_CONTAINER, "x")
+    blocks = logs.list_blocks(ref)
+
+    assert (blocks.blocks, blocks.size) == ((), 20)
+    assert logs.read(ref, 18, 20, blocks.etag) == b"{}"
+    assert not logs.changed(ref, blocks.etag)
+
+
 def test_a_wrong_key_is_a_refusal_that_names_what_was_tried(deployment: Deployment) -> None:
     """401 and 403 never pass by waiting."""
     client = BlobServiceClient(

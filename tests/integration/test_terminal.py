@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ from nsgflow_core.cli.inventories import cache_folder
 from nsgflow_core.cli.main import app
 from nsgflow_core.estate import arm
 from nsgflow_core.estate.arm import Cloud
-from nsgflow_core.estate.library import INVENTORY_BLOB
+from nsgflow_core.estate.library import INVENTORY_BLOB, TAGS_BLOB
+from nsgflow_core.estate.service_tags import compile_tags
 from tests.integration.conftest import HOUR, Deployment
 
 ACCOUNT = "devstoreaccount1"
@@ -174,6 +175,60 @@ def test_interfaces_of_the_deployed_function(
         "prod/db1": "twice",
     }
     assert len(azure.queries) == 1
+
+
+@pytest.fixture
+def tagged(
+    deployment: Deployment, azure: ResourceManager, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[float], None]:
+    """The function's inventory, of rules with a service tag, and what puts tags made then there."""
+    row = next(row for row in estate.tables["resources"] if row["name"] == "db-nsg")
+    row["properties"]["securityRules"] = [
+        {"name": "Ours", "properties": rule(100, "Allow", source="Storage.WestUS3")},
+        {"name": "Others", "properties": rule(200, "Deny")},
+    ]
+    invoke("inventory")
+    kept = inventories.read_file(str(next(cache_folder(os.environ).iterdir())))
+    container = deployment.container("nsgflow-state")
+    container.upload_blob(INVENTORY_BLOB, kept.inventory)
+    monkeypatch.setenv("AzureWebJobsStorage", deployment.storage.connection_string)
+    azure.server.faults = lambda _: Fault(status=403)
+    values = [{"name": "Storage.WestUS3", "properties": {"addressPrefixes": ["20.60.14.0/24"]}}]
+    compiled = compile_tags([json.dumps({"values": values}).encode()])
+
+    def put_tags(made: float) -> None:
+        about = {"made": str(made)}
+        container.upload_blob(TAGS_BLOB, compiled, overwrite=True, metadata=about)
+
+    return put_tags
+
+
+def test_service_tags_of_the_deployed_function(
+    deployment: Deployment, tagged: Callable[[float], None], tmp_path: Path
+) -> None:
+    """They come with its inventory, into a file as well, and where only its settings are named."""
+    asked = ("20.60.14.9", "10.0.1.4:22")
+    untold = why(*asked, "--inventory", "app")["now"]
+    assert (untold["verdict"], "service tags" in untold["unknown"][0]) == ("unknown", True)
+
+    tagged(time.time() - 25 * 3600)
+
+    assert why(*asked, "--inventory", "app")["now"]["verdict"] == "allowed"
+    assert why("20.60.15.9", "10.0.1.4:22", "--inventory", "app")["now"]["verdict"] == "denied"
+    assert why(*asked)["now"]["verdict"] == "allowed"
+    moved = str(tmp_path / "estate")
+    assert "1 prefixes of service tags" in invoke("inventory", "app", "--export", moved).stdout
+    deployment.container("nsgflow-state").delete_blob(TAGS_BLOB)
+    assert why(*asked, "--inventory", moved)["now"]["verdict"] == "allowed"
+
+
+def test_service_tags_that_nobody_makes_anew(tagged: Callable[[float], None]) -> None:
+    """Addresses move between services: what was left behind long ago is no answer, and is told."""
+    tagged(time.time() - 8 * 24 * 3600)
+    found = invoke("why", "20.60.14.9", "10.0.1.4:22", "--inventory", "app", "-o", "json")
+    assert json.loads(found.stdout)["now"]["verdict"] == "unknown"
+    assert "without service tags: the function's are of" in found.stderr
+    assert "8 d ago" in found.stderr
 
 
 def test_filters_come_from_the_watcher(azure: ResourceManager, estate: Estate) -> None:

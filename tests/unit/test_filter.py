@@ -359,6 +359,10 @@ _KEYS = (
     ("term", "said"),
     [
         ("port", "'port' is not of the form key=value[,value…]"),
+        (
+            "'port=22",
+            '"\'port=22" is not of the form key=value[,value…] (quotes of cmd.exe are double ones)',
+        ),
         ("Color=red", f"unknown key 'color' in 'Color=red' (keys: {_KEYS})"),
         ("action=no", "bad value in 'action=no': 'no' is not one of allowed, denied"),
         ("direction=up", "bad value in 'direction=up': 'up' is not one of in, out"),

@@ -12,6 +12,7 @@ from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, Flow
 
+pytestmark = pytest.mark.usefixtures("picked_or_judged")
 HOUR = datetime(2018, 11, 13, 12, tzinfo=UTC)
 LOG = LogPath("nsg", "/SUBSCRIPTIONS/S/NETWORKSECURITYGROUPS/WEB", HOUR, "00AA00AA00AA")
 V2 = "1542110402,192.0.2.190,10.5.16.4,28746,443,U,I,D,B,,,,"
@@ -190,7 +191,7 @@ def test_null_flows_of_one_rule_cost_no_other_rule() -> None:
 
 
 def test_a_record_full_of_bad_pieces_is_cut_short_in_words() -> None:
-    """So many are kept, then one that says that there were more; what is good is read."""
+    """So many are kept, then one that says how many more there were; what is good is read."""
     found, bad = read(nsg([*["x"] * (MAX_BAD + 50), V2]))
 
     assert [flow.text for flow in found] == [V2]
@@ -198,6 +199,7 @@ def test_a_record_full_of_bad_pieces_is_cut_short_in_words() -> None:
     assert [piece.data for piece in bad] == [b"x"] * MAX_BAD + [b""]
     assert bad[-1].offset == 12
     assert bad[-1].reason != bad[0].reason
+    assert sum(piece.count for piece in bad) == MAX_BAD + 50
 
 
 def test_a_record_that_is_read_leniently_keeps_whose_it_is() -> None:
@@ -349,8 +351,9 @@ def test_what_makes_no_sense_beside_a_denied_flow_is_told(
 ) -> None:
     """Wherever it stands among allowed ones: it may have been a denied flow."""
     allowed = denied.replace(",D,B", ",A,B").replace(",I,D,NX", ",I,B,NX")
-    tuples = [allowed] * 30 + [denied] + [allowed] * 30
-    tuples.insert(place, odd)
-    found, bad = read(record(tuples), denied_only=True)
-    assert [flow.ordinal for flow in found] == [31 if place <= 30 else 30]
-    assert [piece.data for piece in bad] == [odd.encode()]
+    for more in (0, 300):  # what is read of a usual update, and more
+        tuples = [allowed] * 30 + [denied] + [allowed] * 30
+        tuples.insert(place, odd)
+        found, bad = read(record(tuples + [allowed] * more), denied_only=True)
+        assert [flow.ordinal for flow in found] == [31 if place <= 30 else 30]
+        assert [piece.data for piece in bad] == [odd.encode()]

@@ -15,6 +15,7 @@ from tests.made import Outcome, outcome_of
 NSG_ID = "/SUBSCRIPTIONS/S1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/WEB"
 VNET_ID = "/subscriptions/S1/resourceGroups/Rg/providers/Microsoft.Network/virtualNetworks/Shop"
 GUID = "00000000-1234-ABCD-ef00-c1c2c3c4c5c6"
+pytestmark = pytest.mark.usefixtures("picked_or_judged")
 HOUR = datetime(2018, 11, 13, 12, tzinfo=UTC)
 NSG_LOG = LogPath("nsg", NSG_ID, HOUR, "00AA00AA00AA")
 VNET_LOG = LogPath("vnet", "/S1_NETWORKWATCHERRG/NETWORKWATCHER_X_Y", HOUR, "00AA00AA00AA")

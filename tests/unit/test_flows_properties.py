@@ -18,11 +18,12 @@ from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.model import Bad, BlobRef, Flow
 from nsgflow_core.sinks import rows
 
+pytestmark = pytest.mark.usefixtures("picked_or_judged")
 HOUR = datetime(2018, 11, 13, 12, tzinfo=UTC)
 LOG = LogPath("nsg", "/SUBSCRIPTIONS/S/NETWORKSECURITYGROUPS/WEB", HOUR, "00AA00AA00AA")
 REF = BlobRef("acct", "container", "path/PT1H.json")
 LARGE = 400
-"""So many tuples are more than 16 KiB."""
+"""So many tuples are more than are judged whole."""
 
 nsg_tuples = st.builds(
     "{},192.0.2.{},10.5.16.4,{},{},{},{},{},{}".format,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core.logs.picking import denied
+from nsgflow_core.logs.picking import denied, denied_of
 
 ADDRESSES = st.sampled_from(
     ("192.0.2.1", "10.5.16.4", "2001:db8::1", "fe80::abcd", "2001:DB8::A", "::D", "")
@@ -59,11 +59,11 @@ def looked_at(version: int, texts: list[str]) -> list[tuple[int, str]]:
         return numbered
     if not any("D" in text for text in texts):
         return []
-    other = "," if version == 4 else ",A"
+    allowed = set("BCE" if version == 4 else "A")
     return [
         (number, text)
         for number, text in numbered
-        if ",D" in text or text.count(",") not in (7, 12) or other not in text
+        if ",D" in text or text.count(",") not in (7, 12) or text.split(",")[7] not in allowed
     ]
 
 
@@ -112,3 +112,21 @@ def test_elements_that_are_no_texts_are_counted(element: object, place: int) -> 
     assert number == 62
     assert sorted([30 if place > 30 else 31, place]) == list(ordinals)
     assert json.dumps(element) in kept
+
+
+@pytest.mark.parametrize("odd", ["X", "", "Deny"])
+@pytest.mark.parametrize("version", [1, 2, 4])
+@pytest.mark.parametrize("number", [1, 40, 3000])
+def test_what_says_neither_is_kept_beside_a_denied_flow(
+    number: int, version: int, odd: str
+) -> None:
+    """However long the list is, in bytes and in texts."""
+    allowed = PLAIN[version]
+    head, _, tail = allowed.rpartition("I,A" if version != 4 else "I,B")
+    made = [f"{head}I,{odd}{tail}", f"{head}I,D{tail}"]
+    texts = [*[allowed] * number, *made, *[allowed] * number]
+    raw = json.dumps(texts, separators=(",", ":")).encode()
+
+    for found in (denied(raw, version, 0), denied_of(texts, version, 0)):
+        assert (found[0], list(found[1])) == (2 * number + 2, [number, number + 1])
+        assert list(found[2]) == made

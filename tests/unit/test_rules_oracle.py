@@ -63,3 +63,28 @@ def test_the_same_as_the_oracle(share: int) -> None:
     rng = random.Random(share)
     for _ in range(PAIRS // SHARES // PACKETS + 1):
         compare(rng)
+
+
+@pytest.mark.parametrize("tag", ["Storage.WestUS3", "Sql", "AzureCloud", "azurefrontdoor.backend"])
+@pytest.mark.parametrize("tags", [None, {"AzureMonitor": ["20.60.0.0/16"]}])
+def test_a_private_address_is_no_services(tag: str, tags: dict[str, list[str]] | None) -> None:
+    """Whether the list is there or not: Microsoft's prefixes are public."""
+    known = Members(UnknownSpace(), None if tags is None else load(tags))
+    for address in ("10.80.1.4", "172.31.0.1", "192.168.0.1", "fd12::1", "fc00::1"):
+        assert known.holds(tag, address) is False
+    for address in ("20.60.1.1", "172.32.0.1", "100.64.1.1", "169.254.1.1", "2603:1030::9"):
+        assert isinstance(known.holds(tag, address), str)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["AzurePlatformLKM", "VirtualNetworkX", "[variables('x')]", "${var.x}", "10.0.0.4-10.0.0.9"],
+)
+def test_what_may_hold_a_private_address(text: str) -> None:
+    """What stands for the platform, and what is no tag's name, stays unknown."""
+    assert isinstance(Members(UnknownSpace()).holds(text, "10.0.0.4"), str)
+
+
+def test_a_list_of_ones_own_says_what_it_says() -> None:
+    """What is listed is held, private or not."""
+    assert Members(UnknownSpace(), load({"Storage": ["10.0.0.0/24"]})).holds("Storage", "10.0.0.4")
