@@ -5,7 +5,7 @@ from typing import Self
 
 from nsgflow_core.cli.denials import Denials, Groups, Key, caller
 from nsgflow_core.cli.groupings import KEYS, Value, meaning, meanings
-from nsgflow_core.cli.names import end_names, nsgs, vnet_id, vnets
+from nsgflow_core.cli.names import end_names, near, nsgs, vnet_id, vnets
 from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.spill import Spill
@@ -59,6 +59,7 @@ class Gathering:
         getters = [KEYS[key] for key in self.keys]
         at = self.keys.index("nsg") if "nsg" in self.keys else None
         meant = meanings(self.keys)
+        lies_in: dict[tuple[str, str, str], str] = {}
         room = HELD
         for item in found:
             flow = item.flow
@@ -91,9 +92,13 @@ class Gathering:
                 room += len(denials.seconds)
                 denials.count_seconds(((when // 1000, 1),))
                 room -= len(denials.seconds)
-            if acl and not acl.startswith("/") and (vnet := vnet_id(flow, inventory)):
-                denials.vnets |= {vnet}
-                self._vnets.meet(vnet, vnet.rpartition("/")[2])
+            if acl:
+                place = flow.group.mac, flow.group.record.target, near(flow)
+                if (vnet := lies_in.get(place)) is None:
+                    vnet = lies_in[place] = vnet_id(flow, inventory)
+                if vnet and vnet not in denials.vnets:
+                    denials.vnets |= {vnet}
+                    self._vnets.meet(vnet, vnet.rpartition("/")[2])
             if room < 0:
                 self._spill_all()
                 room = HELD
@@ -157,10 +162,10 @@ def span_of(groups: Groups) -> tuple[int, int]:
 
 
 def has_vnets(groups: Groups) -> bool:
-    """Whether a VNet is known of any of the groups."""
+    """Whether a VNet says of any of the groups where it is, since its NSG is a GUID."""
     if isinstance(groups, Spilled):
         return groups.has_vnets()
-    return any(one.vnets for _, one in groups)
+    return any(one.vnets and not one.acl_group.startswith("/") for _, one in groups)
 
 
 def all_of(groups: Groups, others: Groups) -> Groups:
