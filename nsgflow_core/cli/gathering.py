@@ -12,6 +12,7 @@ from nsgflow_core.cli.spill import Spill
 from nsgflow_core.cli.spilled import Spilled
 from nsgflow_core.estate import scope
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.model import Flow
 
 HELD = 100_000
 """Groups, their sources and their seconds that are held in memory: some 70 MiB."""
@@ -38,6 +39,7 @@ class Gathering:
         self._measured, self._timed, self._scoped = measured, timed, scoped
         self._groups: dict[Key, tuple[Key, Denials]] = {}
         self._nsgs, self._vnets = nsgs(knowledge.inventory), vnets(knowledge.inventory)
+        self._lies_in: dict[tuple[str, str, str], str] = {}
         self._spill = Spill(keys, measured=measured or timed)
 
     def __enter__(self) -> Self:
@@ -59,7 +61,6 @@ class Gathering:
         getters = [KEYS[key] for key in self.keys]
         at = self.keys.index("nsg") if "nsg" in self.keys else None
         meant = meanings(self.keys)
-        lies_in: dict[tuple[str, str, str], str] = {}
         room = HELD
         for item in found:
             flow = item.flow
@@ -93,16 +94,20 @@ class Gathering:
                 denials.count_seconds(((when // 1000, 1),))
                 room -= len(denials.seconds)
             if acl:
-                place = flow.group.mac, flow.group.record.target, near(flow)
-                if (vnet := lies_in.get(place)) is None:
-                    vnet = lies_in[place] = vnet_id(flow, inventory)
-                if vnet and vnet not in denials.vnets:
-                    denials.vnets |= {vnet}
-                    self._vnets.meet(vnet, vnet.rpartition("/")[2])
+                self._place(flow, denials)
             if room < 0:
                 self._spill_all()
                 room = HELD
             yield item
+
+    def _place(self, flow: Flow, of: Denials) -> None:
+        """Keep in which VNet the NSG of a group saw a flow, where that is known."""
+        place = flow.group.mac, flow.group.record.target, near(flow)
+        if (vnet := self._lies_in.get(place)) is None:
+            vnet = self._lies_in[place] = vnet_id(flow, self._knowledge.inventory)
+        if vnet and vnet not in of.vnets:
+            of.vnets |= {vnet}
+            self._vnets.meet(vnet, vnet.rpartition("/")[2])
 
     def _name(self, values: Key, of: Denials) -> None:
         """Keep what the NSG and the VNet of a group are named."""
