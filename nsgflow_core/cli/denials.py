@@ -20,11 +20,11 @@ class Denials(msgspec.Struct, eq=False, gc=False):
     """What the flows of one group have in common; times in milliseconds.
 
     `sources` says of each `caller` whether it is on the internet, where that was asked for; where
-    they are not at hand `callers` says how many there are. `vnets` are the VNets, by id, of NSGs
-    that VNet flow logs name by a GUID alone; `names` says what source and destination of the first
-    flow are called, where there is an inventory. `packets` and `bytes` are of both ways, `seconds`
-    has the number of flows by the second: both only where they are asked for. `apart` is what tells
-    the group from others whose keys read alike; see `groupings.APART`.
+    they are not at hand `callers` says how many there are. `vnets` are the VNets, by id, that the
+    group's NSG dropped in, where they are known; `names` says what source and destination of the
+    first flow are called, where there is an inventory. `packets` and `bytes` are of both ways,
+    `seconds` has the number of flows by the second: both only where they are asked for. `apart` is
+    what tells the group from others whose keys read alike; see `groupings.APART`.
     """
 
     acl_group: str

@@ -5,13 +5,14 @@ from typing import Self
 
 from nsgflow_core.cli.denials import Denials, Groups, Key, caller
 from nsgflow_core.cli.groupings import KEYS, Value, meaning, meanings
-from nsgflow_core.cli.names import end_names, nsgs, vnet_id, vnets
+from nsgflow_core.cli.names import end_names, near, nsgs, vnet_id, vnets
 from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.spill import Spill
 from nsgflow_core.cli.spilled import Spilled
 from nsgflow_core.estate import scope
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
+from nsgflow_core.model import Flow
 
 HELD = 100_000
 """Groups, their sources and their seconds that are held in memory: some 70 MiB."""
@@ -38,6 +39,7 @@ class Gathering:
         self._measured, self._timed, self._scoped = measured, timed, scoped
         self._groups: dict[Key, tuple[Key, Denials]] = {}
         self._nsgs, self._vnets = nsgs(knowledge.inventory), vnets(knowledge.inventory)
+        self._lies_in: dict[tuple[str, str, str], str] = {}
         self._spill = Spill(keys, measured=measured or timed)
 
     def __enter__(self) -> Self:
@@ -91,13 +93,21 @@ class Gathering:
                 room += len(denials.seconds)
                 denials.count_seconds(((when // 1000, 1),))
                 room -= len(denials.seconds)
-            if acl and not acl.startswith("/") and (vnet := vnet_id(flow, inventory)):
-                denials.vnets |= {vnet}
-                self._vnets.meet(vnet, vnet.rpartition("/")[2])
+            if acl:
+                self._place(flow, denials)
             if room < 0:
                 self._spill_all()
                 room = HELD
             yield item
+
+    def _place(self, flow: Flow, of: Denials) -> None:
+        """Keep in which VNet the NSG of a group saw a flow, where that is known."""
+        place = flow.group.mac, flow.group.record.target, near(flow)
+        if (vnet := self._lies_in.get(place)) is None:
+            vnet = self._lies_in[place] = vnet_id(flow, self._knowledge.inventory)
+        if vnet and vnet not in of.vnets:
+            of.vnets |= {vnet}
+            self._vnets.meet(vnet, vnet.rpartition("/")[2])
 
     def _name(self, values: Key, of: Denials) -> None:
         """Keep what the NSG and the VNet of a group are named."""
@@ -157,10 +167,10 @@ def span_of(groups: Groups) -> tuple[int, int]:
 
 
 def has_vnets(groups: Groups) -> bool:
-    """Whether a VNet is known of any of the groups."""
+    """Whether a VNet says of any of the groups where it is, since its NSG is a GUID."""
     if isinstance(groups, Spilled):
         return groups.has_vnets()
-    return any(one.vnets for _, one in groups)
+    return any(one.vnets and not one.acl_group.startswith("/") for _, one in groups)
 
 
 def all_of(groups: Groups, others: Groups) -> Groups:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from nsgflow_core.cli.names import vnet_id, vnet_name
+from nsgflow_core.cli.names import near, vnet_id, vnet_name
 from nsgflow_core.cli.read import Found, nsg_name
 from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate import causes, enrich
@@ -16,7 +16,7 @@ Getter = Callable[[Found, Knowledge], Value]
 
 def _near(flow: Flow, knowledge: Knowledge) -> tuple[str, str]:
     """VM and subnet of the interface that the log is of; "" where they are not known."""
-    place = enrich.near_end(flow, flow.dst if flow.inbound else flow.src, knowledge)
+    place = enrich.near_end(flow, near(flow), knowledge)
     return (place.vm, place.subnet) if place is not None else ("", "")
 
 

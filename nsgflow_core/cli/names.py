@@ -86,10 +86,14 @@ def vnet_id(flow: Flow, inventory: Inventory | None) -> str:
     group = flow.group
     target = group.record.target
     if inventory is not None and not _VNET.fullmatch(target):
-        near = flow.dst if flow.inbound else flow.src
-        place = inventory.local(group.mac, target, near)
+        place = inventory.local(group.mac, target, near(flow))
         target = place.vnet if place is not None else ""
     return vnet_of(target)
+
+
+def near(flow: Flow) -> str:
+    """The address of the interface that a flow's log is of."""
+    return flow.dst if flow.inbound else flow.src
 
 
 def vnet_of_interface(mac: str, target: str, inventory: Inventory | None) -> str:

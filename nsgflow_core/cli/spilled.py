@@ -109,8 +109,9 @@ class Spilled(Sequence[tuple[Key, Denials]]):
         return first, last
 
     def has_vnets(self) -> bool:
-        """Whether a VNet is known of any."""
-        query = f"SELECT 1 FROM ordered WHERE {self._range} AND vnets IS NOT NULL LIMIT 1"
+        """Whether a VNet says of any where it is, since its NSG is a GUID."""
+        guid = "vnets IS NOT NULL AND acl NOT LIKE '/%'"
+        query = f"SELECT 1 FROM ordered WHERE {self._range} AND {guid} LIMIT 1"
         return any(self._spill.ask(query))
 
     def together(self) -> Denials:

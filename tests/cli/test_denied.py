@@ -246,6 +246,27 @@ def test_the_inventory_names_the_nsg_of_vnet_flow_logs(
     assert NET.acl not in shown
 
 
+def test_the_vnet_of_a_known_nsg_is_told_to_programs(store: Store, named: dict[str, str]) -> None:
+    """As --by vnet knows it, by the log or by the inventory; the table names the NSG alone."""
+    row = json.loads(store.output("denied -o json", named))
+    assert (row["nsg"], row["vnet"]) == ("ml-nsg", NET.vnet)
+    (cells,) = csv.DictReader(io.StringIO(store.output("denied -o csv", named)))
+    assert cells["vnet"] == NET.vnet
+    assert "vnet" not in store.output("denied", named).splitlines()[0]
+
+    estate = Estate()
+    vnet = estate.vnet("Hub", App="10.5.16.0/24")
+    estate.nic(f"{vnet}/subnets/App", "00-0D-3A-00-00-A1", "10.5.16.4", vm="Web")
+    packed = read_inventory(Graph(estate))
+    container = store.service.get_container_client("nsgflow-state")
+    container.upload_blob(INVENTORY_BLOB, packed, overwrite=True)
+    put(store, "UserRule_Deny", [f"{SECONDS},192.0.2.1,10.5.16.4,5,22,T,I,D,B,,,,"])
+    words = "denied --filter nsg=web-nsg -o json"
+    (row,) = map(json.loads, store.output(words, named).splitlines())
+    (by,) = map(json.loads, store.output(f"{words} --by vnet", named).splitlines())
+    assert row["vnet"] == by["vnet"] == "hub"
+
+
 def test_vnet_flow_logs_can_be_grouped_by_their_vnet(logs: Store) -> None:
     """Without an inventory the VNet is what a person knows the place by."""
     row = json.loads(logs.output("denied --by vnet,port --filter port=1433 -o json"))
