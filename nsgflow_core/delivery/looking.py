@@ -29,7 +29,7 @@ from nsgflow_core.model import Flow
 MOST_BYTES = 96 * 1024
 """Bytes of a window that are searched, for all flows together: the last ones."""
 MOST_FLOWS = 8
-MOST_HITS = 40
+MOST_HITS = 32
 """The most flows that are sought in a window, and places between their ends that are looked at."""
 
 _BEGINS = re.compile(rb'[^,"]*,(\d*),[^,"]*,[^,"]*,(?:A,)?B[,"]')
