@@ -37,14 +37,26 @@ _WHOLE_RECORDS = 500
 def measure() -> list[Figure]:
     """Reading and packing, both versions, then one million tuples from trigger to table."""
     versions: tuple[Literal[2], Literal[4]] = (2, 4)
-    figures = [figure for version in versions for figure in _reading(version)]
+    # First, as in `parsing`: the baseline is cheaper where packing has made the heap grow before.
+    figures = [_denied_ratio(version) for version in versions]
+    figures += [figure for version in versions for figure in _reading(version)]
     return figures + _delivering()
 
 
-def _reading(version: Literal[2, 4]) -> list[Figure]:
+def _log(version: Literal[2, 4]) -> tuple[bytes, BlobRef, LogPath]:
     path = vnet_path(Nic(), _HOUR) if version == 4 else nsg_path(Nic(), _HOUR)
-    log, ref = parse_path(path), BlobRef("account", container_name(version), path)
-    data = distinct_log(_RECORDS, _TUPLES, 0.05, version)
+    ref = BlobRef("account", container_name(version), path)
+    return distinct_log(_RECORDS, _TUPLES, 0.05, version), ref, parse_path(path)
+
+
+def _denied_ratio(version: Literal[2, 4]) -> Figure:
+    data, ref, log = _log(version)
+    measured = ratio(_ROUNDS, lambda _: _denied(data, ref, log), lambda _: orjson.loads(data))
+    return Figure(f"5% denied read, v{version}, all tuples differ", measured, "orjson.loads", 0.8)
+
+
+def _reading(version: Literal[2, 4]) -> list[Figure]:
+    data, ref, log = _log(version)
     if sum(map(len, _every_flow(data, ref, log))) != len(plain_loop(data)):
         raise RuntimeError("not every flow was read")
     read = ratio(_ROUNDS, lambda _: plain_loop(data), lambda _: _every_flow(data, ref, log))
@@ -53,7 +65,6 @@ def _reading(version: Literal[2, 4]) -> list[Figure]:
         lambda _: plain_loop(data),
         lambda _: [_gzip(batch) for batch in _batches(_every_flow(data, ref, log), omit=_OMIT)],
     )
-    denied = ratio(_ROUNDS, lambda _: _denied(data, ref, log), lambda _: orjson.loads(data))
     name = f"v{version}, all tuples differ"
     return [
         Figure(f"every flow read, {name}", read, "the plain loop's rate", 1.5, at_least=True),
@@ -64,7 +75,6 @@ def _reading(version: Literal[2, 4]) -> list[Figure]:
             0.5,
             at_least=True,
         ),
-        Figure(f"5% denied read, {name}", denied, "orjson.loads", 0.8),
     ]
 
 

@@ -97,6 +97,9 @@ the deployed function from the environment, by the same names;
 [configuration.md](configuration.md) has them.
 What is not set of its storage is `AZURE_STORAGE_CONNECTION_STRING`.
 
+`coverage` and `inventory` ask Azure Resource Graph, as who is signed in, or take what `inventory
+--export` wrote.
+
 {statuses}
 
 Progress bars are for terminals only, and so are colours; `NO_COLOR` switches these off. What is

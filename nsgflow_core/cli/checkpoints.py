@@ -21,13 +21,13 @@ def checkpoints(  # noqa: PLR0913 - one parameter for each option
         typer.Option(
             "--since",
             metavar="TIME",
-            help="From this hour on: ISO 8601 (local unless it names a zone, such as Z), or 30m, "
-            "2h, 3d ago.  [default: 2h]",
+            help="From this hour on: 14:00, 'monday 9am', ISO 8601 (local unless it names a zone), "
+            "or 30m, 2h, 3d ago.  [default: 2h]",
         ),
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
+        typer.Option("--until", metavar="TIME", help="Before this hour, given like --since."),
     ] = None,
     nsg: LogName = "",
     utc: Utc = False,

@@ -45,6 +45,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "What was recorded, and what the rules in Azure say now",
             "nsgflow why 10.1.0.4 10.2.0.5:1433 mylogs --since 1d --inventory",
         ),
+        (
+            "The same by names, of the time when it was seen to fail",
+            "nsgflow why web1 sql1:1433 mylogs --since 'yesterday 22:00' --inventory",
+        ),
         ("What rules in files say", "nsgflow why 10.1.0.4 10.2.0.5:443 --rules nsgs.json"),
         (
             "What one NSG says",
@@ -63,6 +67,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "coverage": (
         ("What is logged, and how new it is", "nsgflow coverage mylogs"),
+        ("What is not, or twice", "nsgflow coverage --only not-logged,in-part,twice"),
         ("In a pipeline: fail where something is not", "nsgflow coverage --fail-on not-logged"),
     ),
     "report": (
@@ -71,11 +76,15 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "With names, verdicts and proposals",
             "nsgflow report mylogs --inventory -o denied.html",
         ),
+        (
+            "Of one NSG, from a file",
+            "nsgflow report PT1H.json --nsg web-nsg -o denied.html",
+        ),
     ),
     "export": (
         ("All flows of a day", "nsgflow export mylogs --since 1d -o day.parquet"),
         (
-            "In half of the size",
+            "Without what takes a third of it or more",
             "nsgflow export mylogs --since 1d --omit FlowId -o day.parquet",
         ),
     ),
@@ -91,13 +100,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "logs": (
         ("What there is to read, and how old the newest record is", "nsgflow logs mylogs"),
+        ("Which logs have flows of an NSG", "nsgflow logs mylogs --nsg web-nsg --inventory"),
         ("Which interface has gone silent, of a week", "nsgflow logs mylogs --since 7d --nics"),
     ),
     "tail": (
         ("All that is denied from now on", "nsgflow tail mylogs"),
         (
             "Ten minutes back, of one NSG, with what the rules say",
-            "nsgflow tail mylogs --since 10m --nsg web-nsg --explain",
+            "nsgflow tail mylogs --since 10m --nsg web-nsg --inventory --explain",
         ),
     ),
     "checkpoints": (
@@ -136,7 +146,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("All of them", "nsgflow dead-letters list"),
         (
             "What the webhook refused of one NSG today",
-            "nsgflow dead-letters list --kind webhook --nsg web-nsg --since 1d",
+            "nsgflow dead-letters list --kind webhook --nsg web-nsg --since today",
         ),
     ),
     "dead-letters show": (
@@ -157,7 +167,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "For two hours, with a reason that is told at its end",
             "nsgflow silence add 'nsg=web-nsg port=1433' --for 2h --why 'change 4711'",
         ),
-        ("A network, over the weekend", "nsgflow silence add 'src=10.9.0.0/16' --for 3d"),
+        (
+            "A network, over the weekend",
+            "nsgflow silence add 'src=10.9.0.0/16' --until 'monday 8am'",
+        ),
     ),
     "silence list": (("", "nsgflow silence list"),),
     "silence end": (("By the id in the list", "nsgflow silence end 4be1"),),

@@ -16,7 +16,8 @@ def inventory(
         str,
         typer.Argument(
             metavar="[azure|app|FILE]",
-            help="Azure as who is signed in sees it, the deployed function's, or a file.",
+            help="Azure as who is signed in sees it (the default), the deployed function's (app), "
+            "or what --export wrote.",
             show_default=False,
         ),
     ] = "azure",

@@ -20,8 +20,8 @@ def mark(
         typer.Option(
             "--at",
             metavar="TIME",
-            help="When it was done: 14:00, 9am, ISO 8601 (local unless it names a zone), or "
-            "5m ago.",
+            help="When it was done: 14:00, 'monday 9am', ISO 8601 (local unless it names a zone), "
+            "or 5m ago.",
         ),
     ] = "now",
     utc: Utc = False,

@@ -21,9 +21,9 @@ from nsgflow_core.errors import BadInputError, did_you_mean
 LogName = Annotated[
     str,
     typer.Option(
-        "--nsg",
         "--nsg-name",
-        metavar="NAME",
+        "--nsg",
+        metavar="NSG",
         help="Only logs of this NSG, or VNet flow log, as their paths name it (takes *), or by its "
         "resource id; with --inventory also of interfaces under this NSG.",
     ),
@@ -211,7 +211,8 @@ class When:
             "--display-hours",
             metavar="N",
             parser=number("--display-hours", "a whole number", 1),
-            help="Read the newest N hourly logs of each NSG.  [default for flows: 1]",
+            help="Read the newest N hourly logs of each NSG.  [default: 1 for flows, else a span "
+            "of time]",
         ),
     ] = None
     since: Annotated[
@@ -219,9 +220,9 @@ class When:
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Flows from then on: 14:00, 9am, 'monday 22:30', ISO 8601 (local unless it names "
-            "a zone), 30m, 1h30m or 3d ago, or seconds since the epoch.  [default: 1h, but for "
-            "flows]",
+            help="Flows from then on: 14:00, 9am, 'monday 22:30', 'Nov 23 8:00', ISO 8601 (local "
+            "unless it names a zone), 30m, 1h30m or 3d ago, or seconds since the epoch.  "
+            "[default: 1h; of files all; for flows the newest hour of each NSG]",
         ),
     ] = None
     until: Annotated[
@@ -233,6 +234,11 @@ class When:
         ),
     ] = None
     utc: Utc = False
+
+
+SINKS = ("table", "webhook", *(f"webhook_{number}" for number in range(2, 10)))
+"""Where rows and alerts go, as `state` knows it, which help must not import."""
+SINK_NAMES = f"{SINKS[0]}, {SINKS[1]}, {SINKS[2]} … {SINKS[-1]}"
 
 
 SORTS = ("flows", "sources", "packets", "bytes", "first", "last")
@@ -316,9 +322,9 @@ class Letters:
     nsg: Annotated[
         str,
         typer.Option(
-            "--nsg",
             "--nsg-name",
-            metavar="NAME",
+            "--nsg",
+            metavar="NSG",
             help="Only of this NSG, or VNet flow log, as the paths of logs name it (takes *), or "
             "by its resource id.",
         ),
@@ -327,8 +333,10 @@ class Letters:
         str,
         typer.Option(
             "--kind",
-            metavar="input|table|webhook",
-            help="Only what could not be read (input), or what this sink refused.",
+            metavar="KIND",
+            help="Only what could not be read (input), or what a sink refused, by its name: "
+            f"{SINK_NAMES}.",
+            autocompletion=completing.one_of(["input", *SINKS]),
         ),
     ] = ""
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Estate, LogName, one_of, takes_options
+from nsgflow_core.cli import completing
+from nsgflow_core.cli.options import SINK_NAMES, SINKS, Estate, LogName, one_of, takes_options
 from nsgflow_core.cli.session import note, session
 from nsgflow_core.cli.shared import Color, Utc, Verbose
 
@@ -19,20 +20,25 @@ def replay(  # noqa: PLR0913 - one parameter for each option
         typer.Option(
             "--since",
             metavar="TIME",
-            help="From this hour on: ISO 8601 (local unless it names a zone, such as Z), or 30m, "
-            "2h, 3d ago.",
+            help="From this hour on: 14:00, 'monday 9am', ISO 8601 (local unless it names a zone), "
+            "or 30m, 2h, 3d ago.",
         ),
     ],
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Up to this hour, given like --since."),
+        typer.Option("--until", metavar="TIME", help="Before this hour, given like --since."),
     ] = None,
     utc: Utc = False,
     nsg: LogName = "",
     estate: Estate,
     sink: Annotated[
         list[str] | None,
-        typer.Option("--sink", metavar="table|webhook", help="Only to this sink; may be repeated."),
+        typer.Option(
+            "--sink",
+            metavar="SINK",
+            help=f"Only to this sink, may be repeated: {SINK_NAMES}.",
+            autocompletion=completing.one_of(SINKS),
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be sent.")
@@ -54,7 +60,7 @@ def replay(  # noqa: PLR0913 - one parameter for each option
         from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.nothing_found import no_such_names
         from nsgflow_core.cli.progress import working
-        from nsgflow_core.cli.state import SINKS, Entries, open_state, whole_hours
+        from nsgflow_core.cli.state import Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
 
         sinks = [one_of("--sink", name, SINKS) for name in sink or ()]

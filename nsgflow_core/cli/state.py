@@ -27,9 +27,7 @@ from nsgflow_core.estate.library import INVENTORY_BLOB, TAGS_BLOB
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.storage import blob_service, errors_of, table
-from nsgflow_core.webhooks import NAMES
 
-SINKS = ("table", *NAMES)
 _HOST = "AzureWebJobsStorage"
 _TAGS_AGE = timedelta(days=7)
 """Microsoft publishes them weekly, a week before what is new in them is used:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli.options import (
+    AccountNames,
     Estate,
     Explain,
     Interval,
@@ -26,7 +27,15 @@ _OUTPUTS = ("text", "json")
 @takes_options
 def tail(  # noqa: PLR0913 - one parameter for each option
     *,
-    sources: Sources,
+    accounts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ACCOUNT]...",
+            help="Storage accounts that flow logs are sent to.",
+            show_default=False,
+        ),
+    ] = None,
+    account_name: AccountNames = None,
     estate: Estate,
     rules: Rules = None,
     explain: Explain = False,
@@ -36,8 +45,8 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Begin with flows from then on: 14:00, 9am, ISO 8601 (local unless it names a "
-            "zone), or 30m, 2h ago.  [default: now]",
+            help="Begin with flows from then on: 14:00, 'monday 9am', ISO 8601 (local unless it "
+            "names a zone), or 30m, 2h ago.  [default: now]",
         ),
     ] = "",
     utc: Utc = False,
@@ -78,8 +87,8 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         if begin is not None and begin > now:
             raise BadInputError(f"--since {since!r} has not come yet: it is {noted(now)}")
         span = Span(begin, datetime.max.replace(tzinfo=UTC)) if begin else None
-        accounts = opened(sources, os.environ)
-        if isinstance(accounts, FileLogs):
+        read = opened(Sources(accounts, account_name), os.environ)
+        if isinstance(read, FileLogs):
             raise BadInputError("tail follows accounts: 'nsgflow denied' reads files")
         from nsgflow_core.cli.following import Tailing
 
@@ -88,7 +97,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         if explain and form == "json":
             raise BadInputError("--explain is for text: 'nsgflow denied --explain' has it as JSON")
         query = Query(wanted, Defaults(probes=True), span, knowledge)
-        tailing = Tailing(accounts, query.filter, begin, wanted.nsg_name or (), knowledge.inventory)
+        tailing = Tailing(read, query.filter, begin, wanted.nsg_name or (), knowledge.inventory)
         explained = None
         if explain:
             judge = judge_of(rules, knowledge)

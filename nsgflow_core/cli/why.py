@@ -47,7 +47,7 @@ def why(  # noqa: PLR0913 - one parameter for each option
     nsg: Annotated[
         str,
         typer.Option(
-            "--nsg", "--nsg-name", metavar="NAME", help="Ask only this NSG, in --direction."
+            "--nsg-name", "--nsg", metavar="NSG", help="Ask only this NSG, in --direction."
         ),
     ] = "",
     direction: Annotated[
@@ -55,10 +55,15 @@ def why(  # noqa: PLR0913 - one parameter for each option
     ] = "",
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Look at logs from then on.  [default: 1h]"),
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Look at flows from then on, given as to 'nsgflow flows'.  [default: 1h; of files "
+            "all]",
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Look at logs before then.")
+        str | None, typer.Option("--until", metavar="TIME", help="Look at flows before then.")
     ] = None,
     utc: Utc = False,
     who: Annotated[

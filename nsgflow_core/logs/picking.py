@@ -67,25 +67,25 @@ def all_of(raw: bytes, first: int) -> Picked:
 
 
 def _is_denied(raw: bytes, begin: int, end: int) -> bool:
-    return raw.find(b",D", begin, end) > 0
+    return raw.rfind(b",D", begin, end) > 0  # which stands nearer to the end of a tuple
 
 
 def _cut_out(raw: bytes, letters: bytes, first: int) -> tuple[Sequence[int], Sequence[str]]:
     ordinals: list[int] = []
-    found: list[bytes] = []
+    texts: list[str] = []
     at = place = -1
     # No other field has a D, so those of the bytes are those of the letters that decide.
     while (at := letters.find(_D, at + 1)) >= 0:
         place = raw.find(_D, place + 1)
         begin, place = raw.rfind(_QUOTE, 0, place), raw.find(_QUOTE, place)
         ordinals.append(first + at)
-        found.append(raw[begin:place])
-    return ordinals, b"".join(found).decode().split('"')[1:]
+        texts.append(raw[begin + 1 : place].decode())
+    return ordinals, texts
 
 
 def denied_of(texts: list[str], version: int, first: int) -> Picked:
     """The same of a list of texts."""
-    if texts and ",D" in texts[0] and ",D" in texts[-1]:
+    if texts and texts[0].rfind(",D") >= 0 and texts[-1].rfind(",D") >= 0:
         return len(texts), range(first, first + len(texts)), texts
     joined = '","'.join(texts)
     if "D" not in joined:

@@ -4,9 +4,10 @@ import pytest
 
 from nsgflow_core.cli import coverages, groupings
 from nsgflow_core.cli.coverage import FAILURES
-from nsgflow_core.cli.options import BY
+from nsgflow_core.cli.options import BY, SINKS
 from nsgflow_core.estate.enrich import FLOW_TYPES
 from nsgflow_core.terms import KEYS
+from nsgflow_core.webhooks import NAMES
 from tests.cli.conftest import Store
 
 _ENVIRON = {"PATH": "/usr/bin"}
@@ -18,7 +19,7 @@ _ENVIRON = {"PATH": "/usr/bin"}
         ("flows --since 1h --since 2h", "--since is given 2 times and takes one value"),
         ("flows -o json --output csv", "--output is given 2 times"),
         ("denied --by nsg --by port", "--by is given 2 times"),
-        ("replay --since 1h --nsg A --nsg-name B", "--nsg is given 2 times"),
+        ("replay --since 1h --nsg A --nsg-name B", "--nsg-name is given 2 times"),
         ("dead-letters list --kind input --kind table", "--kind is given 2 times"),
         ("flows --display-minutes 3", "say --since, for example --since 3m"),
         ("denied --protocol tcp", "say --filter proto=tcp"),
@@ -45,5 +46,6 @@ def test_wrong_options_are_told_with_the_word_that_works(
 def test_help_knows_the_words_without_what_it_must_not_import() -> None:
     """Help and completion name the same words as what reads them."""
     assert tuple(groupings.KEYS) == BY
+    assert ("table", *NAMES) == SINKS
     assert set(FAILURES) < set(coverages.totals([]))
     assert KEYS["type"].words == FLOW_TYPES

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nsgflow_core.cli.names import log_fits, matcher, meant
-from nsgflow_core.cli.options import Letters, one_of
-from nsgflow_core.cli.state import SINKS
+from nsgflow_core.cli.options import SINKS, Letters, one_of
 from nsgflow_core.cli.times import moment
 from nsgflow_core.config import Settings
 from nsgflow_core.delivery.dead_letters import INPUT, PREFIX, DeadLetters, Listed

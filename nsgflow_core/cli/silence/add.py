@@ -18,7 +18,7 @@ def add(
     *,
     length: Annotated[
         str | None,
-        typer.Option("--for", metavar="TIME", help="How long: 30m, 2h, 3d."),
+        typer.Option("--for", metavar="LENGTH", help="How long: 30m, 2h, 3d."),
     ] = None,
     until: Annotated[
         str | None,
