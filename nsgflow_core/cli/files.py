@@ -16,7 +16,7 @@ from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from threading import Lock
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 from weakref import finalize
 
 from nsgflow_core.cli.accounts import Account, sign_in
@@ -85,6 +85,14 @@ def is_file(text: str) -> bool:
     return _PLACE.match(text) is not None or Path(text).exists()
 
 
+class Hour(NamedTuple):
+    """An hour of an NSG or VNet flow log, which is named by its id in lower case."""
+
+    kind: str
+    resource: str
+    hour: datetime
+
+
 class FileLogs:
     """The logs of some files, and where they are read: it stands in for accounts.
 
@@ -130,11 +138,16 @@ class FileLogs:
             )
 
     def hours(
-        self, nsgs: Iterable[str], newest: int | None, span: Sequence[datetime] | None
+        self,
+        nsgs: Iterable[str],
+        newest: int | None,
+        span: Sequence[datetime] | None,
+        held: Callable[[Log], Iterable[Hour]] | None = None,
     ) -> Iterator[list[Log]]:
         """The logs by the hour, the oldest first: of these NSGs and hours.
 
-        Or the `newest` so many of each NSG and VNet flow log, the newest hour first.
+        Or the `newest` so many of each NSG and VNet flow log, the newest hour first. `held` tells
+        what is in a file of which no path does; what has one of the newest hours is read whole.
         """
         accepts = matcher(nsgs)
         wanted = [
@@ -145,7 +158,7 @@ class FileLogs:
             or accepts(log.path.resource.rpartition("/")[2], log.path.resource)
         ]
         by_hour: dict[datetime, list[Log]] = {}
-        for log in _newest(wanted, newest) if newest else wanted:
+        for log in _newest(wanted, newest, held) if newest else wanted:
             by_hour.setdefault(log.path.hour, []).append(log)
         for hour in sorted(by_hour, reverse=bool(newest)):
             logs = by_hour[hour]
@@ -286,17 +299,19 @@ class FileLogs:
         return begin + before, max(size - before - behind, 0), head
 
 
-def _newest(logs: Sequence[Log], hours: int) -> Iterator[Log]:
+def _newest(
+    logs: Sequence[Log], hours: int, held: Callable[[Log], Iterable[Hour]] | None
+) -> list[Log]:
     """Those of the newest so many hours of each NSG and VNet flow log, wherever they are kept."""
+    of_log: list[set[Hour]] = []
     there: dict[tuple[str, str], set[datetime]] = {}
     for log in logs:
-        there.setdefault(_of(log), set()).add(log.path.hour)
-    chosen = {of: sorted(found)[-hours:] for of, found in there.items()}
-    return (log for log in logs if log.path.hour in chosen[_of(log)])
-
-
-def _of(log: Log) -> tuple[str, str]:
-    return log.path.kind, log.path.resource.lower()
+        found = set(held(log)) if held is not None and is_loose(log) and len(logs) > 1 else set()
+        of_log.append(found or {Hour(log.path.kind, log.path.resource.lower(), log.path.hour)})
+        for kind, resource, hour in of_log[-1]:
+            there.setdefault((kind, resource), set()).add(hour)
+    chosen = {Hour(*of, hour) for of, found in there.items() for hour in sorted(found)[-hours:]}
+    return [log for log, found in zip(logs, of_log, strict=True) if found & chosen]
 
 
 def is_loose(log: Log) -> bool:

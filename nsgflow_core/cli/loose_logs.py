@@ -1,15 +1,18 @@
 """Which NSGs and VNet flow logs a file is of whose path does not say it: its records do."""
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from nsgflow_core.cli.files import Hour
 from nsgflow_core.cli.log_lists import Interface, Lists, Newest, acls_of, mac_of
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.times import floor
+from nsgflow_core.errors import NsgflowError
 from nsgflow_core.logs import records
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.source import LARGEST_RECORD, Source
@@ -89,6 +92,19 @@ def add_records(lists: Lists, source: Source, log: Log, hours: Collection[dateti
     for of, found in sums.items():
         _add(lists, log, of, found)
     return any_at_all
+
+
+def hours_held(source: Source, log: Log) -> set[Hour]:
+    """The hours of each NSG or VNet flow log that a file's records are of; none if unreadable."""
+    lists = Lists()
+    with suppress(NsgflowError):  # it is told when the file is read for its flows
+        add_records(lists, source, log, None)
+    return {
+        Hour(one.kind, one.resource.lower(), hour)
+        for one in lists.all()
+        for interface in one.interfaces.values()
+        for hour in interface.hours
+    }
 
 
 def _add(lists: Lists, log: Log, of: _Of, found: _Sum) -> None:

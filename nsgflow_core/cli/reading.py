@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -159,7 +160,12 @@ class Reading:
         """The logs to read, an hour at a time."""
         span = None if self._span is None else self._span.hours()
         if isinstance(self._logs, FileLogs):
-            return self._logs.hours(self._nsgs, self._when.display_hours, span)
+            newest, held = self._when.display_hours, None
+            if newest:
+                from nsgflow_core.cli.loose_logs import hours_held  # noqa: PLC0415 - seldom asked
+
+                held = partial(hours_held, self._logs)
+            return self._logs.hours(self._nsgs, newest, span, held)
         if span is None:
             return self._logs.newest(self._when.display_hours or 1, self._now, seen.listing)
         if not self._last_hour:

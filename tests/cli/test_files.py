@@ -138,6 +138,22 @@ def test_the_newest_hours_are_counted_for_each_nsg(tmp_path: Path) -> None:
             assert "".join(line.split()[9] for line in shown) == expected
 
 
+def test_newest_hours_that_a_file_has_behind_others(tmp_path: Path) -> None:
+    """Its records tell: the newest hour, or another NSG, is not left out for its first record."""
+    a, b = Nic(nsg="A-NSG", mac="000D3A000001"), Nic(nsg="B-NSG", mac="000D3A000002")
+    hour = [HOUR + dt.timedelta(hours=number) for number in range(4)]
+    files = {
+        "many.json": _one_flow(a, hour[0], 1) + _one_flow(b, hour[0], 2) + _one_flow(a, hour[3], 3),
+        "late.json": _one_flow(a, hour[2], 4),
+        "old.json": _one_flow(b, HOUR - dt.timedelta(hours=1), 5),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for hours, expected in ((1, "123"), (2, "12345")):
+        shown = run("flows", str(tmp_path), "--display-hours", str(hours)).splitlines()
+        assert sorted(line.split()[9] for line in shown) == list(expected)
+
+
 def test_what_cannot_be_read_is_named_as_it_was_typed(tmp_path: Path) -> None:
     """And not as a blob, which it is none."""
     file = tmp_path / "flows.json"
