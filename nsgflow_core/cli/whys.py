@@ -141,7 +141,11 @@ def _nsg_named(judge: Judge, name: str, chosen: Nic | None) -> str:
     One that no rules are known of is the name itself.
     """
     inventory = judge.inventory
-    names = {nsg: nsg.rpartition("/")[2] for nsg in inventory.nsg_ids()} if inventory else {}
+    names = (
+        {nsg: nsg.rpartition("/")[2] for nsg in inventory.nsg_ids()}
+        if inventory is not None
+        else {}
+    )
     accepts = matcher(meant([name], inventory))
     wanted = [nsg for nsg, last in names.items() if accepts(last, nsg)]
     in_files = [one for one in judge.files.all() if accepts(one.name, one.id)]
@@ -162,7 +166,7 @@ def _nsg_named(judge: Judge, name: str, chosen: Nic | None) -> str:
 def _under(nsg: str, address: str, inventory: Inventory | None) -> Nic | None:
     """The one network interface with an address that is under an NSG."""
     at = inventory.nics_at(address) if inventory is not None else ()
-    found = [nic for nic in at if inventory and nsg.lower() in inventory.nsgs_of(nic)]
+    found = [nic for nic in at if inventory is not None and nsg.lower() in inventory.nsgs_of(nic)]
     return found[0] if len(found) == 1 else None
 
 

@@ -99,7 +99,7 @@ class Sides:
 
     def _prefixes_of(self, subnet: int, version: int) -> list[str]:
         if subnet not in self._prefixes:
-            known = self._inventory.prefixes_of(subnet) if self._inventory else []
+            known = self._inventory.prefixes_of(subnet) if self._inventory is not None else []
             self._prefixes[subnet] = known
         return [text for text in self._prefixes[subnet] if (":" in text) == (version == 6)]  # noqa: PLR2004
 

@@ -68,7 +68,9 @@ class Judge:
             self._layout.members_of_groups() if inventory is not None else None
         )
         self._endpoints = (
-            {id(inventory.nics[at]) for at in self._layout.endpoints} if inventory else set()
+            {id(inventory.nics[at]) for at in self._layout.endpoints}
+            if inventory is not None
+            else set()
         )
         self._members: dict[tuple[str, int], Members] = {}
         self._acls: dict[tuple[str, str, int, bool, bool | None], Acl | None] = {}
