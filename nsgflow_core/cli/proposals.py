@@ -133,13 +133,21 @@ def at_hand(groups: Groups) -> Groups:
             f"rules are proposed for the first {len(found)} of {len(groups)} groups: ask for less, "
             "such as --filter, to have them for others"
         )
-    if cut := [one for _, one in found if len(one.sources) < one.source_count]:
-        kept, there = sum(len(one.sources) for one in cut), sum(one.source_count for one in cut)
-        note(
-            f"{counted(len(cut), 'group has', 'groups have')} more sources than are looked at, "
-            f"{kept} of {there}: the others may need rules, too; ask for less, such as --filter"
-        )
+    if said := cut_sources(found):
+        note(f"{said}; ask for less, such as --filter")
     return found
+
+
+def cut_sources(groups: Groups) -> str:
+    """How many sources were left out where memory has not all of some groups; "" where it has."""
+    cut = [one for _, one in groups if len(one.sources) < one.source_count]
+    if not cut:
+        return ""
+    kept, there = sum(len(one.sources) for one in cut), sum(one.source_count for one in cut)
+    return (
+        f"{counted(len(cut), 'group has', 'groups have')} more sources than are looked at for "
+        f"rules, {kept} of {there}: the others may need rules, too"
+    )
 
 
 def suggest(

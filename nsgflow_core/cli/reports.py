@@ -95,6 +95,8 @@ def report(seen: Seen, judge: Judge, told: Sequence[str], *, knows: bool) -> str
     """
     some = at_hand(seen.groups[:_PROPOSED], _PROPOSED, _SOURCES)
     texts = list(proposals.suggest(some, judge, "az").texts()) if some else []
+    if said := proposals.cut_sources(some):
+        told = [*told, f"{said}."]
     rules = rules_of(seen.groups, seen.called)
     for most in _ROWS:
         page = written(_page(seen, rules, judge if knows else None, told, texts, most))

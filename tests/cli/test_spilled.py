@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from devtools.flowlogs import Nic, nsg_path, random_record, vnet_path
-from nsgflow_core.cli import gathering, proposals, spill
+from nsgflow_core.cli import gathering, proposals, reports, spill
 from nsgflow_core.cli.main import app
 
 HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -131,6 +131,17 @@ def test_the_report_is_the_same(
     assert pages[0] == pages[1]
 
 
+def test_the_report_says_which_sources_it_proposes_no_rules_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logs: Path, rules: Path
+) -> None:
+    """Where there are more than memory holds."""
+    monkeypatch.setattr(gathering, "HELD", HELD)
+    monkeypatch.setattr(reports, "_SOURCES", 3)
+    run("report", logs, "--rules", rules, "-o", tmp_path / "denied.html")
+    page = (tmp_path / "denied.html").read_text(encoding="utf-8")
+    assert re.search(r"more sources than are looked at for rules, \d+ of \d+: the others", page)
+
+
 def test_sums_may_be_larger_than_a_column(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Counters are whole numbers of any size once they are added up."""
     most = 2**63 - 1
@@ -167,7 +178,8 @@ def test_rules_are_proposed_for_the_first(
     assert f"for the first 5 of {len(found)} groups" in result.stderr
     assert all(row["proposal"] == "" and row["proof"] is None for row in found[5:])
     cut = re.search(
-        r"(\d+) groups? ha(?:s|ve) more sources than are looked at, (\d+) of (\d+)", result.stderr
+        r"(\d+) groups? ha(?:s|ve) more sources than are looked at for rules, (\d+) of (\d+)",
+        result.stderr,
     )
     assert cut is not None
     assert int(cut[1]) <= int(cut[2]) < int(cut[3]) <= sum(row["sources"] for row in found[:5])
