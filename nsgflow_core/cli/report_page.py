@@ -22,8 +22,10 @@ _FOLDER = Path(__file__).with_name("page")
 _LONGEST = 300
 """Characters of a text of a log that are shown."""
 
-_WHOLE = 40
-"""Letters of a word that stands in one line."""
+_WHOLE = 35
+"""Letters of a word that stands in one line; a GUID has one more."""
+
+_MINUTE = 60
 
 _NAMES = ("", "long")
 """Kinds of columns that have names of a log."""
@@ -137,13 +139,14 @@ def _timeline(line: Timeline) -> str:
         return "<p>There is nothing to show.</p>"
     totals = [came + went for came, went in zip(line.inbound, line.outbound, strict=True)]
     most = max(range(len(totals)), key=totals.__getitem__)
+    begun = [_begin(at, line.seconds) for at in line.times]
     told = (
         f"Denied flows in {len(totals)} bars of {_width(line.seconds)}; the most, "
-        f"{totals[most]:,}, from {_minute(line.times[most])}. The table below has all numbers."
+        f"{totals[most]:,}, from {begun[most]}. The table below has all numbers."
     )
     rows = [
-        (_minute(at), f"{came:,}", f"{went:,}")
-        for at, came, went in zip(line.times, line.inbound, line.outbound, strict=True)
+        (at, f"{came:,}", f"{went:,}")
+        for at, came, went in zip(begun, line.inbound, line.outbound, strict=True)
         if came or went
     ]
     columns = [("from (UTC)", "whole"), ("inbound", "number"), ("outbound", "number")]
@@ -159,15 +162,15 @@ def _timeline(line: Timeline) -> str:
 
 
 def _width(seconds: int) -> str:
-    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds % size == 0:
-            number = seconds // size
-            return f"{number} {name}{'s' * (number > 1)}"
-    return f"{seconds} seconds"
+    units = ((86_400, "day"), (3_600, "hour"), (_MINUTE, "minute"), (1, "second"))
+    number, name = next((seconds // size, name) for size, name in units if seconds % size == 0)
+    return f"{number} {name}{'s' * (number > 1)}"
 
 
-def _minute(seconds: int) -> str:
-    return f"{second_of(seconds)[:-3].replace('T', ' ')}"
+def _begin(seconds: int, bar: int) -> str:
+    """When a bar of so many seconds begins, to the second where bars are shorter than minutes."""
+    text = second_of(seconds).replace("T", " ")
+    return text[:-3] if bar % _MINUTE == 0 else text
 
 
 def _table(table: Table) -> str:

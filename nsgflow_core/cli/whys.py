@@ -21,7 +21,7 @@ from nsgflow_core.estate.simulation import rule_name, tells
 from nsgflow_core.estate.verdict import IN_SEVERAL, NO_INVENTORY, Judge
 from nsgflow_core.model import Flow, flow_time
 
-_WHERE = {"admin": "admin rules", "subnet": "NSG of the subnet", "nic": "NSG of the NIC"}
+_WHERE = {"admin": "admin rules", "subnet": "subnet's NSG", "nic": "NIC's NSG"}
 
 
 class Recorded:

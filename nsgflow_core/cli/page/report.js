@@ -9,7 +9,7 @@
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
-    const bars = uPlot.paths.bars({ size: [0.9, 40], align: 1 });
+    const bars = uPlot.paths.bars({ size: [0.9, Infinity], align: 1 });
     if (chart) chart.destroy();
     chart = new uPlot({
       width: Math.max(280, place.clientWidth),
@@ -21,7 +21,7 @@
         x: { range: [times[0], times[times.length - 1] + TIMELINE.seconds] },
         y: { range: (_, low, high) => [0, Math.max(1, high * 1.05)] },
       },
-      axes: [{ ...axis, values: [[86400, "{YYYY}-{MM}-{DD}"], [3600, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}"], [1, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}"]].map((each) => [each[0], each[1], each[2], null, each[2], null, null, null, 1]) }, { ...axis, size: 70, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9], values: (_, marks) => marks.map((mark) => mark.toLocaleString("en")) }],
+      axes: [{ ...axis, space: 80, incrs: [1, 5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000], values: [[86400, "{YYYY}-{MM}-{DD}"], [3600, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}"], [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}"], [1, "{HH}:{mm}:{ss}", "\n{YYYY}-{MM}-{DD}"]].map((each) => [each[0], each[1], each[2], null, each[2], null, null, null, 1]) }, { ...axis, size: 70, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9], values: (_, marks) => marks.map((mark) => mark.toLocaleString("en")) }],
       series: [
         {},
         { stroke: colour("--in"), fill: colour("--in"), width: 0, paths: bars, points: { show: false } },
