@@ -22,8 +22,8 @@ _FOLDER = Path(__file__).with_name("page")
 _LONGEST = 300
 """Characters of a text of a log that are shown."""
 
-_WHOLE = 35
-"""Letters of a word that stands in one line; a GUID has one more."""
+_WHOLE, _WHOLE_IN_CELL = 40, 35
+"""Letters of a word that stands in one line; a GUID has 36, which may be two in a table."""
 
 _MINUTE = 60
 
@@ -64,16 +64,16 @@ def text(words: str) -> str:
     """A text of a log as HTML: no markup, nothing that steers, its direction its own."""
     if len(words) > _LONGEST:
         words = f"{words[:_LONGEST]}…"
-    return f"<bdi>{_unbroken(words)}</bdi>" if words else ""
+    return f"<bdi>{_unbroken(words, _WHOLE_IN_CELL)}</bdi>" if words else ""
 
 
-def _unbroken(words: str) -> str:
+def _unbroken(words: str, whole: int = _WHOLE) -> str:
     """A line as HTML that is not broken within a word, unless that is too long for a line."""
-    return " ".join(map(_word, words.split(" ")))
+    return " ".join(_word(word, whole) for word in words.split(" "))
 
 
-def _word(word: str) -> str:
-    if len(word) > _WHOLE:
+def _word(word: str, whole: int) -> str:
+    if len(word) > whole:
         return f'<span class="long">{_plain(word)}</span>'
     return f"<span>{_plain(word)}</span>" if "-" in word else _plain(word)
 
