@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from nsgflow_core.cli import bars as small_bars
 from nsgflow_core.cli import denials
+from nsgflow_core.cli.bare_names import without
 from nsgflow_core.cli.bars import Bars
 from nsgflow_core.cli.denials import Groups
 from nsgflow_core.cli.gathering import Gathering, span_of
@@ -91,7 +92,7 @@ def parse(grouped: Grouped, wanted: Wanted) -> Asked:
 
 def _action(given: str, wanted: Wanted) -> str:
     """Which flows: as --action says, else as the filter does, else denied ones."""
-    terms = compile_terms(" ".join(wanted.filter_terms or ()))
+    terms = compile_terms(without(wanted.filter_terms))
     if not given:
         if "action" not in terms.keys:
             return "denied"

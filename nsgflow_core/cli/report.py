@@ -39,6 +39,7 @@ def report(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import denials, exporting, reports
+        from nsgflow_core.cli.bare_names import without
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.gathering import Gathering
         from nsgflow_core.cli.inventories import estate_of, judge_of
@@ -50,7 +51,7 @@ def report(
         from nsgflow_core.errors import BadInputError
         from nsgflow_core.filter import compile_terms
 
-        if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
+        if True not in compile_terms(without(wanted.filter_terms)).decisions:
             raise BadInputError(
                 "a report is of denied flows: say 'nsgflow export' for allowed ones"
             )
