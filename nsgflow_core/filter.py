@@ -14,13 +14,13 @@ from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.matches import Judge, Predicate
-from nsgflow_core.terms import ELSEWHERE, KEYS
+from nsgflow_core.terms import ALIASES, ELSEWHERE, KEYS, in_keys, nearest
 
-_TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z]+)=(?P<values>.+)")
+_TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z][A-Za-z0-9]*)=(?P<values>.+)")
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """A compiled filter: its terms as written, and what they ask of a flow.
+    """A compiled filter: its terms, with the keys' own words, and what they ask of a flow.
 
     `decisions` are those that can pass: True for denied flows, False for allowed ones; `alone` says
     that the terms ask for nothing else. `accepts` judges by what flows alone tell; `knowing` says
@@ -72,16 +72,14 @@ def compile_terms(terms: str) -> Filter:
     problems: list[str] = []
     decisions = {True, False}
     for term in terms.split():
-        found = _TERM.fullmatch(term)
+        found = _TERM.fullmatch(in_keys(term))
         if found is None:
             quote = " (quotes of cmd.exe are double ones)" if term.startswith("'") else ""
             problems.append(f"{term!r} is not of the form key=value[,value…]{quote}")
             continue
-        key, negated = found["key"].lower(), bool(found["negated"])
+        key, negated = found["key"], bool(found["negated"])
         if key not in KEYS:
-            near = did_you_mean(key, KEYS, ELSEWHERE)
-            said = f"{term!r}, {near}" if near else f"{term!r}"
-            problems.append(f"unknown key {key!r} in {said} (keys: {', '.join(KEYS)})")
+            problems.append(_unknown(key, term))
             continue
         values = found["values"].split(",")
         keys.add(key)
@@ -104,13 +102,21 @@ def compile_terms(terms: str) -> Filter:
         return _conjunction([*predicates, *(make(knowledge) for make in judges)])
 
     return Filter(
-        " ".join(terms.split()),
+        in_keys(terms),
         frozenset(decisions),
         judge(NOTHING),
         judge if judges else None,
         frozenset(keys),
         alone=keys <= {"action"},
     )
+
+
+def _unknown(key: str, term: str) -> str:
+    if said := nearest(key):
+        return f"unknown key {key!r} in {term!r}: {said}"
+    near = did_you_mean(key, [*KEYS, *ALIASES], ELSEWHERE)
+    said = f"{term!r}, {near}" if near else f"{term!r}"
+    return f"unknown key {key!r} in {said} (keys: {', '.join(KEYS)})"
 
 
 def all_of(first: Filter, second: Filter) -> Filter:

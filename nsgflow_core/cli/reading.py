@@ -16,7 +16,13 @@ from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.files import FileLogs
 from nsgflow_core.cli.names import meant
-from nsgflow_core.cli.nothing_found import age, left_out_by_default, no_flows, no_such_names
+from nsgflow_core.cli.nothing_found import (
+    age,
+    left_out_by_default,
+    never_both,
+    no_flows,
+    no_such_names,
+)
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.progress import Unseen, progress
 from nsgflow_core.cli.query import Defaults, Query
@@ -237,7 +243,8 @@ class Reading:
             why = no_flows(
                 self.query, self.tally, span, offers_allowed=self._defaults.offers_allowed
             )
-            note(f"no flows match: {why}")
+            for said in (f"no flows match: {why}", *never_both(self._wanted)):
+                note(said)
             return
         if missing:
             return

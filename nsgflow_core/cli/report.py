@@ -44,13 +44,12 @@ def report(
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.minutes import Minutes
         from nsgflow_core.cli.progress import working
-        from nsgflow_core.cli.query import Defaults
+        from nsgflow_core.cli.query import Defaults, action_of
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
-        from nsgflow_core.filter import compile_terms
 
-        if True not in compile_terms(" ".join(wanted.filter_terms or ())).decisions:
+        if action_of(wanted) == "allowed":
             raise BadInputError(
                 "a report is of denied flows: say 'nsgflow export' for allowed ones"
             )
