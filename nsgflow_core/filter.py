@@ -16,7 +16,16 @@ from nsgflow_core.logs.columns import Columns
 from nsgflow_core.matches import Judge, Predicate
 from nsgflow_core.terms import ALIASES, ELSEWHERE, KEYS, in_keys, nearest
 
-_TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z][A-Za-z0-9]*)=(?P<values>.+)")
+_TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z][A-Za-z0-9]*)=(?P<values>[^=~].*)")
+_COMPARED = re.compile(
+    r"(?P<key>!?[A-Za-z][A-Za-z0-9]*)(?P<sign>!=|<>|==|=~|~|>=|<=|>|<)(?P<value>[^=~].*)"
+)
+_AND = "all terms must hold anyway, so leave it out"
+_OR = "any of the values of one term may hold, as in port=22,3389; all terms must"
+_NOT = "say ! in front of the term, as in !src=internet"
+_WORDS = {"and": _AND, "&&": _AND, "or": _OR, "||": _OR, "not": _NOT, "!": _NOT}
+"""How other languages join terms, and what is said here."""
+_LAST_PORT = 65535
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -74,8 +83,7 @@ def compile_terms(terms: str) -> Filter:
     for term in terms.split():
         found = _TERM.fullmatch(in_keys(term))
         if found is None:
-            quote = " (quotes of cmd.exe are double ones)" if term.startswith("'") else ""
-            problems.append(f"{term!r} is not of the form key=value[,value…]{quote}")
+            problems.append(f"{term!r} is not of the form key=value[,value…]{_mend(term)}")
             continue
         key, negated = found["key"], bool(found["negated"])
         if key not in KEYS:
@@ -117,6 +125,30 @@ def _unknown(key: str, term: str) -> str:
     near = did_you_mean(key, [*KEYS, *ALIASES], ELSEWHERE)
     said = f"{term!r}, {near}" if near else f"{term!r}"
     return f"unknown key {key!r} in {said} (keys: {', '.join(KEYS)})"
+
+
+def _mend(term: str) -> str:
+    """What to say behind a term that is none: how what it may mean is written."""
+    if term.startswith("'"):
+        return " (quotes of cmd.exe are double ones)"
+    if mend := _WORDS.get(term.lower()):
+        return f": {mend}"
+    if (found := _COMPARED.fullmatch(term)) is None:
+        return ""
+    key, sign, value = found["key"], found["sign"], found["value"]
+    if sign in ("!=", "<>"):
+        return f": say !{key}={value}"
+    if sign in ("==", "=~", "~"):
+        return f": say {key}={value}"
+    return f": say {key}={_range(sign, value)}"
+
+
+def _range(sign: str, value: str) -> str:
+    """The range of ports that a comparison means."""
+    if re.fullmatch(r"\d{1,5}", value, re.ASCII) is None:
+        return "VALUE"
+    first, last = (0, int(value)) if "<" in sign else (int(value), _LAST_PORT)
+    return f"{first + (sign == '>')}-{last - (sign == '<')}"
 
 
 def all_of(first: Filter, second: Filter) -> Filter:

@@ -27,6 +27,8 @@ _ENDS = {"ip": (_SRC, _DST), "src": (_SRC,), "dst": (_DST,)}
 _WORDS = frozenset(("private", "internet"))
 _LIKE_NETWORK = re.compile(r"\d+\.[\d.]*/.*|[^/]*:.*|[^/]*\.[^/]*/\d*|\d+/\d*", re.ASCII)
 """What is meant as an address or network, well or badly written."""
+_LETTER = re.compile(r"[^:]*[^\W\d_]").match
+"""What a name has, and no IPv4 address."""
 _OWN_CLASSES = frozenset((addresses.PRIVATE, addresses.CGNAT, addresses.INTERNET))
 """Classes of addresses of one's own, where they are not on the internet."""
 
@@ -208,7 +210,9 @@ def _ports(get: Callable[[Flow], int | None]) -> Callable[[list[str]], Predicate
         for value in values:
             found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", value, re.ASCII)
             if found is None:
-                raise ValueError(f"{value!r} is neither a port nor a range")
+                number = enrich.port_of(value)
+                mend = f": say {number}" if number else ""
+                raise ValueError(f"{value!r} is neither a port nor a range{mend}")
             first, last = int(found[1]), int(found[2] or found[1])
             if not first <= last <= _LAST_PORT:
                 raise ValueError(f"{value!r} is outside 0-{_LAST_PORT} or backwards")
@@ -289,8 +293,10 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     except ValueError:
         if networks := addresses.cidrs(text):
             raise ValueError(f"a range is written as CIDR: say {networks}") from None
+        named = "; a VM or subnet is named as group/name, or by its id" if _LETTER(text) else ""
         raise ValueError(
             f"{text!r} is neither an address, a network such as 10.0.0.0/8, private nor internet"
+            f"{named}"
         ) from None
 
 

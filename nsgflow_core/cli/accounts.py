@@ -41,12 +41,13 @@ class _Named:
     sas: str = ""
 
 
-def sign_in(names: Sequence[str], environ: Mapping[str, str]) -> list[Account]:
+def sign_in(names: Sequence[str], environ: Mapping[str, str], also: str = "") -> list[Account]:
     """The accounts to read, by name, resource id or blob service URL; a URL may carry a SAS.
 
     What is named comes before the environment. AZURE_STORAGE_CONNECTION_STRING is read where
     nothing is named, and signs in to the account that it is of. Else STORAGE_ACCOUNT_KEY signs
     in, or az's own AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or whoever is signed in here.
+    `also` is said behind the mend where no account is named.
 
     Raises:
         BadInputError: no account, or something that cannot be one.
@@ -61,7 +62,7 @@ def sign_in(names: Sequence[str], environ: Mapping[str, str]) -> list[Account]:
     if not names:
         raise BadInputError(
             "name the storage account with --account-name ('az storage account list -o table' "
-            f"shows yours), or set {_CONNECTION_STRING}"
+            f"shows yours), or set {_CONNECTION_STRING}{also}"
         )
     exported: Account | None = None
     if text:

@@ -1,5 +1,6 @@
 """What SQL answers, and how it is shown."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import msgspec
 from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.database import Database, database
 from nsgflow_core.cli.exporting import PARQUET
+from nsgflow_core.cli.files import is_file
 from nsgflow_core.cli.formats import write_csv, write_json
 from nsgflow_core.cli.globs import expanded
 from nsgflow_core.cli.options import Estate, Sources, Wanted, When
@@ -18,6 +20,7 @@ from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.tables import write_table
 from nsgflow_core.errors import BadInputError
 
+_SQL = re.compile(r"\s*(?:select|with|from|describe|summarize|show|explain|pivot)\s", re.IGNORECASE)
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -50,6 +53,21 @@ def parquet_files(sources: Sources, wanted: Wanted, when: When, estate: Estate) 
         raise BadInputError(f"there is no file {missing[0]}: 'nsgflow export' writes one")
     # Given twice, by whatever name: its flows are not twice as many.
     return list({path.resolve(): path for path in paths.values()}.values())
+
+
+def check_order(query: str, sources: Sequence[str]) -> None:
+    """Have SQL and sources told apart where they are given the other way round.
+
+    Raises:
+        BadInputError: they are.
+    """
+    asked = next(filter(_SQL.match, sources), "")
+    if query.strip() and not _SQL.match(query) and (asked or is_file(query)):
+        example = asked or "SELECT count(*) FROM flows"
+        raise BadInputError(
+            f"{query} stands where SQL is expected: SQL comes first, then what it asks, as in "
+            f'nsgflow sql "{example}" {query}'
+        )
 
 
 def check(query: str) -> None:

@@ -9,13 +9,14 @@ from nsgflow_core.cli.names import address_name
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate import addresses
 from nsgflow_core.estate.acl import Packet
-from nsgflow_core.estate.enrich import VM, whole_name
+from nsgflow_core.estate.enrich import VM, port_of, whole_name
 from nsgflow_core.estate.inventory import Inventory, Nic
 from nsgflow_core.estate.namesakes import full_name, path_name, told_apart
 from nsgflow_core.model import Flow
 
 _BRACKETED = re.compile(r"\[([^\]]+)\](?::(\d{1,5}))?")
 _PORT = re.compile(r"(.+):(\d{1,5})")
+_NAMED_PORT = re.compile(r"([^/:]+|[^:]*/[^:]+):([\w-]+)", re.ASCII)
 _PROTOCOLS = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "esp": "50", "ah": "51"}
 _LAST_PORT = 65535
 _MOST_SAID = 4
@@ -67,6 +68,7 @@ def parse(src: str, dst: str, protocol: str, inventory: Inventory | None) -> Ask
     Raises:
         BadInputError: an end is neither.
     """
+    _refuse_port(src)
     name, port = _with_port(dst)
     number = protocol.strip().lower()
     if number not in _PROTOCOLS and not (number.isdecimal() and int(number) <= 255):  # noqa: PLR2004
@@ -110,11 +112,30 @@ def _reaches(near: Nic, far: Nic | None, inventory: Inventory) -> bool:
     return there in inventory.layout.peers(here)
 
 
+def _refuse_port(src: str) -> None:
+    """A port of the source is nothing that rules of Azure's are asked about here.
+
+    Raises:
+        BadInputError: there is one.
+    """
+    found = _BRACKETED.fullmatch(src.strip())
+    if found is None and src.count(":") == 1:
+        found = _NAMED_PORT.fullmatch(src.strip())
+    if found is not None and found[2]:
+        raise BadInputError(
+            f"SRC {src.strip()!r} has a port, and any source port is asked about: say {found[1]}"
+        )
+
+
 def _with_port(text: str) -> tuple[str, int | None]:
     text = text.strip()
     found = _BRACKETED.fullmatch(text)
     if found is None and text.count(":") == 1:
         found = _PORT.fullmatch(text)
+        if found is None and (named := _NAMED_PORT.fullmatch(text)) is not None:
+            number = port_of(named[2])
+            mend = f"say {named[1]}:{number}" if number else "give its number"
+            raise BadInputError(f"DST {text!r}: the port {named[2]!r} is no number: {mend}")
     if found is None:
         return text, None
     name, port = found[1], found[2]

@@ -24,21 +24,35 @@ _DAY = (
 _FIRST = re.compile(rf"(?P<day>{_DAY})(?:[ ,t]+(?:at )?(?P<clock>.+))?", re.ASCII)
 _LAST = re.compile(rf"(?:at )?(?P<clock>.+?),? (?:on )?(?P<day>{_DAY})", re.ASCII)
 _TWELVE = re.compile(r"(\d{1,2})(?::(\d\d))?(?::(\d\d))? ?([ap])\.?m\.?", re.ASCII)
+_ZONE = re.compile(r"(?P<clock>.*?) ?(?P<zone>z|utc|gmt|[+-]\d\d:?\d\d)", re.ASCII)
+_SLASHED = re.compile(r"(20\d\d)/(\d{1,2})/(\d{1,2})(?!\d)", re.ASCII)
 _BARE = re.compile(r"[01]?\d|2[0-3]", re.ASCII)
 _NO_ISO_DATE = re.compile(r"\d{1,2}(?:/\d{1,2}(?:/\d+)?|[.-]\d{1,2}[.-]\d+)(?: .*)?", re.ASCII)
 _VAGUE = re.compile(r".*\b(?:night|tonight|morning|afternoon|evening)\b.*", re.ASCII)
-_PERIOD = re.compile(r"(?:last|this|next) (?:week|month|year|weekend|hour|day)", re.ASCII)
+_PERIOD = re.compile(
+    r"(?:the )?(?:past|last|this|next) (?:week|month|year|weekend|hour|day)", re.ASCII
+)
+_UNTIL_NOW = re.compile(
+    r"now ?- ?(?=\d)|(?:the )?(?:last|past) (?:(?=\d|an? |half )|(?P<one>(?:minute|hour)$))",
+    re.IGNORECASE | re.ASCII,
+)
+"""What stands before a length that ends now; the last hour or minute is one of them."""
 _ONE = re.compile(r"\b(half )?an? (?=(?:second|minute|hour|day|week)\b)", re.IGNORECASE)
 _HALF = 12
 
 
 def in_numbers(text: str) -> str:
-    """A length with numbers: `half an hour` is 0.5 hour, `a day` 1 day."""
+    """A length with numbers: `half an hour` is 0.5 hour, `a day` 1 day, `the last hour` 1 hour."""
+    bare = _UNTIL_NOW.match(text)
+    if bare is not None:
+        text = f"1 {bare['one']}" if bare["one"] else text[bare.end() :]
     return _ONE.sub(lambda found: "0.5 " if found[1] else "1 ", text)
 
 
 def in_figures(text: str) -> tuple[str, str]:
     """A day (`today`, `monday`, `2026-11-25`, or "") and a time of it in 24 hours, or "".
+
+    The time ends with its zone (`z`, `+01:00`) where it names one.
 
     What is written otherwise is not taken apart, and stands as a time.
 
@@ -46,6 +60,7 @@ def in_figures(text: str) -> tuple[str, str]:
         BadInputError: it may mean one thing or another.
     """
     said = " ".join(text.lower().split())
+    said = _SLASHED.sub(lambda date: f"{date[1]}-{date[2]:0>2}-{date[3]:0>2}", said)
     if _BARE.fullmatch(said):
         raise BadInputError(
             f"{text!r} may be a time of day or a length: say {said}:00 or {said}am, or {said}m or "
@@ -77,7 +92,15 @@ def in_figures(text: str) -> tuple[str, str]:
 
 
 def _clock(said: str, text: str, *, day: str) -> str:
-    """A time of day in 24 hours."""
+    """A time of day in 24 hours, with its zone where it names one."""
+    if (found := _ZONE.fullmatch(said)) is None:
+        return _in_day(said, text, day=day)
+    zone = found["zone"]
+    offset = f"{zone[:3]}:{zone[-2:]}" if zone[0] in "+-" else "z"
+    return f"{_in_day(found['clock'], text, day=day) or '00:00'}{offset}"
+
+
+def _in_day(said: str, text: str, *, day: str) -> str:
     if said == "noon":
         return "12:00"
     if said == "midnight":

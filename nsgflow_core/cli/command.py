@@ -1,5 +1,6 @@
 """A command that never drops what it was given, and knows the words of other programs."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,20 @@ _OF_WHY = {
 """Flags of commands that read flows, and what stands for them where one flow is asked about."""
 
 
+_OURS = {
+    **dict.fromkeys(("--limit", "-n", "--head", "--first", "--max"), ("--top", "say --top N")),
+    **dict.fromkeys(("--group-by", "--groupby", "--group"), ("--by", "say --by KEYS")),
+    **dict.fromkeys(("--from", "--start", "--after"), ("--since", "say --since TIME")),
+    **dict.fromkeys(("--to", "--end", "--before"), ("--until", "say --until TIME")),
+    "--order-by": ("--sort", "say --sort KEY"),
+    "--json": ("--output", "say -o json"),
+    "--csv": ("--output", "say -o csv"),
+    "--format": ("--output", "say -o FORM"),
+}
+"""What our flags are called in other programs: the flag that must be there, and the mend."""
+_LINES = "say | head -n N behind the command"
+
+
 _INVENTORY = ".nsgflow"
 _HEAD = 64 * 1024
 _GZIP = b"\x1f\x8b"
@@ -52,14 +67,35 @@ _SIGNS = (b'"records"', b'"flowRecords"', b'"flowTuples"', b'"macAddress"')
 """What the beginning of a flow log has."""
 
 
-def _with_inventory(args: list[str]) -> list[str]:
-    """--inventory without a value is of Azure; what follows it may be a log."""
+def _with_inventory(args: list[str], valued: set[str], *, ends: bool) -> list[str]:
+    """--inventory without a value is of Azure; what follows it may be a log.
+
+    `valued` are the options that take a value; `ends` says that what follows may be an end of a
+    flow as well, which is called as files are.
+    """
     made = list(args)
     for at, word in enumerate(args):
         following = args[at + 1] if at + 1 < len(args) else ""
-        if word == "--inventory" and not _is_inventory(following):
+        if word != "--inventory":
+            continue
+        # No account stands beside a file, so it is an inventory by a wrong name.
+        names_file = following != "" and not following.startswith("-") and not _is_there(following)
+        beside = any(
+            _is_there(one)
+            for before, one in pairwise(["", *args])
+            if one is not following and before not in valued
+        )
+        if (ends or not (names_file and beside)) and not _is_inventory(following):
             made[at] = "--inventory=azure"
     return made
+
+
+def _is_there(word: str) -> bool:
+    """Whether a word is a file or folder, or standard input."""
+    try:
+        return word == "-" or Path(word).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # too long a name, a home that is nobody's
+        return False
 
 
 def _is_inventory(word: str) -> bool:
@@ -134,10 +170,15 @@ class Command(TyperCommand):
         known = {name for param in self.params for name in param.opts}
         args = [*handed_down(ctx, known, args), *args]
         if "--inventory" in known:
-            args = _with_inventory(args)
+            takers = [param for param in self.params if not getattr(param, "is_flag", False)]
+            valued = {name for param in takers for name in param.opts}
+            ends = any(param.name == "src" for param in takers)
+            args = _with_inventory(args, valued, ends=ends)
         for word in args:
             flag = word.partition("=")[0]
-            if flag in known or not flag.startswith("--"):
+            if word == "--":
+                break
+            if flag in known or not (flag.startswith("--") or flag in _OURS):
                 continue
             if mend := self._elsewhere(flag, known):
                 ctx.fail(f"No such option: {flag}: {mend}.")
@@ -152,6 +193,12 @@ class Command(TyperCommand):
 
     @staticmethod
     def _elsewhere(flag: str, known: set[str]) -> str:
+        if flag in _OURS:
+            ours, mend = _OURS[flag]
+            if ours in known:
+                return mend
+            if ours == "--top" and "--filter" in known and "--interval" not in known:
+                return _LINES
         if "--filter" not in known:
             return _OF_WHY.get(flag, "") if "--direction" in known else ""
         key = flag.removeprefix("--")

@@ -5,6 +5,7 @@ reading the logs: what is a flow's own as CSV, what many flows share (NSG, rule,
 of them as JSON. The database is a file that lives as long as the command.
 """
 
+import re
 import tempfile
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -55,6 +56,43 @@ _NO_DUCKDB = (
     "where pipx installed nsgflow"
 )
 _REFUSED = "Permission Error"
+_NO_COLUMN = re.compile(r'(?:Referenced column|does not have a column named) "([^"]+)"')
+_CALLED = {
+    "nsg": "AclName",
+    "acl": "AclName",
+    "rule": "AclRule",
+    "direction": "FlowDirection",
+    "action": "FlowStatus, which is Denied or Allowed",
+    "decision": "FlowStatus, which is Denied or Allowed",
+    "protocol": "L4Protocol",
+    "proto": "L4Protocol",
+    "ip": "SrcIp or DestIp",
+    "source": "SrcIp",
+    "src": "SrcIp",
+    "sport": "SrcPort",
+    "destination": "DestIp",
+    "dest": "DestIp",
+    "dst": "DestIp",
+    "port": "DestPort",
+    "dport": "DestPort",
+    "mac": "MacAddress",
+    "vnet": "SrcSubnet or DestSubnet, which are group/vnet/subnet",
+    "vm": "SrcVm or DestVm",
+    "subnet": "SrcSubnet or DestSubnet",
+    "state": "FlowState",
+    "encryption": "FlowEncryption",
+    "version": "FlowLogVersion",
+    "service": "L7Protocol",
+    "type": "FlowType",
+    "time": "FlowTime",
+    "first": "min(FlowTime)",
+    "last": "max(FlowTime)",
+    "flows": "count(*)",
+    "packets": "PacketsSrcToDest or PacketsDestToSrc",
+    "bytes": "BytesSrcToDest or BytesDestToSrc",
+    "tag": "SrcServiceTags or DestServiceTags",
+}
+"""What columns are called in filters, groups and lists."""
 
 
 @contextmanager
@@ -147,7 +185,12 @@ class Database:
         self._worker.submit(self._connection.execute, query, values).result()
 
     def ask(self, query: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-        """The names of columns that SQL answers with, and the rows."""
+        """The names of columns that SQL answers with, and the rows.
+
+        Raises:
+            BadInputError: it asks twice, and one answer would be lost.
+        """
+        self._statements(query)
         self._execute(query)
         names = [str(name) for name, *_ in self._connection.description or ()]
         return names, self._rows() if names else iter(())
@@ -164,11 +207,23 @@ class Database:
         """
         from duckdb import StatementType  # noqa: PLC0415 - it is here
 
-        statements = self._connection.extract_statements(query)
+        statements = self._statements(query)
         if not statements:
             raise BadInputError("there is no SQL: give for example 'SELECT count(*) FROM flows'")
         if len(statements) == 1 and statements[0].type == StatementType.SELECT:
             self._execute(f"EXPLAIN {statements[0].query}")
+
+    def _statements(self, query: str) -> list[Any]:
+        """What SQL consists of; the last statement alone is answered, so it alone may ask."""
+        from duckdb import StatementType  # noqa: PLC0415 - it is here
+
+        statements = list(self._connection.extract_statements(query))
+        if any(each.type == StatementType.SELECT for each in statements[:-1]):
+            raise BadInputError(
+                "this SQL asks more than once, and has one answer: join what it asks with UNION "
+                "ALL, or ask each by itself"
+            )
+        return statements
 
     def load(self, found: Iterable[Columns], knowledge: Knowledge = NOTHING) -> None:
         """Insert flows."""
@@ -259,6 +314,9 @@ def _said(error: Exception) -> str:
     """An error of DuckDB's in one line: without the query and the place in it."""
     text = str(error).partition("\n\nLINE ")[0]
     said = printable(" ".join(text.split()))
+    missing = _NO_COLUMN.search(said)
+    if missing is not None and (column := _CALLED.get(missing[1].lower())):
+        return f"there is no column {missing[1]}: say {column}; docs/columns.md has all of them"
     if said.startswith(_REFUSED):
         return f"{said}: sql reads the table flows and nothing else"
     return said

@@ -27,6 +27,7 @@ from nsgflow_core.cli.options import Sources
 from nsgflow_core.cli.other_files import what_else
 from nsgflow_core.cli.read import Failure, Log
 from nsgflow_core.cli.session import note
+from nsgflow_core.cli.streams import is_fed
 from nsgflow_core.cli.times import floor
 from nsgflow_core.errors import BadInputError
 from nsgflow_core.logs.path import NSG_CONTAINER, VNET_CONTAINER, LogPath, parse_path
@@ -48,6 +49,9 @@ _RESOURCE = re.compile(
     rb'"(resourceId|flowLogResourceID|targetResourceID)"\s*:\s*("(?:[^"\\]|\\.)*")'
 )
 _TIME = re.compile(rb'"time"\s*:\s*"([^"\\]*)"')
+_NOTHING_CAME = (
+    "standard input is empty: see that what is before the pipe ended well, and wrote a log"
+)
 _UNKNOWN_HOUR = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,7 +68,9 @@ def opened(sources: Sources, environ: Mapping[str, str]) -> "Sequence[Account] |
         raise BadInputError(
             f"{files[0]} is a file and {accounts[0]} an account: give files or accounts, not both"
         )
-    return FileLogs(files) if files else sign_in(accounts, environ)
+    if files:
+        return FileLogs(files)
+    return sign_in(accounts, environ, "; say - to read standard input" if is_fed() else "")
 
 
 def are_named(sources: Sources, environ: Mapping[str, str]) -> bool:
@@ -250,6 +256,10 @@ class FileLogs:
                     begin, size = before, max(size - before - behind, 0)
         except (OSError, EOFError) as exc:
             self.failures[name] = f"{_said(name)} cannot be read: {exc}"
+            return
+        if path is None and name == STDIN and not head.strip() and size <= len(head):
+            self.failures[name] = _NOTHING_CAME
+            self._others.append(_NOTHING_CAME)
             return
         if other := self._what_else(name, path, (begin, size), head):
             self.failures[name] = other

@@ -286,4 +286,16 @@ def _bytes_of(name: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).expanduser().read_bytes()
     except OSError as exc:
-        raise BadInputError(f"cannot read {name}: {exc.strerror}") from exc
+        raise BadInputError(f"cannot read {name}: {exc.strerror}{_beside(name)}") from exc
+
+
+def _beside(name: str) -> str:
+    """What to say behind a file that is not there: the one beside it that is called nearly so."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes pay for it
+
+    place = Path(name).expanduser()
+    with suppress(OSError):
+        there = [] if place.exists() else [one.name for one in place.parent.iterdir()]
+        if near := get_close_matches(place.name, there, 1, 0.8):
+            return f", did you mean {place.with_name(near[0])}?"
+    return ""

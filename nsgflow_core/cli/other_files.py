@@ -14,6 +14,8 @@ _PACKED = {
     b"\xfd7zXZ\x00": ("xz", "xzcat"),
 }
 """How files begin that are compressed in a way that is not read, and what reads them."""
+_TAR, _TAR_AT = b"ustar", 257
+"""What a tar archive has, and where."""
 _OF_A_LOG = (b'"records"', b'"flowRecords"', b'"flowTuples"', b'"macAddress"')
 _SERVICE_TAGS = re.compile(rb'"changeNumber"\s*:')
 _LARGEST = 64 * 1024 * 1024
@@ -58,6 +60,11 @@ def _by_its_beginning(head: bytes) -> str:
         return "is an inventory and no log: give it behind --inventory, beside logs"
     if head.startswith(_PARQUET):
         return "is no flow log but Parquet, which 'nsgflow sql' reads"
+    if head.startswith(_TAR, _TAR_AT):
+        return (
+            "is a tar archive and no log: unpack it with 'tar -xf FILE', and give the folder or "
+            "the files that were in it"
+        )
     if packed := next((_PACKED[one] for one in _PACKED if head.startswith(one)), None):
         return (
             f"is compressed with {packed[0]}, and gzip alone is read: unpack it, for "

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _ALIKE = 3
 """So many failures of one reason are named one by one."""
+_SHORT = timedelta(minutes=10)
+"""A span of which the seconds are told."""
 _BYTES = re.compile(r" from byte \d+ to \d+")
 
 
@@ -237,9 +239,12 @@ class Reading:
         for said in missing:
             note(said)
         if self.tally.logs:
-            span = f" from {noted(self._span.since)} on" if self._span else ""
-            if self._span and self._when.until:
-                span = f"{span} to {noted(self._span.until)}"
+            span = ""
+            if self._span:
+                short = self._span.until - self._span.since < _SHORT
+                span = f" from {noted(self._span.since, seconds=short)} on"
+                if self._when.until:
+                    span = f"{span} to {noted(self._span.until, seconds=short)}"
             why = no_flows(
                 self.query, self.tally, span, offers_allowed=self._defaults.offers_allowed
             )

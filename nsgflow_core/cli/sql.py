@@ -51,6 +51,7 @@ def sql(
         from nsgflow_core.cli.reading import reading
 
         form = one_of("--output", form, _OUTPUTS)
+        answers.check_order(query, sources.sources or ())
         if files := answers.parquet_files(sources, wanted, when, estate):
             with database() as flows:
                 flows.load_parquet(files)

@@ -5,6 +5,8 @@ The consoles of Windows, and pipes there, have code pages such as 437 and 1252.
 
 import codecs
 import io
+import os
+import stat
 import sys
 
 _HANDLER = "nsgflow"
@@ -17,6 +19,15 @@ def take_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_HANDLER)
+
+
+def is_fed() -> bool:
+    """Whether something comes on standard input: of a pipe, or of a file that is not empty."""
+    try:
+        found = os.fstat(0)
+    except OSError:  # it is closed
+        return False
+    return stat.S_ISFIFO(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_size > 0)
 
 
 def _written(error: UnicodeError) -> tuple[str | bytes, int]:

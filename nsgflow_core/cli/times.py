@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.clock_words import date_of, in_figures, in_numbers
@@ -14,7 +14,7 @@ _LENGTH = rf"\d{{1,6}}(?:\.\d{{1,6}})? ?(?:{_UNIT})"
 _AGO = re.compile(rf"-?{_LENGTH}(?:(?:,? and |,? )?{_LENGTH})*(?: ago)?", re.IGNORECASE | re.ASCII)
 _PIECE = re.compile(r"(\d+(?:\.\d+)?) ?([smhdw])", re.IGNORECASE | re.ASCII)
 _EPOCH = re.compile(r"\d{9,10}|\d{12,13}", re.ASCII)
-_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?Z?", re.IGNORECASE | re.ASCII)
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?P<zone>Z|[+-]\d\d:\d\d)?", re.IGNORECASE | re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MARGIN = timedelta(minutes=2)
 """Azure writes a tuple up to a minute or so after its time, so it may lie in a neighbour hour."""
@@ -53,9 +53,10 @@ def moment(
     """A time in UTC.
 
     ISO 8601; how long ago (`90s`, `30m`, `1h30m`, `1.5h`, `5 min`, `half an hour ago`, `3 days`,
-    with - before it or not); a time of day (`14:00`, `9:30pm`, `noon`, `midnight`), of a day or not
-    (`yesterday 22:30`, `monday 9am`, `Nov 23 14:00`, `2026-11-25 9:00`); `now` or a day; or seconds
-    or milliseconds since the epoch.
+    `the last hour`, with - or now- before it or not); a time of day (`14:00`, `9:30pm`, `noon`,
+    `midnight`), of a day or not (`yesterday 22:30`, `monday 9am`, `Nov 23 14:00`,
+    `2026-11-25 9:00`), with its zone or without (`14:00 UTC`, `14:00+01:00`); `now` or a day; or
+    seconds or milliseconds since the epoch.
     A time or weekday is the last one that was, or where one looks `ahead` the next one.
 
     What names no zone is local, or of UTC. Where clocks are put back, an hour comes twice: the
@@ -95,8 +96,11 @@ def _nearest(
     day: str, clock: str, now: datetime, *, ahead: bool, utc: bool, late: bool
 ) -> datetime:
     """A time of day, in 24 hours, that may come again: the last one, or the next one."""
-    utc = utc or (not day and clock.endswith("z"))
-    on, again = date_of(day, (now if utc else now.astimezone()).date(), ahead=ahead)
+    found = _CLOCK.fullmatch(clock)
+    zone: tzinfo | None = UTC if utc else None
+    if not day and found is not None and found["zone"]:
+        zone = datetime.fromisoformat(f"2000-01-01T00:00{found['zone'].upper()}").tzinfo
+    on, again = date_of(day, now.astimezone(zone).date(), ahead=ahead)
     at = _in_utc(_joined(on, clock), utc=utc, late=late)
     if again and (at <= now if ahead else at > now):
         other = on + again if ahead else on - again

@@ -35,6 +35,8 @@ VM, SUBNET = 2, 3
 _BEHIND_GATEWAY = {SITE: "S2S", CLIENTS: "P2S"}
 _MOST_SEEN = 32_768
 _ROUTED = frozenset((addresses.INTERNET, addresses.PRIVATE, addresses.CGNAT))
+_CALLED = {"rdp": "ms-wbt-server", "mssql": "ms-sql-s", "dns": "domain", "smb": "microsoft-ds"}
+"""What people call services that the registry calls otherwise."""
 _SERVICES = Path(__file__).with_name("services.json")
 
 
@@ -58,6 +60,13 @@ def service_names(protocol: str) -> Mapping[int, str]:
 def service_name(protocol: str, port: int | None) -> str:
     """The IANA service name of a destination port, "" where there is none."""
     return "" if port is None else service_names(protocol).get(port, "")
+
+
+def port_of(name: str) -> int | None:
+    """The lowest TCP or UDP port that IANA's registry gives a service; None where there is none."""
+    wanted = _CALLED.get(name.lower(), name.lower())
+    ports = (each for names in _services().values() for each in names.items())
+    return min((port for port, service in ports if service == wanted), default=None)
 
 
 class Ends(msgspec.Struct, frozen=True, gc=False):

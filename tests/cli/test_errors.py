@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "day.parquet").write_bytes(b"PAR1 rows PAR1")
     (place / "tags.json").write_text(json.dumps({"changeNumber": 7, "values": []}))
     (place / "notes.txt").write_text("not an inventory")
+    with tarfile.open(place / "day.tgz", "w:gz") as archive:
+        archive.add(place / "PT1H.json", "PT1H.json")
     (place / "empty").mkdir()
     estate = Estate()
     vnet = estate.vnet("hub", web="10.0.0.0/24")
@@ -56,12 +59,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(typed: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Type a command there, with nothing set."""
+def run(typed: str, folder: Path, fed: bytes | None = None) -> subprocess.CompletedProcess[str]:
+    """Type a command there, with nothing set, and what comes of a pipe if anything does."""
     return subprocess.run(
         [sys.executable, "-m", "nsgflow_core", *shlex.split(typed)],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT), "HOME": str(folder)},
+        stdin=subprocess.DEVNULL if fed is None else None,
+        input=None if fed is None else fed.decode(),
         capture_output=True,
         text=True,
         check=False,
@@ -69,6 +74,11 @@ def run(typed: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 _CIDR = "10.4.0.0/29,10.4.0.8/31"
+_GONE = "cannot read netwrk.nsgflow: No such file or directory"
+_EMPTY = "is empty: see that what is before the pipe ended well, and wrote a log"
+_COLUMNS = "docs/columns.md has all of them"
+_AND = "all terms must hold anyway, so leave it out"
+_OR = "any of the values of one term may hold, as in port=22,3389; all terms must"
 _NO_INVENTORY = (
     "is no inventory: give what 'nsgflow inventory --export' wrote; NSGs in JSON go behind "
     "--rules, logs before --inventory"
@@ -279,6 +289,107 @@ _NO_INVENTORY = (
             "why 10.0.0.1 fd00::1",
             "10.0.0.1 and fd00::1 are of IPv4 and IPv6: give addresses of one of them",
         ),
+        ("denied PT1H.json --inventory netwrk.nsgflow", f"{_GONE}, did you mean network.nsgflow?"),
+        ("denied --inventory net PT1H.json", "cannot read net: No such file or directory"),
+        ("denied -", f"standard input {_EMPTY}"),
+        ("logs -", f"standard input {_EMPTY}"),
+        (
+            "denied day.tgz",
+            (
+                "day.tgz is a tar archive and no log: unpack it with 'tar -xf FILE', and give the "
+                "folder or the files that were in it"
+            ),
+        ),
+        (
+            "sql PT1H.json 'SELECT 1'",
+            (
+                "PT1H.json stands where SQL is expected: SQL comes first, then what it asks, as in "
+                'nsgflow sql "SELECT 1" PT1H.json'
+            ),
+        ),
+        (
+            "sql day.parquet",
+            (
+                "day.parquet stands where SQL is expected: SQL comes first, then what it asks, as "
+                'in nsgflow sql "SELECT count(*) FROM flows" day.parquet'
+            ),
+        ),
+        (
+            "sql 'SELECT 1; SELECT 2' PT1H.json",
+            (
+                "this SQL asks more than once, and has one answer: join what it asks with UNION "
+                "ALL, or ask each by itself"
+            ),
+        ),
+        *(
+            (f"sql 'SELECT {word} FROM flows' PT1H.json", f"there is no column {said}")
+            for word, said in (
+                ("nsg", f"nsg: say AclName; {_COLUMNS}"),
+                ("flows.port", f"port: say DestPort; {_COLUMNS}"),
+            )
+        ),
+        *(
+            (
+                f"{command} PT1H.json {typed}",
+                (
+                    f"no such option: {typed.partition(' ')[0].partition('=')[0]}: {mend} "
+                    f"('nsgflow {command} --help' tells more)"
+                ),
+            )
+            for command, typed, mend in (
+                ("denied", "--limit 5", "say --top N"),
+                ("denied", "-n 5", "say --top N"),
+                ("denied", "--group-by=nsg", "say --by KEYS"),
+                ("denied", "--from 1h", "say --since TIME"),
+                ("flows", "--to now", "say --until TIME"),
+                ("flows", "--json", "say -o json"),
+                ("flows", "-n 5", "say | head -n N behind the command"),
+            )
+        ),
+        *(
+            (
+                f"denied PT1H.json --filter '{terms}'",
+                f"{term!r} is not of the form key=value[,value…]: {mend}",
+            )
+            for terms, term, mend in (
+                ("ip!=10.0.0.1", "ip!=10.0.0.1", "say !ip=10.0.0.1"),
+                ("not port=22", "not", "say ! in front of the term, as in !src=internet"),
+                ("port=22 and ip=10.0.0.1", "and", f"{_AND}"),
+                ("port=22 OR port=23", "OR", f"{_OR}"),
+                ("port>1024", "port>1024", "say port=1025-65535"),
+                ("port>=1024", "port>=1024", "say port=1024-65535"),
+                ("sport<1024", "sport<1024", "say sport=0-1023"),
+                ("port==22", "port==22", "say port=22"),
+            )
+        ),
+        (
+            "denied PT1H.json --filter port=22,https",
+            "bad value in 'port=22,https': 'https' is neither a port nor a range: say 443",
+        ),
+        (
+            "denied PT1H.json --ip web1",
+            (
+                "--ip 'web1': bad value in 'ip=web1': 'web1' is neither an address, a network such "
+                "as 10.0.0.0/8, private nor internet; a VM or subnet is named as group/name, or by "
+                "its id"
+            ),
+        ),
+        (
+            "why 10.0.0.1 10.0.0.2:ssh",
+            "DST '10.0.0.2:ssh': the port 'ssh' is no number: say 10.0.0.2:22",
+        ),
+        (
+            "why 10.0.0.1 prod/web1:nope",
+            "DST 'prod/web1:nope': the port 'nope' is no number: give its number",
+        ),
+        (
+            "why 10.0.0.1:51515 10.0.0.2:22",
+            "SRC '10.0.0.1:51515' has a port, and any source port is asked about: say 10.0.0.1",
+        ),
+        (
+            "why [fd00::1]:51515 [fd00::2]:22",
+            "SRC '[fd00::1]:51515' has a port, and any source port is asked about: say fd00::1",
+        ),
         ("simulate PT1H.json", "there are no changed rules: name them with --rules FILE"),
         (
             "denied PT1H.json --display-hours 0",
@@ -294,6 +405,36 @@ def test_mistakes(folder: Path, typed: str, said: str) -> None:
     done = run(typed, folder)
     assert done.stderr == f"nsgflow: {said}\n"
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_what_is_piped_is_read_where_it_is_named(folder: Path) -> None:
+    """Without - an account is asked for, and the error says how what comes is read."""
+    log = (folder / "PT1H.json").read_bytes()
+    named = "; say - to read standard input\n"
+    assert run("denied", folder, log).stderr.endswith(named)
+    assert run("denied -", folder, log).returncode == 0
+    alone = run("denied", folder)
+    assert (alone.returncode, alone.stderr.endswith(named)) == (2, False)
+    with (folder / "PT1H.json").open() as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "nsgflow_core", "flows"],
+            cwd=folder, env={"PYTHONPATH": str(ROOT), "HOME": str(folder)}, stdin=file,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.stderr.endswith(named)
+
+
+def test_a_short_span_is_told_to_the_second(folder: Path) -> None:
+    """Where nothing is found in it."""
+    done = run("denied PT1H.json --since 2026/11/23T9:05:05Z --until 2026/11/23T9:05:10Z", folder)
+    assert "from 2026-11-23T09:05:05Z on to 2026-11-23T09:05:10Z, the newest" in done.stderr
+
+
+def test_a_file_that_is_written_names_no_source(folder: Path) -> None:
+    """What is written may be there already: behind --inventory an account may stand then."""
+    (folder / "denied.html").touch()
+    done = run("report -o denied.html --inventory mylogs", folder)
+    assert done.stderr.startswith("nsgflow: asking Azure Resource Graph for the inventory")
 
 
 def test_a_log_behind_inventory_is_a_log(folder: Path) -> None:

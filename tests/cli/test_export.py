@@ -199,7 +199,8 @@ def test_wrong_words_of_export(logs: Path, tmp_path: Path) -> None:
 
 _WRONG = {
     "selec 1": 'Parser Error: syntax error at or near "selec"',
-    "select nsg from flows": 'Referenced column "nsg" not found',
+    "select nsg from flows": "there is no column nsg: say AclName",
+    "select colour from flows": 'Referenced column "colour" not found',
     "from flow": "Table with name flow does not exist",
     "": "there is no SQL",
     "select * from read_text('/etc/passwd')": "sql reads the table flows and nothing else",

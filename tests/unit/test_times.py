@@ -92,6 +92,24 @@ NOW = datetime(2026, 11, 25, 13, 30, tzinfo=UTC)
         # Of the year before where it is still to come in this one; today's is today's.
         ("dec 1", datetime(2025, 12, 1, tzinfo=UTC)),
         ("nov 25 22:00", datetime(2026, 11, 25, 22, tzinfo=UTC)),
+        ("last hour", NOW - timedelta(hours=1)),
+        ("the last hour", NOW - timedelta(hours=1)),
+        ("last 30 minutes", NOW - timedelta(minutes=30)),
+        ("the past 2 days", NOW - timedelta(days=2)),
+        ("the last half an hour", NOW - timedelta(minutes=30)),
+        ("now-1h", NOW - timedelta(hours=1)),
+        ("now - 90m", NOW - timedelta(minutes=90)),
+        ("2026/11/23", datetime(2026, 11, 23, tzinfo=UTC)),
+        ("2026/11/3 14:00", datetime(2026, 11, 3, 14, tzinfo=UTC)),
+        ("13:00 UTC", datetime(2026, 11, 25, 13, tzinfo=UTC)),
+        ("14:00+01:00", datetime(2026, 11, 25, 13, tzinfo=UTC)),
+        ("15:00 +0100", datetime(2026, 11, 24, 14, tzinfo=UTC)),
+        # Half past one here is tomorrow's morning there.
+        ("3:00+14:00", datetime(2026, 11, 25, 13, tzinfo=UTC)),
+        ("monday 9am Z", datetime(2026, 11, 23, 9, tzinfo=UTC)),
+        ("9am utc on Nov 23", datetime(2026, 11, 23, 9, tzinfo=UTC)),
+        ("noon GMT", datetime(2026, 11, 25, 12, tzinfo=UTC)),
+        ("2026-11-23 UTC", datetime(2026, 11, 23, tzinfo=UTC)),
     ],
 )
 def test_times(text: str, expected: datetime) -> None:
@@ -130,6 +148,7 @@ def test_times_ahead(text: str, expected: datetime) -> None:
         ("this morning", "begins when whoever says it thinks"),
         ("yesterday evening", "begins when whoever says it thinks"),
         ("last week", "may be of one week or another: say 7d, or a date"),
+        ("the last day", "may be of one week or another: say 7d, or a date"),
         ("nov 31", "'nov 31' is no time"),
         ("nov", "'nov' is no time"),
         ("nov 2026", "'nov 2026' is no time"),
@@ -177,6 +196,9 @@ BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
         ("14:00", "2026-11-25T13:30", "2026-11-25T13:00"),
         ("14:45", "2026-11-25T13:30", "2026-11-24T13:45"),
         ("14:00Z", "2026-11-25T13:30", "2026-11-24T14:00"),
+        ("14:00 UTC", "2026-11-25T13:30", "2026-11-24T14:00"),
+        ("8:00-05:00", "2026-11-25T13:30", "2026-11-25T13:00"),
+        ("monday 9am Z", "2026-11-25T13:30", "2026-11-23T09:00"),
         ("yesterday 22:30", "2026-11-25T13:30", "2026-11-24T21:30"),
         ("yesterday 22:30Z", "2026-11-25T13:30", "2026-11-24T22:30"),
         ("today", "2026-11-25T23:30", "2026-11-25T23:00"),
@@ -243,7 +265,7 @@ def test_local_times_carry_their_offset(zoned: Zoned, zone: str, moment: str, sh
 
 @pytest.mark.parametrize("text", ["", "someday", "25:00", "12:60", "1x", "h", "--10m", "999999w",
                                   "1.h", "\u0661h", "5 months", "1 h ago ago",
-                                  "2hago"])  # fmt: skip
+                                  "14:00+25:00", "9 UTC", "now+1h", "2hago"])  # fmt: skip
 def test_what_is_no_time_is_named(text: str) -> None:
     """And an example is given, or that it is too long ago."""
     with pytest.raises(BadInputError, match=r"no time|too long ago"):
