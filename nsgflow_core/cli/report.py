@@ -49,7 +49,7 @@ def report(
         from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
 
-        if action_of(wanted) == "allowed":
+        if action_of(wanted) == "allowed" or (wanted.action and action_of(wanted) != "denied"):
             raise BadInputError(
                 "a report is of denied flows: say 'nsgflow export' for allowed ones"
             )

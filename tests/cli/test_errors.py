@@ -175,6 +175,10 @@ _NO_INVENTORY = (
             ),
         ),
         (
+            "report PT1H.json --action both -o r.html",
+            "a report is of denied flows: say 'nsgflow export' for allowed ones",
+        ),
+        (
             "denied PT1H.json --filter SrcVm=web1",
             (
                 "unknown key 'srcvm' in 'SrcVm=web1': src=group/name asks for the VM of the "
