@@ -20,6 +20,8 @@ Judge = Callable[[Knowledge], Predicate]
 
 _ACTIONS = {"allowed": False, "denied": True}
 _PLATFORM_PROBE = "168.63.129.16"
+_OWN_RULE = "userrule_"
+"""What most logs have in front of the names of rules that are not Azure's own, in lower case."""
 _LAST_PORT = 65535
 _LAST_PROTOCOL = 255
 _SRC, _DST = 0, 1
@@ -98,6 +100,18 @@ def _names(get: Callable[[Flow], str]) -> Callable[[list[str]], Predicate]:
         return predicate
 
     return compiled
+
+
+def _rule(values: list[str]) -> Predicate:
+    """Rules by name; one's own with or without the prefix, which only some logs and tools have."""
+    also = [_less_prefix(value) for value in values if "*" not in value]
+    whole = _names(lambda flow: flow.group.rule)([*values, *also])
+    bare = _names(lambda flow: _less_prefix(flow.group.rule))(values)
+    return lambda flow: whole(flow) or bare(flow)
+
+
+def _less_prefix(rule: str) -> str:
+    return rule[len(_OWN_RULE) :] or rule if rule[: len(_OWN_RULE)].lower() == _OWN_RULE else rule
 
 
 def _wildcard(name: str, star: str = ".*") -> str:
@@ -332,7 +346,7 @@ _SEEN: dict[str, Callable[[list[str]], Predicate]] = {
     "port": _ports(lambda flow: flow.dst_port),
     "sport": _ports(lambda flow: flow.src_port),
     "proto": _protocol,
-    "rule": _names(lambda flow: flow.group.rule),
+    "rule": _rule,
     "state": _state,
     "mac": _mac,
     "lb": _load_balancer,

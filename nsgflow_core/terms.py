@@ -53,7 +53,8 @@ KEYS = {
     "rule": Key(
         "name",
         "!rule=DefaultRule_DenyAllInBound",
-        "the rule, with its prefix (`UserRule_`, `DefaultRule_`) where the log has one",
+        "the rule; one's own with or without `UserRule_`, Azure's with `DefaultRule_` where the "
+        "log has it",
     ),
     "state": Key(
         "`B`, `C`, `E`, `D`",

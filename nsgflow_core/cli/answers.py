@@ -1,6 +1,7 @@
 """What SQL answers, and how it is shown."""
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import msgspec
 
 from nsgflow_core.cli.clock import text_clock
 from nsgflow_core.cli.database import Database, database
-from nsgflow_core.cli.exporting import PARQUET
+from nsgflow_core.cli.exporting import PARQUET, tell_shared_names
 from nsgflow_core.cli.files import is_file
 from nsgflow_core.cli.formats import write_csv, write_json
 from nsgflow_core.cli.globs import expanded
@@ -82,7 +83,13 @@ def check(query: str) -> None:
 
 
 def write(flows: Database, query: str, form: str) -> None:
-    """Run SQL that reaches nothing but the table, and write what it answers to stdout."""
+    """Run SQL that reaches nothing but the table, and write what it answers to stdout.
+
+    Where it has names of NSGs without their ids, stderr says which names several have.
+    """
+    words = query.lower()
+    alone = "aclname" in words and "aclgroup" not in words
+    shared = flows.names_of_several() if alone else []
     flows.lock()
     with working("asking the flows"):
         names, rows = flows.ask(query)
@@ -95,6 +102,8 @@ def write(flows: Database, query: str, form: str) -> None:
     elif columns:
         times = text_clock(milliseconds=True)
         write_table(columns, [[str(_cell(cell, times)) for cell in row] for row in rows])
+    sys.stdout.flush()
+    tell_shared_names(shared)
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:

@@ -148,7 +148,7 @@ def write(found: Sequence[Row], form: str, all_of_them: Mapping[str, int], made:
     if form == "csv":
         write_csv(_CSV, map(_flat, found))
         return
-    vms, vnets = told_apart(row["vm"] for row in found), told_apart(map(_vnet, found))
+    vms, vnets = told_apart((row["vm"] for row in found), 2), told_apart(map(_vnet, found))
     names = {row["nic"]: _interface(row["nic"], vms[row["vm"]]) for row in found}
     interfaces = Namesakes(names)
     ids = (log["id"] for row in found for log in row["logs"])

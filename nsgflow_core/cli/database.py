@@ -151,6 +151,7 @@ class Database:
         self._worker = worker
         self._own, self._shared = folder / "own.csv", folder / "shared.json"
         self._keys = 0
+        self._of_parquet = False
         kinds = {name: _TYPES[kind] for name, kind in columns().items()}
         own = {"key": "INTEGER"} | _OWN
         shared = {"key": "INTEGER"} | {
@@ -248,11 +249,25 @@ class Database:
 
     def load_parquet(self, files: Sequence[Path]) -> None:
         """Take what `export` wrote for the table."""
+        self._of_parquet = True
         self._execute("DROP VIEW flows")
         self._execute(
             "CREATE TABLE flows AS FROM read_parquet($files, union_by_name = true)",
             {"files": [str(file) for file in files]},
         )
+
+    def names_of_several(self) -> list[tuple[str, int]]:
+        """Names of NSGs that several of those in the table have, and how many."""
+        of = "flows" if self._of_parquet else "parts.shared"  # of which there are few
+        self._execute(f"DESCRIBE {of}")
+        there = {str(name) for name, *_ in self._rows()}
+        if not {"AclName", "AclGroup"} <= there:
+            return []
+        self._execute(
+            f"SELECT AclName, count(DISTINCT lower(AclGroup)) AS found FROM {of} "  # noqa: S608 - of names that are ours
+            "WHERE AclName <> '' GROUP BY 1 HAVING found > 1 ORDER BY 1"
+        )
+        return [(str(name), int(found)) for name, found in self._rows()]
 
     def write_parquet(self, path: Path, omit: Sequence[str] = ()) -> None:
         """Write the table, without the columns in `omit`."""

@@ -115,7 +115,7 @@ def _rows(
         groups = groups.counted
     for page in _pages(groups):
         found_rows = [_row(*entry, shown) for entry in page]
-        if whole and "nsg" in shown.keys:  # the name alone, as ever: aclGroup says which one it is
+        if "nsg" in shown.keys:  # the name alone, as ever: aclGroup says which one it is
             at = shown.keys.index("nsg")
             for row, (values, _) in zip(found_rows, page, strict=True):
                 row["nsg"] = values[at]

@@ -76,3 +76,5 @@ def export(
                 with working("writing Parquet"):
                     flows.write_parquet(part, left_out)
                 exporting.put(part, to, work.shown)
+                if not {"AclName", "AclGroup"} & set(left_out):
+                    exporting.tell_shared_names(flows.names_of_several())

@@ -1,7 +1,7 @@
 """The file that an export or a report writes: whole, or not there."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from nsgflow_core.columns import columns
 from nsgflow_core.errors import BadInputError
 
 PARQUET, HTML = ".parquet", ".html"
+_SHOWN = 5
+"""Names of several NSGs that are told."""
 _OTHERS = {PARQUET: ": 'nsgflow flows -o csv' and -o json write other forms"}
 
 
@@ -28,6 +30,15 @@ def left_out(omit: str) -> list[str]:
     if len(found) == len(columns()):
         raise BadInputError("--omit leaves no column")
     return found
+
+
+def tell_shared_names(shared: Sequence[tuple[str, int]]) -> None:
+    """Say which names several NSGs have, and the column that tells these apart."""
+    if not shared:
+        return
+    said = [f"{name!r} is the name of {number} NSGs" for name, number in shared[:_SHOWN]]
+    more = f" and {len(shared) - _SHOWN} more such names" if len(shared) > _SHOWN else ""
+    note(f"{', '.join(said)}{more}: by AclName they are one, AclGroup has the id of each")
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """What to say where nothing is found: no denied flow, no such NSG and late logs look alike."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
-from nsgflow_core.cli.names import matcher
+from nsgflow_core.cli.names import matcher, nsgs
 from nsgflow_core.cli.options import Wanted
 from nsgflow_core.cli.query import Query
 from nsgflow_core.cli.read import Tally
+from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.namesakes import full_name
 from nsgflow_core.terms import in_keys
 
@@ -84,7 +85,8 @@ def no_such_names(
     `ids` are those that are known of what is there: they tell the resource groups. `vnets` says
     that VNet flow logs were read: their NSGs are met only in flows.
     """
-    known = sorted(set(there))
+    known = [one for _, one in sorted({one.casefold(): one for one in sorted(there)}.items())]
+    alike = shared_names(ids, known)
     placed = {_LAST_TWO.sub("", full_name(one)): one for one in ids if one.startswith("/")}
     what = "no flow that was read is of an NSG" if vnets else "there are no logs of an NSG"
     said = []
@@ -96,18 +98,56 @@ def no_such_names(
             continue
         short = name.rstrip("/").rpartition("/")[2]
         if not any(accepts(one, "") or one.casefold() == short.casefold() for one in known):
-            said.append(f"{what} named {name!r}{nearest(short, known)}")
+            said.append(f"{what} named {name!r}{nearest(short, known, alike)}")
     return said
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """What to say behind a name that there is not: the nearest one, else the first there are."""
+def shared_names(
+    ids: Iterable[str], names: Iterable[str], inventory: Inventory | None = None
+) -> dict[str, list[str]]:
+    """NSGs that share a name: by it, with case folded, how to say each of them.
+
+    `names` have the spelling; `ids` are those that were met.
+    """
+    spelled = {one.casefold(): one for one in names}
+    met = {one.lower() for one in ids if one.startswith("/subscriptions/")}
+    apart, by_name = nsgs(inventory), dict[str, list[str]]()
+    for one in sorted(met):
+        by_name.setdefault(one.rpartition("/")[2].casefold(), []).append(one)
+        apart.meet(one, spelled.get(one.rpartition("/")[2].casefold(), one.rpartition("/")[2]))
+    return {
+        name: [apart.shown(one, spelled.get(name, name)) for one in alike]
+        for name, alike in by_name.items()
+        if len(alike) > 1
+    }
+
+
+def names_of_several(asked: Iterable[str], shared: Mapping[str, Sequence[str]]) -> list[str]:
+    """A sentence for each name that was asked for and that several NSGs have."""
+    return [
+        f"{name!r} is the name of {len(shared[name.casefold()])} NSGs, and all of them were taken: "
+        f"{', '.join(shared[name.casefold()])} (name one like that)"
+        for name in dict.fromkeys(asked)
+        if name.casefold() in shared
+    ]
+
+
+def nearest(
+    name: str, known: Sequence[str], alike: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    """What to say behind a name that there is not: the nearest one, else the first there are.
+
+    `alike` has how to say what shares a name, by the name with case folded.
+    """
+    alike = alike or {}
     folded = {one.casefold(): one for one in known}
     near = get_close_matches(name.strip("*").casefold(), folded, 1, 0.6)
     if near:
-        return f", did you mean {folded[near[0]]!r}?"
+        ways = alike.get(near[0]) or [folded[near[0]]]
+        return f", did you mean {' or '.join(map(repr, ways))}?"
     if not known:
         return ""
+    known = [way for one in known for way in alike.get(one.casefold()) or [one]]
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
     return f"; there are {', '.join(known[:_SHOWN])}{more}"
 

@@ -19,9 +19,11 @@ from nsgflow_core.cli.names import meant
 from nsgflow_core.cli.nothing_found import (
     age,
     left_out_by_default,
+    names_of_several,
     never_both,
     no_flows,
     no_such_names,
+    shared_names,
 )
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.progress import Unseen, progress
@@ -211,6 +213,8 @@ class Reading:
             )
         for said in self._unmatched():
             note(said)
+        for said in self._taken_together() if self.shown else ():
+            note(said)
         if not self.shown:
             self._nothing()
         elif left_out := left_out_by_default(self.query):
@@ -231,11 +235,22 @@ class Reading:
             said += unmatched.misnamed(asked.terms, self.knowledge)
         return said
 
+    def _nsg_ids(self) -> set[str]:
+        """The ids of NSGs that were met, where one was asked for by name."""
+        return self.query.ids | {id_ for kind, id_ in self.tally.resources if kind == "nsg"}
+
+    def _taken_together(self) -> list[str]:
+        """What is to say of names that several NSGs have, each of which was taken."""
+        if not self.query.asked_names:
+            return []
+        there = self._logs.names | self.query.names
+        shared = shared_names(self._nsg_ids(), there, self.knowledge.inventory)
+        return names_of_several(self.query.asked_names, shared)
+
     def _nothing(self) -> None:
         there = self._logs.names | self.query.names
         vnets = any(kind == "vnet" for kind, _ in self.tally.resources)
-        ids = self.query.ids | {id_ for kind, id_ in self.tally.resources if kind == "nsg"}
-        missing = no_such_names(self.query.asked_names, there, ids, vnets=vnets)
+        missing = no_such_names(self.query.asked_names, there, self._nsg_ids(), vnets=vnets)
         for said in missing:
             note(said)
         if self.tally.logs:

@@ -55,7 +55,7 @@ def misnamed(terms: str, knowledge: Knowledge) -> list[str]:
             continue
         if key == "rule":
             said += [
-                f"some logs write rules with a prefix (UserRule_, DefaultRule_): rule=*{bare} "
+                f"some logs write Azure's rules with a prefix (DefaultRule_): rule=*{bare} "
                 "finds both"
                 for bare in map(rule_name, values)
             ]

@@ -156,7 +156,9 @@ def test_csv_and_text(inventory: str) -> None:
     assert rows[1]["flowLogs"].count("/flowLogs/") == 2
     text = run("--inventory", inventory, "-o", "text")
     assert "\x1b" not in shown + text
-    assert "app1 (nic3) in bare/app: not logged; the flow log app-log is switched off\n" in text
+    assert (
+        "prod/app1 (nic3) in bare/app: not logged; the flow log app-log is switched off\n" in text
+    )
     assert text.endswith("on NSG logs, which end on 2027-09-30; as of 2026-03-04T04:53:20.000Z\n")
 
 
@@ -285,7 +287,7 @@ def test_namesakes_are_told_apart(tmp_path: Path) -> None:
     write_file(path, Kept(MADE, read_inventory(azure), b"", read_flow_logs(azure)))
     lines = run("--inventory", str(path), "-o", "text").splitlines()[:-1]
     assert [line.partition(" (VNet)")[0] for line in lines] == [
-        "db (nic2) in alone/web: not logged; no flow log is over it, and it has no NSG",
+        "prod/db (nic2) in alone/web: not logged; no flow log is over it, and it has no NSG",
         "prod/app (nic1) in prod/hub/web: once; prod/hub-flowlog",
         "s1/test/app (nic1) in s1/test/hub/web: once; s1/test/hub-flowlog",
         "s2/test/app (nic1) in s2/test/hub/web: once; s2/test/hub-flowlog",

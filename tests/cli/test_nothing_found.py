@@ -65,8 +65,8 @@ def test_denied_says_what_it_left_out(logs: Store) -> None:
         ("flows --nsg-name 'NOPE*'", "of an NSG named 'NOPE*'; there are SQL-NSG"),
         ("denied --filter nsg=SQLNSG", "did you mean 'SQL-NSG'?"),
         (
-            "denied --filter rule=Deny",
-            "with a prefix (UserRule_, DefaultRule_): rule=*Deny finds both",
+            "denied --filter rule=Nope",
+            "with a prefix (DefaultRule_): rule=*Nope finds both",
         ),
         (
             "denied --nsg-name /subscriptions/s/resourceGroups/g/x/networkSecurityGroups/SQL",
