@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from nsgflow_core.cli.bare_names import without
 from nsgflow_core.cli.names import matcher, meant
 from nsgflow_core.cli.options import Wanted, one_of
 from nsgflow_core.cli.times import Span
@@ -56,7 +57,7 @@ def action_of(wanted: Wanted) -> str:
     Raises:
         BadInputError: there is no such word, or the filter leaves no flow of it.
     """
-    terms = compile_terms(" ".join(wanted.filter_terms or ()))
+    terms = compile_terms(without(wanted.filter_terms))
     if not wanted.action:
         if "action" not in terms.keys:
             return ""

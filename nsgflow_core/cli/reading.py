@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nsgflow_core.cli.accounts import Account
+from nsgflow_core.cli.bare_names import placed
 from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.files import FileLogs
 from nsgflow_core.cli.names import meant
@@ -97,6 +98,7 @@ class Reading:
         )
         if self._last_hour:
             self._span = Span(self._now - HOUR, self._now)
+        wanted = placed(wanted, knowledge.inventory if knowledge is not None else None)
         self.query = Query(wanted, defaults, self._span)  # wrong words are told before a request
         files = isinstance(accounts, FileLogs)
         by_records = isinstance(accounts, FileLogs) and accounts.loose

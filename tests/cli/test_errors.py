@@ -428,6 +428,17 @@ def test_what_is_piped_is_read_where_it_is_named(folder: Path) -> None:
     assert done.stderr.endswith(named)
 
 
+def test_a_bare_name_is_taken_where_an_inventory_has_one(folder: Path) -> None:
+    """In every command that reads flows with it, by flag or by filter."""
+    known = "PT1H.json --inventory network.nsgflow"
+    for command in ("flows", "denied", "report -o x.html", "sql 'SELECT 1'"):
+        for asked in ("--ip web", "--filter src=web"):
+            done = run(f"{command} {known} {asked}", folder)
+            assert (done.returncode, "'web'" in done.stderr) == (0, False)
+    done = run(f"denied {known} --filter src=wbe", folder)
+    assert (done.returncode, "a VM or subnet is named as group/name" in done.stderr) == (2, True)
+
+
 def test_a_short_span_is_told_to_the_second(folder: Path) -> None:
     """Where nothing is found in it."""
     done = run("denied PT1H.json --since 2026/11/23T9:05:05Z --until 2026/11/23T9:05:10Z", folder)
