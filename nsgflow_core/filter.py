@@ -14,10 +14,12 @@ from nsgflow_core.errors import BadInputError, did_you_mean
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.matches import Judge, Predicate
-from nsgflow_core.terms import ELSEWHERE, KEYS
+from nsgflow_core.terms import ALIASES, ELSEWHERE, KEYS, in_keys, nearest
 
-_TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z]+)=(?P<values>[^=~].*)")
-_COMPARED = re.compile(r"(?P<key>!?[A-Za-z]+)(?P<sign>!=|<>|==|=~|~|>=|<=|>|<)(?P<value>[^=~].*)")
+_TERM = re.compile(r"(?P<negated>!?)(?P<key>[A-Za-z][A-Za-z0-9]*)=(?P<values>[^=~].*)")
+_COMPARED = re.compile(
+    r"(?P<key>!?[A-Za-z][A-Za-z0-9]*)(?P<sign>!=|<>|==|=~|~|>=|<=|>|<)(?P<value>[^=~].*)"
+)
 _AND = "all terms must hold anyway, so leave it out"
 _OR = "any of the values of one term may hold, as in port=22,3389; all terms must"
 _NOT = "say ! in front of the term, as in !src=internet"
@@ -27,7 +29,7 @@ _LAST_PORT = 65535
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """A compiled filter: its terms as written, and what they ask of a flow.
+    """A compiled filter: its terms, with the keys' own words, and what they ask of a flow.
 
     `decisions` are those that can pass: True for denied flows, False for allowed ones; `alone` says
     that the terms ask for nothing else. `accepts` judges by what flows alone tell; `knowing` says
@@ -79,15 +81,13 @@ def compile_terms(terms: str) -> Filter:
     problems: list[str] = []
     decisions = {True, False}
     for term in terms.split():
-        found = _TERM.fullmatch(term)
+        found = _TERM.fullmatch(in_keys(term))
         if found is None:
             problems.append(f"{term!r} is not of the form key=value[,value…]{_mend(term)}")
             continue
-        key, negated = found["key"].lower(), bool(found["negated"])
+        key, negated = found["key"], bool(found["negated"])
         if key not in KEYS:
-            near = did_you_mean(key, KEYS, ELSEWHERE)
-            said = f"{term!r}, {near}" if near else f"{term!r}"
-            problems.append(f"unknown key {key!r} in {said} (keys: {', '.join(KEYS)})")
+            problems.append(_unknown(key, term))
             continue
         values = found["values"].split(",")
         keys.add(key)
@@ -110,13 +110,21 @@ def compile_terms(terms: str) -> Filter:
         return _conjunction([*predicates, *(make(knowledge) for make in judges)])
 
     return Filter(
-        " ".join(terms.split()),
+        in_keys(terms),
         frozenset(decisions),
         judge(NOTHING),
         judge if judges else None,
         frozenset(keys),
         alone=keys <= {"action"},
     )
+
+
+def _unknown(key: str, term: str) -> str:
+    if said := nearest(key):
+        return f"unknown key {key!r} in {term!r}: {said}"
+    near = did_you_mean(key, [*KEYS, *ALIASES], ELSEWHERE)
+    said = f"{term!r}, {near}" if near else f"{term!r}"
+    return f"unknown key {key!r} in {said} (keys: {', '.join(KEYS)})"
 
 
 def _mend(term: str) -> str:

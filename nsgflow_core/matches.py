@@ -74,7 +74,7 @@ def _negation(predicate: Predicate) -> Predicate:
 def _one_of(values: list[str], names: dict[str, bool]) -> set[bool]:
     unknown = [value for value in values if value.lower() not in names]
     if unknown:
-        near = did_you_mean(unknown[0], names)
+        near = did_you_mean(unknown[0], names, {"both": ",".join(names)})
         raise ValueError(f"{unknown[0]!r} is not one of {', '.join(names)}{near and f': {near}'}")
     return {names[value.lower()] for value in values}
 

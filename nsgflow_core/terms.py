@@ -107,27 +107,109 @@ KEYS = {
 }
 """The keys in the order in which they are told."""
 
-ELSEWHERE = {
-    **dict.fromkeys(("source", "srcip", "from"), "src"),
-    **dict.fromkeys(("destination", "dest", "destip", "to"), "dst"),
-    **dict.fromkeys(("dport", "destport", "dstport"), "port"),
-    **dict.fromkeys(("srcport", "sourceport"), "sport"),
-    **dict.fromkeys(("protocol", "l4protocol"), "proto"),
-    **dict.fromkeys(("status", "flowstatus", "decision"), "action"),
-    "flowdirection": "direction",
-    "flowstate": "state",
-    "flowtype": "type",
-    "aclname": "nsg",
-    "aclrule": "rule",
-    "macaddress": "mac",
+ALIASES = {
+    "source": "src",
+    "SrcIp": "src",
+    "destination": "dst",
+    "DestIp": "dst",
+    "SrcPort": "sport",
+    "DestPort": "port",
+    "protocol": "proto",
+    "L4Protocol": "proto",
+    "FlowStatus": "action",
+    "outcome": "action",
+    "FlowDirection": "direction",
+    "FlowState": "state",
+    "FlowType": "type",
+    "AclName": "nsg",
+    "AclRule": "rule",
+    "MacAddress": "mac",
 }
-"""What keys are called elsewhere: in flow logs, in the table, by other programs."""
+"""Keys by the names that lists, JSON and the columns of the table have for just the same."""
+
+ELSEWHERE = {
+    **dict.fromkeys(("from", "srcaddr"), "src"),
+    **dict.fromkeys(("to", "dest", "destaddr"), "dst"),
+    **dict.fromkeys(("dport", "dstport"), "port"),
+    "sourceport": "sport",
+    **dict.fromkeys(("status", "decision"), "action"),
+}
+"""What keys are called by other programs, in lower case."""
+
+NEAREST = {
+    "SrcVm": "src=group/name asks for the VM of the source, vm= for that of either end",
+    "DestVm": "dst=group/name asks for the VM of the destination, vm= for that of either end",
+    "SrcSubnet": "src=vnet/subnet asks for the source, subnet= for either end",
+    "DestSubnet": "dst=vnet/subnet asks for the destination, subnet= for either end",
+    "SrcServiceTags": "tag= asks for a service tag of either end",
+    "DestServiceTags": "tag= asks for a service tag of either end",
+    "AclGroup": "nsg= takes names, resource ids and GUIDs",
+    "TargetResourceId": "nsg= and vnet= take resource ids",
+    "L7Protocol": "port= and proto= ask for a service by its port",
+    "service": "port= and proto= ask for a service by its port",
+    **dict.fromkeys(
+        ("FlowTime", "RecordTime", "TimeGenerated", "time", "first", "last"),
+        "--since and --until ask for a time",
+    ),
+    **dict.fromkeys(("SourceBlob", "account"), "name the log or account as SOURCE"),
+    **dict.fromkeys(
+        (
+            *("PacketsSrcToDest", "BytesSrcToDest", "PacketsDestToSrc", "BytesDestToSrc"),
+            *("packets", "bytes"),
+        ),
+        "nonzero=yes asks for flows that have some, and 'nsgflow sql' compares them",
+    ),
+    **dict.fromkeys(("FlowLogVersion", "version"), "--version asks for it"),
+    **dict.fromkeys(
+        ("FlowEncryption", "encryption", "FlowId"), "'nsgflow sql' asks for any column"
+    ),
+}
+"""What lists and the table have besides, and what comes nearest to asking for it."""
+
+_DIRECTIONS = {"inbound": "in", "outbound": "out"}
+"""Directions as the table has them."""
+_FOLDED = {name.lower(): key for name, key in ALIASES.items()}
+_NEAREST = {name.lower(): said for name, said in NEAREST.items()}
+
+
+def key_of(word: str) -> str:
+    """The key that a word is, or is another name of; else the word, in lower case."""
+    folded = word.lower()
+    return _FOLDED.get(folded, folded)
+
+
+def nearest(word: str) -> str:
+    """What comes nearest to a key that there is not, where lists or the table have it."""
+    return _NEAREST.get(word.lower(), "")
+
+
+def _also() -> str:
+    """The other names of keys, for the grammar."""
+    names: dict[str, list[str]] = {}
+    for name, key in ALIASES.items():
+        names.setdefault(key, []).append(f"`{name}`")
+    return ", ".join(f"{' and '.join(some)} for `{key}`" for key, some in names.items())
+
+
+def in_keys(terms: str) -> str:
+    """Terms, each with the key in the place of another name of it."""
+    return " ".join(map(_in_key, terms.split()))
+
+
+def _in_key(term: str) -> str:
+    key, equals, values = term.partition("=")
+    word = key.removeprefix("!")
+    if word.lower() == "flowdirection":
+        values = ",".join(_DIRECTIONS.get(value.lower(), value) for value in values.split(","))
+    return f"{'!' * key.startswith('!')}{key_of(word)}={values}" if equals else term
+
 
 GRAMMAR = (
     "Terms are separated by spaces, and all must hold; a key that comes twice must hold twice.",
     "The values of a term are separated by commas, and any may hold.",
     "`!` in front of a term negates it.",
     "Keys and names fold case. Names take `*` for any text, an empty one too.",
+    f"Keys go by the names of lists and of the table, too: {_also()}.",
     (
         "Names of NSGs, VMs, subnets and VNets may have in front what they are in, as far as they "
         "are shown with it: `group/name`, `subscription/group/name`."

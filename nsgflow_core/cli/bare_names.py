@@ -12,6 +12,7 @@ from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.enrich import SUBNET, VM, whole_name
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.filter import compile_terms
+from nsgflow_core.terms import key_of
 
 _ENDS = ("ip", "src", "dst")
 
@@ -46,7 +47,7 @@ def without(filter_terms: Iterable[str] | None) -> str:
 def _values(term: str) -> list[str]:
     """The values of a term that asks for an end of flows."""
     key, _, values = term.partition("=")
-    return values.split(",") if key.removeprefix("!").lower() in _ENDS else []
+    return values.split(",") if key_of(key.removeprefix("!")) in _ENDS else []
 
 
 def _replaced(term: str, whole: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ _TERMS = f"""Keys of --filter: {", ".join(KEYS)}. Terms are separated by spaces 
 hold, values by commas and any may; ! in front negates. Names take *, ports ranges, addresses CIDR
 and the words private and internet. More: nsgflow help filter."""
 _ELSEWHERE = {
+    "--display-allowed": "say --action both",
     "--display-minutes": "say --since, for example --since 3m",
     "--protocol": "say --filter proto=tcp",
     "--ip2": "repeat --ip: flows between both addresses are shown",
@@ -29,6 +30,20 @@ _ELSEWHERE = {
     "--dport": "say --filter port=PORT",
 }
 """Flags of get_nsg_logs since 2024, and of its like, and what stands for them here."""
+
+_OF_WHY = {
+    **dict.fromkeys(
+        ("--filter", "--ip", "--src", "--dst", "--source", "--destination"),
+        "SRC and DST[:PORT] say which flow",
+    ),
+    **dict.fromkeys(("--port", "--dport"), "say DST:PORT"),
+    "--proto": "say --protocol",
+    "--display-direction": "say --direction, with --nsg",
+    "--action": "leave it out: denied and allowed flows are both told",
+    "--display-allowed": "leave it out: denied and allowed flows are both told",
+    "--display-hours": "say --since",
+}
+"""Flags of commands that read flows, and what stands for them where one flow is asked about."""
 
 
 _OURS = {
@@ -185,6 +200,6 @@ class Command(TyperCommand):
             if ours == "--top" and "--filter" in known and "--interval" not in known:
                 return _LINES
         if "--filter" not in known:
-            return ""
+            return _OF_WHY.get(flag, "") if "--direction" in known else ""
         key = flag.removeprefix("--")
         return f"say --filter {key}=…" if key in KEYS else _ELSEWHERE.get(flag, "")

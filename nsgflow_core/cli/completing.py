@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nsgflow_core.terms import KEYS
+from nsgflow_core.terms import ALIASES, KEYS, key_of
 
 Completer = Callable[[str], list[str]]
 
@@ -64,7 +64,8 @@ def filter_terms(incomplete: str) -> list[str]:
     negation = "!" * term.startswith("!")
     key, equals, values = term.removeprefix("!").partition("=")
     if not equals:
-        return [f"{before}{space}{negation}{key}=" for key in one_of(list(KEYS))(key)]
-    words = KEYS[key.lower()].words if key.lower() in KEYS else ()
+        named = one_of(list(KEYS))(key) or one_of(list(ALIASES))(key)
+        return [f"{before}{space}{negation}{key}=" for key in named]
+    words = KEYS[key_of(key)].words if key_of(key) in KEYS else ()
     head = f"{before}{space}{negation}{key}="
     return [head + value for value in several(words)(values)]

@@ -87,5 +87,10 @@ def flows(  # noqa: PLR0913 - one parameter for each option
 def _in_our_words(wanted: Wanted, when: When, estate: Estate, form: str) -> bool:
     """Whether more is asked for than get_nsg_logs has flags for."""
     return bool(
-        wanted.filter_terms or when.since or when.until or estate.inventory or form != "text"
+        wanted.filter_terms
+        or wanted.action
+        or when.since
+        or when.until
+        or estate.inventory
+        or form != "text"
     )

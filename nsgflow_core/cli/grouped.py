@@ -1,23 +1,18 @@
 """What `nsgflow denied` is asked for: which flows, grouped by what, in which order."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nsgflow_core.cli import bars as small_bars
 from nsgflow_core.cli import denials
-from nsgflow_core.cli.bare_names import without
 from nsgflow_core.cli.bars import Bars
 from nsgflow_core.cli.denials import Groups
 from nsgflow_core.cli.gathering import Gathering, span_of
 from nsgflow_core.cli.groupings import check_known, parse_by
 from nsgflow_core.cli.options import SORTS, Grouped, Wanted, one_of
-from nsgflow_core.cli.query import Defaults
+from nsgflow_core.cli.query import Defaults, action_of
 from nsgflow_core.cli.session import note
 from nsgflow_core.cli.times import Span, duration
-from nsgflow_core.errors import BadInputError
 from nsgflow_core.estate.knowledge import Knowledge
-from nsgflow_core.filter import compile_terms
-
-_ACTIONS = {"denied": {True}, "allowed": {False}, "both": {True, False}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +75,9 @@ def parse(grouped: Grouped, wanted: Wanted) -> Asked:
     Raises:
         BadInputError: one of them is wrong.
     """
-    action = _action(grouped.action, wanted)
+    action = action_of(wanted) or "denied"
     default = f"{denials.DEFAULT_BY},action" if action == "both" else denials.DEFAULT_BY
     keys = parse_by(grouped.by or default)
     sort = one_of("--sort", grouped.sort, [*SORTS, *keys])
     every = small_bars.every(duration(grouped.every)) if grouped.every else 0
-    if action == "allowed":
-        wanted = replace(wanted, filter_terms=[*(wanted.filter_terms or ()), "action=allowed"])
     return Asked(keys, sort, action, every, wanted)
-
-
-def _action(given: str, wanted: Wanted) -> str:
-    """Which flows: as --action says, else as the filter does, else denied ones."""
-    terms = compile_terms(without(wanted.filter_terms))
-    if not given:
-        if "action" not in terms.keys:
-            return "denied"
-        return next(word for word, of in _ACTIONS.items() if of >= terms.decisions)
-    action = one_of("--action", given, tuple(_ACTIONS))
-    if not terms.decisions & _ACTIONS[action]:
-        raise BadInputError(f"--action {action} and the filter leave no flow: drop one of them")
-    return action

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nsgflow_core.cli.numbers import parts
 from nsgflow_core.cli.options import Estate, Sources, one_of, output, takes_options
 from nsgflow_core.cli.session import session
 from nsgflow_core.cli.shared import Color, Utc, Verbose
@@ -25,7 +26,8 @@ def logs(  # noqa: PLR0913 - one parameter for each option
             "--nsg",
             metavar="NSG",
             help="Only logs of this NSG, or VNet flow log, by name (takes *) or resource id; "
-            "repeated: of any of them.",
+            "repeated, or with commas: of any of them.",
+            callback=parts,
         ),
     ] = None,
     nics: Annotated[

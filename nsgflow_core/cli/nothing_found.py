@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from nsgflow_core.cli.names import matcher, nsgs
+from nsgflow_core.cli.options import Wanted
 from nsgflow_core.cli.query import Query
 from nsgflow_core.cli.read import Tally
 from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.namesakes import full_name
+from nsgflow_core.terms import in_keys
 
 _HINTS = {
     "--display-direction both": ("outbound flow", "outbound flows"),
@@ -17,6 +19,8 @@ _HINTS = {
 }
 _LAST_TWO = re.compile(r".*/(?=[^/]*/[^/]*$)")
 """What stands before the last two parts of a name."""
+_OF_ONE_VALUE = ("src", "dst", "port", "sport", "proto", "nsg", "rule", "state", "mac")
+"""Keys of filters of which a flow has one value."""
 _SHOWN = 5
 """Names that are shown where none is near."""
 
@@ -40,6 +44,37 @@ def left_out_by_default(query: Query) -> list[str]:
         for flag, count in query.left_out.items()
         if count
     ]
+
+
+def never_both(wanted: Wanted) -> list[str]:
+    """A sentence for each condition that stands twice, of which no flow may meet both.
+
+    `--port 22 --port 1433` asks for flows between both ports; mostly either one is meant.
+    """
+    given = list(dict.fromkeys(wanted.port or ()))
+    said = []
+    if len(given) > 1:
+        said.append(
+            "--port that is repeated asks for flows between these ports: "
+            f"--port {','.join(given)} asks for any of them"
+        )
+    if len(given := list(dict.fromkeys(wanted.ip or ()))) > 2:  # noqa: PLR2004 - a flow's ends
+        said.append(
+            "--ip that is repeated asks for flows between these addresses: "
+            f"--ip {','.join(given)} asks for any of them"
+        )
+    terms = in_keys(" ".join(wanted.filter_terms or ())).split()
+    for key in _OF_ONE_VALUE:
+        values = list(dict.fromkeys(term[len(key) + 1 :] for term in terms if _is(key, term)))
+        if len(values) > 1:
+            said.append(
+                f"{key}= that comes twice must hold twice: {key}={','.join(values)} asks for any"
+            )
+    return said
+
+
+def _is(key: str, term: str) -> bool:
+    return term.startswith(f"{key}=")
 
 
 def no_such_names(

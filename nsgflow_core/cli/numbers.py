@@ -33,6 +33,21 @@ def number(
     return read
 
 
+def ports(flag: str) -> Callable[[Any], str]:
+    """Reads ports that commas separate, as the `parser` of an option; they stay a text."""
+    one = number(flag, "a port", 0, 65535)
+
+    def read(text: Any) -> str:
+        return ",".join(str(one(part.strip())) for part in str(text).split(","))
+
+    return read
+
+
+def parts(values: Sequence[str] | None) -> list[str] | None:
+    """The values of an option that was given several times, or with commas, as its `callback`."""
+    return [one.strip() for value in values for one in value.split(",")] if values else None
+
+
 def among(flag: str, numbers: Sequence[int]) -> Callable[[Any], int]:
     """Reads one of a few numbers, as the `parser` of an option."""
     folded = {str(one): one for one in numbers}

@@ -14,7 +14,7 @@ import typer
 
 from nsgflow_core.cli import completing
 from nsgflow_core.cli.completing import several
-from nsgflow_core.cli.numbers import among, number
+from nsgflow_core.cli.numbers import among, number, parts, ports
 from nsgflow_core.cli.shared import Utc
 from nsgflow_core.errors import BadInputError, did_you_mean
 
@@ -140,14 +140,24 @@ class Wanted:
             "'ip=10.0.0.0/8 port=22,3389 !src=internet rule=DefaultRule_*'; may be repeated.",
         ),
     ] = None
+    action: Annotated[
+        str,
+        typer.Option(
+            "--action",
+            metavar="denied|allowed|both",
+            help="Only flows that were denied, or allowed, or both.  [default: both for export, "
+            "sql and simulate, else denied]",
+        ),
+    ] = ""
     nsg_name: Annotated[
         list[str] | None,
         typer.Option(
             "--nsg-name",
             "--nsg",
             metavar="NSG",
-            help="Only flows of this NSG, by name (takes *) or resource id; repeated: of any of "
-            "them.",
+            help="Only flows of this NSG, by name (takes *) or resource id; repeated, or with "
+            "commas: of any of them.",
+            callback=parts,
         ),
     ] = None
     ip: Annotated[
@@ -155,16 +165,18 @@ class Wanted:
         typer.Option(
             "--ip",
             metavar="IP",
-            help="Only flows from or to this address; repeated: between them.",
+            help="Only flows from or to this address; with commas: any of them; repeated: "
+            "between them.",
         ),
     ] = None
     port: Annotated[
-        list[int] | None,
+        list[str] | None,
         typer.Option(
             "--port",
             metavar="PORT",
-            parser=number("--port", "a port", 0, 65535),
-            help="Only flows from or to this port; repeated: between them.",
+            parser=ports("--port"),
+            help="Only flows from or to this port; with commas: any of them; repeated: between "
+            "them.",
         ),
     ] = None
     display_direction: Annotated[
@@ -285,15 +297,6 @@ class Grouped:
             autocompletion=completing.one_of([*SORTS, *BY]),
         ),
     ] = "flows"
-    action: Annotated[
-        str,
-        typer.Option(
-            "--action",
-            metavar="denied|allowed|both",
-            help="Which flows; allowed ones with their packets and bytes, of both ways.  "
-            "[default: denied]",
-        ),
-    ] = ""
     every: Annotated[
         str,
         typer.Option(

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from nsgflow_core.cli.bare_names import without
 from nsgflow_core.cli.names import matcher, meant
 from nsgflow_core.cli.options import Wanted, one_of
 from nsgflow_core.cli.times import Span
@@ -13,10 +14,12 @@ from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.filter import Filter, compile_terms
 from nsgflow_core.model import Flow
+from nsgflow_core.terms import in_keys
 
 _KEY = re.compile(r"!?([A-Za-z]+)=")
 _ALWAYS = 2**63
 """Milliseconds that no time reaches."""
+_ACTIONS = {"denied": {True}, "allowed": {False}, "both": {True, False}}
 _DIRECTIONS = ("in", "out", "both")
 _BY_NAME = frozenset(
     ("ip", "src", "dst", "port", "sport", "nsg", "rule", "mac", "vm", "subnet", "vnet", "tag")
@@ -48,6 +51,23 @@ class Defaults:
     lifted: bool = True
 
 
+def action_of(wanted: Wanted) -> str:
+    """Denied flows, allowed ones or both: as --action says, else the filter; "" if neither does.
+
+    Raises:
+        BadInputError: there is no such word, or the filter leaves no flow of it.
+    """
+    terms = compile_terms(without(wanted.filter_terms))
+    if not wanted.action:
+        if "action" not in terms.keys:
+            return ""
+        return next(word for word, of in _ACTIONS.items() if of >= terms.decisions)
+    action = one_of("--action", wanted.action, tuple(_ACTIONS))
+    if not terms.decisions & _ACTIONS[action]:
+        raise BadInputError(f"--action {action} and the filter leave no flow: drop one of them")
+    return action
+
+
 class Query:
     """What a flow must be to be shown, and a count of what the command's defaults left out.
 
@@ -74,12 +94,14 @@ class Query:
         self.left_out: Counter[str] = Counter()
         self.names: set[str] = set()
         self.ids: set[str] = set()
-        given = " ".join(wanted.filter_terms or ())
+        given = in_keys(" ".join(wanted.filter_terms or ()))
         named = {key.lower() for key in _KEY.findall(given)}
         terms = [given]
-        self.only_denied = defaults.always_denied or not (defaults.allowed or "action" in named)
-        if self.only_denied:
-            terms.append("action=denied")
+        asked = action_of(wanted)
+        self.only_denied = defaults.always_denied or not (defaults.allowed or asked)
+        if self.only_denied or wanted.action:
+            alone = "denied" if self.only_denied else asked
+            terms += [f"action={alone}"] if alone != "both" else []
         for flag, key, values in (
             ("--flow-state", "state", [wanted.flow_state] if wanted.flow_state else []),
             ("--ip", "ip", wanted.ip or []),
@@ -183,8 +205,7 @@ def _predicates(
         found.append(lambda flow: flow.group.record.version == version)
     if wanted.only_non_zero:
         found.append(_counters_present)
-    if ports := set(wanted.port or ()):
-        found.append(lambda flow: ports <= {flow.src_port, flow.dst_port})
+    found += [_either_end(frozenset(map(int, one.split(",")))) for one in wanted.port or ()]
     if wanted.nsg_name:
         # The NSG of an NSG log is told by its path, so those were chosen when they were listed.
         accepts = matcher(meant(wanted.nsg_name, inventory))
@@ -195,6 +216,10 @@ def _predicates(
             )
         )
     return found
+
+
+def _either_end(ports: frozenset[int]) -> Callable[[Flow], bool]:
+    return lambda flow: flow.dst_port in ports or flow.src_port in ports
 
 
 def _counters_present(flow: Flow) -> bool:

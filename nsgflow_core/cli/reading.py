@@ -21,6 +21,7 @@ from nsgflow_core.cli.nothing_found import (
     age,
     left_out_by_default,
     names_of_several,
+    never_both,
     no_flows,
     no_such_names,
     shared_names,
@@ -264,7 +265,8 @@ class Reading:
             why = no_flows(
                 self.query, self.tally, span, offers_allowed=self._defaults.offers_allowed
             )
-            note(f"no flows match: {why}")
+            for said in (f"no flows match: {why}", *never_both(self._wanted)):
+                note(said)
             return
         if missing:
             return

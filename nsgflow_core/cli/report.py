@@ -39,19 +39,17 @@ def report(
         from datetime import UTC, datetime
 
         from nsgflow_core.cli import denials, exporting, reports
-        from nsgflow_core.cli.bare_names import without
         from nsgflow_core.cli.files import FileLogs, opened
         from nsgflow_core.cli.gathering import Gathering
         from nsgflow_core.cli.inventories import estate_of, judge_of
         from nsgflow_core.cli.minutes import Minutes
         from nsgflow_core.cli.progress import working
-        from nsgflow_core.cli.query import Defaults
+        from nsgflow_core.cli.query import Defaults, action_of
         from nsgflow_core.cli.reading import reading
         from nsgflow_core.cli.twice import Twice
         from nsgflow_core.errors import BadInputError
-        from nsgflow_core.filter import compile_terms
 
-        if True not in compile_terms(without(wanted.filter_terms)).decisions:
+        if action_of(wanted) == "allowed" or (wanted.action and action_of(wanted) != "denied"):
             raise BadInputError(
                 "a report is of denied flows: say 'nsgflow export' for allowed ones"
             )

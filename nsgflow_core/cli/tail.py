@@ -59,8 +59,8 @@ def tail(  # noqa: PLR0913 - one parameter for each option
 
     All NSGs of the accounts, until Ctrl-C: the lines of 'nsgflow flows', with each flow's own
     time. On a terminal that is local, denied flows are red, allowed ones green, and the last
-    line says how old the newest record is. A --filter that names action shows others than
-    denied ones. Azure writes a record a minute; logs of a new NSG, and of the
+    line says how old the newest record is. --action, or a --filter that names action, shows
+    others than denied ones. Azure writes a record a minute; logs of a new NSG, and of the
     next hour, are found within 30 s.
     """
     with session(verbose=verbose, color=color, utc=utc):

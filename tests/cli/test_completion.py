@@ -299,3 +299,9 @@ def test_completed_terms_are_terms() -> None:
             compile_terms(terms)
     assert completing.filter_terms("proto=tcp,u") == ["proto=tcp,udp"]
     assert completing.filter_terms("nothing=") == []
+
+
+def test_other_names_of_keys_are_completed_where_no_key_begins_so() -> None:
+    """And their values are the key's."""
+    assert completing.filter_terms("lb=no !Dest") == ["lb=no !DestIp=", "lb=no !DestPort="]
+    assert completing.filter_terms("L4Protocol=tcp,u") == ["L4Protocol=tcp,udp"]

@@ -160,11 +160,40 @@ _NO_INVENTORY = (
             ),
         ),
         (
-            "denied PT1H.json --filter DestPort=22",
+            "denied PT1H.json --filter DstPort=22",
             (
-                "unknown key 'destport' in 'DestPort=22', did you mean 'port'? (keys: action, "
+                "unknown key 'dstport' in 'DstPort=22', did you mean 'port'? (keys: action, "
                 "direction, ip, src, dst, port, sport, proto, nsg, rule, state, mac, type, vm, "
                 "subnet, vnet, tag, lb, nonzero)"
+            ),
+        ),
+        (
+            "tail mylogs --display-allowed",
+            (
+                "no such option: --display-allowed: say --action both ('nsgflow tail --help' "
+                "tells more)"
+            ),
+        ),
+        (
+            "report PT1H.json --action both -o r.html",
+            "a report is of denied flows: say 'nsgflow export' for allowed ones",
+        ),
+        (
+            "denied PT1H.json --filter SrcVm=web1",
+            (
+                "unknown key 'srcvm' in 'SrcVm=web1': src=group/name asks for the VM of the "
+                "source, vm= for that of either end"
+            ),
+        ),
+        (
+            "why 10.0.0.1 10.0.0.2 --port 22",
+            "no such option: --port: say DST:PORT ('nsgflow why --help' tells more)",
+        ),
+        (
+            "why 10.0.0.1 10.0.0.2 --filter port=22",
+            (
+                "no such option: --filter: SRC and DST[:PORT] say which flow ('nsgflow why "
+                "--help' tells more)"
             ),
         ),
         (

@@ -52,6 +52,15 @@ def test_denied_says_what_it_left_out(logs: Store) -> None:
 @pytest.mark.parametrize(
     ("command", "hint"),
     [
+        ("denied --port 22 --port 1433", "between these ports: --port 22,1433 asks for any"),
+        (
+            "denied --ip 10.0.0.1 --ip 10.0.0.2 --ip 10.0.0.3",
+            "--ip 10.0.0.1,10.0.0.2,10.0.0.3 asks",
+        ),
+        (
+            "denied --filter 'port=22 DestPort=23'",
+            "port= that comes twice must hold twice: port=22,23",
+        ),
         ("denied --nsg-name SLQ-NSG", "of an NSG named 'SLQ-NSG', did you mean 'SQL-NSG'?"),
         ("flows --nsg-name 'NOPE*'", "of an NSG named 'NOPE*'; there are SQL-NSG"),
         ("denied --filter nsg=SQLNSG", "did you mean 'SQL-NSG'?"),
