@@ -45,6 +45,10 @@ _COMMANDS = {
 }
 _REPORT = ("report", "logs", *_NETWORK, *_INSIDE, "-o", "denied.html")
 DIGEST = "report.sha256"
+_OF_NOW = {
+    r"Made by nsgflow [\d.]+ at [^.]*\.": "Made by nsgflow.",
+    r" UTC, \d+ \w+ old\.": " UTC.",
+}
 _SIZE = "1200,1150"
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -125,9 +129,12 @@ def report(folder: Path) -> Path:
     command = [sys.executable, "-m", "nsgflow_core", *_REPORT]
     subprocess.run(command, cwd=folder, env=_environment(), check=True, capture_output=True)
     page = folder / "denied.html"
-    made = r"Made by nsgflow [\d.]+ at [^.]*\."
-    text = re.sub(made, "Made by nsgflow.", page.read_text())
-    page.write_text(re.sub(r"( of [\d-]+ [\d:]+ UTC), \d+ \w+ old\.", r"\1.", text))
+    text = page.read_text()
+    for of_now, of_any_day in _OF_NOW.items():
+        text, number = re.subn(of_now, of_any_day, text)
+        if number != 1:
+            raise RuntimeError(f"the page says {number} times what today changes: {of_now}")
+    page.write_text(text)
     return page
 
 
