@@ -21,6 +21,7 @@ from nsgflow_core.errors import BadInputError, NsgflowError
 from nsgflow_core.estate.knowledge import NOTHING, Knowledge
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.sinks import rows
+from nsgflow_core.terms import ALIASES, ELSEWHERE, key_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -57,33 +58,18 @@ _NO_DUCKDB = (
 )
 _REFUSED = "Permission Error"
 _NO_COLUMN = re.compile(r'(?:Referenced column|does not have a column named) "([^"]+)"')
+_OF_KEYS = {key: name for name, key in ALIASES.items() if name in columns()}
+"""The column that has what a filter key asks for."""
 _CALLED = {
-    "nsg": "AclName",
     "acl": "AclName",
-    "rule": "AclRule",
-    "direction": "FlowDirection",
     "action": "FlowStatus, which is Denied or Allowed",
-    "decision": "FlowStatus, which is Denied or Allowed",
-    "protocol": "L4Protocol",
-    "proto": "L4Protocol",
     "ip": "SrcIp or DestIp",
-    "source": "SrcIp",
-    "src": "SrcIp",
-    "sport": "SrcPort",
-    "destination": "DestIp",
-    "dest": "DestIp",
-    "dst": "DestIp",
-    "port": "DestPort",
-    "dport": "DestPort",
-    "mac": "MacAddress",
     "vnet": "SrcSubnet or DestSubnet, which are group/vnet/subnet",
     "vm": "SrcVm or DestVm",
     "subnet": "SrcSubnet or DestSubnet",
-    "state": "FlowState",
     "encryption": "FlowEncryption",
     "version": "FlowLogVersion",
     "service": "L7Protocol",
-    "type": "FlowType",
     "time": "FlowTime",
     "first": "min(FlowTime)",
     "last": "max(FlowTime)",
@@ -92,7 +78,7 @@ _CALLED = {
     "bytes": "BytesSrcToDest or BytesDestToSrc",
     "tag": "SrcServiceTags or DestServiceTags",
 }
-"""What columns are called in filters, groups and lists."""
+"""What else columns are called in filters, groups and lists."""
 
 
 @contextmanager
@@ -325,12 +311,18 @@ def _is_of_sql(error: Exception) -> bool:
     )
 
 
+def _column_of(word: str) -> str | None:
+    """The column that is called so elsewhere, if there is one."""
+    key = ELSEWHERE.get(word, key_of(word))
+    return _CALLED.get(word) or _CALLED.get(key) or _OF_KEYS.get(key)
+
+
 def _said(error: Exception) -> str:
     """An error of DuckDB's in one line: without the query and the place in it."""
     text = str(error).partition("\n\nLINE ")[0]
     said = printable(" ".join(text.split()))
     missing = _NO_COLUMN.search(said)
-    if missing is not None and (column := _CALLED.get(missing[1].lower())):
+    if missing is not None and (column := _column_of(missing[1].lower())):
         return f"there is no column {missing[1]}: say {column}; docs/columns.md has all of them"
     if said.startswith(_REFUSED):
         return f"{said}: sql reads the table flows and nothing else"

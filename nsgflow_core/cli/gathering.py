@@ -5,7 +5,7 @@ from typing import Self
 
 from nsgflow_core.cli.denials import Denials, Groups, Key, caller
 from nsgflow_core.cli.groupings import KEYS, Value, meaning, meanings
-from nsgflow_core.cli.names import end_names, near, nsgs, vnet_id, vnets
+from nsgflow_core.cli.names import end_names, nsgs, vnet_id, vnets
 from nsgflow_core.cli.progress import working
 from nsgflow_core.cli.read import Found
 from nsgflow_core.cli.spill import Spill
@@ -39,7 +39,6 @@ class Gathering:
         self._measured, self._timed, self._scoped = measured, timed, scoped
         self._groups: dict[Key, tuple[Key, Denials]] = {}
         self._nsgs, self._vnets = nsgs(knowledge.inventory), vnets(knowledge.inventory)
-        self._lies_in: dict[tuple[str, str, str], str] = {}
         self._spill = Spill(keys, measured=measured or timed)
 
     def __enter__(self) -> Self:
@@ -102,9 +101,7 @@ class Gathering:
 
     def _place(self, flow: Flow, of: Denials) -> None:
         """Keep in which VNet the NSG of a group saw a flow, where that is known."""
-        place = flow.group.mac, flow.group.record.target, near(flow)
-        if (vnet := self._lies_in.get(place)) is None:
-            vnet = self._lies_in[place] = vnet_id(flow, self._knowledge.inventory)
+        vnet = vnet_id(flow, self._knowledge.inventory)
         if vnet and vnet not in of.vnets:
             of.vnets |= {vnet}
             self._vnets.meet(vnet, vnet.rpartition("/")[2])
