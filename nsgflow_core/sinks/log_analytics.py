@@ -38,16 +38,12 @@ from nsgflow_core.logs.columns import Columns, joined
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.answers import status_error, with_retries
+from nsgflow_core.sinks.deflating import deflate
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item, Sendable
 from nsgflow_core.turns import HEAVY_FLOWS, in_turns
 from nsgflow_core.web import azure_transport, time_limit
-
-try:  # packs as tightly as zlib in a quarter of the time, and has wheels for most platforms
-    from isal import isal_zlib as deflate
-except ImportError:
-    import zlib as deflate  # type: ignore[no-redef]  # it has the same calls
 
 MAX_BODY = 1_000_000
 """Largest body in bytes before compression: under 1 MB whether mega means 1000 or 1024."""
