@@ -33,8 +33,8 @@ def export(
         typer.Option(
             "--omit",
             metavar="COLUMNS",
-            help="Columns to leave out, separated by commas: FlowId, which nothing can compress, "
-            "is a third of the file or more.",
+            help="Columns to leave out, separated by commas: FlowId, unlike in each row, is a "
+            "seventh to a third of the file.",
             autocompletion=_columns,
         ),
     ] = "",
