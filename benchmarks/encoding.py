@@ -14,7 +14,7 @@ from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.sinks import rows
-from nsgflow_core.sinks.log_analytics import _batches, _gzip
+from nsgflow_core.sinks.log_analytics import Bodies
 
 _ROWS = 10_000
 _ROUNDS = 5
@@ -45,4 +45,7 @@ def _figure(version: Literal[2, 4]) -> Figure:
 
 
 def _bodies(found: list[Columns]) -> list[bytes]:
-    return [_gzip(batch) for batch in _batches(found)]
+    bodies = Bodies(rows.lines_of())
+    for part in found:
+        bodies.add(part)
+    return [batch.body for batch in bodies.batches()]

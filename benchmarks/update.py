@@ -29,7 +29,7 @@ from nsgflow_core.logs.columns import of_blob
 from nsgflow_core.logs.path import parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.service import Service
-from nsgflow_core.sinks import log_analytics, webhook
+from nsgflow_core.sinks import log_analytics, rows, webhook
 from nsgflow_core.sinks.webhook import WebhookSink
 from nsgflow_core.storage import credential
 from nsgflow_core.telemetry import quiet_sdks
@@ -161,12 +161,14 @@ def _updates(local: LocalAzure, settings: Settings, nic: Nic, count: int) -> Ite
         data = (HEAD if minute == 0 else b",") + record.data + CLOSER
         stretch = records.split(data, start, last=True)
         found = flows.read(stretch.records[0], parse_path(path), [], denied_only=True)
-        (batch,) = log_analytics._batches([of_blob(ref, found)])  # noqa: SLF001  # the same bytes are wanted
+        bodies = log_analytics.Bodies(rows.lines_of())
+        bodies.add(of_blob(ref, found))
+        (batch,) = bodies.batches()
         ((alert,),) = webhook._alerts(ref, found)  # noqa: SLF001
         headers = webhook.signature(_webhook(settings).secret, alert.id, alert.payload)
         headers["Content-Type"] = "application/cloudevents+json; charset=utf-8"
         etag = str(blob.get_blob_properties().etag)
-        packed = log_analytics._gzip(batch)  # noqa: SLF001
+        packed = batch.body
         yield _Update(
             path, start, writer.size, etag, packed, alert.payload, headers, len(record.denied)
         )

@@ -24,7 +24,7 @@ from nsgflow_core.logs.source import BlobChangedError, BlockList
 from nsgflow_core.model import Bad, BlobRef, Block, Position
 from nsgflow_core.sinks.lane import Lane
 from nsgflow_core.sinks.patience import Patience
-from nsgflow_core.sinks.sink import Delivery, Refusal
+from nsgflow_core.sinks.sink import AsRead, Delivery, Refusal
 
 
 @dataclasses.dataclass
@@ -121,6 +121,10 @@ class CountingSink:
 
     def __post_init__(self) -> None:
         self.filter = compile_terms("action=denied")
+
+    def gather(self) -> AsRead:
+        """Flows as they were read."""
+        return AsRead()
 
     def deliver(
         self,

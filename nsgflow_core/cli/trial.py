@@ -32,7 +32,8 @@ def send(sink: Sink) -> None:
     """Send the test flow."""
     now = datetime.now(UTC)
     ref = BlobRef("nsgflow", "nsgflow-check", f"{now:%Y-%m-%dT%H%M%S}-{uuid.uuid4().hex}")
-    flows = [of_blob(ref, [_test_flow()])]
+    flows = sink.gather()
+    flows.add(of_blob(ref, [_test_flow()]))
     delivery = sink.deliver(ref, flows, Position(0), Position(1), Patience(_SECONDS, _SECONDS))
     if delivery.error is not None:
         raise delivery.error

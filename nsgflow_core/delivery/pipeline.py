@@ -9,8 +9,7 @@ again after releasing the claim. docs/architecture.md tells what each failure le
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -22,9 +21,9 @@ from nsgflow_core.delivery.reading import Reader
 from nsgflow_core.delivery.remembered import Remembered
 from nsgflow_core.delivery.report import Report
 from nsgflow_core.delivery.state_table import ClaimLostError
+from nsgflow_core.delivery.taking import Taking
 from nsgflow_core.delivery.tenure import Tenure
 from nsgflow_core.digests import ledger
-from nsgflow_core.estate.young import is_young
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
@@ -33,10 +32,8 @@ from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
 from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.lane import Begun
 from nsgflow_core.sinks.patience import FLOOR, HANG_GRACE, LONGEST, SINK_SECONDS
-from nsgflow_core.sinks.sink import Delivery
-from nsgflow_core.turns import HEAVY_FLOWS, turn
+from nsgflow_core.sinks.sink import Delivery, Gathered
 
-_Flows = Sequence[Columns]
 _TRIES = 5  # of a run whose row was written by others
 _CLAIM_RESERVE = LONGEST + HANG_GRACE + 7
 """Seconds of claim that must be left before a delivery begins, or it is extended first."""
@@ -258,13 +255,18 @@ class _Run:
     ) -> dict[str, Cursor]:
         """Read the next window for sinks that stand at one place, deliver it, move them on."""
         start = next(iter(window.values())).position
-        denied_only = all(self._lanes[name].sink.filter.denied_only for name in window)
-        data, reading = self._reader.window(start.offset, blocks, denied_only=denied_only)
+        sinks = {name: self._lanes[name].sink for name in window}
+        denied_only = all(sink.filter.denied_only for sink in sinks.values())
+        taking = Taking(sinks, start, self._knowledge)
+        data, reading = self._reader.window(
+            start.offset, blocks, taking.take, denied_only=denied_only
+        )
         if start.offset + len(data) == blocks.size:
             told = any(not behind(at, blocks) for at in self.tenure.row.cursors.values())
             reading = self._reader.judge_end(data, start.offset, reading, blocks, told=told)
         self.report.records += reading.records
-        self.report.flows += sum(map(len, reading.flows))
+        self.report.flows += taking.read
+        self.report.young_nsgs += taking.young
         # Sinks behind the furthest one meet bad input that was kept when that one met it.
         known = {**self.tenure.row.cursors, **cursors}
         examined = max(at.offset for at in known.values() if matches(at, blocks))
@@ -275,7 +277,7 @@ class _Run:
         end = Position(reading.end)
         last = start.offset + len(data) == blocks.size
         moved: dict[str, Cursor] = {}
-        deliveries = self._deliver(window, reading.flows, start, end)
+        deliveries = self._deliver(taking.gathered, start, end)
         for name in window.keys() - deliveries.keys():  # left alone by now
             moved[name] = self._behind(window[name])
         for name, delivery in deliveries.items():
@@ -300,34 +302,26 @@ class _Run:
         return replace(cursor, behind_since=cursor.behind_since or self._parts.now())
 
     def _deliver(
-        self, window: Mapping[str, Cursor], found: _Flows, start: Position, end: Position
+        self, gathered: Mapping[str, Gathered], start: Position, end: Position
     ) -> dict[str, Delivery]:
         """Deliver to the sinks side by side, each in its time; one left alone is left out."""
         deliveries: dict[str, Delivery] = {}
-        # Only of a record that was left half delivered can flows lie before the start.
-        ahead = [part.from_place(start) for part in found] if start.ordinal else found
         begun: dict[str, Begun] = {}
-        for name in window:
-            lane = self._lanes[name]
-            with turn(heavy=sum(map(len, ahead)) > HEAVY_FLOWS):
-                passed = (lane.sink.filter.wanted(part, self._knowledge) for part in ahead)
-                taken = [part for part in passed if part]
-            if "nsg" in lane.sink.filter.keys:
-                self.report.young_nsgs += sum(is_young(at, self._knowledge) for at in chain(*taken))
-            if not taken:
+        for name, flows in gathered.items():
+            if not flows.total:
                 deliveries[name] = Delivery(end)
                 continue
             seconds = SINK_SECONDS - self._overtime[name]
-            delivery = lane.begin(self._ref, taken, start, end, seconds)
+            delivery = self._lanes[name].begin(self._ref, flows, start, end, seconds)
             if delivery is None:  # it failed for another blob meanwhile
                 self._left.add(name)
                 continue
-            _count(self.report.wanted, name, sum(map(len, taken)))
+            _count(self.report.wanted, name, flows.total)
             begun[name] = delivery
         waited: dict[str, float] = {}
         for name, delivery in begun.items():
             deliveries[name], waited[name] = delivery.result(start)
-        if len(window) > 1:  # somebody else might have gone on
+        if len(gathered) > 1:  # somebody else might have gone on
             self._note_overtime(waited)
         return deliveries
 

@@ -10,7 +10,7 @@ from nsgflow_core.delivery.report import Report
 from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.columns import Columns
-from nsgflow_core.logs.flows import Reading
+from nsgflow_core.logs.flows import Reading, Take
 from nsgflow_core.logs.leftover import HEAD_BYTES, ending, is_over
 from nsgflow_core.logs.path import LogPath, log_name
 from nsgflow_core.logs.source import LARGEST_RECORD, BlockList
@@ -48,9 +48,12 @@ class Reader:
         return data
 
     def window(
-        self, start: int, blocks: BlockList, *, denied_only: bool
+        self, start: int, blocks: BlockList, take: Take, *, denied_only: bool
     ) -> tuple[bytes, Reading[Columns]]:
-        """Read from `start` as far as a window goes, further if not one record ends in it."""
+        """Read from `start` as far as a window goes, further if not one record ends in it.
+
+        The flows are taken as they are read.
+        """
         size = WINDOW
         end = blocks.window_end(start, size)
         data = self._read(start, end, blocks)
@@ -65,6 +68,7 @@ class Reader:
                     last=last,
                     denied_only=denied_only,
                     inventory=self._knowledge.inventory,
+                    take=take,
                 )
             if reading.end > start or last:
                 return data, reading

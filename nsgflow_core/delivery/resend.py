@@ -129,9 +129,9 @@ def send(
     for name, found in made.flows.items():
         if found:
             patience = Patience(_SECONDS, _SECONDS)
-            delivery = sinks[name].deliver(
-                letter.ref, [of_blob(letter.ref, found)], Position(0), _END, patience
-            )
+            flows = sinks[name].gather()
+            flows.add(of_blob(letter.ref, found))
+            delivery = sinks[name].deliver(letter.ref, flows, Position(0), _END, patience)
             _note(outcome, name, delivery, _END)
             if delivery.refused:  # a dead letter of its own, as from the pipeline
                 dead_letters.put_refused(letter.ref, name, delivery.refused)

@@ -118,6 +118,10 @@ class Columns(msgspec.Struct, gc=False):
         """The flows that do not lie before a place of their blob."""
         return self.where([at >= start for at in self.positions()])
 
+    def unread(self) -> "Unread":
+        """The same with nothing read of it."""
+        return Unread(self.places, self.ordinals, self.texts)
+
     def flows(self) -> list[Flow]:
         """The flows themselves."""
         src_port, dst_port, *counters = (numbers_of(getattr(self, name)) for name in _NUMBER_FIELDS)
@@ -131,19 +135,39 @@ class Columns(msgspec.Struct, gc=False):
         )  # fmt: skip
 
 
-def _all(flows: Columns) -> tuple[Sequence[Any], ...]:
+def _all(flows: "Columns | Unread") -> tuple[Sequence[Any], ...]:
     return astuple(flows)
 
 
-def joined(parts: Sequence[Columns]) -> Columns:
+class Unread(msgspec.Struct, gc=False):
+    """Flows that were read, of which their tuples are kept: fields take five times as much room."""
+
+    places: Sequence[Place]
+    ordinals: Sequence[int]
+    texts: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, part: slice) -> "Unread":
+        return Unread(*[column[part] for column in _all(self)])
+
+    def read(self) -> Columns:
+        """The flows, read once more."""
+        vnet = {place.group.record.version == _VNET for place in self.places}
+        fields = fields_of(self.texts, vnet=True in vnet) if len(vnet) == 1 else None
+        times = times_of(fields.times) if fields else None
+        return _columns(self.places, self.ordinals, self.texts, times, fields, _unexpected)
+
+
+def _unexpected(place: Place, bad: Bad) -> None:
+    raise AssertionError(f"{place.ref}: what was read before is bad: {bad.reason}")
+
+
+def joined(parts: Sequence[Unread]) -> Unread:
     """The flows of all parts, one part behind the other."""
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return of_flows([], [])
-    return Columns(
-        *[list(chain.from_iterable(some)) for some in zip(*map(_all, parts), strict=True)]
-    )
+    columns = zip(*map(_all, parts), strict=True) if parts else ([], [], [])
+    return Unread(*[list(chain.from_iterable(some)) for some in columns])
 
 
 def read_lists(
@@ -152,15 +176,13 @@ def read_lists(
     bad: list[Bad],
     *,
     denied_only: bool,
-) -> list[Columns]:
+) -> Iterator[Columns]:
     """The flows of lists of tuples, in their order; what cannot be read is added to `bad`."""
     kinds = {each.group.record.version == _VNET for each in lists}
     if len(kinds) > 1:
-        return [
-            part
-            for each in lists
-            for part in read_lists([each], place_of, bad, denied_only=denied_only)
-        ]
+        for each in lists:
+            yield from read_lists([each], place_of, bad, denied_only=denied_only)
+        return
     places: list[Place] = []
     ordinals: list[int] = []
     texts: list[str] = []
@@ -173,7 +195,6 @@ def read_lists(
         places += repeat(place_of(each.group), len(each.texts))
         ordinals += each.ordinals
         texts += each.texts
-    found: list[Columns] = []
     for at in range(0, len(texts), TOGETHER):
         part = slice(at, at + TOGETHER)
         fields = fields_of(texts[part], vnet=True in kinds)
@@ -185,8 +206,7 @@ def read_lists(
         if denied_only and some.decision.count("D") < len(some):
             some = some.where([decision == "D" for decision in some.decision])
         if some:
-            found.append(some)
-    return found
+            yield some
 
 
 def read_flows(lists: Sequence[TupleList], bad: list[Bad], *, denied_only: bool) -> list[Flow]:

@@ -4,7 +4,7 @@ Two readers find the same: one for records as Azure writes them, and a lenient o
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
@@ -31,8 +31,10 @@ _TIME = re.compile(rb'"time"\s*:\s*"([^"\\]{1,64})"')
 
 
 _Made = TypeVar("_Made")
-Make = Callable[[list[TupleList], list[Bad]], list[_Made]]
+Make = Callable[[list[TupleList], list[Bad]], Iterable[_Made]]
 """What reads lists of tuples, in their order, and adds what it cannot read to the bad pieces."""
+Take = Callable[[Columns], bool]
+"""Who is given flows as soon as they are read, and says whether they are kept."""
 
 
 class Reading(msgspec.Struct, Generic[_Made], frozen=True):
@@ -59,14 +61,15 @@ def read_stretch(
     last: bool,
     denied_only: bool,
     inventory: Inventory | None = None,
+    take: Take = lambda _: True,
 ) -> Reading[Columns]:
     """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster.
 
-    They come some hundreds in one, as they were read.
+    They come some hundreds in one, as they were read; those that nobody keeps are not among them.
     """
 
-    def make(lists: list[TupleList], bad: list[Bad]) -> list[Columns]:
-        return read_lists(lists, partial(Place, ref), bad, denied_only=denied_only)
+    def make(lists: list[TupleList], bad: list[Bad]) -> Iterator[Columns]:
+        return filter(take, read_lists(lists, partial(Place, ref), bad, denied_only=denied_only))
 
     return stretch_of(data, at, log, make, last=last, denied_only=denied_only, inventory=inventory)
 

@@ -23,7 +23,7 @@ from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import PROTOCOLS, BlobRef, Flow, Group, Position, Record
 from nsgflow_core.sinks.patience import Patience
-from nsgflow_core.sinks.sink import Delivery, Item
+from nsgflow_core.sinks.sink import AsRead, Delivery, Item
 from nsgflow_core.sinks.webhook import young_enough
 from nsgflow_core.webhooks import WebhookSettings
 
@@ -79,6 +79,10 @@ class DigestAtOnce:
     def young(self, flows: Sequence[Flow]) -> Sequence[Flow]:
         """Those that are not too old to alert."""
         return young_enough(flows, self._settings)
+
+    def gather(self) -> AsRead:
+        """See `Sink.gather`."""
+        return AsRead()
 
     def deliver(
         self,

@@ -7,16 +7,15 @@ blobs have for it is put off at once, and takes no time from anybody else's.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from nsgflow_core.errors import DataRefusedError, NsgflowError, RefusedError, TransientError
-from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.answers import wait_after
 from nsgflow_core.sinks.patience import HANG_GRACE, LONGEST, SINK_SECONDS, Patience
-from nsgflow_core.sinks.sink import Delivery, Sink
+from nsgflow_core.sinks.sink import Delivery, Gathered, Sink
 
 THREADS = 32
 """For each sink: sixteen events, eight blobs of a sweep and what is drained beside them."""
@@ -127,7 +126,7 @@ class Lane:
     def begin(
         self,
         ref: BlobRef,
-        flows: Sequence[Columns],
+        flows: Gathered,
         start: Position,
         end: Position,
         seconds: float,
@@ -144,7 +143,7 @@ class Lane:
 def deliver(
     sink: Sink,
     ref: BlobRef,
-    flows: Sequence[Columns],
+    flows: Gathered,
     start: Position,
     end: Position,
     patience: Patience,

@@ -33,8 +33,8 @@ from msgspec.structs import replace
 
 from nsgflow_core.config import LogsSettings
 from nsgflow_core.errors import BadInputError, RefusedError, TransientError
-from nsgflow_core.estate.knowledge import NOTHING, Knowing, Knowledge, nothing
-from nsgflow_core.logs.columns import Columns, joined
+from nsgflow_core.estate.knowledge import Knowing, nothing
+from nsgflow_core.logs.columns import Columns, Unread, joined
 from nsgflow_core.model import BlobRef, Flow, Position
 from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.answers import status_error, with_retries
@@ -42,7 +42,6 @@ from nsgflow_core.sinks.deflating import deflate
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience
 from nsgflow_core.sinks.sink import Delivery, Item, Sendable
-from nsgflow_core.turns import HEAVY_FLOWS, in_turns
 from nsgflow_core.web import azure_transport, time_limit
 
 MAX_BODY = 1_000_000
@@ -88,20 +87,20 @@ class LogAnalyticsSink:
             transport=azure_transport(),
         )
 
+    def gather(self) -> "Bodies":
+        """See `Sink.gather`."""
+        return Bodies(rows.lines_of(self._knowledge(), self._settings.omit))
+
     def deliver(
         self,
         ref: BlobRef,  # noqa: ARG002 - its flows tell
-        flows: Sequence[Columns],
+        flows: "Bodies",
         start: Position,
         end: Position,
         patience: Patience,
     ) -> Delivery:
         """Send the rows in batches; see `Sink.deliver`."""
-        batches = in_turns(
-            _batches(flows, self._knowledge(), self._settings.omit),
-            heavy=sum(map(len, flows)) > HEAVY_FLOWS,
-        )
-        return self._send(batches, start, end, patience)
+        return self._send(flows.batches(), start, end, patience)
 
     def young(self, flows: Sequence[Flow]) -> Sequence[Flow]:
         """All of them: a row is never too old."""
@@ -161,7 +160,7 @@ def token_scope(endpoint: str) -> str:
 class _Row(msgspec.Struct, frozen=True, gc=False):
     """The `Item` of one flow; its payload is encoded when it is asked for, which is rare."""
 
-    flow: Columns
+    flow: Unread
     lines: Callable[[Columns], str]
 
     flows: ClassVar[int] = 1
@@ -170,7 +169,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     @property
     def payload(self) -> bytes:
         """The row as JSON."""
-        return self.lines(self.flow)[:-1].encode()
+        return self.lines(self.flow.read())[:-1].encode()
 
     @property
     def after(self) -> Position:
@@ -181,7 +180,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
 class _Rows(Sequence[_Row]):
     """The rows of flows, none of them made."""
 
-    def __init__(self, flows: Sequence[Columns], lines: Callable[[Columns], str]) -> None:
+    def __init__(self, flows: Sequence[Unread], lines: Callable[[Columns], str]) -> None:
         self._flows = flows
         self._lines = lines
         self._count = sum(map(len, flows))
@@ -221,12 +220,12 @@ class _Packer:
     """
 
     def __init__(self) -> None:
-        self.flows: list[Columns] = []
+        self.flows: list[Unread] = []
         self.size = 1
         self._packed: list[bytes] = []
         self._deflate = deflate.compressobj(_FAST, wbits=_GZIP)
 
-    def add(self, flows: Columns, lines: bytes) -> None:
+    def add(self, flows: Unread, lines: bytes) -> None:
         """Pack some rows, a line each."""
         rows = memoryview(lines.replace(b"\n", b","))[:-1]
         for piece in (b"," if self.flows else b"[", rows):
@@ -239,36 +238,55 @@ class _Packer:
         return b"".join((*self._packed, self._deflate.compress(b"]"), self._deflate.flush()))
 
 
-def _batches(
-    flows: Iterable[Columns],
-    knowledge: Knowledge = NOTHING,
-    omit: frozenset[str] = frozenset(),
-) -> Iterator[_Batch]:
-    lines = rows.lines_of(knowledge, omit)
-    packer = _Packer()
-    for part in flows:
-        some, text = part, lines(part).encode()
-        while packer.size + len(text) > MAX_BODY:
+class Bodies:
+    """The rows of a delivery, in bodies that are packed as the flows come; see `Gathered`."""
+
+    keeps = False
+
+    def __init__(self, lines: Callable[[Columns], str]) -> None:
+        self.total = 0
+        self._lines = lines
+        self._packer = _Packer()
+        self._closed: list[_Batch] = []
+        self._broken: Exception | None = None
+
+    def add(self, flows: Columns) -> None:
+        """Pack their rows. A fault of ours is raised by `batches`: other sinks have the flows."""
+        self.total += len(flows)
+        if self._broken is None:
+            try:
+                self._pack(flows.unread(), self._lines(flows).encode())
+            except Exception as exc:  # noqa: BLE001 - raised where the delivery is waited for
+                self._broken = exc
+
+    def batches(self) -> Iterator["_Batch"]:
+        """What a call takes, one after the other."""
+        if self._broken is not None:
+            raise self._broken
+        yield from self._closed
+        if self._packer.flows:
+            yield self._close()
+
+    def _pack(self, flows: Unread, lines: bytes) -> None:
+        while self._packer.size + len(lines) > MAX_BODY:
             # What fits; a row that never does goes alone, so that it is refused alone.
-            end = text.rfind(b"\n", 0, MAX_BODY - packer.size) + 1
-            if not end and not packer.flows:
-                end = text.find(b"\n") + 1
+            end = lines.rfind(b"\n", 0, MAX_BODY - self._packer.size) + 1
+            if not end and not self._packer.flows:
+                end = lines.find(b"\n") + 1
             if end:
-                fitting = text.count(b"\n", 0, end)
-                packer.add(some[:fitting], text[:end])
-                some, text = some[fitting:], text[end:]
-            yield _closed(packer, lines)
-            packer = _Packer()
-        if text:
-            packer.add(some, text)
-    if packer.flows:
-        yield _closed(packer, lines)
+                fitting = lines.count(b"\n", 0, end)
+                self._packer.add(flows[:fitting], lines[:end])
+                flows, lines = flows[fitting:], lines[end:]
+            self._closed.append(self._close())
+        if lines:
+            self._packer.add(flows, lines)
 
-
-def _closed(packer: _Packer, lines: Callable[[Columns], str]) -> _Batch:
-    batch = _Batch(packer.flows, lines)
-    batch.body, batch.size = packer.body(), packer.size
-    return batch
+    def _close(self) -> "_Batch":
+        """The rows packed so far; the next ones begin another body."""
+        batch = _Batch(self._packer.flows, self._lines)
+        batch.body, batch.size = self._packer.body(), self._packer.size
+        self._packer = _Packer()
+        return batch
 
 
 def _gzip(batch: Sequence[Sendable]) -> bytes:

@@ -2,10 +2,13 @@
 
 A sink takes the flows of a stretch of one blob in their order and says how far it got. It never
 raises for what a service answers: the pipeline has other sinks to look after.
+
+What it is to deliver it gathers while the stretch is read, some hundreds of flows at a time, so
+that it can make of them what it sends while they are in the processor's cache.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -67,21 +70,54 @@ class Delivery(msgspec.Struct, frozen=True):
     retries: int = 0
 
 
+class Gathered(Protocol):
+    """The flows of a stretch that one sink is to deliver."""
+
+    def add(self, flows: Columns) -> None:
+        """Some more of them, behind those before; never raises."""
+
+    @property
+    def total(self) -> int:
+        """How many flows there are."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether they stay in memory as they were read."""
+
+
+class AsRead(list[Columns]):
+    """Flows that a sink wants as they were read."""
+
+    keeps = True
+
+    def add(self, flows: Columns) -> None:
+        """See `Gathered`."""
+        self.append(flows)
+
+    @property
+    def total(self) -> int:
+        """See `Gathered`."""
+        return sum(map(len, self))
+
+
 class Sink(Protocol):
     """A consumer of flows with its own cursor in every blob."""
 
     name: str
     filter: Filter
 
+    def gather(self) -> Gathered:
+        """What takes the flows of a delivery; nothing is in it yet."""
+
     def deliver(
         self,
         ref: BlobRef,
-        flows: Sequence[Columns],
+        flows: Any,
         start: Position,
         end: Position,
         patience: Patience,
     ) -> Delivery:
         """Deliver flows that pass the filter, in order, as long as `patience` says.
 
-        The flows, some hundreds in one, lie between the places `start` and `end` of the blob.
+        The flows, in what `gather` gave, lie between the places `start` and `end` of the blob.
         """

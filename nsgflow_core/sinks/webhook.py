@@ -25,7 +25,7 @@ from nsgflow_core.sinks.answers import status_error, with_retries
 from nsgflow_core.sinks.guarded import GuardedAdapter
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience
-from nsgflow_core.sinks.sink import Delivery, Item
+from nsgflow_core.sinks.sink import AsRead, Delivery, Item
 from nsgflow_core.turns import HEAVY_FLOWS, in_turns, turn
 from nsgflow_core.web import Session, time_limit
 from nsgflow_core.webhooks import WebhookSettings
@@ -44,6 +44,10 @@ class WebhookSink:
         self.filter = settings.filter
         self._settings = settings
         self._session = new_session()
+
+    def gather(self) -> AsRead:
+        """See `Sink.gather`."""
+        return AsRead()
 
     def deliver(
         self,

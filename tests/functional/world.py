@@ -27,7 +27,7 @@ from nsgflow_core.sinks import rows
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.lane import Lane
 from nsgflow_core.sinks.patience import Patience
-from nsgflow_core.sinks.sink import Delivery, Item, Refusal
+from nsgflow_core.sinks.sink import AsRead, Delivery, Item, Refusal
 
 REF = BlobRef(
     "logs",
@@ -204,6 +204,10 @@ class MemorySink:
 
     def __post_init__(self) -> None:
         self.filter = compile_terms(self.terms)
+
+    def gather(self) -> AsRead:
+        """Flows as they were read."""
+        return AsRead()
 
     def deliver(
         self,

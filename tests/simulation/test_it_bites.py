@@ -1,7 +1,7 @@
 """A bug seeded into the product must be found: each of these breaks one rule of the protocol."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from unittest import mock
@@ -11,14 +11,13 @@ from msgspec.structs import replace
 
 from nsgflow_core.delivery import pipeline, sweep
 from nsgflow_core.delivery.checkpoint import Checkpoint, Checkpoints
-from nsgflow_core.delivery.cursor import Cursor
 from nsgflow_core.delivery.remembered import Remembered
 from nsgflow_core.delivery.sweep import Window
 from nsgflow_core.delivery.swept import SweepState
 from nsgflow_core.logs import records
-from nsgflow_core.logs.columns import Columns
 from nsgflow_core.logs.records import Stretch
 from nsgflow_core.model import BlobRef, Position
+from nsgflow_core.sinks.sink import Gathered
 from tests.simulation.judge import BrokenPromiseError
 from tests.simulation.schedules import run_all
 from tests.simulation.world import simulated
@@ -44,15 +43,15 @@ def test_commit_before_send() -> None:
 
     def too_early(
         run: Any,
-        window: Mapping[str, Cursor],
-        flows: Sequence[Columns],
+        gathered: Mapping[str, Gathered],
         start: Position,
         end: Position,
     ) -> Any:
-        ahead = {name: replace(at, offset=end.offset, ordinal=0) for name, at in window.items()}
         row = run.tenure.row
+        cursors = run._cursors()
+        ahead = {name: replace(cursors[name], offset=end.offset, ordinal=0) for name in gathered}
         run.tenure.write(replace(row, cursors=row.cursors | ahead))
-        return deliver(run, window, flows, start, end)
+        return deliver(run, gathered, start, end)
 
     assert "not accepted" in found(pipeline._Run, "_deliver", too_early)
 

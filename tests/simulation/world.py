@@ -36,7 +36,7 @@ from nsgflow_core.sinks import answers, lane, patience
 from nsgflow_core.sinks.answers import with_retries
 from nsgflow_core.sinks.in_order import deliver_in_order
 from nsgflow_core.sinks.patience import Patience
-from nsgflow_core.sinks.sink import Delivery, Item
+from nsgflow_core.sinks.sink import AsRead, Delivery, Item
 from tests.functional.logs import records
 from tests.simulation.host import DELIVERIES, Message, Queue
 from tests.simulation.judge import CURSORS, Acceptance, BrokenPromiseError, Judge
@@ -85,6 +85,10 @@ class SimulatedSink:
 
     def __post_init__(self) -> None:
         self.filter = compile_terms("action=denied")
+
+    def gather(self) -> AsRead:
+        """Flows as they were read."""
+        return AsRead()
 
     def deliver(
         self,

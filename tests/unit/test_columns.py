@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from random import Random
 from typing import Any
@@ -95,6 +96,16 @@ def test_finds_what_flows_read_alone_hold(found: list[TupleList]) -> None:
 
     assert sorted(piece.data for piece in bad) == sorted(piece.data for piece in expected_bad)
     assert made == expected
+
+
+@given(lists())
+@settings(deadline=None, max_examples=300)
+def test_what_was_read_is_read_once_more(found: list[TupleList]) -> None:
+    """Flows whose fields were let go are the same again, whole and in part."""
+    for part in columns.read_lists(found, partial(Place, REF), [], denied_only=False):
+        again = part.unread()
+        assert again.read().flows() == part.flows()
+        assert columns.joined([again[:1], again[1:]]).read().flows() == part.flows()
 
 
 @pytest.mark.parametrize("version", [2, 4])

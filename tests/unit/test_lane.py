@@ -15,7 +15,7 @@ from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks import lane, patience
 from nsgflow_core.sinks.lane import Begun, Breaker, Lane
 from nsgflow_core.sinks.patience import FLOOR, Patience
-from nsgflow_core.sinks.sink import Delivery
+from nsgflow_core.sinks.sink import AsRead, Delivery
 
 REF = BlobRef("a", "c", "p")
 START, END = Position(0), Position(9)
@@ -129,6 +129,10 @@ class Sink:
         self.compute = 0.0
         self.wait = 0.0
 
+    def gather(self) -> AsRead:
+        """Flows as they were read."""
+        return AsRead()
+
     def deliver(
         self,
         ref: BlobRef,
@@ -155,7 +159,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def begin(lane: Lane, seconds: float) -> Begun:
     """A delivery that must be let through."""
-    begun = lane.begin(REF, [], START, END, seconds)
+    begun = lane.begin(REF, AsRead(), START, END, seconds)
     assert begun is not None
     return begun
 
@@ -172,7 +176,7 @@ def test_a_hung_sink_costs_its_time_once(
     took = time.monotonic() - begun
     assert isinstance(done.error, TransientError)
     assert (0.3 <= took < 2, waited >= patience.SINK_SECONDS) == (True, True)
-    assert [here.begin(REF, [], START, END, 5) for _ in range(50)] == [None] * 50
+    assert [here.begin(REF, AsRead(), START, END, 5) for _ in range(50)] == [None] * 50
     assert sink.deliveries == 1
     sink.hang.set()
 

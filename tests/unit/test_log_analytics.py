@@ -24,7 +24,7 @@ from nsgflow_core.filter import compile_terms
 from nsgflow_core.logs.columns import Columns, of_blob
 from nsgflow_core.model import BlobRef, Flow, Group, Position, Record
 from nsgflow_core.sinks import log_analytics, rows
-from nsgflow_core.sinks.log_analytics import LogAnalyticsSink
+from nsgflow_core.sinks.log_analytics import Bodies, LogAnalyticsSink
 from nsgflow_core.sinks.patience import Patience
 from tests.made import Outcome, made
 
@@ -45,12 +45,21 @@ def flow(ordinal: int, rule: str = "r", offset: int = 12) -> Flow:
     """A denied flow of a rule."""
     group = Group(Record(offset, offset + 1, "2018-11-13T12:00:35Z", 2, "/n"), "/n", "n", rule, "")
     outcome = Outcome(443, "TCP", True, True, "B", "", None, None, None, None)  # noqa: FBT003
-    return made(group, ordinal, "text", 1542110402000, "10.0.0.1", "10.0.0.2", 5, outcome)
+    text = "1542110402,10.0.0.1,10.0.0.2,5,443,T,I,D,B,,,,"
+    return made(group, ordinal, text, 1542110402000, "10.0.0.1", "10.0.0.2", 5, outcome)
 
 
 def in_parts(flows: list[Flow], size: int = 3) -> list[Columns]:
     """Flows as they come from a reader, so many in one."""
     return [of_blob(REF, flows[at : at + size]) for at in range(0, len(flows), size)]
+
+
+def batches_of(parts: list[Columns]) -> list[Any]:
+    """Their batches."""
+    bodies = Bodies(rows.lines_of())
+    for part in parts:
+        bodies.add(part)
+    return list(bodies.batches())
 
 
 class Answer:
@@ -89,7 +98,10 @@ class Sink:
     def deliver(self, *flows: Flow, seconds: float = 60) -> Any:
         """Deliver the flows."""
         wanted = [of_blob(REF, [one]) for one in flows]
-        return self.sink.deliver(REF, wanted, Position(0), END, Patience(seconds, seconds))
+        gathered = self.sink.gather()
+        for part in wanted:
+            gathered.add(part)
+        return self.sink.deliver(REF, gathered, Position(0), END, Patience(seconds, seconds))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -106,7 +118,7 @@ def test_batches_stay_under_the_limit(made: list[tuple[int, int]]) -> None:
         for offset, (length, count) in enumerate(made)
         for ordinal in range(count)
     ]
-    batches = list(log_analytics._batches(in_parts(flows)))
+    batches = batches_of(in_parts(flows))
     bodies = [b"[%b]" % b",".join(item.payload for item in batch) for batch in batches]
 
     encode = rows.encoder(REF)
@@ -118,7 +130,7 @@ def test_batches_stay_under_the_limit(made: list[tuple[int, int]]) -> None:
 
 def test_batches_are_filled() -> None:
     """A batch ends only where the next row would not fit any more."""
-    batches = list(log_analytics._batches(in_parts([flow(number) for number in range(5000)], 512)))
+    batches = batches_of(in_parts([flow(number) for number in range(5000)], 512))
     sizes = [sum(len(item.payload) + 1 for item in batch) + 1 for batch in batches]
 
     assert len(batches) > 2
@@ -131,8 +143,8 @@ def test_batch_of_exactly_the_limit() -> None:
     most = [flow(number, "r" * 62_000) for number in range(15)]
     pad = LIMIT - 2 - len(most) * (size + 62_001) - size
 
-    exact = list(log_analytics._batches(in_parts([*most, flow(15, "r" * pad)])))
-    over = list(log_analytics._batches(in_parts([*most, flow(15, "r" * (pad + 1))])))
+    exact = batches_of(in_parts([*most, flow(15, "r" * pad)]))
+    over = batches_of(in_parts([*most, flow(15, "r" * (pad + 1))]))
     assert len(exact) == 1
     assert len(b",".join(item.payload for item in exact[0])) + 2 == LIMIT
     assert len(over) == 2
@@ -140,7 +152,7 @@ def test_batch_of_exactly_the_limit() -> None:
 
 def test_items_know_their_place() -> None:
     """Each row is one flow and ends behind its tuple."""
-    ((first, second),) = log_analytics._batches(in_parts([flow(3), flow(9, offset=500)]))
+    ((first, second),) = batches_of(in_parts([flow(3), flow(9, offset=500)]))
 
     assert (first.after, first.flows) == (Position(12, 4), 1)
     assert (second.after, second.flows) == (Position(500, 10), 1)
@@ -165,6 +177,19 @@ def test_no_flows_make_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     sink = Sink(monkeypatch)
 
     assert (sink.deliver().reached, sink.bodies) == (END, [])
+
+
+def test_a_fault_of_ours_is_the_tables_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be made a row is told by the delivery: while reading, other sinks have it too."""
+    sink = Sink(monkeypatch)
+    monkeypatch.setattr(rows, "second_of", lambda _: 1 / 0)
+    gathered = sink.sink.gather()
+    gathered.add(of_blob(REF, [flow(0)]))
+    gathered.add(of_blob(REF, [flow(1)]))
+
+    assert gathered.total == 2
+    with pytest.raises(ZeroDivisionError):
+        sink.sink.deliver(REF, gathered, Position(0), END, Patience(60, 60))
 
 
 def test_row_over_the_limit_is_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +252,8 @@ def test_refused_data_is_halved(monkeypatch: pytest.MonkeyPatch, status: int) ->
 
     assert (done.accepted, done.error) == (4, None)
     assert [len(json.loads(gzip.decompress(body))) for body in sink.bodies] == [2, 2]
+    encode = rows.encoder(REF)
+    assert sink.rows == [json.loads(encode(flow(number))) for number in range(4)]
 
 
 @pytest.mark.parametrize("answered", [False, True])

@@ -178,6 +178,26 @@ def stretch(data: bytes, at: int, *, last: bool, denied_only: bool) -> Reading[F
     return Reading(made, found.bad, found.records, found.end, found.read_to, found.newest)
 
 
+@given(logs(), st.booleans())
+@settings(deadline=None, max_examples=100)
+def test_who_takes_flows_sees_them_all(data: bytes, denied_only: bool) -> None:
+    """Each once and in order, whether they are kept or not."""
+    kept = stretch(data, 0, last=True, denied_only=denied_only)
+    taken: list[Flow] = []
+    found = flows.read_stretch(
+        data,
+        0,
+        REF,
+        LOG,
+        last=True,
+        denied_only=denied_only,
+        take=taken.extend,  # type: ignore[arg-type]  # None is false
+    )
+
+    assert taken == kept.flows
+    assert (found.flows, found.bad, found.end) == ([], kept.bad, kept.end)
+
+
 @given(logs(), st.integers(0, 2**40), st.booleans(), st.booleans())
 @settings(deadline=None, max_examples=600)
 @example(HEAD + GOOD + b" " + GOOD + b"\n" + CLOSER, 0, True, True)  # noqa: FBT003
