@@ -147,17 +147,18 @@ def _addresses(column: list[str]) -> list[str]:
         return list(map(_KNOWN.__getitem__, column))
     except KeyError:
         pass
-    # Who is denied tries again: a look at the first ones tells whether addresses come again here.
-    if len(set(column[:_SAMPLE])) > _SAMPLE // 2:
-        if ":" in "".join(column):
-            return list(map(addresses.canonical, column))
+    if ":" in "".join(column):
+        found = list(map(addresses.canonical, column))
+    else:
         all(map(inet_pton, repeat(AF_INET), column))
-        return column
-    found = {text: addresses.canonical(text) for text in set(column)}
+        found = column
+    # Who is denied tries again: where most are known, all will be. Elsewhere some are remembered.
+    first = column[:_SAMPLE]
+    known = 2 * sum(map(_KNOWN.__contains__, first)) > len(first)
     if len(_KNOWN) > _MOST_KNOWN:
         _KNOWN.clear()
-    _KNOWN.update(found)
-    return [found[text] for text in column]
+    _KNOWN.update(zip(column if known else first, found, strict=False))
+    return found
 
 
 def _are_alike(column: Sequence[str]) -> bool:
