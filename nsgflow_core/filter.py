@@ -47,9 +47,8 @@ class Filter(msgspec.Struct, frozen=True):
     def wanted(self, flows: Columns, knowledge: Knowledge = NOTHING) -> Columns:
         """Those of some flows that pass, in their order."""
         for denied in {True, False} - self.decisions:
-            out = [(decision == "D") == denied for decision in flows.decision]
-            if any(out):
-                flows = flows.where([not one for one in out])
+            if flows.decision.count("D") != (0 if denied else len(flows)):
+                flows = flows.where([(each == "D") != denied for each in flows.decision])
         if self.alone or not flows:
             return flows
         return flows.where(list(map(self.knowing(knowledge), flows)))

@@ -187,6 +187,11 @@ def read_lists(
     ordinals: list[int] = []
     texts: list[str] = []
     for each in lists:
+        if len(each.texts) == 1:  # most of what little is denied; to extend a list takes longer
+            places.append(place_of(each.group))
+            ordinals.append(each.ordinals[0])
+            texts.append(each.texts[0])
+            continue
         places += repeat(place_of(each.group), len(each.texts))
         ordinals += each.ordinals
         texts += each.texts

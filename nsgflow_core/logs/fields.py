@@ -40,8 +40,8 @@ _OF_SECONDS = 1000 * MILLISECONDS_FROM
 """Below it are the milliseconds that were made of seconds."""
 _SAMPLE = 64
 _MOST_KNOWN = 16384
-_KNOWN: set[str] = set()
-"""Addresses of version 4 in canonical form that were seen, a limited number."""
+_KNOWN: dict[str, str] = {}
+"""The canonical form of addresses that were seen, a limited number."""
 _KINDS = bytes(
     ord("0") if chr(byte) in "0123456789" else byte if chr(byte) == "," else ord("x")
     for byte in range(256)
@@ -49,6 +49,8 @@ _KINDS = bytes(
 """What a byte of counters is: a digit, a comma, or something else."""
 _LONG, _ELSE = b"0" * 19, b"x"
 """A number of so many digits may be above 2^63, and no shorter one is."""
+_NOTHING = frozenset(("", "0"))
+"""What the counters of a denied flow are."""
 _INTS = msgspec.json.Decoder(list[int])
 _TIMES = msgspec.json.Decoder(list[Time])
 _PORTS = msgspec.json.Decoder(list[Port])
@@ -74,19 +76,14 @@ class Fields(msgspec.Struct, gc=False):
 
 def fields_of(texts: Sequence[str], *, vnet: bool) -> Fields | None:
     """The fields of tuples of one kind of log; None where anything in them is unusual."""
-    joined = "".join(texts)
-    columns = _columns(texts, vnet=vnet) if _END not in joined else None
+    columns = _columns(texts, vnet=vnet) if _END not in "".join(texts) else None
     if columns is None:
         return None
     times, src, dst, src_port, dst_port, protocol, direction, decision, detail, *counters = columns
     if not _are_known(protocol, direction, decision, detail, vnet=vnet):
         return None
     try:
-        if ":" in joined:
-            src, dst = (list(map(addresses.canonical, column)) for column in (src, dst))
-        else:
-            _judge_addresses(src)
-            _judge_addresses(dst)
+        src, dst = _addresses(src), _addresses(dst)
         _judge([*src_port, *dst_port], _PORTS)
         _judge_counters(counters)
     except (ValueError, OSError):  # msgspec's are ValueErrors, too
@@ -138,24 +135,33 @@ def _are_known(
     return DECISIONS.issuperset(decisions) and NSG_STATES.issuperset(details)
 
 
-def _judge_addresses(column: Sequence[str]) -> None:
-    """See that all are addresses of version 4, which have but one form.
+def _addresses(column: list[str]) -> list[str]:
+    """Addresses in canonical form; those that come again are the same texts, which saves memory.
 
     Raises:
-        OSError: one is none.
+        ValueError, OSError: one is none.
     """
-    first = column[0]
-    if column.count(first) == len(column):  # the end that is the network interface's own
-        inet_pton(AF_INET, first)
+    if _are_alike(column):  # the end that is the network interface's own
+        return [addresses.canonical(column[0])] * len(column)
+    try:
+        return list(map(_KNOWN.__getitem__, column))
+    except KeyError:
+        pass
     # Who is denied tries again: a look at the first ones tells whether addresses come again here.
-    elif len(set(column[:_SAMPLE])) > _SAMPLE // 2:
+    if len(set(column[:_SAMPLE])) > _SAMPLE // 2:
+        if ":" in "".join(column):
+            return list(map(addresses.canonical, column))
         all(map(inet_pton, repeat(AF_INET), column))
-    elif not _KNOWN.issuperset(column):
-        distinct = set(column)
-        all(map(inet_pton, repeat(AF_INET), distinct))
-        if len(_KNOWN) > _MOST_KNOWN:
-            _KNOWN.clear()
-        _KNOWN.update(distinct)
+        return column
+    found = {text: addresses.canonical(text) for text in set(column)}
+    if len(_KNOWN) > _MOST_KNOWN:
+        _KNOWN.clear()
+    _KNOWN.update(found)
+    return [found[text] for text in column]
+
+
+def _are_alike(column: Sequence[str]) -> bool:
+    return column[0] == column[-1] and column.count(column[0]) == len(column)
 
 
 def _judge(column: Sequence[str], decoder: msgspec.json.Decoder[list[int]]) -> None:
@@ -186,6 +192,7 @@ def _judge_counters(columns: Sequence[list[str]]) -> None:
     Raises:
         ValueError: as for `_judge`.
     """
+    columns = [each for each in columns if each[0] not in _NOTHING or not _are_alike(each)]
     text = f",{','.join([','.join(column) for column in columns])},"
     # Of several zeros in a row the first look finds every other one.
     if ",0" in text and ",0" in text.replace(",0,", ",,").replace(",0,", ",,"):

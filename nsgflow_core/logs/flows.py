@@ -17,7 +17,7 @@ from nsgflow_core.logs.alike import alike
 from nsgflow_core.logs.columns import Columns, Place, read_flows, read_lists
 from nsgflow_core.logs.groups import Groups
 from nsgflow_core.logs.lenient import read_leniently
-from nsgflow_core.logs.log_record import RECORD, Document, Tuples, UnreadableError, tuple_lists
+from nsgflow_core.logs.log_record import RECORD, UnreadableError, groups_of
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.logs.records import RawRecord
 from nsgflow_core.logs.tuples import TupleList, texts_of
@@ -96,15 +96,14 @@ def stretch_of(
     newest = ""
     groups = Groups(log, inventory, denied_only=denied_only)
     for bounds, documents in alike(data, groups.decode):
+        found: list[TupleList] = []
         for (begin, end), doc in zip(bounds, documents, strict=True):
             try:
-                found = groups.lists(doc, (at + begin, at + end))
+                found += groups.lists(doc, at + begin, at + end)
             except UnreadableError as exc:
                 bad.append(Bad(at + begin, str(exc), data[begin:end]))
-                continue
-            for each in found:
-                lists.append(each)
-                waiting += len(each.texts)
+        lists += found
+        waiting += sum([len(each.texts) for each in found])
         if waiting >= _TOGETHER:
             flows += make(lists, bad)
             lists, waiting = [], 0
@@ -161,13 +160,13 @@ def read_some(
     """
     try:
         doc = RECORD.decode(raw.data)
-        lists: list[Tuples] = []
-        for acl, rule, mac, tuples in tuple_lists(doc):
-            written = bytes(tuples)  # type: ignore[arg-type]  # no texts
-            if text.encode() in written:
-                lists.append((acl, rule, mac, [one for one in texts_of(written) if text in one]))
+        for whole in groups_of(doc):
+            for group in whole.groups:
+                written = bytes(group.tuples)  # type: ignore[arg-type]  # no texts
+                texts = texts_of(written) if text.encode() in written else []
+                group.tuples = [one for one in texts if text in one]
         groups = Groups(log, inventory, denied_only=False)
-        found = groups.lists(doc, (raw.offset, raw.end), lists)
+        found = groups.lists(doc, raw.offset, raw.end)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError):
         return []
     return read_flows(found, [], denied_only=False)
@@ -177,14 +176,12 @@ def _lists_of(raw: RawRecord, groups: Groups, bad: list[Bad]) -> tuple[list[Tupl
     """The lists of tuples of a record, and its time as written."""
     time = ""
     try:
-        doc: Document
-        lists: list[Tuples] | None = None
         try:
             doc = RECORD.decode(raw.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            doc, lists = read_leniently(raw, bad)
+            doc = read_leniently(raw, bad)
         time = doc.time
-        return groups.lists(doc, (raw.offset, raw.end), lists), time
+        return groups.lists(doc, raw.offset, raw.end), time
     except (UnreadableError, RecursionError) as exc:
         bad.append(Bad(raw.offset, str(exc), bytes(raw.data)))
         return [], time

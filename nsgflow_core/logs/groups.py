@@ -5,7 +5,7 @@ undecoded text until a `D` is seen among them; that is what makes this faster th
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from nsgflow_core.logs.log_record import (
     Document,
     Tuples,
     documents,
+    groups_of,
     tuple_lists,
     version_of,
 )
@@ -29,12 +30,13 @@ from nsgflow_core.model import Group, Record
 _VNET = 4
 _D, _BACKSLASH = b"D\\"
 """As numbers: `in` finds a number in bytes several times as fast as it finds a text."""
+_JOIN = b"".join
+"""Makes bytes of one buffer in two thirds of the time that `bytes` takes."""
 JUDGED = 8 * 1024
 """So many bytes of tuples at the beginning of each read are judged to the last one, allowed ones
 too: all of a usual update. So a log that is written otherwise than is known does not look quiet."""
 _Made = TypeVar("_Made")
 
-_Texts = Sequence[tuple[str, str, str, list[str]]]
 _Read = tuple[str, str, str, Sequence[int], Sequence[str]]
 """aclID, rule and MAC of a list, and its tuples: the ordinal and the text of each."""
 
@@ -55,7 +57,7 @@ class Groups:
         self._judged = JUDGED
         acl = inventory.acl if inventory is not None else _unknown
         self._lower = _Memo(str.lower)
-        self._macs = _Memo(canonical_mac)
+        self._macs = _Memo(lambda text: canonical_mac(text) or log.mac)
         self._acls = _Memo(lambda text: acl(text) or _acl(text))
 
     def decode(self, pieces: Sequence[memoryview]) -> Sequence[Document]:
@@ -71,70 +73,66 @@ class Groups:
                 pass
         return documents(RECORD, pieces)
 
-    def lists(
-        self, doc: Document, place: tuple[int, int], lists: Sequence[Tuples] | None = None
-    ) -> list[TupleList]:
+    def lists(self, doc: Document, begin: int, end: int) -> list[TupleList]:
         """The tuples worth reading of a record that lies between two offsets of the blob.
-
-        Its lists of tuples are its own, unless they are given.
 
         Raises:
             UnreadableError: it is of no version that is known.
         """
         version = version_of(doc)
-        if lists is None:
-            lists = tuple_lists(doc)
         if not self._denied_only:
-            read = _all(lists)
-        elif _are_texts(lists):
-            read = self._denied_of_texts(lists, version)
+            read = _all(tuple_lists(doc))
+        elif _has_texts(doc):
+            read = self._denied_of_texts(doc, version)
         else:
-            read = self._denied(lists, version, place[1] - place[0])
+            read = self._denied(doc, version, end - begin)
         if not read:
             return []
         nsg = version != _VNET
         resource = (doc.resourceId or self._log.resource) if nsg else doc.targetResourceID
-        record = Record(*place, doc.time, version, self._lower[resource])
+        record = Record(begin, end, doc.time, version, self._lower[resource])
         found: list[TupleList] = []
         for acl, rule, mac, ordinals, texts in read:
             group_id, name = self._acls[resource if nsg else acl]
-            own_mac = self._macs[mac or doc.macAddress] or self._log.mac
-            found.append(TupleList(Group(record, group_id, name, rule, own_mac), ordinals, texts))
+            group = Group(record, group_id, name, rule, self._macs[mac or doc.macAddress])
+            found.append(TupleList(group, ordinals, texts))
         return found
 
-    def _denied(self, lists: Sequence[Tuples], version: int, size: int) -> list[_Read]:
+    def _denied(self, doc: Document, version: int, size: int) -> list[_Read]:
         """The lists that have tuples worth reading; those behind the last one are not counted."""
         found: list[_Read] = []
         ordinal = counted = 0
         # Counting tuples is a pass over their bytes: put off until a flow needs its ordinal.
         uncounted: list[bytes] = []
-        for acl, rule, mac, tuples in lists:
-            raw = bytes(tuples)  # type: ignore[arg-type]  # no texts
-            judged = len(raw) <= self._judged
-            if not judged and _D not in raw and _BACKSLASH not in raw:  # an escape may hide a D
-                uncounted.append(raw)
-                continue
-            if uncounted:
-                counted += sum(map(len, uncounted))
-                ordinal += count_tuples(uncounted)
-                uncounted = []
-            if judged:
-                self._judged -= len(raw)
-                number, ordinals, texts = all_of(raw, ordinal)
-            else:
-                number, ordinals, texts = denied(raw, version, ordinal)
-            if texts:
-                found.append((acl, rule, mac, ordinals, texts))
-            ordinal += number
+        for whole in groups_of(doc):
+            for group in whole.groups:
+                raw = _JOIN((group.tuples,))  # type: ignore[arg-type]  # no texts
+                judged = len(raw) <= self._judged
+                if not judged and _D not in raw and _BACKSLASH not in raw:  # may hide a D
+                    uncounted.append(raw)
+                    continue
+                if uncounted:
+                    counted += sum(map(len, uncounted))
+                    ordinal += count_tuples(uncounted)
+                    uncounted = []
+                if judged:
+                    self._judged -= len(raw)
+                    number, ordinals, texts = all_of(raw, ordinal)
+                else:
+                    number, ordinals, texts = denied(raw, version, ordinal)
+                if texts:
+                    rule = whole.rule or group.rule
+                    found.append((whole.acl, rule, group.mac, ordinals, texts))
+                ordinal += number
         self._as_texts = 2 * counted > size
         return found
 
-    def _denied_of_texts(self, lists: _Texts, version: int) -> list[_Read]:
+    def _denied_of_texts(self, doc: Document, version: int) -> list[_Read]:
         """The same; where few had to be counted the next tuples stay bytes."""
         found: list[_Read] = []
         ordinal = counted = passed = 0
-        for acl, rule, mac, tuples in lists:
-            number, ordinals, texts = denied_of(tuples, version, ordinal)
+        for acl, rule, mac, tuples in tuple_lists(doc):
+            number, ordinals, texts = denied_of(tuples, version, ordinal)  # type: ignore[arg-type]  # texts
             ordinal += number
             if not texts:
                 passed += number
@@ -157,8 +155,11 @@ def _all(lists: Sequence[Tuples]) -> list[_Read]:
     return found
 
 
-def _are_texts(lists: Sequence[Tuples]) -> TypeGuard[_Texts]:
-    return bool(lists) and isinstance(lists[0][3], list)
+def _has_texts(doc: Document) -> bool:
+    for whole in groups_of(doc):
+        for group in whole.groups:
+            return isinstance(group.tuples, list)
+    return False
 
 
 def _unknown(_: str) -> None:

@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 
 from nsgflow_core.logs.log_record import (
+    FlowGroup,
     FlowRecords,
     LogRecord,
+    OfAcl,
+    OfMac,
+    OfRule,
     Properties,
-    Tuples,
     UnreadableError,
 )
 from nsgflow_core.logs.records import RawRecord
@@ -23,8 +26,11 @@ _MAX_DIGITS = 19
 _ANYTHING = json.JSONDecoder(parse_int=lambda digits: int(digits[:_MAX_DIGITS]))
 """Takes numbers of any length; what they are does not matter where it is used."""
 
+_Tuples = tuple[str, str, str, msgspec.Raw]
+"""aclID, rule and MAC of a list of tuples, and the list."""
 
-def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[LogRecord[msgspec.Raw], list[Tuples]]:
+
+def read_leniently(raw: RawRecord, bad: list[Bad]) -> LogRecord[msgspec.Raw]:
     """Read a record that has values of other types than it should, or bytes that are no UTF-8.
 
     Whatever makes sense is kept; each piece that does not is bad on its own.
@@ -36,7 +42,7 @@ def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[LogRecord[msgspec.Ra
     if not isinstance(doc, dict):
         raise UnreadableError("not a JSON object")
     properties, flow_records = doc.get("properties"), doc.get("flowRecords")
-    lists: list[Tuples] = []
+    lists: list[_Tuples] = []
 
     def walk(node: object, keys: tuple[str, ...], found: dict[str, str]) -> None:
         if not isinstance(node, dict):
@@ -57,20 +63,21 @@ def read_leniently(raw: RawRecord, bad: list[Bad]) -> tuple[LogRecord[msgspec.Ra
         walk(flow_records, ("flows", "flowGroups", "flowTuples"), {})
     elif isinstance(properties, dict):
         walk(properties, ("flows", "flows", "flowTuples"), {})
-    return _record_of(doc, properties, flow_records), lists
+    return _record_of(doc, properties, flow_records, lists)
 
 
 def _record_of(
-    doc: dict[str, Any], properties: object, flow_records: object
+    doc: dict[str, Any], properties: object, flow_records: object, lists: list[_Tuples]
 ) -> LogRecord[msgspec.Raw]:
-    """A record without its lists of tuples."""
     texts = _texts(doc)
     of_nsg: Properties[msgspec.Raw] | None = None
     of_vnet: FlowRecords[msgspec.Raw] | None = None
     if isinstance(properties, dict):
-        of_nsg = Properties([], _whole(properties.get("Version")))
+        rules = [OfRule([OfMac(tuples, mac)], rule) for _, rule, mac, tuples in lists]
+        of_nsg = Properties(rules, _whole(properties.get("Version")))
     if isinstance(flow_records, dict):
-        of_vnet = FlowRecords([])
+        acls = [OfAcl([FlowGroup(tuples, rule)], acl) for acl, rule, _, tuples in lists]
+        of_vnet = FlowRecords(acls)
     return LogRecord(
         time=texts.get("time", ""),
         macAddress=texts.get("macAddress", ""),

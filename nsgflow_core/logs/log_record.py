@@ -9,7 +9,7 @@ https://learn.microsoft.com/azure/network-watcher/vnet-flow-logs-overview#log-fo
 """
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -24,37 +24,49 @@ class UnreadableError(ValueError):
 _List = TypeVar("_List", msgspec.Raw, list[str])
 
 
-class _Macs(msgspec.Struct, Generic[_List], gc=False):
-    flowTuples: _List  # noqa: N815 - the log's name
+class OfMac(msgspec.Struct, Generic[_List], gc=False):
+    """The tuples of a rule at one network interface."""
+
+    tuples: _List = msgspec.field(name="flowTuples")
     mac: str = ""
+    rule: ClassVar[str] = ""
 
 
-class _Rule(msgspec.Struct, Generic[_List], gc=False):
-    flows: list[_Macs[_List]]
+class OfRule(msgspec.Struct, Generic[_List], gc=False):
+    """A rule in an NSG log."""
+
+    groups: list[OfMac[_List]] = msgspec.field(name="flows")
     rule: str = ""
+    acl: ClassVar[str] = ""
 
 
 class Properties(msgspec.Struct, Generic[_List], gc=False):
     """What an NSG log's record holds."""
 
-    flows: list[_Rule[_List]]
+    flows: list[OfRule[_List]]
     Version: int | None = None
 
 
-class _FlowGroup(msgspec.Struct, Generic[_List], gc=False):
-    flowTuples: _List  # noqa: N815 - the log's name
+class FlowGroup(msgspec.Struct, Generic[_List], gc=False):
+    """The tuples of a rule in a VNet log."""
+
+    tuples: _List = msgspec.field(name="flowTuples")
     rule: str = ""
+    mac: ClassVar[str] = ""
 
 
-class _Acl(msgspec.Struct, Generic[_List], gc=False):
-    flowGroups: list[_FlowGroup[_List]]  # noqa: N815 - the log's name
-    aclID: str = ""  # noqa: N815 - the log's name
+class OfAcl(msgspec.Struct, Generic[_List], gc=False):
+    """An ACL, which nearly always is an NSG, in a VNet log."""
+
+    groups: list[FlowGroup[_List]] = msgspec.field(name="flowGroups")
+    acl: str = msgspec.field(name="aclID", default="")
+    rule: ClassVar[str] = ""
 
 
 class FlowRecords(msgspec.Struct, Generic[_List], gc=False):
     """What a VNet log's record holds."""
 
-    flows: list[_Acl[_List]]
+    flows: list[OfAcl[_List]]
 
 
 class LogRecord(msgspec.Struct, Generic[_List], gc=False):
@@ -70,6 +82,7 @@ class LogRecord(msgspec.Struct, Generic[_List], gc=False):
 
 
 Document = LogRecord[msgspec.Raw] | LogRecord[list[str]]
+_Groups = OfRule[msgspec.Raw] | OfAcl[msgspec.Raw] | OfRule[list[str]] | OfAcl[list[str]]
 Tuples = tuple[str, str, str, msgspec.Raw | list[str]]
 """aclID, rule and MAC, "" where the record has none, and the tuples under them: JSON, or texts."""
 
@@ -114,18 +127,17 @@ def version_of(doc: Document) -> int:
     return version
 
 
+def groups_of(doc: Document) -> Sequence[_Groups]:
+    """The rules of an NSG log's record, or the ACLs of a VNet log's: groups of lists of tuples."""
+    if doc.flowRecords is not None:
+        return doc.flowRecords.flows
+    return doc.properties.flows if doc.properties is not None else ()
+
+
 def tuple_lists(doc: Document) -> list[Tuples]:
     """The lists of tuples of a record, in its order; all of them JSON, or all of them texts."""
-    if doc.flowRecords is not None:
-        return [
-            (acl.aclID, group.rule, "", group.flowTuples)
-            for acl in doc.flowRecords.flows
-            for group in acl.flowGroups
-        ]
-    if doc.properties is not None:
-        return [
-            ("", rule.rule, macs.mac, macs.flowTuples)
-            for rule in doc.properties.flows
-            for macs in rule.flows
-        ]
-    return []
+    return [
+        (whole.acl, whole.rule or group.rule, group.mac, group.tuples)
+        for whole in groups_of(doc)
+        for group in whole.groups
+    ]

@@ -241,7 +241,7 @@ def test_texts_and_bytes_of_a_record_give_the_same(data: bytes) -> None:
         try:
             with patch.object(groups, "JUDGED", 0):
                 read = Groups(LOG, None, denied_only=True)
-            lists = read.lists(decode(data), (7, 9))
+            lists = read.lists(decode(data), 7, 9)
             found.append([(each.group, list(each.ordinals), list(each.texts)) for each in lists])
         except msgspec.ValidationError:  # not all are texts
             return
