@@ -74,17 +74,17 @@ def _woven(
     flows: Columns, begun: Sequence[str | Sequence[str]], states: Sequence[str] | None
 ) -> str:
     """The lines with their states and counters, or as version 1 has them, which has none."""
-    protocols = [_PROTOCOLS[code] for code in flows.protocol_code]
+    protocols = map(_PROTOCOLS.__getitem__, flows.protocol_code)
     counters = (
         " ", states or "", " src2dst: ", flows.packets_sent, "/", flows.bytes_sent,
         " dst2src: ", flows.packets_received, "/", flows.bytes_received,
     )  # fmt: skip
     pieces = (
         *begun,
-        [_DECISIONS[decision] for decision in flows.decision],
+        list(map(_DECISIONS.__getitem__, flows.decision)),
         " ", flows.direction_code,
         " ", flows.src,
-        *((" ", protocols) if states is not None else ()),
+        *((" ", list(protocols)) if states is not None else ()),
         " ", flows.src_port,
         " ", flows.dst,
         " ", flows.dst_port,

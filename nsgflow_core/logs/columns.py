@@ -222,21 +222,25 @@ def placed(each: TupleList, place: Place, bad: list[Bad]) -> list[Placed]:
     if times is None:
         flows = read_flows([each], bad, denied_only=False)
         return [(flow.time_ms, place, flow.ordinal, flow.text) for flow in flows]
-    if width == _WIDTHS[1]:
-        times = [time * 1000 for time in times]
     return list(zip(times, repeat(place), each.ordinals, each.texts, strict=False))
 
 
 def _times(heads: Sequence[str], width: int) -> list[int] | None:
-    """The times that texts begin with, with the commas behind them; None where one is unusual."""
+    """The times that texts begin with, with the commas behind them, in milliseconds.
+
+    None where one is unusual.
+    """
+    text, digits = "".join(heads), _WIDTHS[_VNET]
+    if width < digits:  # seconds: made milliseconds as text, which costs less than to multiply each
+        text = text.replace(",", f"{'0' * (digits - width)},")
     try:
-        times = _INTS.decode(f"[{''.join(heads)}0]")
+        times = _INTS.decode(f"[{text}0]")
     except (msgspec.DecodeError, UnicodeEncodeError):
         return None
     # So many numbers of so many digits leave room for nothing but the commas.
     if times.pop() or len(times) != len(heads):
         return None
-    if min(times, default=0) < 10 ** (width - 1) or max(times) >= 10**width:
+    if min(times, default=0) < 10 ** (digits - 1) or max(times) >= 10**digits:
         return None
     return times
 

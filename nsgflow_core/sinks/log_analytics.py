@@ -27,7 +27,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RequestIdPolicy
+from azure.core.pipeline.policies import BearerTokenCredentialPolicy
 from azure.core.rest import HttpRequest, HttpResponse
 from msgspec.structs import replace
 
@@ -80,10 +80,7 @@ class LogAnalyticsSink:
         # Retries are counted against the time of the whole delivery, so they are made here.
         self._client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
             settings.endpoint,
-            policies=[
-                RequestIdPolicy(),
-                BearerTokenCredentialPolicy(credential, token_scope(settings.endpoint)),
-            ],
+            policies=[BearerTokenCredentialPolicy(credential, token_scope(settings.endpoint))],
             transport=azure_transport(),
         )
 
