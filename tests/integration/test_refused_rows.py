@@ -32,6 +32,12 @@ def anew(deployment: Deployment, **settings: str) -> Service:
     return Service(from_env({**deployment.environment, **settings}), deployment.clock)
 
 
+def deliver(service: Service, container: str, path: str) -> None:
+    """One event, and what it leaves to go on beside it."""
+    service.deliver("FlowLogs", container, path)
+    assert service.wait(60)
+
+
 def told(rows: list[Row]) -> Counter[str]:
     """Rows as they can be counted."""
     return Counter(json.dumps(row, sort_keys=True) for row in rows)
@@ -82,18 +88,14 @@ def test_rows_refused_among_several_bodies(
         "NSGFLOW_WEBHOOK_URL": "",
         "NSGFLOW_WEBHOOK_SECRET": "",
     }
-    service = anew(deployment, **EVERY, **alone)
-    service.deliver("FlowLogs", container, writer.path)
-    assert service.wait(60)
+    deliver(anew(deployment, **EVERY, **alone), container, writer.path)
     undisturbed = list(deployment.table.rows)
     assert len(deployment.table.batches) > 2
     deployment.table.rows.clear()
 
     chosen = {row["FlowId"] for row in rng.sample(undisturbed, 4)}
     deployment.table.faults = refusing(status, lambda row: row["FlowId"] in chosen)
-    service = anew(deployment, **EVERY)
-    service.deliver("FlowLogs", container, writer.path)
-    assert service.wait(60)
+    deliver(anew(deployment, **EVERY), container, writer.path)
     assert told(deployment.table.rows) == told(
         [row for row in undisturbed if row["FlowId"] not in chosen]
     )
@@ -148,3 +150,29 @@ def test_a_record_taken_in_part_by_one_of_two_sinks(deployment: Deployment) -> N
     assert not deployment.table.duplicates
     assert [alert["data"]["flows"] for alert in deployment.webhook.alerts] == [4, 800, 4]
     assert not deployment.webhook.duplicates
+
+
+def test_rows_refused_in_a_record_that_an_outage_cuts(deployment: Deployment) -> None:
+    """Each is kept once, whichever of the deliveries of its record meets it."""
+    made = random_record(Nic(), HOUR + timedelta(minutes=1), random.Random(8), tuples=3000)
+    writer = deployment.nsg_log()
+    writer.append(made.data)
+    refused = {3, 1300, 1900, 2500}
+
+    def place(row: Row) -> int:
+        return int(row["FlowId"][16:24], 16)
+
+    bad = refusing(400, lambda row: place(row) in refused)
+    away = refusing(401, lambda row: place(row) >= 2000)
+    deployment.table.faults = lambda request: bad(request) or away(request)
+    with pytest.raises(NsgflowError, match="401"):
+        deliver(anew(deployment, **EVERY), NSG_CONTAINER, writer.path)
+    assert 0 < checkpoint(deployment).cursors["table"].ordinal <= 2000
+
+    deployment.table.faults = bad
+    deployment.clock.move(seconds=61)
+    deliver(anew(deployment, **EVERY), NSG_CONTAINER, writer.path)
+    assert Counter(map(place, deployment.table.rows)) == Counter(set(range(3000)) - refused)
+    entries = [entry for letter in letters(deployment) for entry in letter["entries"]]
+    assert sorted(place(json.loads(entry["data"])) for entry in entries) == sorted(refused)
+    assert sorted(entry["ordinal"] - 1 for entry in entries) == sorted(refused)
