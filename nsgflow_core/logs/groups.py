@@ -16,6 +16,8 @@ from nsgflow_core.logs.log_record import (
     RECORD,
     RECORD_OF_TEXTS,
     Document,
+    LogRecord,
+    OfTexts,
     Tuples,
     documents,
     groups_of,
@@ -82,7 +84,7 @@ class Groups:
         version = version_of(doc)
         if not self._denied_only:
             read = _all(tuple_lists(doc))
-        elif _has_texts(doc):
+        elif isinstance(doc, OfTexts):
             read = self._denied_of_texts(doc, version)
         else:
             read = self._denied(doc, version, end - begin)
@@ -98,7 +100,7 @@ class Groups:
             found.append(TupleList(group, ordinals, texts))
         return found
 
-    def _denied(self, doc: Document, version: int, size: int) -> list[_Read]:
+    def _denied(self, doc: LogRecord[msgspec.Raw], version: int, size: int) -> list[_Read]:
         """The lists that have tuples worth reading; those behind the last one are not counted."""
         found: list[_Read] = []
         ordinal = counted = 0
@@ -127,7 +129,7 @@ class Groups:
         self._as_texts = 2 * counted > size
         return found
 
-    def _denied_of_texts(self, doc: Document, version: int) -> list[_Read]:
+    def _denied_of_texts(self, doc: OfTexts, version: int) -> list[_Read]:
         """The same; where few had to be counted the next tuples stay bytes."""
         found: list[_Read] = []
         ordinal = counted = passed = 0
@@ -153,13 +155,6 @@ def _all(lists: Sequence[Tuples]) -> list[_Read]:
             found.append((acl, rule, mac, range(ordinal, ordinal + len(texts)), texts))
             ordinal += len(texts)
     return found
-
-
-def _has_texts(doc: Document) -> bool:
-    for whole in groups_of(doc):
-        for group in whole.groups:
-            return isinstance(group.tuples, list)
-    return False
 
 
 def _unknown(_: str) -> None:

@@ -81,18 +81,24 @@ class LogRecord(msgspec.Struct, Generic[_List], gc=False):
     flowRecords: FlowRecords[_List] | None = None  # noqa: N815 - the log's name
 
 
-Document = LogRecord[msgspec.Raw] | LogRecord[list[str]]
+class OfTexts(LogRecord[list[str]], gc=False):
+    """A record whose tuples are texts already."""
+
+
+Document = LogRecord[msgspec.Raw] | OfTexts
 _Groups = OfRule[msgspec.Raw] | OfAcl[msgspec.Raw] | OfRule[list[str]] | OfAcl[list[str]]
 Tuples = tuple[str, str, str, msgspec.Raw | list[str]]
 """aclID, rule and MAC, "" where the record has none, and the tuples under them: JSON, or texts."""
 
+_Record = TypeVar("_Record", LogRecord[msgspec.Raw], OfTexts)
+
 RECORD = msgspec.json.Decoder(LogRecord[msgspec.Raw])
-RECORD_OF_TEXTS = msgspec.json.Decoder(LogRecord[list[str]])
+RECORD_OF_TEXTS = msgspec.json.Decoder(OfTexts)
 
 
 def documents(
-    decoder: msgspec.json.Decoder[LogRecord[_List]], pieces: Sequence[bytes | memoryview]
-) -> Sequence[LogRecord[_List]]:
+    decoder: msgspec.json.Decoder[_Record], pieces: Sequence[bytes | memoryview]
+) -> Sequence[_Record]:
     """The record that each piece is; several together, if each ends with a brace.
 
     A call costs as much as a small record. With nothing but a line feed between them several are

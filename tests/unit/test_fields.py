@@ -1,6 +1,7 @@
 """Tuples taken apart at once hold what each holds that is read alone."""
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from itertools import product
 from unittest.mock import patch
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nsgflow_core.logs import columns
+from nsgflow_core.logs import columns, fields
 from nsgflow_core.logs.columns import read_flows
 from nsgflow_core.logs.fields import TOGETHER, fields_of, numbers_of
 from nsgflow_core.logs.tuples import TupleList
@@ -130,3 +131,31 @@ def test_numbers_are_there_as_written() -> None:
     assert numbers_of(found.numbers[3]) == [None, 500]
     assert numbers_of(found.numbers[0]) == [1024, 1024]
     assert list(found.detail) == ["", "E"]
+
+
+def sources(ends: Sequence[str]) -> list[str]:
+    """The sources of flows from some ends."""
+    found = fields_of([GOOD[4].replace("192.0.2.1", end) for end in ends], vnet=True)
+    assert found is not None
+    return list(found.src)
+
+
+@pytest.mark.parametrize("form", ["192.0.2.{}", "2001:DB8::{}", "::ffff:192.0.2.{}"])
+def test_addresses_that_come_again_are_the_same_texts(form: str) -> None:
+    """In canonical form, known or not."""
+    ends = [form.format(number) for number in range(200)] + ["192.0.2.1"]
+    with patch.object(fields, "_KNOWN", {}):
+        for _ in range(2 * fields._SAMPLED):
+            found = sources(ends)
+            assert found == [ip_address(end).compressed for end in ends]
+
+        assert list(map(id, sources(ends))) == list(map(id, found))
+
+
+def test_a_limited_number_of_addresses_is_remembered() -> None:
+    """However many there are."""
+    known: dict[str, str] = {}
+    with patch.object(fields, "_KNOWN", known), patch.object(fields, "_MOST_KNOWN", 500):
+        for number in range(2000):
+            sources([f"10.0.{number // 256}.{number % 256}"] * 2 + ["192.0.2.1"] * 60)
+        assert 0 < len(known) < 600
