@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,11 @@ from devtools.flowlogs import NSG_CONTAINER, VNET_CONTAINER
 
 ROOT = Path(__file__).resolve().parents[2]
 _OLD_LOGS = re.compile("nsgflow: (there are no logs of the last sixty minutes|left out by default)")
+
+
+def heeds_interrupts() -> None:
+    """Have a new process end by SIGINT: a shell has what it starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 
 from devtools.flowlogs import Nic, large_log, nsg_path, vnet_path
 from nsgflow_core.columns import columns
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import ROOT, heeds_interrupts
 
 HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 ALL = ("--display-allowed", "--display-direction", "both", "--display-lb")
@@ -67,8 +67,7 @@ def interrupted(wait: Callable[[], object], *words: str | Path) -> tuple[int, st
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell has what it starts in the background ignore interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=heeds_interrupts,  # noqa: PLW1509
     ) as process:
         wait()
         process.send_signal(signal.SIGINT)
@@ -163,7 +162,7 @@ def test_duckdb_is_imported_where_no_interrupt_comes(tmp_path: Path) -> None:
         text=True,
         timeout=60,
         check=False,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heeds_interrupts,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "imported to its end\n", "")
 

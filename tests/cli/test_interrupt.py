@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import ROOT, heeds_interrupts
 
 WHEN = {
     "while modules are imported": """
@@ -33,8 +33,9 @@ def test_no_traceback(when: str) -> None:
         "from nsgflow_core.__main__ import main\nmain()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False,
+        preexec_fn=heeds_interrupts,
+    )  # fmt: skip
     assert done.returncode == -signal.SIGINT
     assert done.stderr == ""
 

@@ -29,7 +29,7 @@ from devtools.webhook import Webhook, webhook
 from nsgflow_core.cli import findings as findings_module
 from nsgflow_core.cli.finding import Finding
 from nsgflow_core.model import Storage
-from tests.cli.conftest import ROOT, Store
+from tests.cli.conftest import ROOT, Store, heeds_interrupts
 
 WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -94,6 +94,7 @@ def running(environ: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "nsgflow_core", "run", "--interval", "1"],
         env=environ, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=heeds_interrupts,  # noqa: PLW1509
     )  # fmt: skip
 
 

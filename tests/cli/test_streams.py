@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from devtools.flowlogs import Group, Nic, nsg_path, nsg_record, vnet_path, vnet_record
-from tests.cli.conftest import ROOT, Store, at
+from tests.cli.conftest import ROOT, Store, at, heeds_interrupts
 
 HOUR = at("2026-03-04T05:00")
 NIC = Nic(nsg="WEB-NSG", resource_group="资源组")
@@ -95,6 +95,7 @@ def test_ctrl_c_says_nothing_of_python(logs: Store, waits: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _SLOW, waits, "tail"],
         env=logs.environ(), cwd=ROOT, capture_output=True, check=False, timeout=60,
+        preexec_fn=heeds_interrupts,
     )  # fmt: skip
     assert (done.returncode in (130, -signal.SIGINT), done.stderr) == (True, b"")
 

@@ -20,7 +20,7 @@ from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.following import Tailing
 from nsgflow_core.cli.options import Wanted
 from nsgflow_core.cli.query import Defaults, Query
-from tests.cli.conftest import ROOT, Store, at
+from tests.cli.conftest import ROOT, Store, at, heeds_interrupts
 
 WEB = Nic(nsg="WEB-NSG", mac="000D3A0000A1")
 OTHER = Nic(nsg="WEB-NSG", mac="000D3A0000A2")
@@ -55,6 +55,7 @@ def tailing(
         [sys.executable, "-m", "nsgflow_core", "tail", "--verbose", "--interval", "1", *flags],
         env=environ or store.environ(), cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=heeds_interrupts,
     )  # fmt: skip
     assert running.stderr is not None
     try:
@@ -211,6 +212,7 @@ def on_terminal(store: Store, *flags: str, **more: str) -> bytes:
         [sys.executable, "-m", "nsgflow_core", "tail", "--interval", "1", *flags],
         env=store.environ(TERM="xterm", COLUMNS="200", **more), cwd=ROOT,
         stdout=terminal, stderr=terminal,
+        preexec_fn=heeds_interrupts,  # noqa: PLW1509
     )  # fmt: skip
     os.close(terminal)
     drawn = b""
