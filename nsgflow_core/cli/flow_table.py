@@ -1,8 +1,9 @@
 """The table of flows. Whatever many flows share is padded once for all of them."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from operator import itemgetter
 
 from nsgflow_core.cli import tables
 from nsgflow_core.cli.clock import Clock
@@ -49,86 +50,40 @@ class Pages:
 
     def write(self, flows: Columns) -> None:
         """Write some flows."""
-        local = self._clock is not flow_time
-        times = list(map(self._clock, flows.times)) if local else times_of(flows)
-        labels = self._labels(flows)
-        names = {code: PROTOCOLS.get(code, code) for code in set(flows.protocol_code)}
-        numbers: dict[tuple[str, str, str], int] = {}  # have a hash sooner than what they stand for
-        codes = [
-            numbers.setdefault(codes, len(numbers))
-            for codes in zip(flows.decision, flows.direction_code, flows.protocol_code, strict=True)
-        ]
-        outcomes = {
-            number: _outcome(decision, direction, names[protocol])
-            for (decision, direction, protocol), number in numbers.items()
-        }
-        without = {code for code, name in names.items() if not causes.has_ports(name)}
-        src, dst = _ends(flows, self._knowledge)
-        src_port = _ports(flows.src_port, flows.protocol_code, without)
-        dst_port = _ports(flows.dst_port, flows.protocol_code, without)
-        states, _ = flows.states(flows.versions)
+        cells = _cells(flows, self._knowledge, self._clock, self._nsgs, self._vnets)
         for at in range(0, len(flows.texts), _PAGE):
-            part = slice(at, at + _PAGE)
-            texts = (column[part] for column in (src, src_port, dst, dst_port, states))
-            _write_page(
-                [
-                    tables.Column(times[part]),
-                    *labels(part),
-                    tables.Shared(codes[part], outcomes),
-                    *map(tables.Column, texts),
-                    tables.Pair(flows.packets_sent[part], flows.bytes_sent[part]),
-                    tables.Pair(flows.packets_received[part], flows.bytes_received[part]),
-                ]
-            )
-
-    def _labels(self, flows: Columns) -> Callable[[slice], list[tables.Block]]:
-        """What makes the columns of NSG, VNet and rule; that of VNets where any flow has one."""
-        # In their order, since what is met first decides how a name is spelled.
-        kinds = {place: _cause(place) for place in dict.fromkeys(flows.places)}
-        if any(kinds.values()) or self._knowledge.inventory is not None:  # flows may differ
-            cells = self._label_cells(flows, kinds)
-            return lambda part: [
-                tables.Column(some) for some in _with_vnet([column[part] for column in cells])
-            ]
-        first = dict(zip(reversed(flows.places), range(len(flows) - 1, -1, -1), strict=True))
-        examples = flows.at(list(first.values()))
-        of_places = dict(
-            zip(first, zip(*self._label_cells(examples, kinds), strict=True), strict=True)
-        )
-
-        def shared(part: slice) -> list[tables.Block]:
-            there = set(flows.places[part])
-            columns = _with_vnet(list(zip(*map(of_places.__getitem__, there), strict=True)))
-            cells = dict(zip(there, zip(*columns, strict=True), strict=True))
-            return [tables.Shared(flows.places[part], cells)]
-
-        return shared
-
-    def _label_cells(self, flows: Columns, kinds: Mapping[Place, str]) -> list[Sequence[str]]:
-        """The columns of NSG, VNet and rule."""
-        return [
-            _nsgs(flows, kinds, self._nsgs),
-            _vnets(flows, self._knowledge.inventory, self._vnets),
-            _rules(flows, kinds),
-        ]
+            _write_page([column[at : at + _PAGE] for column in cells])
 
 
-def _with_vnet(labels: list[Sequence[str]]) -> list[Sequence[str]]:
-    """Columns of NSG, VNet and rule; that of VNets where any flow has one."""
-    return labels if any(labels[1]) else labels[::2]
-
-
-def _cause(place: Place) -> str:
-    return causes.cause(place.group.acl_group, place.group.rule)
-
-
-def _outcome(decision: str, direction: str, protocol: str) -> tuple[str, str, str]:
-    """The columns of action, direction and protocol."""
-    return (
-        "denied" if decision == "D" else "allowed",
-        "in" if direction == "I" else "out",
-        causes.protocol_name(protocol),
-    )
+def _cells(
+    flows: Columns, knowledge: Knowledge, clock: Clock, acls: Namesakes, networks: Namesakes
+) -> list[Sequence[str]]:
+    src, dst = _ends(flows, knowledge)
+    # In their order: an NSG is named as it comes first.
+    places = dict.fromkeys(flows.places)
+    versions = {place.group.record.version for place in places}
+    kinds = {place: causes.cause(place.group.acl_group, place.group.rule) for place in places}
+    codes = {code: PROTOCOLS.get(code, code) for code in set(flows.protocol_code)}
+    protocols = {code: causes.protocol_name(name) for code, name in codes.items()}
+    without = {code for code, name in codes.items() if not causes.has_ports(name)}
+    return [
+        times_of(flows) if clock is flow_time else list(map(clock, flows.times)),
+        _nsgs(flows, kinds, acls),
+        _vnets(flows, knowledge.inventory, networks)
+        if _VNET in versions
+        else [""] * len(flows.texts),
+        _rules(flows, kinds),
+        ["denied" if decision == "D" else "allowed" for decision in flows.decision],
+        ["in" if direction == "I" else "out" for direction in flows.direction_code],
+        [protocols[code] for code in flows.protocol_code],
+        src,
+        _ports(flows.src_port, flows.protocol_code, without),
+        dst,
+        _ports(flows.dst_port, flows.protocol_code, without),
+        flows.states(versions)[0],
+        _counters(flows.packets_sent, flows.bytes_sent),
+        _counters(flows.packets_received, flows.bytes_received),
+    ]
 
 
 def _ends(flows: Columns, knowledge: Knowledge) -> tuple[Sequence[str], Sequence[str]]:
@@ -144,14 +99,24 @@ def _ends(flows: Columns, knowledge: Knowledge) -> tuple[Sequence[str], Sequence
 
 
 def _vnets(flows: Columns, inventory: Inventory | None, names: Namesakes) -> Sequence[str]:
-    """The VNet of each flow of a VNet flow log."""
-    if _VNET not in flows.versions:
-        return [""] * len(flows)
-    ids = [vnet_id(flow, inventory) for flow in flows.flows()]
-    for one in set(ids):
+    """The VNet of each flow; by the place alone, or with an inventory by the flow's near end."""
+    if inventory is not None:
+        ids = [vnet_id(flow, inventory) for flow in flows.flows()]
+        of_ids = _vnets_apart(set(ids), names)
+        return [of_ids[one] for one in ids]
+    first: dict[Place, int] = {}
+    for number, place in enumerate(flows.places):
+        first.setdefault(place, number)
+    examples = itemgetter(*first.values(), 0)(flows.flows())
+    at = {place: vnet_id(flow, None) for place, flow in zip(first, examples[:-1], strict=True)}
+    of_ids = _vnets_apart(set(at.values()), names)
+    return [of_ids[at[place]] for place in flows.places]
+
+
+def _vnets_apart(ids: AbstractSet[str], names: Namesakes) -> dict[str, str]:
+    for one in ids:
         names.meet(one, one.rpartition("/")[2])
-    of_ids = {one: printable(names.shown(one, "")) for one in set(ids)}
-    return [of_ids[one] for one in ids]
+    return {one: printable(names.shown(one, "")) for one in ids}
 
 
 def _nsgs(flows: Columns, kinds: Mapping[Place, str], apart: Namesakes) -> Sequence[str]:
@@ -191,9 +156,16 @@ def _ports(
     ]
 
 
-def _write_page(blocks: Sequence[tables.Block]) -> None:
+def _counters(packets: Sequence[str], sizes: Sequence[str]) -> list[str]:
+    cells = [f"{count}/{size}" for count, size in zip(packets, sizes, strict=True)]
+    return ["" if cell == "/" else cell for cell in cells] if "/" in cells else cells
+
+
+def _write_page(columns: Sequence[Sequence[str]]) -> None:
     titles = list(_TITLES)
-    if sum(len(block.widest) for block in blocks) < len(titles):
-        titles.remove("vnet")
-    heading, rows = tables.drawn_of(titles, blocks, tables.terminal_width())
+    at = titles.index("vnet")
+    if not any(columns[at]):  # the VNet is a column where any flow has one
+        titles.pop(at)
+        columns = [*columns[:at], *columns[at + 1 :]]
+    heading, rows = tables.drawn(titles, columns, tables.terminal_width())
     sys.stdout.write(tables.bold(heading) + rows)

@@ -9,11 +9,9 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from itertools import islice, repeat
-from operator import add
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import repeat
 from tempfile import SpooledTemporaryFile
-from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -30,7 +28,6 @@ _INDENT = "    "
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _SAMPLE = 32
 """Cells at the beginning of a column that tell whether many of it are alike."""
-_Key = TypeVar("_Key", bound=Hashable)
 _WIDE = frozenset("WF")
 _NO_WIDTH = frozenset(("Mn", "Me", "Cf"))
 
@@ -80,7 +77,7 @@ def write_pages(titles: Sequence[str], pages: Iterable[Sequence[Sequence[str]]])
     with SpooledTemporaryFile(_KEPT) as kept:
         for page in pages:
             texts = _printable(page)
-            sizes.add(list(map(Column, texts)))
+            sizes.add(list(map(_Column, texts)))
             if width:
                 sizes.add_words(texts)
             packed = msgspec.msgpack.encode(texts)
@@ -90,7 +87,7 @@ def write_pages(titles: Sequence[str], pages: Iterable[Sequence[Sequence[str]]])
         kept.seek(0)
         while length := kept.read(_LENGTH):
             texts = msgspec.msgpack.decode(kept.read(int.from_bytes(length, "big")))
-            sys.stdout.write(lines(list(map(Column, texts))))
+            sys.stdout.write(lines(list(map(_Column, texts))))
 
 
 def _printable(columns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
@@ -117,53 +114,30 @@ def bold(heading: str) -> str:
 
 def drawn(titles: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> tuple[str, str]:
     """The lines of a heading, and those of all rows; texts are printable. 0 is any width."""
-    return drawn_of(titles, list(map(Column, columns)), width)
-
-
-def drawn_of(titles: Sequence[str], blocks: Sequence["Block"], width: int) -> tuple[str, str]:
-    """The same of blocks of columns."""
+    measured = list(map(_Column, columns))
     sizes = _Sizes(titles)
-    sizes.add(blocks)
+    sizes.add(measured)
     if width and _total(sizes.widths) > width:
-        sizes.add_words([column for block in blocks for column in block.columns])
+        sizes.add_words(columns)
     heading, lines = _fitted(titles, sizes, width)
-    return heading, lines(blocks)
-
-
-Pieces = str | list[str]
-"""A text of each row, or one that stands in all of them; see `woven`."""
-
-
-class Block(Protocol):
-    """Columns side by side, each as wide as `widest` has it."""
-
-    widest: Sequence[int]
-
-    @property
-    def columns(self) -> Sequence[Sequence[str]]:
-        """The cells of each column."""
-        ...
-
-    def filled(self, widths: Sequence[int]) -> list[Pieces]:
-        """Rows of these cells, each with spaces behind it; at a width of 0 with none."""
-        ...
+    return heading, lines(measured)
 
 
 def _fitted(
     titles: Sequence[str], sizes: "_Sizes", width: int
-) -> tuple[str, Callable[[Sequence["Block"]], str]]:
+) -> tuple[str, Callable[[Sequence["_Column"]], str]]:
     """The lines of a heading, and what draws those of some rows."""
     widths = sizes.widths
     if not width or _total(widths) <= width:
-        return _line(titles, widths), lambda blocks: _plain(blocks, widths)
+        return _line(titles, widths), lambda columns: _plain(columns, widths)
     if (shrunk := _shrunk(sizes, width)) is not None:
-        return _wrapped(titles, shrunk), lambda blocks: "".join(
-            _wrapped(row, shrunk) for row in _rows(blocks)
+        return _wrapped(titles, shrunk), lambda columns: "".join(
+            _wrapped(row, shrunk) for row in _rows(columns)
         )
-    parts = _blocks(widths, width)
+    blocks = _blocks(widths, width)
     narrow = [min(wide, width - len(_INDENT)) for wide in widths]
-    return _in_blocks(titles, narrow, parts), lambda blocks: "".join(
-        _in_blocks(row, narrow, parts) for row in _rows(blocks)
+    return _in_blocks(titles, narrow, blocks), lambda columns: "".join(
+        _in_blocks(row, narrow, blocks) for row in _rows(columns)
     )
 
 
@@ -171,7 +145,7 @@ def _total(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-class Column:
+class _Column:
     """A column of texts: how wide it is, and its cells as wide as they must be.
 
     Where many cells are alike each text is measured and filled up once.
@@ -179,76 +153,24 @@ class Column:
 
     def __init__(self, cells: Sequence[str]) -> None:
         """Measure a column."""
-        self.columns = [cells]
-        few = len(set(cells[:_SAMPLE])) <= _SAMPLE // 4 and len(cells) > _SAMPLE
-        self._texts: Collection[str] = set(cells) if few else cells
-        self._lengths = list(map(len if "".join(self._texts).isascii() else width_of, self._texts))
-        self.widest: Sequence[int] = [max(self._lengths, default=0)]
+        self.cells = cells
+        self._texts: Collection[str] = cells
+        if len(set(cells[:_SAMPLE])) <= _SAMPLE // 4 and len(cells) > _SAMPLE:
+            self._texts = set(cells)
+        self._is_ascii = "".join(self._texts).isascii()
+        self.widest = max(map(len if self._is_ascii else width_of, self._texts), default=0)
 
-    def filled(self, widths: Sequence[int]) -> list[Pieces]:
-        """The cells, and the spaces behind them, so that each takes as many columns."""
-        (cells,), (width,) = self.columns, widths
-        if self._texts is cells:
-            room = [" " * (width - length) for length in range(width + 1)]
-            return [list(cells), list(map(room.__getitem__, self._lengths)) if width else ""]
-        texts = {
-            text: text + " " * (width - length)
-            for text, length in zip(self._texts, self._lengths, strict=True)
-        }
-        return [list(map(texts.__getitem__, cells))]
+    def filled(self, width: int) -> list[str]:
+        """The cells with spaces behind them, so that each takes `width` columns."""
+        fill = str.ljust if self._is_ascii else padded
+        if self._texts is self.cells:
+            return list(map(fill, self.cells, repeat(width)))
+        texts = {text: fill(text, width) for text in self._texts}
+        return list(map(texts.__getitem__, self.cells))
 
 
-def _rows(blocks: Sequence[Block]) -> Iterable[tuple[str, ...]]:
-    return zip(*(column for block in blocks for column in block.columns), strict=True)
-
-
-class Shared:
-    """Columns side by side of which a key tells the cells, as many rows have the same ones."""
-
-    def __init__(self, keys: Sequence[_Key], cells: Mapping[_Key, Sequence[str]]) -> None:
-        """Measure the cells of the keys that there are."""
-        self._keys = keys
-        self._cells = {key: cells[key] for key in set(keys)}
-        self.widest: Sequence[int] = [
-            max(map(width_of, some)) for some in zip(*self._cells.values(), strict=True)
-        ]
-
-    @property
-    def columns(self) -> Sequence[Sequence[str]]:
-        """The cells of each column."""
-        return list(zip(*map(self._cells.__getitem__, self._keys), strict=True))
-
-    def filled(self, widths: Sequence[int]) -> list[Pieces]:
-        """The cells of all columns, each with spaces behind it."""
-        texts = {key: "".join(map(padded, cells, widths)) for key, cells in self._cells.items()}
-        return [list(map(texts.__getitem__, self._keys))]
-
-
-class Pair:
-    """A column of two numbers each, a slash between them; of neither the cell is empty."""
-
-    def __init__(self, before: Sequence[str], behind: Sequence[str]) -> None:
-        """Measure a column."""
-        self._before, self._behind = before, behind
-        self._lengths = list(map(add, map(len, before), map(len, behind)))
-        self._slashes: Pieces = "/"
-        if 0 in self._lengths:
-            self._slashes = ["/" if length else "" for length in self._lengths]
-        longest = max(self._lengths, default=0)
-        self.widest: Sequence[int] = [longest + 1 if longest else 0]
-
-    @property
-    def columns(self) -> Sequence[Sequence[str]]:
-        """The cells."""
-        slashes = repeat(self._slashes) if isinstance(self._slashes, str) else self._slashes
-        return [list(map("".join, zip(self._before, slashes, self._behind, strict=False)))]
-
-    def filled(self, widths: Sequence[int]) -> list[Pieces]:
-        """The numbers, what stands between them, and the spaces behind them."""
-        (width,) = widths
-        room = [" " * width, *[" " * (width - length - 1) for length in range(1, width)]]
-        behind = list(map(room.__getitem__, self._lengths)) if width else ""
-        return [list(self._before), self._slashes, list(self._behind), behind]
+def _rows(columns: Sequence[_Column]) -> Iterable[tuple[str, ...]]:
+    return zip(*(column.cells for column in columns), strict=True)
 
 
 class _Sizes:
@@ -258,42 +180,37 @@ class _Sizes:
         self.widths = list(map(width_of, titles))
         self.words = [_longest_word([title]) for title in titles]
 
-    def add(self, blocks: Iterable[Block]) -> None:
+    def add(self, columns: Sequence[_Column]) -> None:
         """Make room for rows."""
-        widest = [wide for block in blocks for wide in block.widest]
-        self.widths = list(map(max, self.widths, widest))
+        self.widths = [
+            max(wide, column.widest) for wide, column in zip(self.widths, columns, strict=True)
+        ]
 
     def add_words(self, columns: Sequence[Sequence[str]]) -> None:
         """Look at the words of rows, too, which a narrow terminal asks for."""
         self.words = list(map(max, self.words, map(_longest_word, columns)))
 
 
-def _plain(blocks: Sequence[Block], widths: Sequence[int]) -> str:
+def _plain(columns: Sequence[_Column], widths: Sequence[int]) -> str:
+    *others, last = columns
     # The last column needs no padding: without it few lines end in spaces.
-    room = iter([*[width + len(_GAP) for width in widths[:-1]], 0])
-    pieces = [
-        piece for block in blocks for piece in block.filled(list(islice(room, len(block.widest))))
+    filled = [
+        column.filled(width + len(_GAP)) for column, width in zip(others, widths, strict=False)
     ]
-    last = next(piece for piece in reversed(pieces) if not isinstance(piece, str))
-    if "" in last:
-        for row, text in enumerate(last):
-            if not text:
-                _trim(pieces, row)
-    drawn_rows = woven([*pieces, "\n"], len(last))
-    if " \n" not in "\n".join([*last, ""]):
+    for row, cell in enumerate(last.cells):
+        if not cell:
+            _trim(filled, row)
+    drawn_rows = woven([*filled, last.cells, "\n"], len(last.cells))
+    if " \n" not in drawn_rows:
         return drawn_rows
     return "\n".join([line.rstrip() for line in drawn_rows.split("\n")])
 
 
-def _trim(pieces: Sequence[Pieces], row: int) -> None:
+def _trim(columns: Sequence[list[str]], row: int) -> None:
     """Take the spaces from the end of a row."""
-    for piece in reversed(pieces):
-        if isinstance(piece, str):
-            if piece:
-                return
-            continue
-        piece[row] = piece[row].rstrip()
-        if piece[row]:
+    for column in reversed(columns):
+        column[row] = column[row].rstrip()
+        if column[row]:
             return
 
 

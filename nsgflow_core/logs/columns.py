@@ -84,10 +84,6 @@ class Columns(msgspec.Struct, gc=False):
         """The flows that are wanted: there is a value for each, true or false."""
         return Columns(*[list(compress(column, wanted)) for column in _all(self)])
 
-    def at(self, numbers: Sequence[int]) -> "Columns":
-        """The flows at these places among them."""
-        return Columns(*[[column[number] for number in numbers] for column in _all(self)])
-
     @property
     def versions(self) -> set[int]:
         """The versions of the logs that the flows are of."""

@@ -49,27 +49,6 @@ def test_where_there_is_room_as_row_by_row(
     ]
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from("ab"), *[st.sampled_from(("", "7", "123"))] * 4)),
-    st.sampled_from((0, 9, 16, 80)),
-    st.booleans(),
-)
-def test_blocks_are_drawn_as_their_columns(
-    rows: list[tuple[str, ...]], width: int, shared_last: bool
-) -> None:
-    """Whether columns are drawn together or one by one, they look the same."""
-    keys, one, two, three, four = (list(column) for column in zip("a0000", *rows, strict=True))
-    cells = {"a": ("资源", ""), "b": ("x", "yz ")}
-    blocks: list[tables.Block] = [tables.Pair(one, two), tables.Pair(three, four)]
-    blocks.insert(2 if shared_last else 0, tables.Shared(keys, cells))
-    columns = [column for block in blocks for column in block.columns]
-    for before, behind in ((one, two), (three, four)):
-        joined = zip(before, behind, strict=True)
-        assert [f"{a}/{b}" if a or b else "" for a, b in joined] in columns
-    titles = ("t", "u", "v", "w")
-    assert tables.drawn_of(titles, blocks, width) == tables.drawn(titles, columns, width)
-
-
 def test_too_wide_goes_on_below_between_columns() -> None:
     """A row that does not fit is continued, indented."""
     assert drawn(TITLES, [ROW], 40) == [
