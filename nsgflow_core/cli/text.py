@@ -74,7 +74,7 @@ def _woven(
     flows: Columns, begun: Sequence[str | Sequence[str]], states: Sequence[str] | None
 ) -> str:
     """The lines with their states and counters, or as version 1 has them, which has none."""
-    protocols = map(_PROTOCOLS.__getitem__, flows.protocol_code)
+    protocols = list(map(_PROTOCOLS.__getitem__, flows.protocol_code))
     counters = (
         " ", states or "", " src2dst: ", flows.packets_sent, "/", flows.bytes_sent,
         " dst2src: ", flows.packets_received, "/", flows.bytes_received,
@@ -84,7 +84,7 @@ def _woven(
         list(map(_DECISIONS.__getitem__, flows.decision)),
         " ", flows.direction_code,
         " ", flows.src,
-        *((" ", list(protocols)) if states is not None else ()),
+        *((" ", protocols) if states is not None else ()),
         " ", flows.src_port,
         " ", flows.dst,
         " ", flows.dst_port,

@@ -154,14 +154,14 @@ class Unread(msgspec.Struct, gc=False):
 
     def read(self) -> Columns:
         """The flows, read once more."""
-        vnet = {place.group.record.version == _VNET for place in self.places}
-        fields = fields_of(self.texts, vnet=True in vnet) if len(vnet) == 1 else None
+        fields = _fields(self.places, self.texts)
         times = times_of(fields.times) if fields else None
         return _columns(self.places, self.ordinals, self.texts, times, fields, _unexpected)
 
 
 def _unexpected(place: Place, bad: Bad) -> None:
-    raise AssertionError(f"{place.ref}: what was read before is bad: {bad.reason}")
+    # Not with the reason, which may hold an address.
+    raise AssertionError(f"{place.ref}: what was read before is bad at {bad.offset}")
 
 
 def joined(parts: Sequence[Unread]) -> Unread:
@@ -271,9 +271,13 @@ def of_blob(ref: BlobRef, flows: Sequence[Flow]) -> Columns:
 def read(items: Sequence[Placed], tell: Callable[[Place, Bad], None]) -> Columns:
     """The columns of tuples; what cannot be read is told, and left out."""
     times, places, ordinals, texts = zip(*items, strict=True)
+    return _columns(places, ordinals, texts, times, _fields(places, texts), tell)
+
+
+def _fields(places: Sequence[Place], texts: Sequence[str]) -> Fields | None:
+    """The fields of tuples of any logs; None where they are of both kinds, or one is unusual."""
     kinds = {place.group.record.version == _VNET for place in set(places)}
-    fields = fields_of(texts, vnet=True in kinds) if len(kinds) == 1 else None
-    return _columns(places, ordinals, texts, times, fields, tell)
+    return fields_of(texts, vnet=True in kinds) if len(kinds) == 1 else None
 
 
 def _columns(
