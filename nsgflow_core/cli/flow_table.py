@@ -17,8 +17,6 @@ from nsgflow_core.logs.columns import Columns, Place
 from nsgflow_core.model import PROTOCOLS, flow_time
 from nsgflow_core.sinks.rows import times_of
 
-_PAGE = 500
-"""Flows that are laid out together; so a table of any length needs little memory."""
 _TITLES = (
     "time",
     "nsg",
@@ -41,6 +39,8 @@ _VNET = 4
 class Pages:
     """Writes flows to stdout, page by page, each under a heading of its own.
 
+    Those that come together are a page, so a table of any length needs little memory.
+
     NSGs and VNets that share a name are told apart as soon as both are known or met.
     """
 
@@ -49,10 +49,8 @@ class Pages:
         self._nsgs, self._vnets = nsgs(knowledge.inventory), vnets(knowledge.inventory)
 
     def write(self, flows: Columns) -> None:
-        """Write some flows."""
-        cells = _cells(flows, self._knowledge, self._clock, self._nsgs, self._vnets)
-        for at in range(0, len(flows.texts), _PAGE):
-            _write_page([column[at : at + _PAGE] for column in cells])
+        """Write a page."""
+        _write_page(_cells(flows, self._knowledge, self._clock, self._nsgs, self._vnets))
 
 
 def _cells(

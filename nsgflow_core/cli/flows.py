@@ -46,7 +46,7 @@ def flows(  # noqa: PLR0913 - one parameter for each option
         from collections.abc import Iterator
 
         from nsgflow_core.cli.files import FileLogs, opened
-        from nsgflow_core.cli.formats import AT_ONCE, write_flows
+        from nsgflow_core.cli.formats import write_flows
         from nsgflow_core.cli.inventories import estate_of
         from nsgflow_core.cli.query import Defaults
         from nsgflow_core.cli.reading import reading
@@ -73,7 +73,7 @@ def flows(  # noqa: PLR0913 - one parameter for each option
         )
         knowledge = estate_of(estate, os.environ, offline=isinstance(accounts, FileLogs))
         with reading(accounts, wanted, when, defaults, knowledge) as work:
-            found = work.columns() if form == "table" else work.columns(AT_ONCE)
+            found = work.columns()
             if aggregate:
                 found = counted(found)
             write_flows(found, form, work.knowledge, named=bool(estate.inventory))

@@ -19,9 +19,6 @@ from nsgflow_core.logs.columns import Columns, Place, of_flows
 from nsgflow_core.model import Flow, flow_time
 from nsgflow_core.sinks import rows
 
-AT_ONCE = 256
-"""Flows whose lines are written at once: what they need fits a processor's own cache. Pages of a
-table are longer."""
 _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
 

@@ -23,6 +23,7 @@ from nsgflow_core.estate.inventory import Inventory
 from nsgflow_core.filter import Filter
 from nsgflow_core.logs import columns, records
 from nsgflow_core.logs.columns import Columns, Place, Placed
+from nsgflow_core.logs.fields import TOGETHER
 from nsgflow_core.logs.flows import Make, Reading, stretch_of
 from nsgflow_core.logs.leftover import is_over, leftover
 from nsgflow_core.logs.lenient import note_bad
@@ -40,8 +41,6 @@ _WINDOW = (128 * 1024, 2 * 1024 * 1024)
 _AHEAD = 2
 """Windows of each log that are on their way at least; of few logs as many as are downloaded at
 once, since a window is parsed in less time than the next takes to come from afar."""
-TOGETHER = 1024
-"""Flows that are made columns at once, where nothing else is asked for."""
 _NEVER = 2**63
 _Item = TypeVar("_Item")
 Settled = tuple[list[_Item], int]
@@ -141,10 +140,8 @@ class Reader:
         for ready in self._read(hours, self._found, _time_of_found):
             yield from ready
 
-    def columns(
-        self, hours: Iterable[Sequence[Log]], together: int = TOGETHER
-    ) -> Iterator[Columns]:
-        """The same flows, at most so many at once, for whoever only shows them.
+    def columns(self, hours: Iterable[Sequence[Log]]) -> Iterator[Columns]:
+        """The same flows, some hundreds at once, for whoever only shows them.
 
         Raises:
             NsgflowError: the logs could not be listed. One that cannot be read is skipped.
@@ -152,8 +149,8 @@ class Reader:
         for ready in self._read(hours, self._placed, _time_of_placed):
             ready.reverse()  # what is read can go at once, while it is at hand
             while ready:
-                found = columns.read(ready[: -together - 1 : -1], self._tell)
-                del ready[-together:]
+                found = columns.read(ready[: -TOGETHER - 1 : -1], self._tell)
+                del ready[-TOGETHER:]
                 if found.texts:
                     yield found
 

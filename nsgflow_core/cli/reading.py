@@ -29,7 +29,7 @@ from nsgflow_core.cli.nothing_found import (
 from nsgflow_core.cli.options import Wanted, When
 from nsgflow_core.cli.progress import Unseen, progress
 from nsgflow_core.cli.query import Defaults, Query
-from nsgflow_core.cli.read import TOGETHER, Failure, Found, Log, Reader, Tally
+from nsgflow_core.cli.read import Failure, Found, Log, Reader, Tally
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, span
 from nsgflow_core.errors import BadInputError, NsgflowError
@@ -124,14 +124,14 @@ class Reading:
                 self.shown += 1
                 yield found
 
-    def columns(self, together: int = TOGETHER) -> Iterator[Columns]:
-        """The same flows, at most so many at once, for whoever only shows them.
+    def columns(self) -> Iterator[Columns]:
+        """The same flows, some hundreds at once, for whoever only shows them.
 
         Raises:
             NsgflowError: nothing could be listed at all.
         """
         with self._reader() as (reader, hours):
-            for found in reader.columns(hours, together):
+            for found in reader.columns(hours):
                 self.shown += len(found.texts)
                 yield found
 

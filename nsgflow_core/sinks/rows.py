@@ -29,6 +29,7 @@ from nsgflow_core.model import (
     BlobRef,
     Flow,
     Group,
+    flow_time,
     second_of,
 )
 from nsgflow_core.sinks.deflating import deflate
@@ -41,6 +42,7 @@ CUT = "…[cut]"
 _PLACE_BYTES = 8
 _WITHIN_BYTES = 8
 """Of a FlowId: of the hash of its record, and of what tells the tuples of a record apart."""
+_SECOND = 1000
 _KEPT = 1024
 """Keys whose texts are kept for the next rows."""
 _Made = TypeVar("_Made")
@@ -156,6 +158,9 @@ class Kept(dict[Any, _Made]):
         return list(map(self.__getitem__, keys))
 
 
+_TIMES = Kept(flow_time)
+
+
 def kept_of_each(make: Callable[[Mapping[str, Any]], _Made]) -> list[Kept[_Made]]:
     """What is made of the cells that places, outcomes and ends tell."""
 
@@ -221,8 +226,10 @@ def _flow_ids(flows: Columns, begun: Sequence[_BegunId]) -> list[str]:
 
 def times_of(flows: Columns) -> list[str]:
     """The time of each flow as ISO 8601 in UTC, to the millisecond."""
+    if not any(time % _SECOND for time in flows.times[:1]):  # of an NSG log: seconds come again
+        return _TIMES.of(flows.times)
     seconds = Kept(second_of)
-    return [seconds[time // 1000] + MILLISECONDS[time % 1000] for time in flows.times]
+    return [seconds[time // _SECOND] + MILLISECONDS[time % _SECOND] for time in flows.times]
 
 
 def _encoded(parts: Parts, texts: Sequence[Kept[str]], omit: frozenset[str]) -> str:

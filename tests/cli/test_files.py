@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ def lines(*sources: str) -> int:
     return len(
         run("flows", *sources, "--display-allowed", "--display-direction", "both").splitlines()
     )
+
+
+def test_pages_of_a_table_are_alike(tmp_path: Path) -> None:
+    """All but the last have one length, each under its heading."""
+    log = tmp_path / "PT1H.json"
+    log.write_bytes(large_log(1, 1200, 1.0, 2, 1))
+    drawn = run("flows", str(log), "--display-direction", "both", "-o", "table").splitlines()
+    headings = [at for at, line in enumerate(drawn) if line.startswith("time ")]
+    pages = [end - begin - 1 for begin, end in pairwise([*headings, len(drawn)])]
+    assert sum(pages) == 1200
+    assert set(pages[:-1]) == {pages[0]}
+    assert pages[-1] < pages[0]
 
 
 def test_a_file_a_folder_and_gzip(tmp_path: Path) -> None:

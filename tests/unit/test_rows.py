@@ -239,6 +239,14 @@ def test_flow_time(milliseconds: int, expected: str) -> None:
     assert flow_time(milliseconds) == expected
 
 
+@given(st.lists(st.sampled_from([0, 1, 999, 1000, 1_542_110_379_000]) | st.integers(0, 10**14)))
+@settings(max_examples=50)
+def test_times_of_many_flows_are_those_of_each(times: list[int]) -> None:
+    """Whether they are whole seconds, as in NSG logs, or not, or some of each."""
+    flows = of_blob(REF, [replace(V4, time_ms=time) for time in times])
+    assert rows.times_of(flows) == list(map(flow_time, times))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
