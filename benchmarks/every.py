@@ -86,12 +86,7 @@ def _every_flow(data: bytes, ref: BlobRef, log: LogPath) -> list[Columns]:
 def _packed(data: bytes, ref: BlobRef, log: LogPath) -> list[bytes]:
     """The bodies, packed as the flows are read, as in the function."""
     bodies = Bodies(rows.lines_of(omit=_OMIT))
-
-    def take(part: Columns) -> bool:
-        bodies.add(part)
-        return bodies.keeps
-
-    flows.read_stretch(data, 0, ref, log, last=True, denied_only=False, take=take)
+    flows.read_stretch(data, 0, ref, log, last=True, denied_only=False, take=bodies.add)
     return [batch.body for batch in bodies.batches()]
 
 

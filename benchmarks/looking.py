@@ -56,7 +56,7 @@ def _figure(name: str, local: LocalAzure, size: str, data: bytes, known: Ledger)
     log = parse_path(path)
     letters = DeadLetters(local.container(4))
     reader = Reader(Parts(source, None, letters, []), log, NOTHING, Report(ref))  # type: ignore[arg-type]  # nothing is committed
-    read = partial(reader.window, 0, blocks, lambda _: True, denied_only=True)
+    read = partial(reader.window, 0, blocks, lambda flows: flows, denied_only=True)
     _, reading = read()
     late = replace(reading, read_to=10**14)
 

@@ -22,11 +22,10 @@ class Taking:
         self._sinks = sinks
         self._start = start
         self._knowledge = knowledge
-        # Who looks for flows that are denied no more belongs to a sink that keeps its flows.
-        self._kept = any(each.keeps for each in self.gathered.values())
+        self._looks = any(each.looks for each in self.gathered.values())
 
-    def take(self, flows: Columns) -> bool:
-        """Hand flows to those that want them; true where they are needed in whole later."""
+    def take(self, flows: Columns) -> Columns | None:
+        """Hand flows to those that want them; gives back those that are looked at later."""
         self.read += len(flows)
         # Only of a record that was left half delivered can flows lie before the start.
         ahead = flows.from_place(self._start) if self._start.ordinal else flows
@@ -35,4 +34,4 @@ class Taking:
                 self.gathered[name].add(wanted)
                 if "nsg" in sink.filter.keys:
                     self.young += sum(is_young(flow, self._knowledge) for flow in wanted)
-        return self._kept
+        return flows.denied() if self._looks else None

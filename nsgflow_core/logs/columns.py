@@ -84,6 +84,12 @@ class Columns(msgspec.Struct, gc=False):
         """The flows that are wanted: there is a value for each, true or false."""
         return Columns(*[list(compress(column, wanted)) for column in _all(self)])
 
+    def denied(self) -> "Columns":
+        """The flows that were denied."""
+        if self.decision.count("D") == len(self):
+            return self
+        return self.where([decision == "D" for decision in self.decision])
+
     @property
     def versions(self) -> set[int]:
         """The versions of the logs that the flows are of."""
@@ -203,9 +209,7 @@ def read_lists(
             places[part], ordinals[part], texts[part], times, fields,
             lambda _, piece: note_bad(bad, piece),
         )  # fmt: skip
-        if denied_only and some.decision.count("D") < len(some):
-            some = some.where([decision == "D" for decision in some.decision])
-        if some:
+        if some := some.denied() if denied_only else some:
             yield some
 
 

@@ -33,8 +33,8 @@ _TIME = re.compile(rb'"time"\s*:\s*"([^"\\]{1,64})"')
 _Made = TypeVar("_Made")
 Make = Callable[[list[TupleList], list[Bad]], Iterable[_Made]]
 """What reads lists of tuples, in their order, and adds what it cannot read to the bad pieces."""
-Take = Callable[[Columns], bool]
-"""Who is given flows as soon as they are read, and says whether they are kept."""
+Take = Callable[[Columns], Columns | None]
+"""Who is given flows as soon as they are read, and gives back those that are kept."""
 
 
 class Reading(msgspec.Struct, Generic[_Made], frozen=True):
@@ -61,7 +61,7 @@ def read_stretch(
     last: bool,
     denied_only: bool,
     inventory: Inventory | None = None,
-    take: Take = lambda _: True,
+    take: Take = lambda flows: flows,
 ) -> Reading[Columns]:
     """All flows in bytes that begin at offset `at`: `records.split` and `read`, but faster.
 
@@ -69,7 +69,8 @@ def read_stretch(
     """
 
     def make(lists: list[TupleList], bad: list[Bad]) -> Iterator[Columns]:
-        return filter(take, read_lists(lists, partial(Place, ref), bad, denied_only=denied_only))
+        read = read_lists(lists, partial(Place, ref), bad, denied_only=denied_only)
+        return filter(None, map(take, read))
 
     return stretch_of(data, at, log, make, last=last, denied_only=denied_only, inventory=inventory)
 

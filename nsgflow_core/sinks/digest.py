@@ -15,7 +15,7 @@ from nsgflow_core.estate.knowledge import Knowing, nothing
 from nsgflow_core.logs.columns import Columns
 from nsgflow_core.model import BlobRef, Position
 from nsgflow_core.sinks.patience import Patience
-from nsgflow_core.sinks.sink import AsRead, Delivery
+from nsgflow_core.sinks.sink import Counted, Delivery
 from nsgflow_core.sinks.webhook import new_session, send, signature, young_enough
 from nsgflow_core.turns import HEAVY_FLOWS, turn
 from nsgflow_core.webhooks import WebhookSettings
@@ -34,9 +34,9 @@ class DigestSink:
         self._settings = settings
         self._knowledge = knowledge
 
-    def gather(self) -> AsRead:
+    def gather(self) -> Counted:
         """See `Sink.gather`."""
-        return AsRead()
+        return Counted()
 
     def deliver(
         self,

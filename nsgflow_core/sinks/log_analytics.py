@@ -238,7 +238,7 @@ class _Packer:
 class Bodies:
     """The rows of a delivery, in bodies that are packed as the flows come; see `Gathered`."""
 
-    keeps = False
+    looks = False
 
     def __init__(self, lines: Callable[[Columns], str]) -> None:
         self.total = 0

@@ -81,14 +81,14 @@ class Gathered(Protocol):
         """How many flows there are."""
 
     @property
-    def keeps(self) -> bool:
-        """Whether they stay in memory as they were read."""
+    def looks(self) -> bool:
+        """Whether who counts them looks afterwards at all denied flows that were read."""
 
 
 class AsRead(list[Columns]):
     """Flows that a sink wants as they were read."""
 
-    keeps = True
+    looks = False
 
     def add(self, flows: Columns) -> None:
         """See `Gathered`."""
@@ -98,6 +98,12 @@ class AsRead(list[Columns]):
     def total(self) -> int:
         """See `Gathered`."""
         return sum(map(len, self))
+
+
+class Counted(AsRead):
+    """Those of a digest, which tells too when what was denied before is let through."""
+
+    looks = True
 
 
 class Sink(Protocol):
