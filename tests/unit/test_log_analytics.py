@@ -182,7 +182,7 @@ def test_no_flows_make_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_of_ours_is_the_tables_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be made a row is told by the delivery: while reading, other sinks have it too."""
     sink = Sink(monkeypatch)
-    monkeypatch.setattr(rows, "second_of", lambda _: 1 / 0)
+    monkeypatch.setattr(rows, "times_of", lambda _: 1 / 0)
     gathered = sink.sink.gather()
     gathered.add(of_blob(REF, [flow(0)]))
     gathered.add(of_blob(REF, [flow(1)]))
