@@ -1,6 +1,6 @@
 """Hostile bytes: a hundred thousand mutated logs, and large ones made to hurt.
 
-TEST_FUZZ=5000000 makes the run longer.
+TEST_FUZZ=5000000 makes the run longer, TEST_HURT=256 the large ones smaller, in KiB.
 """
 
 import gc
@@ -28,6 +28,8 @@ SECONDS_EACH = 1.0
 GROWTH = 200 * 1024
 """What the process may grow by in a part, in KiB: its caches are bounded."""
 MIB = 1024 * 1024
+HURT = 1024 * int(os.environ.get("TEST_HURT", "1024"))
+"""Bytes of a log that is made to hurt, and a quarter of those of the larger one."""
 
 
 def test_the_corpus_is_the_generators() -> None:
@@ -120,7 +122,7 @@ HURTFUL: dict[str, Callable[[int], bytes]] = {
 def test_time_and_memory_follow_the_size(name: str, last: bool) -> None:
     """Four times the bytes take about four times the time, and memory is a multiple of both."""
     seconds = []
-    for size in (MIB, 4 * MIB):
+    for size in (HURT, 4 * HURT):
         data = HURTFUL[name](size)
         gc.collect()
         begun = time.thread_time()
