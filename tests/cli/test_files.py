@@ -19,6 +19,7 @@ from devtools.flowlogs import Group, Nic, large_log, nsg_path, nsg_record, vnet_
 from nsgflow_core.cli.main import app
 
 HOUR = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+_NETWORK = ("azure", "requests", "urllib3", "ssl", "asyncio", "cryptography")
 LOGS = {version: large_log(3, 20, 0.5, version, 1) for version in (2, 4)}
 
 
@@ -180,7 +181,7 @@ def test_files_need_no_sdk(words: str, tmp_path: Path) -> None:
     """What reads files imports nothing that signs in, asks the network or judges rules."""
     log = tmp_path / "PT1H.json"
     log.write_bytes(LOGS[2])
-    unneeded = ("azure", "requests", "urllib3", "ssl", "asyncio", "rich", "cryptography")
+    unneeded = (*_NETWORK, "rich", "pydantic")
     script = (
         "import sys\nfrom nsgflow_core.cli.main import app\n"
         f"try:\n app({[*words.split(), str(log)]!r})\nexcept SystemExit as exc:\n"

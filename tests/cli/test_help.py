@@ -12,7 +12,7 @@ from nsgflow_core.cli.lazy_group import LazyGroup
 from nsgflow_core.cli.main import app
 from tests.cli.conftest import ROOT
 
-_SLOW = ("azure", "rich", "msgspec", "requests", "concurrent")
+_SLOW = ("azure", "rich", "msgspec", "requests", "concurrent", "pydantic")
 
 
 def commands(group: LazyGroup, *above: str) -> list[tuple[str, ...]]:
