@@ -290,7 +290,8 @@ class _Run:
                 cursor = replace(cursor, seen=seen, listed=listed, behind_since=0.0)
             else:
                 cursor = self._behind(cursor)
-            if delivery.reached == end and delivery.error is None:
+            looks = taking.gathered[name].looks
+            if looks and delivery.reached == end and delivery.error is None:
                 self._look(name, data, start.offset, reading)
             if delivery.error is not None:
                 before = 0 if delivery.accepted else window[name].failures

@@ -209,8 +209,9 @@ def read_lists(
             places[part], ordinals[part], texts[part], times, fields,
             lambda _, piece: note_bad(bad, piece),
         )  # fmt: skip
-        if some := some.denied() if denied_only else some:
-            yield some
+        kept = some.denied() if denied_only else some
+        if kept:
+            yield kept
 
 
 def read_flows(lists: Sequence[TupleList], bad: list[Bad], *, denied_only: bool) -> list[Flow]:

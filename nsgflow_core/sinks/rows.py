@@ -159,6 +159,7 @@ class Kept(dict[Any, _Made]):
 
 
 _TIMES = Kept(flow_time)
+"""Times of NSG logs, which are whole seconds, as rows have them."""
 
 
 def kept_of_each(make: Callable[[Mapping[str, Any]], _Made]) -> list[Kept[_Made]]:

@@ -23,6 +23,7 @@ from nsgflow_core.logs.path import log_name, parse_path
 from nsgflow_core.model import BlobRef
 from nsgflow_core.sinks.digest import DigestSink
 from nsgflow_core.sinks.lane import Lane
+from nsgflow_core.sinks.sink import Sink
 from nsgflow_core.webhooks import WebhookSettings
 from tests.functional.world import Blobs, Clock, Fate, Inline, Killed, Letters, Table
 
@@ -159,15 +160,13 @@ class App:
     def __post_init__(self) -> None:
         self.receiver = Receiver(self.clock)
         self.blobs.clock = self.clock
-        self.pipeline = Pipeline(
-            Parts(
-                self.blobs,
-                self.table,
-                Letters(),
-                [Lane(DigestSink(replace(SETTINGS, filter=compile_terms(self.terms))), Inline())],
-                self.clock,
-            )
-        )
+        settings = replace(SETTINGS, filter=compile_terms(self.terms))
+        self.pipeline = self.pipeline_to(DigestSink(settings))
+
+    def pipeline_to(self, sink: Sink) -> Pipeline:
+        """The product's pipeline over this world, to one sink."""
+        lanes = [Lane(sink, Inline())]
+        return Pipeline(Parts(self.blobs, self.table, Letters(), lanes, self.clock))
 
     def digests(self) -> Digests:
         """The product's digests over this world, as a new process has them."""

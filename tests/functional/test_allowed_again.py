@@ -10,6 +10,7 @@ from nsgflow_core.digests.message import ALLOWED, LATE, QUIET, Ended
 from nsgflow_core.digests.reach import Swept
 from nsgflow_core.model import BlobRef
 from tests.functional.digest_world import HOUR, App, nics
+from tests.functional.world import MemorySink
 
 NSG = "/SUBSCRIPTIONS/0/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/NSG-0"
 CLIENT = "10.9.0.4"
@@ -114,6 +115,21 @@ def test_the_same_window_may_have_both() -> None:
     )
     story.go_on(6)
     assert [end.because for end in story.ends] == [ALLOWED]
+
+
+def test_a_webhook_that_is_a_digest_no_more_looks_no_more() -> None:
+    """It has no denied flows at hand, so what is let through and denied again would seem over."""
+    story = Story()
+    story.denied()
+    story.app.pipeline = story.app.pipeline_to(MemorySink("webhook"))
+    nic, now = story.nics[0], story.now
+    then, later = now + timedelta(minutes=1), now + timedelta(minutes=2)
+    story.write(
+        record(nic, then, ("UserRule_Allow", [flow(then, "A,B", nic)])),
+        record(nic, later, ("UserRule_Deny", [flow(later, "D,B", nic)])),
+    )
+    story.go_on(6)
+    assert not story.ends
 
 
 @pytest.mark.parametrize(
