@@ -10,14 +10,12 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import repeat
 from tempfile import SpooledTemporaryFile
 
 import msgspec
 
 from nsgflow_core.cli.colour import coloured
 from nsgflow_core.cli.harmless import printable
-from nsgflow_core.logs.weave import woven
 
 _KEPT = 32 * 1024 * 1024
 """Bytes of pages that memory keeps."""
@@ -148,7 +146,7 @@ def _total(widths: Sequence[int]) -> int:
 class _Column:
     """A column of texts: how wide it is, and its cells as wide as they must be.
 
-    Where many cells are alike each text is measured and filled up once.
+    Where many cells are alike each text is measured once.
     """
 
     def __init__(self, cells: Sequence[str]) -> None:
@@ -160,13 +158,11 @@ class _Column:
         self._is_ascii = "".join(self._texts).isascii()
         self.widest = max(map(len if self._is_ascii else width_of, self._texts), default=0)
 
-    def filled(self, width: int) -> list[str]:
-        """The cells with spaces behind them, so that each takes `width` columns."""
-        fill = str.ljust if self._is_ascii else padded
-        if self._texts is self.cells:
-            return list(map(fill, self.cells, repeat(width)))
-        texts = {text: fill(text, width) for text in self._texts}
-        return list(map(texts.__getitem__, self.cells))
+    def filled(self, width: int) -> tuple[str, Sequence[str]]:
+        """A form that fills each cell up to `width` columns, and what stands in it."""
+        if self._is_ascii:
+            return f"%-{width}s", self.cells
+        return "%s", [padded(cell, width) for cell in self.cells]
 
 
 def _rows(columns: Sequence[_Column]) -> Iterable[tuple[str, ...]]:
@@ -193,25 +189,18 @@ class _Sizes:
 
 def _plain(columns: Sequence[_Column], widths: Sequence[int]) -> str:
     *others, last = columns
+    filled = [column.filled(width) for column, width in zip(others, widths, strict=False)]
     # The last column needs no padding: without it few lines end in spaces.
-    filled = [
-        column.filled(width + len(_GAP)) for column, width in zip(others, widths, strict=False)
-    ]
-    for row, cell in enumerate(last.cells):
-        if not cell:
-            _trim(filled, row)
-    drawn_rows = woven([*filled, last.cells, "\n"], len(last.cells))
+    filled.append(("%s\n", last.cells))
+    cells = [""] * (len(last.cells) * len(filled))
+    for at, (_, column) in enumerate(filled):
+        cells[at :: len(filled)] = column
+    # All rows by one form: half of what it takes to fill each cell, and then to join all.
+    form = _GAP.join([cell for cell, _ in filled]) * len(last.cells)
+    drawn_rows = form % tuple(cells)
     if " \n" not in drawn_rows:
         return drawn_rows
     return "\n".join([line.rstrip() for line in drawn_rows.split("\n")])
-
-
-def _trim(columns: Sequence[list[str]], row: int) -> None:
-    """Take the spaces from the end of a row."""
-    for column in reversed(columns):
-        column[row] = column[row].rstrip()
-        if column[row]:
-            return
 
 
 def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
