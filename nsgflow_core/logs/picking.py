@@ -22,18 +22,22 @@ _SPARSE = 8
 """Where less than one tuple in so many is denied, each is cut out alone."""
 _D, _QUOTE = b'D"'
 """As numbers: `find` and `in` are several times as fast with one as with a text."""
+_DENIED = b",D"
+"""Stands nearer to the end of a tuple than to its beginning."""
 _IS_D = bytes(byte == _D for byte in range(256))
 _LETTER = b'["1,2,3,4,5,6,7,'.translate(None, b"1234567")
 """What is left of the beginning of a list before the letter that decides."""
 _V1, _V2 = (b'",,,,,,,A%b",' % (b"," * more) for more in (0, 5))
 """What is left of a tuple that is usual and allowed, and the comma behind it."""
 _FIELDS = b"0123456789.:abcdef"
+_MANY = 2048
+"""Tuples that a record has at most, nearly always."""
 _SHAPES = {
-    1: (None, _FIELDS + b"TUIO", _V1),
-    2: (None, _FIELDS + b"TUIOBCE", _V2),
-    _VNET: (bytes.maketrans(b"BCE", b"AAA"), _FIELDS + b"IONX", _V2),
+    1: (None, _FIELDS + b"TUIO", _V1, b"[" + _V1 * _MANY),
+    2: (None, _FIELDS + b"TUIOBCE", _V2, b"[" + _V2 * _MANY),
+    _VNET: (bytes.maketrans(b"BCE", b"AAA"), _FIELDS + b"IONX", _V2, b"[" + _V2 * _MANY),
 }
-"""By version: what is exchanged and deleted in tuples, and what is left of one."""
+"""By version: what is exchanged and deleted in tuples, and what is left of one, and of many."""
 _DECIDES = 7
 """The field that says whether a flow was allowed, and by version what it says then."""
 _ALLOWED = {1: frozenset("A"), 2: frozenset("A"), _VNET: frozenset("BCE")}
@@ -50,7 +54,8 @@ def denied(raw: bytes, version: int, first: int) -> Picked:
     """
     if len(raw) <= _FEW:
         return denied_of(texts_of(raw), version, first)
-    if _is_denied(raw, 0, raw.find(b'"', 2)) and _is_denied(raw, raw.rfind(b'"', 0, -2), len(raw)):
+    first_end, last = raw.find(_QUOTE, 2), raw.rfind(_QUOTE, 0, -2)
+    if raw.rfind(_DENIED, 0, first_end) > 0 and raw.rfind(_DENIED, last) > 0:
         return all_of(raw, first)
     letters = _letters(raw, version)
     if letters is None:
@@ -64,10 +69,6 @@ def all_of(raw: bytes, first: int) -> Picked:
     """All tuples of a list."""
     texts = texts_of(raw)
     return len(texts), range(first, first + len(texts)), texts
-
-
-def _is_denied(raw: bytes, begin: int, end: int) -> bool:
-    return raw.rfind(b",D", begin, end) > 0  # which stands nearer to the end of a tuple
 
 
 def _cut_out(raw: bytes, letters: bytes, first: int) -> tuple[Sequence[int], Sequence[str]]:
@@ -99,10 +100,12 @@ def denied_of(texts: list[str], version: int, first: int) -> Picked:
 
 def _letters(raw: bytes, version: int) -> bytes | None:
     """The letter that decides of each tuple, A or D; None where one is unusual."""
-    exchanged, deleted, cell = _SHAPES[version]
+    exchanged, deleted, cell, many = _SHAPES[version]
     left = raw.translate(exchanged, deleted)
-    number, rest = divmod(len(left) - 1, len(cell))
-    if rest or left.replace(b"D", b"A") != b"[%b]" % (cell * number)[:-1]:
+    if len(left) > len(many):
+        many = b"[" + cell * (len(left) // len(cell))
+    # What begins with a bracket is a list, and ends with one.
+    if len(left) % len(cell) != 1 or not many.startswith(left[:-1].replace(b"D", b"A")):
         return None
     return left[len(_LETTER) :: len(cell)]
 
