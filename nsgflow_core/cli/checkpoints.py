@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nsgflow_core.cli.options import Estate, LogName, one_of, output, takes_options
+from nsgflow_core.cli.options import Estate, LogNames, one_of, output, takes_options
 from nsgflow_core.cli.session import note, session
 from nsgflow_core.cli.shared import Color, Utc, Verbose
 
@@ -29,7 +29,7 @@ def checkpoints(  # noqa: PLR0913 - one parameter for each option
         str | None,
         typer.Option("--until", metavar="TIME", help="Before this hour, given like --since."),
     ] = None,
-    nsg: LogName = "",
+    nsg: LogNames = None,
     utc: Utc = False,
     estate: Estate,
     stale: Annotated[
@@ -54,7 +54,6 @@ def checkpoints(  # noqa: PLR0913 - one parameter for each option
         from nsgflow_core.cli import lag
         from nsgflow_core.cli.clock import noted
         from nsgflow_core.cli.inventories import estate_of
-        from nsgflow_core.cli.nothing_found import no_such_names
         from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
@@ -64,7 +63,7 @@ def checkpoints(  # noqa: PLR0913 - one parameter for each option
         state = open_state(os.environ)
         knowledge = estate_of(estate, os.environ)
         inventory = knowledge.inventory if knowledge is not None else None
-        all_of_them = Entries(state, hours, nsg, inventory)
+        all_of_them = Entries(state, hours, nsg or (), inventory)
         with working("listing logs and checkpoints"):
             found = [
                 row
@@ -74,13 +73,12 @@ def checkpoints(  # noqa: PLR0913 - one parameter for each option
             ]
         if form != "table" or found:
             lag.write(found, form, named=inventory is not None)
-        elif missing := no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False):
-            note(missing[0])
-        elif stale:
-            note("nothing is behind")
-        else:
-            note(
-                "there are no logs and no checkpoints of that time "
-                f"({noted(hours[0])} to {noted(hours[-1])})"
-            )
+        said = all_of_them.missing(any_found=bool(found))
+        if form == "table" and not found and not said:
+            none = f"that time ({noted(hours[0])} to {noted(hours[-1])})"
+            said = [
+                "nothing is behind" if stale else f"there are no logs and no checkpoints of {none}"
+            ]
+        for one in said:
+            note(one)
         all_of_them.finish()

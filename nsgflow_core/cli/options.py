@@ -18,14 +18,16 @@ from nsgflow_core.cli.numbers import among, number, parts, ports
 from nsgflow_core.cli.shared import Utc
 from nsgflow_core.errors import BadInputError, did_you_mean
 
-LogName = Annotated[
-    str,
+LogNames = Annotated[
+    list[str] | None,
     typer.Option(
         "--nsg-name",
         "--nsg",
         metavar="NSG",
         help="Only logs of this NSG, or VNet flow log, as their paths name it (takes *), or by its "
-        "resource id; with --inventory also of interfaces under this NSG.",
+        "resource id; with --inventory also of interfaces under this NSG. Repeated, or with "
+        "commas: of any of them.",
+        callback=parts,
     ),
 ]
 Interval = Annotated[
@@ -322,16 +324,7 @@ class Letters:
         ),
     ] = ""
     utc: Utc = False
-    nsg: Annotated[
-        str,
-        typer.Option(
-            "--nsg-name",
-            "--nsg",
-            metavar="NSG",
-            help="Only of this NSG, or VNet flow log, as the paths of logs name it (takes *), or "
-            "by its resource id.",
-        ),
-    ] = ""
+    nsg: LogNames = None
     kind: Annotated[
         str,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nsgflow_core.cli import completing
-from nsgflow_core.cli.options import SINK_NAMES, SINKS, Estate, LogName, one_of, takes_options
+from nsgflow_core.cli.options import SINK_NAMES, SINKS, Estate, LogNames, one_of, takes_options
 from nsgflow_core.cli.session import note, session
 from nsgflow_core.cli.shared import Color, Utc, Verbose
 
@@ -29,7 +29,7 @@ def replay(  # noqa: PLR0913 - one parameter for each option
         typer.Option("--until", metavar="TIME", help="Before this hour, given like --since."),
     ] = None,
     utc: Utc = False,
-    nsg: LogName = "",
+    nsg: LogNames = None,
     estate: Estate,
     sink: Annotated[
         list[str] | None,
@@ -58,7 +58,6 @@ def replay(  # noqa: PLR0913 - one parameter for each option
 
         from nsgflow_core.cli import cursors
         from nsgflow_core.cli.inventories import estate_of
-        from nsgflow_core.cli.nothing_found import no_such_names
         from nsgflow_core.cli.progress import working
         from nsgflow_core.cli.state import Entries, open_state, whole_hours
         from nsgflow_core.cli.times import span
@@ -70,15 +69,18 @@ def replay(  # noqa: PLR0913 - one parameter for each option
         knowledge = estate_of(estate, os.environ)
         inventory = knowledge.inventory if knowledge is not None else None
         cursors.refuse_forgotten(state, hours, now)
-        all_of_them = Entries(state, hours, nsg, inventory)
+        all_of_them = Entries(state, hours, nsg or (), inventory)
         with working("listing logs and checkpoints"):
             chosen = [entry for entry in all_of_them if entry.log is not None]
+        missing = all_of_them.missing(any_found=bool(chosen))
         if not chosen:
-            missing = no_such_names([nsg] if nsg else [], all_of_them.names, vnets=False)
-            why = missing[0] if missing else "there are no logs of these hours"
+            why = "; ".join(missing) or "there are no logs of these hours"
             note(f"{why}: nothing to send again")
-        elif dry_run:
-            cursors.show_again(state, chosen, sinks, inventory)
         else:
-            cursors.move(state, chosen, sinks)
+            for said in missing:
+                note(said)
+            if dry_run:
+                cursors.show_again(state, chosen, sinks, inventory)
+            else:
+                cursors.move(state, chosen, sinks)
         all_of_them.finish()

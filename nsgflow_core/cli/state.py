@@ -15,7 +15,7 @@ from nsgflow_core.cli.accounts import Account
 from nsgflow_core.cli.clock import noted
 from nsgflow_core.cli.listing import Hours, Logs, Resource
 from nsgflow_core.cli.names import log_fits, matcher, meant
-from nsgflow_core.cli.nothing_found import since
+from nsgflow_core.cli.nothing_found import no_such_names, since
 from nsgflow_core.cli.read import Log
 from nsgflow_core.cli.session import Status, note, sentence
 from nsgflow_core.cli.times import HOUR, Span, floor
@@ -153,22 +153,24 @@ def whole_hours(span: Span) -> list[datetime]:
 class Entries:
     """Every log of some hours and every checkpoint, put together.
 
-    `nsg` is the name, with `*`, or the resource id of the NSG or VNet flow log as the path of the
-    log has it; or, of a VNet flow log, of an NSG that the inventory has its interface under.
-    `failures` says afterwards what could not be listed, `names` what there was.
+    `nsgs` are the names, with `*`, or the resource ids of NSGs or VNet flow logs as the paths of
+    logs have them; or, of VNet flow logs, of NSGs that the inventory has their interfaces under.
+    None are all of them.
+    `failures` says afterwards what could not be listed.
     """
 
     def __init__(
         self,
         state: State,
         hours: Sequence[datetime],
-        nsg: str = "",
+        nsgs: Sequence[str] = (),
         inventory: Inventory | None = None,
     ) -> None:
         self._state, self._hours, self._inventory = state, hours, inventory
-        self._accepts = matcher(meant([nsg] if nsg else [], inventory))
+        self._accepts = matcher(meant(nsgs, inventory))
         self.failures: list[str] = []
-        self.names: set[str] = set()
+        self._nsgs = nsgs
+        self._ids: set[str] = set(inventory.nsg_ids() if inventory is not None else ())
 
     def __iter__(self) -> Iterator[Entry]:
         """Entry by entry, an hour after the other.
@@ -185,15 +187,21 @@ class Entries:
                 errors.append(exc)
                 self.failures.append(sentence(exc))
                 continue
-            self.names |= {at.name for at in found}
-            if self._inventory is not None:
-                self.names |= {one.rpartition("/")[2] for one in self._inventory.nsg_ids()}
+            self._ids |= {at.id for at in found}
             wanted = [Hours(at, self._hours) for at in found if self._may_fit(at)]
             for hour in self._hours:
                 yield from self._of_hour(connection, account.name, logs, wanted, hour)
             self.failures += logs.failures.values()
         if errors and len(errors) == len(self._state.connections):
             raise errors[0]
+
+    def missing(self, *, any_found: bool) -> list[str]:
+        """Sentences on names that nothing listed has; of a single one, only where nothing fits."""
+        if any_found and len(self._nsgs) < 2:  # noqa: PLR2004 - a single one was found
+            return []
+        inventory, ids = self._inventory, sorted(self._ids)
+        asked = [one for one in self._nsgs if inventory is None or inventory.acl(one) is None]
+        return no_such_names(asked, {one.rpartition("/")[2] for one in ids}, ids, vnets=False)
 
     def finish(self) -> None:
         """Tell what could not be listed.

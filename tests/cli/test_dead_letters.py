@@ -364,6 +364,7 @@ def test_letters_are_chosen_by_id_name_time_and_kind(app: App) -> None:
     ids = [one["id"] for one in app.listed()]
     assert len(set(ids)) == 2
     assert app.listed("--nsg 'db*'") == app.listed("--kind table") == []
+    assert app.listed("--nsg db,web-nsg") == app.listed("--nsg db --nsg web-nsg") == app.listed()
     assert len(app.listed("--nsg 'web-*' --since 5m --kind input")) == 2
     assert app.listed("--since 2100-01-01") == []
     assert "or --all" in app.run("resend", status=2)[1]

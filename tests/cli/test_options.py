@@ -19,7 +19,7 @@ _ENVIRON = {"PATH": "/usr/bin"}
         ("flows --since 1h --since 2h", "--since is given 2 times and takes one value"),
         ("flows -o json --output csv", "--output is given 2 times"),
         ("denied --by nsg --by port", "--by is given 2 times"),
-        ("replay --since 1h --nsg A --nsg-name B", "--nsg-name is given 2 times"),
+        ("why 10.0.0.1 10.0.0.2:22 --nsg A --nsg-name B", "--nsg-name is given 2 times"),
         ("dead-letters list --kind input --kind table", "--kind is given 2 times"),
         ("flows --display-minutes 3", "say --since, for example --since 3m"),
         ("denied --protocol tcp", "say --filter proto=tcp"),

@@ -148,6 +148,31 @@ def test_an_inventory_names_what_logs_are_of(
     assert "WEB-NSG" not in dry.stdout
 
 
+def test_several_nsgs_at_once(
+    store: Store, state: Checkpoints, alerts: Webhook, tmp_path: Path
+) -> None:
+    """With commas or repeated; a name that nothing has is told beside what was found."""
+    for nic in (WEB, DB, Nic(nsg="APP-NSG", mac="000D3A0000A3")):
+        log(store, nic, HOUR, 1)
+    both = ["DB-NSG", "WEB-NSG"]
+    assert sorted(row["log"] for row in listed(store, "--nsg web-nsg,db-nsg")) == both
+    assert sorted(row["log"] for row in listed(store, "--nsg web-nsg --nsg 'DB*'")) == both
+    dry = f"replay {THIS} --dry-run --nsg"
+    shown = store.nsgflow(f"{dry} web-nsg,{DB.nsg_id},wbe-nsg", environ(store, alerts))
+    assert (shown.returncode, "APP-NSG" in shown.stdout) == (0, False)
+    assert all(nsg in shown.stdout for nsg in both)
+    assert shown.stderr == (
+        "nsgflow: there are no logs of an NSG named 'wbe-nsg', did you mean 'WEB-NSG'?\n"
+    )
+    known = f"--inventory {estate_file(tmp_path)}"
+    shown = store.nsgflow(f"{dry} db-nsg,web-nsg,apq-nsg {known}", environ(store, alerts))
+    assert "WEB-NSG" in shown.stdout
+    assert shown.stderr.count("named ") == 1
+    shown = store.nsgflow("checkpoints --nsg nothing,web-nsg")
+    assert "WEB-NSG" in shown.stdout
+    assert "named 'nothing'" in shown.stderr
+
+
 def test_growth_behind_a_checkpoint_is_lag(
     store: Store, state: Checkpoints, alerts: Webhook
 ) -> None:

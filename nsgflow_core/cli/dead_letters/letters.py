@@ -76,7 +76,7 @@ def _found(listed: Listed) -> Found | None:
 def _test(wanted: Letters, inventory: Inventory | None) -> Callable[[Found], bool]:
     kind = one_of("--kind", wanted.kind, (INPUT, *SINKS)) if wanted.kind else ""
     since = moment(wanted.since, datetime.now(UTC), utc=wanted.utc) if wanted.since else None
-    of_nsg = matcher(meant([wanted.nsg] if wanted.nsg else [], inventory))
+    of_nsg = matcher(meant(wanted.nsg or (), inventory))
 
     def accepts(found: Found) -> bool:
         return (
