@@ -23,6 +23,8 @@ _LENGTH = 8
 """Bytes that say how many a page has."""
 _GAP = "  "
 _INDENT = "    "
+_NONE = "-"
+"""Stands in a line of a row whose cells are all empty."""
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _SAMPLE = 32
 """Cells at the beginning of a column that tell whether many of it are alike."""
@@ -263,11 +265,13 @@ def _blocks(widths: Sequence[int], width: int) -> list[range]:
 
 
 def _in_blocks(row: Sequence[str], widths: Sequence[int], blocks: Sequence[range]) -> str:
-    return "".join(
-        textwrap.indent(
-            _wrapped(row[block.start : block.stop], widths[block.start : block.stop]),
-            _INDENT if block.start else "",
-        )
-        for block in blocks
-        if any(row[block.start : block.stop])
-    )
+    lines: list[str] = []
+    for block in blocks:
+        cells = row[block.start : block.stop]
+        if not any(cells):
+            if not any(row[block.stop :]):
+                break
+            cells = [_NONE, *cells[1:]]  # so that what follows stands below its heading
+        drawn_cells = _wrapped(cells, widths[block.start : block.stop])
+        lines.append(textwrap.indent(drawn_cells, _INDENT if block.start else ""))
+    return "".join(lines)

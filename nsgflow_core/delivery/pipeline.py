@@ -29,7 +29,7 @@ from nsgflow_core.logs.events import Announced
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.path import LogPath, log_name, parse_path
 from nsgflow_core.logs.source import BlobChangedError, BlobGoneError, BlockList
-from nsgflow_core.model import BlobRef, Position
+from nsgflow_core.model import Bad, BlobRef, Position
 from nsgflow_core.sinks.lane import Begun
 from nsgflow_core.sinks.patience import FLOOR, HANG_GRACE, LONGEST, SINK_SECONDS
 from nsgflow_core.sinks.sink import Delivery, Gathered
@@ -267,10 +267,9 @@ class _Run:
         self.report.records += reading.records
         self.report.flows += taking.read
         self.report.young_nsgs += taking.young
-        # Sinks behind the furthest one meet bad input that was kept when that one met it.
         known = {**self.tenure.row.cursors, **cursors}
-        examined = max(at.offset for at in known.values() if matches(at, blocks))
-        if fresh := [piece for piece in reading.bad if piece.offset >= examined]:
+        examined = {name: at.offset for name, at in known.items() if matches(at, blocks)}
+        if fresh := self._fresh(reading, data, start.offset, examined, denied_only=denied_only):
             self._parts.dead_letters.put_bad(self._ref, fresh, start.offset)
             self.report.bad += sum(piece.count for piece in fresh)
         self.tenure.last(_CLAIM_RESERVE)
@@ -298,6 +297,33 @@ class _Run:
                 cursor = put_off(cursor, delivery.error, before + 1, self._parts.now())
             moved[name] = cursor
         return moved
+
+    def _fresh(
+        self,
+        reading: Reading[Columns],
+        data: bytes,
+        start: int,
+        examined: Mapping[str, int],
+        *,
+        denied_only: bool,
+    ) -> list[Bad]:
+        """Bad input of a window that was not kept yet; `examined` is how far each sink has got.
+
+        Sinks behind the furthest one meet what was kept when that one met it. But where only denied
+        flows were wanted there, most allowed ones were not read: what is wrong with them is met
+        by the first who wants them. It is kept with all else that was met there, in one letter.
+        """
+        furthest = max(examined.values())
+        if not denied_only and any(piece.offset < furthest for piece in reading.bad):
+            lanes = self._lanes.items()
+            hasty = {name for name, lane in lanes if lane.sink.filter.denied_only}
+            others = [at for name, at in examined.items() if name not in hasty]
+            whole = max(others, default=start)
+            there = [piece for piece in reading.bad if whole <= piece.offset < furthest]
+            met = self._reader.bad_among_denied(data, start) if there else set()
+            if any((piece.offset, piece.reason) not in met for piece in there):
+                furthest = whole
+        return [piece for piece in reading.bad if piece.offset >= furthest]
 
     def _behind(self, cursor: Cursor) -> Cursor:
         return replace(cursor, behind_since=cursor.behind_since or self._parts.now())

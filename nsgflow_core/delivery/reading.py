@@ -79,6 +79,14 @@ class Reader:
             begin, end = end, min(start + size, blocks.size)
             data += self._read(begin, end, blocks)
 
+    def bad_among_denied(self, data: bytes, start: int) -> set[tuple[int, str]]:
+        """Offset and reason of what cannot be read in a window, where denied flows are wanted."""
+        inventory = self._knowledge.inventory
+        reading = flows.read_stretch(
+            data, start, self._ref, self._log, last=False, denied_only=True, inventory=inventory
+        )
+        return {(piece.offset, piece.reason) for piece in reading.bad}
+
     def judge_end(
         self, data: bytes, start: int, reading: Reading[Columns], blocks: BlockList, *, told: bool
     ) -> Reading[Columns]:

@@ -2,10 +2,11 @@
 
 The tuples of a rule are nearly always all denied or all allowed. Where they are not, those that
 make no sense may have been denied, too, and must be told. So of each tuple must be known that it
-has all its fields and says allowed or denied. One pass over all of them tells: it deletes what
-fields are made of and leaves commas, quotes and the letter that decides. What is left of usual
+has all its fields and says allowed or denied. One pass over all of them tells: it deletes digits
+and what else addresses are made of, and leaves commas, quotes and letters. What is left of usual
 tuples is the same for each, so that their number is known as well, and the place of each that is
-denied; the others never become texts.
+denied; the others never become texts. Digits (and an N, of NX) beside the letter of an allowed one
+are all that it does not see.
 """
 
 from collections.abc import Sequence
@@ -25,19 +26,25 @@ _D, _QUOTE = b'D"'
 _DENIED = b",D"
 """Stands nearer to the end of a tuple than to its beginning."""
 _IS_D = bytes(byte == _D for byte in range(256))
-_LETTER = b'["1,2,3,4,5,6,7,'.translate(None, b"1234567")
-"""What is left of the beginning of a list before the letter that decides."""
-_V1, _V2 = (b'",,,,,,,A%b",' % (b"," * more) for more in (0, 5))
-"""What is left of a tuple that is usual and allowed, and the comma behind it."""
-_FIELDS = b"0123456789.:abcdef"
+_Shape = tuple[bytes, bytes, bytes, bytes]
+"""What is exchanged and deleted in tuples, what is then left of one that is usual and allowed, with
+the comma behind it, and of a list of many."""
 _MANY = 2048
 """Tuples that a record has at most, nearly always."""
+_FIELDS = b"0123456789.:abcdef"
+
+
+def _shape(exchanged: tuple[bytes, bytes], deleted: bytes, cell: bytes) -> _Shape:
+    return bytes.maketrans(*exchanged), _FIELDS + deleted, cell, b"[" + cell * _MANY
+
+
 _SHAPES = {
-    1: (None, _FIELDS + b"TUIO", _V1, b"[" + _V1 * _MANY),
-    2: (None, _FIELDS + b"TUIOBCE", _V2, b"[" + _V2 * _MANY),
-    _VNET: (bytes.maketrans(b"BCE", b"AAA"), _FIELDS + b"IONX", _V2, b"[" + _V2 * _MANY),
+    1: _shape((b"TUO", b"III"), b"", b'",,,,,I,I,A",'),
+    2: _shape((b"TUOCE", b"IIIBB"), b"", b'",,,,,I,I,A,B,,,,",'),
+    # What VNet logs never say is no A for what they say instead.
+    _VNET: _shape((b"OABCE", b"IOAAA"), b"N", b'",,,,,,I,A,X,,,,",'),
 }
-"""By version: what is exchanged and deleted in tuples, and what is left of one, and of many."""
+"""By version, see `_Shape`."""
 _DECIDES = 7
 """The field that says whether a flow was allowed, and by version what it says then."""
 _ALLOWED = {1: frozenset("A"), 2: frozenset("A"), _VNET: frozenset("BCE")}
@@ -107,7 +114,7 @@ def _letters(raw: bytes, version: int) -> bytes | None:
     # What begins with a bracket is a list, and ends with one.
     if len(left) % len(cell) != 1 or not many.startswith(left[:-1].replace(b"D", b"A")):
         return None
-    return left[len(_LETTER) :: len(cell)]
+    return left[1 + cell.index(b"A") :: len(cell)]
 
 
 def _told(texts: list[str], letters: bytes, first: int) -> Picked:

@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
+from devtools.flowlogs import Group, Nic, nsg_record
 from nsgflow_core.delivery import reading
 from nsgflow_core.delivery.checkpoint import CLAIM_SECONDS, Checkpoint
 from nsgflow_core.delivery.report import Report
@@ -223,6 +224,35 @@ def test_bad_input_is_kept_once_and_its_neighbours_arrive(world: World) -> None:
     assert [piece.data for piece in world.letters.bad] == [garbage]
     for sink in world.sinks:
         assert denied_texts([RECORDS[0], RECORDS[2]]) == Counter(sink.texts)
+
+
+@pytest.mark.parametrize("with_denied", [False, True])
+def test_bad_input_that_only_a_late_sink_wants_is_kept(with_denied: bool) -> None:
+    """While a sink of all flows is put off, one of denied flows reads few of the allowed ones.
+
+    What was kept then is in the late one's letter too: it may have the same name.
+    """
+    world = World([MemorySink("table", 100, "action=allowed,denied"), MemorySink("webhook")])
+    hour = int(world.clock_hour().timestamp())
+    denied = f"{hour},192.0.2.1,10.5.16.4,5,77777,T,I,D,B,,,,"
+    allowed = [f"{hour},192.0.2.1,10.5.16.4,{port},443,T,I,A,E,1,66,1,66" for port in range(400)]
+    bad = allowed[390] = f"{hour},192.0.2.1,10.5.16.4,5,88888,T,I,A,E,1,66,1,66"
+    groups = [Group("UserRule_Ok", tuple(allowed)), Group("UserRule_No", (denied,))]
+    odd = nsg_record(Nic(), world.clock_hour(), groups[: 1 + with_denied]).data
+    world.sinks[0].answer = lambda _: TransientError("down")
+    world.blobs.write(REF, azure_blocks(RECORDS[:1]))
+    world.event()
+    world.blobs.write(REF, azure_blocks([RECORDS[0], odd, *RECORDS[2:]]))
+    world.event()
+    assert [piece.data for piece in world.letters.bad] == [denied.encode()] * with_denied
+    world.letters.bad.clear()
+    world.sinks[0].answer = lambda _: None
+    world.heal()
+
+    told = [bad.encode(), *[denied.encode()] * with_denied]
+    assert [piece.data for piece in world.letters.bad] == told
+    assert not set(world.sinks[0].texts).isdisjoint(allowed)
+    assert bad not in world.sinks[0].texts
 
 
 def test_an_unfinished_record_waits(world: World) -> None:

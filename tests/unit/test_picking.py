@@ -114,7 +114,7 @@ def test_elements_that_are_no_texts_are_counted(element: object, place: int) -> 
     assert json.dumps(element) in kept
 
 
-@pytest.mark.parametrize("odd", ["X", "", "Deny"])
+@pytest.mark.parametrize("odd", ["X", "", "Deny", "AB", "AA", "TA", "AI", "OA", "EA"])
 @pytest.mark.parametrize("version", [1, 2, 4])
 @pytest.mark.parametrize("number", [1, 40, 3000])
 def test_what_says_neither_is_kept_beside_a_denied_flow(
@@ -130,3 +130,15 @@ def test_what_says_neither_is_kept_beside_a_denied_flow(
     for found in (denied(raw, version, 0), denied_of(texts, version, 0)):
         assert (found[0], list(found[1])) == (2 * number + 2, [number, number + 1])
         assert list(found[2]) == made
+
+
+@pytest.mark.parametrize("odd", ["A", "BC", "BB", "BX", "OB"])
+def test_what_vnet_logs_do_not_say_is_kept(odd: str) -> None:
+    """The A of NSG logs, too, which is no state."""
+    allowed = PLAIN[4]
+    made = [allowed.replace("I,B", f"I,{odd}"), allowed.replace("I,B", "I,D")]
+    texts = [*[allowed] * 40, *made, *[allowed] * 40]
+    raw = json.dumps(texts, separators=(",", ":")).encode()
+
+    for found in (denied(raw, 4, 0), denied_of(texts, 4, 0)):
+        assert (found[0], list(found[1]), list(found[2])) == (82, [40, 41], made)

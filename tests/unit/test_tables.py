@@ -84,7 +84,7 @@ def test_fits_and_breaks_no_word(rows: list[tuple[str, ...]], width: int) -> Non
     lines = drawn(TITLES, rows, width)
     longest = max(tables.width_of(word) for row in rows for cell in row for word in cell.split(" "))
     assert max(map(tables.width_of, lines)) <= max(width, longest + 4)
-    words = " ".join(lines).split()
+    words = [word for word in " ".join(lines).split() if word != "-"]
     assert sorted(words) == sorted(
         " ".join(cell for row in (TITLES, *rows) for cell in row).split()
     )
@@ -103,6 +103,14 @@ def test_a_cell_wider_than_the_terminal_is_wrapped() -> None:
         "    any other here",
         "    198.51.100.7  3389",
     ]
+
+
+def test_a_line_of_empty_cells_is_not_left_out() -> None:
+    """What stands in the lines behind it would seem to stand below other headings."""
+    titles = ("source-of-the-flows", "their-destination", "port")
+    heading = ["source-of-the-flows", "    their-destination", "    port"]
+    assert drawn(titles, [("", "", "22")], 22) == [*heading, "-", "    -", "    22"]
+    assert drawn(titles, [("", "web", ""), ("db", "", "")], 22) == [*heading, "-", "    web", "db"]
 
 
 def test_nothing_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
