@@ -22,6 +22,7 @@ from nsgflow_core.estate.knowledge import Knowledge
 from nsgflow_core.logs import flows
 from nsgflow_core.logs.alike import around
 from nsgflow_core.logs.columns import Columns
+from nsgflow_core.logs.fields import TOGETHER
 from nsgflow_core.logs.flows import Reading
 from nsgflow_core.logs.path import LogPath
 from nsgflow_core.model import Flow
@@ -108,7 +109,8 @@ class Look:
         found = [seen for ends, of_pair in pairs.items() for seen in self._begun(ends, of_pair)]
         # Where one was seen let through no denied one may be missed, however far back it stands.
         known = found or any(one.since for one in wanted)
-        denied = _denied(pairs, self._reading.flows[0 if known else -1 :])
+        parts = self._reading.flows
+        denied = _denied(pairs, parts if known else _last(parts))
         if not found and not denied:  # nearly always
             return []
         return [seen for one in wanted for seen in newest(one, found, denied.get(one.example, 0))]
@@ -139,6 +141,19 @@ class Look:
         if record is None:
             return []
         return flows.read_some(record, self._log, pair.decode(), self._knowledge.inventory)
+
+
+def _last(parts: Sequence[Columns]) -> Sequence[Columns]:
+    """The parts with the last flows, as many as are read at once where only denied ones are.
+
+    Of a window whose allowed flows are read, too, a part has few denied ones.
+    """
+    number = 0
+    for at in reversed(range(len(parts))):
+        number += len(parts[at])
+        if number >= TOGETHER:
+            return parts[at:]
+    return parts
 
 
 def _denied(pairs: Collection[tuple[str, str]], parts: Sequence[Columns]) -> dict[str, int]:

@@ -161,11 +161,12 @@ class App:
         self.receiver = Receiver(self.clock)
         self.blobs.clock = self.clock
         settings = replace(SETTINGS, filter=compile_terms(self.terms))
-        self.pipeline = self.pipeline_to(DigestSink(settings))
+        self.sink = DigestSink(settings)
+        self.pipeline = self.pipeline_to(self.sink)
 
-    def pipeline_to(self, sink: Sink) -> Pipeline:
-        """The product's pipeline over this world, to one sink."""
-        lanes = [Lane(sink, Inline())]
+    def pipeline_to(self, *sinks: Sink) -> Pipeline:
+        """The product's pipeline over this world, to some sinks."""
+        lanes = [Lane(sink, Inline()) for sink in sinks]
         return Pipeline(Parts(self.blobs, self.table, Letters(), lanes, self.clock))
 
     def digests(self) -> Digests:

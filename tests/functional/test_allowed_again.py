@@ -235,6 +235,30 @@ def test_a_denial_that_nobody_counts_takes_the_evidence_away(*, together: bool) 
     assert [end.because for end in story.ends] == [ALLOWED]
 
 
+@pytest.mark.parametrize("table", [False, True])
+def test_a_denial_that_nobody_counts_is_seen_beside_a_table_of_all_flows(*, table: bool) -> None:
+    """Where it stands before many allowed ones of its record, too; over the end of the hour."""
+    story = Story(minute=58, terms="action=denied !rule=DefaultRule_DenyAllInBound")
+    if table:
+        all_flows = MemorySink("table", 1000, "action=allowed,denied")
+        story.app.pipeline = story.app.pipeline_to(story.app.sink, all_flows)
+    story.denied()
+    story.go_on(1)
+    story.allowed()
+    story.go_on(1.5)
+    nic, now = story.nics[0], story.now
+    others = [flow(now, "A,E", nic, src="10.7.0.9", port=port) for port in range(700)]
+    last = flow(now, "D,B", nic, src="10.9.0.77", port=99)
+    rules = [
+        ("DefaultRule_DenyAllInBound", [flow(now, "D,B", nic)]),
+        ("UserRule_Web", others),
+        ("DefaultRule_DenyAllInBound", [last]),
+    ]
+    story.write(record(nic, now, *rules))
+    story.go_on(9)
+    assert not story.ends
+
+
 def test_a_log_whose_groups_found_no_room_ends_none() -> None:
     """A flow of the group may have been counted as another one's, all its ports together."""
     story = Story(minute=58)
