@@ -83,7 +83,7 @@ def _sketch(values: Iterable[str]) -> str:
     return "".join(chr(_FIRST + rank) for rank in registers)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _hash(value: str) -> int:
     digest = hashlib.blake2b(value.encode(errors="replace"), digest_size=_BITS // 8)
     return int.from_bytes(digest.digest())
