@@ -23,6 +23,7 @@ COARSE = 64
 
 _BITS = 32
 _FIRST = ord("A")
+_EMPTY = chr(_FIRST) * REGISTERS
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
@@ -51,7 +52,11 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
         values = tuple(sorted({*self.values, *other.values}, key=_hash))
         if self.complete and other.complete and len(values) <= MAX_VALUES:
             return Sample(values)
-        sketch = _merged(self.as_sketch, other.as_sketch)
+        few, many = (self, other) if self.complete else (other, self)
+        if few.complete and len(many.as_sketch) == REGISTERS:  # to merge sketches takes longer
+            sketch = _with(many.as_sketch, few.values)
+        else:
+            sketch = _merged(self.as_sketch, other.as_sketch)
         return Sample(values[:EXAMPLES], complete=False, sketch=sketch)
 
     def cut(self, size: int, registers: int) -> "Sample":
@@ -76,11 +81,16 @@ def sample_of(values: set[str]) -> Sample:
 
 
 def _sketch(values: Iterable[str]) -> str:
-    registers = [0] * REGISTERS
+    return _with(_EMPTY, values)
+
+
+def _with(sketch: str, values: Iterable[str]) -> str:
+    """A sketch of all its registers, with more values."""
+    registers = bytearray(sketch, "ascii")
     for value in values:
         index, rank = _place(_hash(value))
-        registers[index] = max(registers[index], rank)
-    return "".join(chr(_FIRST + rank) for rank in registers)
+        registers[index] = max(registers[index], _FIRST + rank)
+    return registers.decode("ascii")
 
 
 @lru_cache(maxsize=8192)
