@@ -7,10 +7,16 @@ from typing import Annotated, Any
 import typer
 
 
-def _topics(incomplete: str) -> list[str]:
+def _topics(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The commands, or behind one those below it."""
     from nsgflow_core.cli.main import Nsgflow
 
-    return [name for name in ("filter", *Nsgflow.helps) if name.startswith(incomplete)]
+    offered = ["filter", *Nsgflow.helps]
+    if words := ctx.params.get("topic"):
+        root: Any = ctx.find_root()
+        group = root.command.get_command(root, words[0]) if len(words) == 1 else None
+        offered = list(getattr(group, "helps", ()))
+    return [name for name in offered if name.startswith(incomplete)]
 
 
 def help_(

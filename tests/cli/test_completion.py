@@ -236,20 +236,40 @@ def test_powershell_by_its_protocol() -> None:
         assert done.stdout.split() == ["denied"]
 
 
-@pytest.mark.parametrize("words", commands(root()), ids=" ".join)
-def test_every_command_completes(words: tuple[str, ...]) -> None:
-    """A tab behind any command is answered, and what options offer is what help names."""
-    asked = {"_NSGFLOW_COMPLETE": "complete_bash", "COMP_CWORD": "-1"}
-    line = " ".join(("nsgflow", *words, "--h"))
+def bash(line: str) -> list[str]:
+    """What bash would be offered: it asks by these variables."""
+    asked = {"_NSGFLOW_COMPLETE": "complete_bash", "COMP_WORDS": line}
     done = subprocess.run(
         [sys.executable, "-m", "nsgflow_core"],
-        env=environ() | asked | {"COMP_WORDS": line},
+        env=environ() | asked | {"COMP_CWORD": str(line.count(" "))},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert (done.stdout, done.stderr) == ("--help\n", "")
+    assert not done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("words", commands(root()), ids=" ".join)
+def test_every_command_completes(words: tuple[str, ...]) -> None:
+    """A tab behind any command is answered, and what options offer is what help names."""
+    assert bash(" ".join(("nsgflow", *words, "--h"))) == ["--help"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("dead-letters ", ["list", "show", "resend"]),
+        ("silence e", ["end"]),
+        ("den", ["denied"]),
+        ("flows ", []),
+        ("dead-letters list ", []),
+    ],
+)
+def test_help_offers_what_it_takes(typed: str, offered: list[str]) -> None:
+    """Commands, and behind one that has some those below it."""
+    assert bash(f"nsgflow help {typed}") == offered
 
 
 def test_every_option_with_words_of_its_own_offers_them() -> None:
