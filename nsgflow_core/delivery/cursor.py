@@ -29,7 +29,8 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     `offset`, and `anchor` the digest of the last `anchor_size` bytes there. After a failure
     (`failures` in a row) the sink is left alone until `not_before`; `behind_since` says when it
     fell behind. Times are seconds since the epoch. `read_to` is the time of the last record before
-    it, in milliseconds; 0 where that is not known.
+    it, in milliseconds; 0 where that is not known, and less where the sink does not count for
+    digests. What it passed until `uncounted`, in milliseconds, nobody counted.
     """
 
     offset: int = 0
@@ -45,6 +46,7 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     behind_since: float = 0.0
     listed: float = 0.0
     read_to: int = 0
+    uncounted: int = 0
 
     @property
     def position(self) -> Position:
@@ -92,10 +94,16 @@ def after(
     start: int,
     blocks: BlockList,
     reading: Reading[Columns],
+    *,
+    counts: bool,
 ) -> Cursor:
-    """The cursor at the place that a delivery reached, with the bytes before it remembered."""
+    """The cursor at the place that a delivery reached, with the bytes before it remembered.
+
+    `counts` says that the sink counts for digests.
+    """
     offset, ordinal = delivery.reached.offset, delivery.reached.ordinal
     whole = offset == reading.end and delivery.error is None
+    read_to = max(abs(cursor.read_to), reading.read_to if whole else 0)
     cursor = replace(
         cursor,
         offset=offset,
@@ -105,7 +113,8 @@ def after(
         listed=0.0,
         failures=0,
         not_before=0.0,
-        read_to=max(cursor.read_to, reading.read_to) if whole else cursor.read_to,
+        read_to=read_to if counts else -read_to,
+        uncounted=max(cursor.uncounted, -cursor.read_to) if counts else 0,
     )
     if offset == start:
         return cursor

@@ -64,10 +64,11 @@ class Ledgers:
             ledger = _ledger(entity.get(self._column))
             yield Row(entity["RowKey"][:_SHORT_KEY], ledger, *self._reached(entity))
 
-    def _reached(self, entity: Mapping[str, Any]) -> tuple[str, int, bool]:
+    def _reached(self, entity: Mapping[str, Any]) -> tuple[str, int, bool, int]:
         """The log of a row, how far it was read, and whether nothing is known to be left in it.
 
-        Who is at work may have found more, and so may who marked it and left it to others.
+        And until when it was not counted. Who is at work may have found more, and so may who
+        marked it and left it to others.
         """
         with suppress(KeyError, TypeError, msgspec.MsgspecError, BadInputError):
             ref = BlobRef(entity["Account"], entity["Container"], entity["Path"])
@@ -78,8 +79,9 @@ class Ledgers:
             places = {(ref.container, ""), (ref.container, resource_prefix(ref.path))}
             whole = cursor.listed and not cursor.behind_since and not entity.get("Owner")
             marked = entity.get("Pending") and not others
-            return name, cursor.read_to, bool(whole and not marked and not places & self._away)
-        return "", 0, False
+            whole = bool(whole and not marked and not places & self._away)
+            return name, abs(cursor.read_to), whole, max(cursor.uncounted, -cursor.read_to)
+        return "", 0, False, 0
 
     def watch(self, hour: datetime, until: float) -> None:
         """Mark an hour whose ledgers may change although it is long over."""

@@ -281,7 +281,10 @@ class _Run:
             moved[name] = self._behind(window[name])
         for name, delivery in deliveries.items():
             self._account(name, delivery)
-            cursor = after(window[name], delivery, data, start.offset, blocks, reading)
+            looks = taking.gathered[name].looks
+            cursor = after(
+                window[name], delivery, data, start.offset, blocks, reading, counts=looks
+            )
             if delivery.reached == end and delivery.error is None and last:
                 waits = self._reader.waits(cursor, blocks)
                 seen = max(cursor.offset - 1, 0) if waits else blocks.size
@@ -289,8 +292,9 @@ class _Run:
                 cursor = replace(cursor, seen=seen, listed=listed, behind_since=0.0)
             else:
                 cursor = self._behind(cursor)
-            looks = taking.gathered[name].looks
-            if looks and delivery.reached == end and delivery.error is None:
+            if not looks:
+                self._ledgers = ledger.without_passed(self._ledgers, name)
+            elif delivery.reached == end and delivery.error is None:
                 self._look(name, data, start.offset, reading)
             if delivery.error is not None:
                 before = 0 if delivery.accepted else window[name].failures

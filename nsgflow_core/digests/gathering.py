@@ -16,7 +16,7 @@ from nsgflow_core.digests.groups import Tally
 from nsgflow_core.digests.ledger import Seen, read_to, unseen
 from nsgflow_core.digests.life import Life
 from nsgflow_core.digests.memory import Ledgers, State
-from nsgflow_core.digests.reach import Reach, WentOn, hours_behind, unknown
+from nsgflow_core.digests.reach import Reach, Read, WentOn, hours_behind, unknown
 from nsgflow_core.digests.rows import Marks, Watched
 from nsgflow_core.digests.through import Through, nothing
 from nsgflow_core.digests.waiting import Waiting
@@ -116,13 +116,13 @@ class Gathering:
         told = self._state.completed - _SKEW if forgotten else 0.0
         seen = dict(self._state.seen.get(name, {}))
         found: list[tuple[list[Tally], int]] = []
-        logs: dict[str, tuple[int, bool]] = {}
+        logs: dict[str, Read] = {}
         try:
             for row in self._ledgers.rows(hour, everything=reach is not None):
-                logs[row.log] = row.read_to, row.whole
+                logs[row.log] = Read(row.read_to, row.whole, row.uncounted)
                 if row.ledger is not None:
                     if row.ledger.is_full:  # that it has no flow of a group says nothing
-                        logs[row.log] = 0, False
+                        logs[row.log] = Read(0, whole=False)
                     through.add(row.ledger)
                     if not (row.ledger.groups or row.ledger.others):
                         continue  # it says what was let through of the hour before

@@ -135,6 +135,17 @@ def noted(ledger: Ledger | None, passed: Iterable[Passed], log: str) -> Ledger:
     return replace(ledger, passed=tuple(newest[:_MAX_PASSED]), log=log or ledger.log)
 
 
+def without_passed(ledgers: dict[str, Ledger], name: str) -> dict[str, Ledger]:
+    """Ledgers where that of a sink says of no flow any more that it was seen let through.
+
+    It does not count now, and so does not see what is denied again.
+    """
+    ledger = ledgers.get(name)
+    if ledger is None or not ledger.passed:
+        return ledgers
+    return {**ledgers, name: replace(ledger, passed=())}
+
+
 def _cost(key: Key) -> int:
     # Its counters, times and place in `before` at most, and the name once more.
     return _units(msgspec.json.encode(key).decode()) + _units(key.name) + 100

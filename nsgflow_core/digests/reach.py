@@ -7,6 +7,7 @@ blobs in the order of their hours. That is what completed sweeps have seen to.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,6 +32,21 @@ class Swept(msgspec.Struct, frozen=True):
     first: float = 0.0
 
 
+class Read(NamedTuple):
+    """How far a log was read in an hour, in milliseconds, and whether nothing is left of it.
+
+    Until `uncounted`, in milliseconds, it was not counted: what was denied then is not known.
+    """
+
+    to: int
+    whole: bool
+    uncounted: int = 0
+
+
+_NOTHING = Read(0, whole=True)
+"""Of an hour in which a log had nothing."""
+
+
 def unknown(_log: str, _last: int, _until: int) -> bool:
     """Where nobody knows how far logs were read."""
     return False
@@ -43,15 +59,17 @@ class Reach:
         self._since = swept.since
         self._first = swept.first / 3600
         self._left = {_index(hour) for hour in swept.left}
-        self._hours: dict[int, dict[str, tuple[int, bool]]] = {}
+        self._hours: dict[int, dict[str, Read]] = {}
 
-    def add(self, hour: datetime, logs: Mapping[str, tuple[int, bool]]) -> None:
-        """Logs of an hour: how far each was read, in milliseconds, and whether nothing is left."""
+    def add(self, hour: datetime, logs: Mapping[str, Read]) -> None:
+        """How far the logs of an hour were read."""
         self._hours[_index(hour)] = dict(logs)
 
     def went_on(self, log: str, last: int, until: int) -> bool:
         """Whether all of a log between two times was read, and it had records behind."""
         first, end = last // HOUR_MS, until // HOUR_MS
+        if any(self._read(log, hour).uncounted > last for hour in range(first, end + 1)):
+            return False
         if self._to(log, first) >= until:
             return True
         if not all(self._is_whole(log, hour) for hour in range(first, end)):
@@ -61,16 +79,18 @@ class Reach:
         later = (hour for hour in self._hours if hour > end)
         return self._is_whole(log, end) and any(self._to(log, hour) for hour in later)
 
+    def _read(self, log: str, hour: int) -> Read:
+        return self._hours.get(hour, {}).get(log, _NOTHING)
+
     def _to(self, log: str, hour: int) -> int:
-        return self._hours.get(hour, {}).get(log, (0, False))[0]
+        return self._read(log, hour).to
 
     def _is_whole(self, log: str, hour: int) -> bool:
         """Whether nothing of a log in an hour can be left; it may have had nothing at all."""
-        rows = self._hours.get(hour)
         turned = self._since >= (hour + 1) * 3600 + _TURN_SECONDS
-        if rows is None or not turned or hour in self._left or hour < self._first:
+        if hour not in self._hours or not turned or hour in self._left or hour < self._first:
             return False
-        return rows.get(log, (0, True))[1]
+        return self._read(log, hour).whole
 
 
 def hours_behind(

@@ -30,7 +30,8 @@ class Row(msgspec.Struct, frozen=True):
     """One blob: the beginning of its row's key, and what was counted in it.
 
     Where all rows of an hour were asked for, it has the name of its log, how far that was read, in
-    milliseconds, and whether it is `whole`: nothing is known to be left in it.
+    milliseconds, and whether it is `whole`: nothing is known to be left in it. Until `uncounted`,
+    in milliseconds, it was not counted.
     """
 
     key: str
@@ -38,3 +39,4 @@ class Row(msgspec.Struct, frozen=True):
     log: str = ""
     read_to: int = 0
     whole: bool = False
+    uncounted: int = 0

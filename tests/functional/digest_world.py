@@ -49,7 +49,8 @@ class Rows(Table):
             ledger, cursor = row.ledgers.get("webhook"), row.cursors.get("webhook", Cursor())
             kept = ledgers.decode(ledgers.encode(ledger)) if ledger else None
             name, whole = log_name(ref, parse_path(ref.path)), bool(cursor.listed) and not row.owner
-            yield Row(str(ref), kept, name, cursor.read_to, whole)
+            uncounted = max(cursor.uncounted, -cursor.read_to)
+            yield Row(str(ref), kept, name, abs(cursor.read_to), whole, uncounted)
 
     def watch(self, hour: datetime, until: float) -> None:
         """As `Ledgers.watch`."""

@@ -259,6 +259,31 @@ def test_a_denial_that_nobody_counts_is_seen_beside_a_table_of_all_flows(*, tabl
     assert not story.ends
 
 
+@pytest.mark.parametrize("minutes", [2, 45])
+def test_what_was_denied_while_nobody_counted_is_not_over(minutes: int) -> None:
+    """The webhook posted at once for a while, and is one of digests again."""
+    story = Story()
+    digests, at_once = story.app.pipeline, story.app.pipeline_to(MemorySink("webhook"))
+    story.denied()
+    story.go_on(1)
+    story.allowed()
+    story.app.pipeline = at_once
+    for _ in range(minutes):
+        story.app.clock.seconds += 60
+        story.denied()
+    story.app.pipeline = digests
+    story.app.clock.seconds += 60
+    for _ in range(4):
+        story.allowed(src="10.9.0.200")
+        story.go_on(10)
+    assert not story.ends
+    story.denied()
+    story.go_on(1)
+    story.allowed()
+    story.go_on(6)
+    assert [end.because for end in story.ends] == [ALLOWED]
+
+
 def test_a_log_whose_groups_found_no_room_ends_none() -> None:
     """A flow of the group may have been counted as another one's, all its ports together."""
     story = Story(minute=58)

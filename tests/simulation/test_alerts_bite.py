@@ -13,7 +13,7 @@ from nsgflow_core.digests.gathering import Gathering
 from nsgflow_core.digests.groups import MANY_LOGS, key_of
 from nsgflow_core.digests.ledger import Ledger, Passed
 from nsgflow_core.digests.life import Life
-from nsgflow_core.digests.reach import Reach, Swept
+from nsgflow_core.digests.reach import Reach, Read, Swept
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.through import Through
 from nsgflow_core.model import Flow
@@ -63,7 +63,7 @@ def test_what_was_read_later_taken_for_evidence_of_before() -> None:
         while later:
             of, at, reach = later.pop()
             rows = of._ledgers.rows(at, everything=True)
-            reach.add(at, {row.log: (row.read_to, row.whole) for row in rows})
+            reach.add(at, {row.log: Read(row.read_to, row.whole) for row in rows})
         return after(gathering, first)
 
     with mock.patch.object(Gathering, "_after", and_then):

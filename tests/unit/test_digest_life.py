@@ -14,7 +14,7 @@ from nsgflow_core.digests.groups import MANY_LOGS, MANY_PORTS, Key, Tally, count
 from nsgflow_core.digests.life import Life, begun, end_of, grown, is_due
 from nsgflow_core.digests.memory import State
 from nsgflow_core.digests.message import ALLOWED, QUIET, TURNED, UNKNOWN, About, Digest
-from nsgflow_core.digests.reach import Reach, Swept, hours_behind, unknown
+from nsgflow_core.digests.reach import Reach, Read, Swept, hours_behind, unknown
 from nsgflow_core.digests.sample import Sample
 from nsgflow_core.digests.scans import MAX_ALONE, fold
 from nsgflow_core.digests.silences import Silence, silencing
@@ -92,23 +92,33 @@ def ms(number: int, minute: int) -> int:
     return round(hour(number).timestamp() * 1000) + 60_000 * minute
 
 
-Hours = dict[int, dict[str, tuple[int, bool]]]
+def whole(to: int) -> Read:
+    """Of a log of which nothing is left."""
+    return Read(to, whole=True)
+
+
+def part(to: int) -> Read:
+    """Of a log of which something may be left."""
+    return Read(to, whole=False)
+
+
+Hours = dict[int, dict[str, Read]]
 
 
 @pytest.mark.parametrize(
     ("swept", "left", "hours", "went_on"),
     [
-        (0, [], {8: {"a": (ms(8, 40), False)}}, True),
-        (0, [], {8: {"a": (ms(8, 39), True)}}, False),
-        (ms(9, 59), [], {8: {"a": (ms(8, 39), True)}}, False),
-        (ms(9, 9), [], {8: {"a": (ms(8, 39), True)}, 9: {"a": (ms(9, 1), True)}}, False),
-        (ms(9, 10), [], {8: {"a": (ms(8, 39), True)}, 9: {"a": (ms(9, 1), False)}}, True),
-        (ms(9, 10), [], {8: {"a": (ms(8, 39), False)}, 9: {"a": (ms(9, 1), True)}}, False),
-        (ms(9, 10), [8], {8: {"a": (ms(8, 39), True)}, 9: {"a": (ms(9, 1), True)}}, False),
-        (ms(9, 10), [7], {8: {"a": (ms(8, 39), True)}, 9: {"a": (ms(9, 1), True)}}, True),
-        (ms(9, 10), [], {9: {"a": (ms(9, 1), True)}}, False),
-        (ms(9, 10), [], {8: {}, 9: {"a": (ms(9, 1), True)}}, True),
-        (ms(9, 10), [], {8: {"a": (ms(8, 39), True)}, 9: {"b": (ms(9, 1), True)}}, False),
+        (0, [], {8: {"a": part(ms(8, 40))}}, True),
+        (0, [], {8: {"a": whole(ms(8, 39))}}, False),
+        (ms(9, 59), [], {8: {"a": whole(ms(8, 39))}}, False),
+        (ms(9, 9), [], {8: {"a": whole(ms(8, 39))}, 9: {"a": whole(ms(9, 1))}}, False),
+        (ms(9, 10), [], {8: {"a": whole(ms(8, 39))}, 9: {"a": part(ms(9, 1))}}, True),
+        (ms(9, 10), [], {8: {"a": part(ms(8, 39))}, 9: {"a": whole(ms(9, 1))}}, False),
+        (ms(9, 10), [8], {8: {"a": whole(ms(8, 39))}, 9: {"a": whole(ms(9, 1))}}, False),
+        (ms(9, 10), [7], {8: {"a": whole(ms(8, 39))}, 9: {"a": whole(ms(9, 1))}}, True),
+        (ms(9, 10), [], {9: {"a": whole(ms(9, 1))}}, False),
+        (ms(9, 10), [], {8: {}, 9: {"a": whole(ms(9, 1))}}, True),
+        (ms(9, 10), [], {8: {"a": whole(ms(8, 39))}, 9: {"b": whole(ms(9, 1))}}, False),
     ],
 )
 def test_which_hours_say_that_a_log_went_on(
@@ -121,20 +131,33 @@ def test_which_hours_say_that_a_log_went_on(
     assert reach.went_on("a", ms(8, 10), ms(8, 40)) is went_on
 
 
+@pytest.mark.parametrize(
+    ("uncounted", "went_on"), [(0, True), (ms(8, 10), True), (ms(8, 11), False), (ms(9, 1), False)]
+)
+def test_what_was_not_counted_is_not_known(uncounted: int, went_on: bool) -> None:
+    """Of an hour of the last flow or of a later one, until when nothing may have come."""
+    for number in (8, 9):
+        reach = Reach(Swept(ms(10, 10) / 1000))
+        for at in (8, 9):
+            read = Read(ms(at, 59), whole=True, uncounted=uncounted if at == number else 0)
+            reach.add(hour(at), {"a": read})
+        assert reach.went_on("a", ms(8, 10), ms(9, 10)) is went_on
+
+
 def test_over_an_hours_end_what_is_missing_is_asked_for() -> None:
     """The hours of the last flow and of what is to come behind it, no more than four."""
     reach = Reach(Swept(ms(12, 20) / 1000))
-    reach.add(hour(11), {"a": (ms(11, 50), True)})
-    reach.add(hour(12), {"a": (ms(12, 19), True)})
+    reach.add(hour(11), {"a": whole(ms(11, 50))})
+    reach.add(hour(12), {"a": whole(ms(12, 19))})
     assert not reach.went_on("a", ms(8, 45), ms(9, 15))
     young = Reach(Swept(ms(12, 20) / 1000, first=ms(9, 0) / 1000))
     for at in (8, 9, 10):
-        young.add(hour(at), {"a": (ms(at, 59), True)})
+        young.add(hour(at), {"a": whole(ms(at, 59))})
     assert not young.went_on("a", ms(8, 45), ms(9, 15)), "no sweep looked at that hour"
     assert young.went_on("a", ms(9, 45), ms(10, 15))
     asked = hours_behind([{"a": ms(8, 45), "": ms(3, 0)}], reach.went_on, 1800, hour(11))
     assert asked == {hour(8), hour(9)}
-    reach.add(hour(8), {"a": (ms(8, 59), True)})
+    reach.add(hour(8), {"a": whole(ms(8, 59))})
     reach.add(hour(9), {})
     assert reach.went_on("a", ms(8, 45), ms(9, 15)), "it has later ones, and none is left"
     assert not hours_behind([{"a": ms(8, 45)}], reach.went_on, 1800, hour(11))

@@ -92,6 +92,22 @@ def test_columns_and_ledgers_are_two_forms_of_one() -> None:
     assert ledgers_of({}) == {}
 
 
+@pytest.mark.parametrize(
+    ("cursor", "uncounted"),
+    [
+        (Cursor(9, listed=1.0, read_to=77), 0),
+        (Cursor(9, listed=1.0, read_to=-77), 77),
+        (Cursor(9, listed=1.0, read_to=77, uncounted=50), 50),
+    ],
+    ids=["it counts", "it posts at once", "it did once"],
+)
+def test_until_when_nobody_counted(rows: Rows, cursor: Cursor, uncounted: int) -> None:
+    """A log is read all the same."""
+    write(rows, Checkpoint(REF, HOUR, {NAMES[0]: cursor}))
+    (row,) = of(rows).rows(HOUR, everything=True)
+    assert (row.read_to, row.whole, row.uncounted) == (77, True, uncounted)
+
+
 def test_how_far_each_log_was_read(rows: Rows) -> None:
     """By the sink that asks, and in that hour; with what was counted, and nothing else."""
     read = Cursor(9, listed=1.0, read_to=77)
