@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.alerts import run
 from tests.simulation.judge import BrokenPromiseError
 
-SCHEDULES = int(os.environ.get("TEST_SCHEDULES", "20000"))
+SCHEDULES = int(os.environ.get("TEST_SCHEDULES", "12000"))
 PARTS = 4
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.schedules import run_all
 from tests.simulation.world import simulated
 
-SCHEDULES = int(os.environ.get("TEST_SCHEDULES", "20000"))
+SCHEDULES = int(os.environ.get("TEST_SCHEDULES", "12000"))
 PARTS = 16
 
 
