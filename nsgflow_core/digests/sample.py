@@ -53,10 +53,11 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
         if self.complete and other.complete and len(values) <= MAX_VALUES:
             return Sample(values)
         few, many = (self, other) if self.complete else (other, self)
-        if few.complete and len(many.as_sketch) == REGISTERS:  # to merge sketches takes longer
-            sketch = _with(many.as_sketch, few.values)
+        sketch = many.as_sketch
+        if few.complete and len(sketch) == REGISTERS:  # to merge sketches takes longer
+            sketch = _with(sketch, few.values)
         else:
-            sketch = _merged(self.as_sketch, other.as_sketch)
+            sketch = _merged(sketch, few.as_sketch)
         return Sample(values[:EXAMPLES], complete=False, sketch=sketch)
 
     def cut(self, size: int, registers: int) -> "Sample":
